@@ -1,0 +1,62 @@
+# `make demo` shows the main job on a real photograph, `make test` checks everything. Both install what they need into
+# .venv with the machine's own pip settings. Also: lint, docs, wheel, deep, bench, clean.
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+BIN := $(VENV)/bin
+REQUIREMENTS := pyproject.toml constraints.txt
+
+.PHONY: demo test unit deep bench lint format docs wheel clean
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/archspec stats googlenet
+	$(BIN)/archspec stats googlenet --claims
+	$(BIN)/archspec build specs/googlenet.yaml --backend torch -o out/googlenet --seed 0
+	@echo
+	@echo "The weights are random (seed 0): the scores below show that the network runs, not what is in the picture."
+	$(BIN)/archspec run out/googlenet examples/chelsea.png --top 5
+
+test: lint docs unit wheel
+
+unit: $(VENV)/test.stamp
+	$(BIN)/pytest -n $(JOBS)
+
+deep: $(VENV)/test.stamp  # as `unit`, with many more random specs
+	ARCHSPEC_PROFILE=deep $(BIN)/pytest -n $(JOBS)
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(VENV)/test.stamp
+	$(BIN)/zensical build --strict --clean
+
+wheel: $(VENV)/test.stamp
+	.ci/wheel $(BIN)/python
+
+bench: $(VENV)/bench.stamp
+	$(BIN)/python -m benchmarks
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: $(REQUIREMENTS) | $(BIN)/python
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch]'
+	touch $@
+
+$(VENV)/test.stamp: $(REQUIREMENTS) | $(BIN)/python
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,dev]'
+	touch $@ $(VENV)/demo.stamp
+
+$(VENV)/bench.stamp: $(VENV)/test.stamp
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,bench]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist out site .cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,48 @@
+"""archspec: a compiler from a declarative description of a neural network to running models.
+
+>>> import archspec
+>>> spec = archspec.load("googlenet", classes=2)
+>>> archspec.stats(spec).params
+5975602
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archspec.analysis.stats import stats
+    from archspec.backend import Backend, BackendError
+    from archspec.compiler import build
+    from archspec.diagnostics import Diagnostic, SpecError
+    from archspec.spec import Spec, check, load
+
+__version__ = "0.1.0"
+__all__ = ["Backend", "BackendError", "Diagnostic", "Spec", "SpecError", "build", "check", "load", "stats"]
+
+_HOMES = {
+    "Backend": "archspec.backend",
+    "BackendError": "archspec.backend",
+    "Diagnostic": "archspec.diagnostics",
+    "Spec": "archspec.spec",
+    "SpecError": "archspec.diagnostics",
+    "build": "archspec.compiler",
+    "check": "archspec.spec",
+    "load": "archspec.spec",
+    "stats": "archspec.analysis.stats",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Each name is imported on first use, so that counting never pays for building.
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'archspec' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,156 @@
+"""What went wrong and where: spans, diagnostics, and the collector that gathers them.
+
+>>> source = Source("net.yaml", "input: [3, 0]\\n")
+>>> report = Report()
+>>> report.error("AS0205", source.span(1, 12, 1, 13), "a size is at least 1", found="0")
+>>> report.diagnostics[0].span
+net.yaml:1:12
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A text that spans point into: a file, or an option of the command line."""
+
+    name: str
+    text: str
+
+    def span(self, line: int, column: int, end_line: int, end_column: int) -> Span:
+        return Span(self, line, column, end_line, end_column)
+
+    @property
+    def start(self) -> Span:
+        return Span(self, 1, 1, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Span:
+    """A stretch of a source; lines and columns count from 1, the end column is exclusive."""
+
+    source: Source
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def __repr__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}"
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return (self.source.name, self.line, self.column)
+
+    def part(self, start: int, end: int) -> Span:
+        """The characters from start to end of a one-line span; the whole span if it has more lines."""
+        if self.end_line != self.line or self.column + end > self.end_column:
+            return self
+        return Span(self.source, self.line, self.column + start, self.line, self.column + max(end, start + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A further remark, with the place it speaks of where there is one."""
+
+    text: str
+    span: Span | None = None
+
+    def __str__(self) -> str:
+        return self.text if self.span is None else f"{self.text} at {self.span}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: a stable code, what was expected, where, what was found there, and the way out."""
+
+    code: str
+    message: str
+    span: Span
+    severity: Severity = "error"
+    found: str = ""
+    notes: tuple[Note, ...] = ()
+    help: str = ""
+
+
+class SpecError(Exception):
+    """A spec is at fault; `diagnostics` holds everything that was found, warnings included."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__(self.diagnostics)
+
+    def __str__(self) -> str:
+        from archspec.render import render_text
+
+        return "\n" + render_text(self.diagnostics)
+
+
+@dataclass
+class Report:
+    """Collects diagnostics; the same fault met again in another block instance becomes a note."""
+
+    limit: int = 200
+    found: dict[tuple[object, ...], Diagnostic] = field(default_factory=dict[tuple[object, ...], Diagnostic])
+    stack: tuple[Note, ...] = ()  # the block instances around the place being read
+
+    def error(
+        self,
+        code: str,
+        span: Span,
+        message: str,
+        *,
+        found: str = "",
+        notes: Iterable[Note] = (),
+        help: str = "",
+        severity: Severity = "error",
+    ) -> None:
+        key = (code, *span.key)
+        known = self.found.get(key)
+        if known is not None:
+            if self.stack and len(known.notes) < 8 and self.stack[0] not in known.notes:
+                self.found[key] = replace(known, notes=(*known.notes, self.stack[0]))
+        elif len(self.found) < self.limit:
+            self.found[key] = Diagnostic(code, message, span, severity, found, (*notes, *self.stack), help)
+
+    def warning(self, code: str, span: Span, message: str, *, notes: Iterable[Note] = (), help: str = "") -> None:
+        self.error(code, span, message, notes=notes, help=help, severity="warning")
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Everything found, in the order of the text, errors and warnings alike."""
+        return tuple(sorted(self.found.values(), key=lambda d: d.span.key))
+
+    @property
+    def failed(self) -> bool:
+        return any(d.severity == "error" for d in self.found.values())
+
+    def raise_if_failed(self) -> None:
+        if self.failed:
+            raise SpecError(self.diagnostics)
+
+
+def did_you_mean(name: str, known: Iterable[str], what: str = "") -> str:
+    """A help line for an unknown name: the nearest known one, or all of them when they are few."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    near = get_close_matches(name[:80], names, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {quote(near[0])}?"
+    if not names:
+        return f"there are no {what} here" if what else ""
+    shown = ", ".join(quote(n) for n in names[:12]) + (", ..." if len(names) > 12 else "")
+    return f"known {what or 'names'}: {shown}"
+
+
+def quote(text: object) -> str:
+    """A name as messages show it: in backticks, on one line, cut where it is very long."""
+    shown = str(text).encode("unicode_escape").decode() if not str(text).isprintable() else str(text)
+    return f"`{shown if len(shown) <= 80 else shown[:77] + '...'}`"

@@ -1,0 +1,104 @@
+"""What a layer declares: fields, shape rule, parameters, MACs and a float64 reference, once, in one class.
+
+>>> from archspec.ops import OPS
+>>> relu = OPS["relu"]()
+>>> relu.shape((64, 7, 7)), relu.macs((64, 7, 7))
+((64, 7, 7), 0)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from archspec.types import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+class ShapeError(Exception):
+    """An op refuses its input; `field` names the field at fault, where it is one."""
+
+    def __init__(self, code: str, message: str, help: str = "", field: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.help, self.field = code, message, help, field
+
+
+@dataclass(frozen=True, slots=True)
+class ParamSpec:
+    """One tensor that a layer owns, in the neutral layout: linear [out, in], conv [out, in/groups, *kernel].
+
+    `fan` is (in, out) as initialisers count it; `init` is the initialiser that is used where the spec states none;
+    moving statistics are not trainable.
+    """
+
+    role: str
+    shape: Shape
+    init: str | float
+    fan: tuple[int, int] = (1, 1)
+    trainable: bool = True
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass
+class Run:
+    """How the reference runs: in train mode batch norm uses the batch and dropout draws masks from `rng`.
+
+    `dropout` off keeps train mode comparable across engines. Moving statistics that train mode updates land in
+    `updates`, by role.
+    """
+
+    train: bool = False
+    dropout: bool = True
+    rng: Any = None
+    updates: dict[str, Array] = field(default_factory=dict[str, Any])
+
+
+Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""Per axis: effective kernel, stride, padding before; what the receptive field is computed from."""
+
+
+class Op(BaseModel):
+    """A layer. A subclass is frozen data: its fields are the layer's options, its methods its whole meaning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
+
+    kind: ClassVar[str]
+    """The name in specs."""
+    family: ClassVar[str]
+    """The file that declares it, the same in every backend."""
+    many: ClassVar[bool] = False
+    """Takes two inputs or more, as a merge does."""
+    depth: ClassVar[Literal["", "layer", "pool"]] = ""
+    """What papers count it as: a layer with weights, a pool, or neither."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """The output's shape; raises `ShapeError`."""
+        return inputs[0]
+
+    def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
+        """The tensors it owns, for these inputs."""
+        return ()
+
+    def macs(self, *inputs: Shape) -> int:
+        """Multiply-adds per sample."""
+        return 0
+
+    def window(self, *inputs: Shape) -> Window | None:
+        """What one output element sees along each spatial axis; None where it is a single element."""
+        return None
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        """The definition: float64, batch axis first."""
+        raise TypeError(f"{type(self).__name__} declares no reference")

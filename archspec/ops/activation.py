@@ -1,0 +1,230 @@
+"""Activations: functions of each value by itself, and softmax over the channels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from archspec.op import Op, ParamSpec, Run
+from archspec.types import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from archspec.op import Array
+else:
+    from archspec import lazy_numpy as np
+
+
+class _Activation(Op):
+    """A function of the values alone."""
+
+    family = "activation"
+
+    def apply(self, x: Array) -> Array:
+        """The function, on a batch."""
+        raise TypeError(f"{type(self).__name__} declares no function")
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        return self.apply(inputs[0])
+
+
+def _sigmoid(x: Array) -> Array:
+    # exp of a negative number only, so that nothing overflows
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, e) / (1 + e)
+
+
+class Relu(_Activation):
+    """max(x, 0).
+
+    >>> Relu().apply(np.array([[-2.0, 3.0]])).tolist()
+    [[0.0, 3.0]]
+    """
+
+    kind = "relu"
+
+    def apply(self, x: Array) -> Array:
+        return np.maximum(x, 0.0)
+
+
+class Relu6(_Activation):
+    """min(max(x, 0), 6).
+
+    >>> Relu6().apply(np.array([[-2.0, 3.0, 8.0]])).tolist()
+    [[0.0, 3.0, 6.0]]
+    """
+
+    kind = "relu6"
+
+    def apply(self, x: Array) -> Array:
+        return np.clip(x, 0.0, 6.0)
+
+
+class LeakyRelu(_Activation):
+    """x where it is positive, else slope * x.
+
+    >>> LeakyRelu().apply(np.array([[-2.0, 3.0]])).tolist()
+    [[-0.02, 3.0]]
+    """
+
+    kind = "leaky_relu"
+
+    slope: float = Field(0.01, ge=0, description="Slope on the negative side.")
+
+    def apply(self, x: Array) -> Array:
+        return np.where(x >= 0, x, self.slope * x)
+
+
+class Elu(_Activation):
+    """x where it is positive, else alpha * (exp(x) - 1).
+
+    >>> Elu().apply(np.array([[-1.0, 3.0]])).round(4).tolist()
+    [[-0.6321, 3.0]]
+    """
+
+    kind = "elu"
+
+    alpha: float = Field(1.0, ge=0, description="What the negative side tends to, negated.")
+
+    def apply(self, x: Array) -> Array:
+        return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0.0)))
+
+
+class Selu(_Activation):
+    """The self-normalising elu: scale * elu(x, alpha) with the constants of Klambauer et al., 2017.
+
+    >>> Selu().apply(np.array([[-1.0, 1.0]])).round(4).tolist()
+    [[-1.1113, 1.0507]]
+    """
+
+    kind = "selu"
+
+    def apply(self, x: Array) -> Array:
+        alpha, scale = 1.6732632423543772, 1.0507009873554805
+        return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0)))
+
+
+class Gelu(_Activation):
+    """x times the normal distribution function at x, exact or by its tanh approximation.
+
+    >>> Gelu().apply(np.array([[-1.0, 1.0]])).round(4).tolist()
+    [[-0.1587, 0.8413]]
+    """
+
+    kind = "gelu"
+
+    approximate: Literal["none", "tanh"] = Field("none", description="`tanh`: the approximation BERT and GPT used.")
+
+    def apply(self, x: Array) -> Array:
+        if self.approximate == "tanh":
+            return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+        # erfc(-z) is 1 + erf(z) without the cancellation on the far negative side
+        return 0.5 * x * np.vectorize(math.erfc, otypes=[float])(x * -math.sqrt(0.5))
+
+
+class Silu(_Activation):
+    """x * sigmoid(x), also known as swish.
+
+    >>> Silu().apply(np.array([[-1.0, 1.0]])).round(4).tolist()
+    [[-0.2689, 0.7311]]
+    """
+
+    kind = "silu"
+
+    def apply(self, x: Array) -> Array:
+        return x * _sigmoid(x)
+
+
+class Sigmoid(_Activation):
+    """1 / (1 + exp(-x)).
+
+    >>> Sigmoid().apply(np.array([[-1000.0, 0.0, 1000.0]])).tolist()
+    [[0.0, 0.5, 1.0]]
+    """
+
+    kind = "sigmoid"
+
+    def apply(self, x: Array) -> Array:
+        return _sigmoid(x)
+
+
+class Tanh(_Activation):
+    """The hyperbolic tangent.
+
+    >>> Tanh().apply(np.array([[0.0, 1.0]])).round(4).tolist()
+    [[0.0, 0.7616]]
+    """
+
+    kind = "tanh"
+
+    def apply(self, x: Array) -> Array:
+        return np.tanh(x)
+
+
+class HardSigmoid(_Activation):
+    """relu6(x + 3) / 6, as in MobileNetV3.
+
+    >>> HardSigmoid().apply(np.array([[-4.0, 0.0, 1.5]])).tolist()
+    [[0.0, 0.5, 0.75]]
+    """
+
+    kind = "hard_sigmoid"
+
+    def apply(self, x: Array) -> Array:
+        return np.clip(x + 3, 0.0, 6.0) / 6
+
+
+class HardSwish(_Activation):
+    """x * relu6(x + 3) / 6, as in MobileNetV3.
+
+    >>> HardSwish().apply(np.array([[-3.0, 1.5, 4.0]])).tolist()
+    [[-0.0, 1.125, 4.0]]
+    """
+
+    kind = "hard_swish"
+
+    def apply(self, x: Array) -> Array:
+        return x * np.clip(x + 3, 0.0, 6.0) / 6
+
+
+class Softmax(_Activation):
+    """exp(x) over the channels, divided by its sum; at each position where there are any.
+
+    >>> Softmax().apply(np.array([[1000.0, 1000.0]])).tolist()
+    [[0.5, 0.5]]
+    """
+
+    kind = "softmax"
+
+    def apply(self, x: Array) -> Array:
+        e = np.exp(x - x.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+
+class Prelu(Op):
+    """x where it is positive, else weight * x, with a learnt weight for each channel or for all of them.
+
+    >>> [(param.shape, param.init) for param in Prelu().params((64, 28, 28))]
+    [((64,), 0.25)]
+    """
+
+    kind = "prelu"
+    family = "activation"
+
+    shared: bool = Field(False, description="One weight for all channels.")
+
+    def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
+        return (ParamSpec("weight", (1,) if self.shared else inputs[0][:1], 0.25),)
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        return np.where(x >= 0, x, params["weight"].reshape(-1, *(1,) * (x.ndim - 2)) * x)
+
+
+OPS = (
+    Relu, Relu6, LeakyRelu, Elu, Selu, Gelu, Silu, Sigmoid, Tanh, HardSigmoid, HardSwish, Softmax, Prelu,
+)  # fmt: skip

@@ -1,0 +1,83 @@
+"""Merges: several values become one. With branches they are inception, residual, dense and squeeze-excite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from archspec.op import Op, Run, ShapeError
+from archspec.types import Shape, format_shape
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from archspec.op import Array
+else:
+    from archspec import lazy_numpy as np
+
+
+class Concat(Op):
+    """Lays its branches one after the other along the channels.
+
+    >>> Concat().shape((64, 28, 28), (128, 28, 28))
+    (192, 28, 28)
+    """
+
+    kind = "concat"
+    family = "merge"
+    many = True
+
+    def shape(self, *inputs: Shape) -> Shape:
+        if len({x[1:] for x in inputs}) > 1:
+            raise ShapeError("AS0301", "concat branches differ outside the channel axis")
+        return (sum(x[0] for x in inputs), *inputs[0][1:])
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        return np.concatenate(inputs, axis=1)
+
+
+class _Elementwise(Op):
+    """Elementwise merges: axes of size 1 broadcast, all inputs have the same rank."""
+
+    family = "merge"
+    many = True
+
+    def shape(self, *inputs: Shape) -> Shape:
+        shown = " and ".join(format_shape(x) for x in inputs)
+        message = f"{self.kind} operands {shown} do not broadcast"
+        if len({len(x) for x in inputs}) > 1:
+            raise ShapeError("AS0302", message, "give every branch the same number of axes")
+        axes = [sorted(set(axis) - {1}) for axis in zip(*inputs, strict=True)]
+        if any(len(axis) > 1 for axis in axes):
+            raise ShapeError("AS0302", message, "make the axes equal, or 1")
+        return tuple(axis[0] if axis else 1 for axis in axes)
+
+
+class Add(_Elementwise):
+    """Adds its branches element by element: a residual connection.
+
+    >>> Add().shape((64, 56, 56), (64, 56, 56))
+    (64, 56, 56)
+    """
+
+    kind = "add"
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        return reduce(np.add, inputs)
+
+
+class Multiply(_Elementwise):
+    """Multiplies its branches element by element: a gate, as in squeeze-and-excitation.
+
+    >>> Multiply().shape((64, 56, 56), (64, 1, 1))
+    (64, 56, 56)
+    """
+
+    kind = "multiply"
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        return reduce(np.multiply, inputs)
+
+
+OPS = (Concat, Add, Multiply)

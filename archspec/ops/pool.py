@@ -1,0 +1,214 @@
+"""Pools: the largest or the mean value of a window, of the whole map, or of as many bins as asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from archspec.op import Op, Run, ShapeError, Window
+from archspec.ops import window
+from archspec.ops.window import Rounding
+from archspec.types import Padding, Pads, Shape, Size
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from archspec.op import Array
+else:
+    from archspec import lazy_numpy as np
+
+
+class _Pool(Op):
+    """What all pools share: they keep the channels and own nothing."""
+
+    family = "pool"
+    depth = "pool"
+
+
+class _Sliding(_Pool):
+    """A window that moves over the input."""
+
+    kernel: Size = Field(description="Size of the window: 3, 3x5, [3, 5].")
+    stride: Size | None = Field(None, description="Step of the window; the kernel's size where it is not given.")
+    padding: Padding = Field(0, description="Border around the input: numbers per side, or a rule.")
+    rounding: Rounding = Field("floor", description="`ceil`: a last window may hang over the end.")
+
+    def axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Kernel, stride and dilation, a number for each axis."""
+        rank = len(window.spatial(shape, self.kind))
+        kernel = window.per_axis(self.kernel, rank, "kernel")
+        return kernel, window.per_axis(self.stride or self.kernel, rank, "stride"), (1,) * rank
+
+    def pads(self, shape: Shape) -> Pads:
+        """(before, after) for each axis; the overhang of `rounding: ceil` is not part of it."""
+        kernel, stride, dilation = self.axes(shape)
+        return window.pads(self.padding, shape[1:], kernel, stride, dilation)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        pads, axes = self.pads(x), self.axes(x)
+        out = window.sizes(x[1:], pads, *axes, self.rounding)
+        for n, (before, _), o, k, s, d in zip(x[1:], pads, out, *axes, strict=True):
+            if _only_padding(n, before, o, k, s, d):
+                message = f"a window of {self.kind} holds nothing but padding around an input of {n}"
+                raise ShapeError("AS0304", message, "pad less than the window is wide", "padding")
+        return (x[0], *out)
+
+    def window(self, *inputs: Shape) -> Window:
+        kernel, stride, dilation = self.axes(inputs[0])
+        reach = tuple(window.extent(k, d) for k, d in zip(kernel, dilation, strict=True))
+        return reach, stride, tuple(before for before, _ in self.pads(inputs[0]))
+
+    def _taps(self, x: Array, border: float, overhang: float) -> Array:
+        """What the windows see of a batch, [N, C, *out, *kernel]: its cells, its border, and what `ceil` adds."""
+        kernel, stride, dilation = self.axes(x.shape[1:])
+        out = self.shape(x.shape[1:])[1:]
+        x = window.pad_array(x, self.pads(x.shape[1:]), border)
+        rows = zip(x.shape[2:], out, kernel, stride, dilation, strict=True)
+        over = tuple((0, max((o - 1) * s + window.extent(k, d) - n, 0)) for n, o, k, s, d in rows)
+        return window.windows(window.pad_array(x, over, overhang), kernel, stride, dilation, out)
+
+
+def _only_padding(n: int, before: int, out: int, kernel: int, stride: int, dilation: int) -> bool:
+    """Whether some window has no tap inside an axis of n."""
+    if before > dilation * (kernel - 1) or (out - 1) * stride - before >= n:
+        return True
+    # Taps further apart than n step over it from most places: only a single window in the border is looked at.
+    return dilation > n and before > 0 and (min(out, -(-before // stride)) > 1 or -before % dilation >= n)
+
+
+class MaxPool(_Sliding):
+    """The largest value in each window; padding counts as minus infinity.
+
+    >>> MaxPool(kernel=3, stride=2, rounding="ceil").shape((64, 112, 112))
+    (64, 56, 56)
+    """
+
+    kind = "max_pool"
+
+    dilation: Size = Field((1,), description="Distance between the window's taps.")
+
+    def axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        kernel, stride, _ = super().axes(shape)
+        return kernel, stride, window.per_axis(self.dilation, len(kernel), "dilation")
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        return self._taps(x, -np.inf, -np.inf).max(axis=tuple(range(2 - x.ndim, 0)))
+
+
+class AvgPool(_Sliding):
+    """The mean of each window.
+
+    Border zeros do not count unless `count_include_pad` says so; the overhang of `rounding: ceil` never counts.
+
+    >>> AvgPool(kernel=7, stride=1).shape((1024, 7, 7))
+    (1024, 1, 1)
+    """
+
+    kind = "avg_pool"
+
+    count_include_pad: bool = Field(False, description="Border zeros count in the mean.")
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        within = tuple(range(2 - x.ndim, 0))
+        count = self._taps(np.ones_like(x[:1]), float(self.count_include_pad), 0.0).sum(axis=within)
+        return self._taps(x, 0.0, 0.0).sum(axis=within) / count
+
+
+class _Global(_Pool):
+    """A single window that covers the whole map."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return (x[0], *(1,) * len(window.spatial(x, self.kind)))
+
+    def window(self, *inputs: Shape) -> Window:
+        size = inputs[0][1:]
+        return size, (1,) * len(size), (0,) * len(size)
+
+
+class GlobalAvgPool(_Global):
+    """The mean of each channel over all positions.
+
+    >>> GlobalAvgPool().shape((1024, 7, 7))
+    (1024, 1, 1)
+    """
+
+    kind = "global_avg_pool"
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        return inputs[0].mean(axis=tuple(range(2, inputs[0].ndim)), keepdims=True)
+
+
+class GlobalMaxPool(_Global):
+    """The largest value of each channel over all positions.
+
+    >>> GlobalMaxPool().shape((128, 60))
+    (128, 1)
+    """
+
+    kind = "global_max_pool"
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        return inputs[0].max(axis=tuple(range(2, inputs[0].ndim)), keepdims=True)
+
+
+class _Adaptive(_Pool):
+    """As many bins as asked for: bin i of m over n cells is floor(i*n/m) to ceil((i+1)*n/m); bins may overlap."""
+
+    size: Size = Field(description="Size of the output: 7, 7x5, [7, 5].")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return (x[0], *window.per_axis(self.size, len(window.spatial(x, self.kind)), "size"))
+
+    def window(self, *inputs: Shape) -> Window:
+        rows = list(zip(inputs[0][1:], self.shape(*inputs)[1:], strict=True))
+        widest = tuple(-(-(n + m - math.gcd(n, m)) // m) for n, m in rows)
+        return widest, tuple(max(n // m, 1) for n, m in rows), (0,) * len(rows)
+
+    def _bins(self, x: Array, axis: int) -> list[Array]:
+        """The bins of one axis; mean and maximum can be taken axis by axis."""
+        n, m = x.shape[axis], self.shape(x.shape[1:])[axis - 1]
+        x = np.moveaxis(x, axis, 0)
+        return [x[i * n // m : -(-(i + 1) * n // m)] for i in range(m)]
+
+
+class AdaptiveAvgPool(_Adaptive):
+    """The mean of each of `size` bins.
+
+    >>> AdaptiveAvgPool(size=7).shape((512, 13, 9))
+    (512, 7, 7)
+    """
+
+    kind = "adaptive_avg_pool"
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        for axis in range(2, x.ndim):
+            x = np.stack([cells.mean(axis=0) for cells in self._bins(x, axis)], axis)
+        return x
+
+
+class AdaptiveMaxPool(_Adaptive):
+    """The largest value of each of `size` bins.
+
+    >>> AdaptiveMaxPool(size=[4, 2]).shape((32, 9, 9))
+    (32, 4, 2)
+    """
+
+    kind = "adaptive_max_pool"
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        for axis in range(2, x.ndim):
+            x = np.stack([cells.max(axis=0) for cells in self._bins(x, axis)], axis)
+        return x
+
+
+OPS = (MaxPool, AvgPool, GlobalAvgPool, GlobalMaxPool, AdaptiveAvgPool, AdaptiveMaxPool)

@@ -1,0 +1,37 @@
+"""Regularisers: layers that act in train mode alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from archspec.op import Op, Run
+
+if TYPE_CHECKING:
+    from archspec.op import Array
+
+
+class Dropout(Op):
+    """In train mode sets values to zero with probability `rate` and divides the others by 1 - rate.
+
+    >>> Dropout(rate=0.4).shape((1024,))
+    (1024,)
+    """
+
+    kind = "dropout"
+    family = "regularize"
+
+    rate: float = Field(ge=0, lt=1, description="Probability that a value is dropped (not that it is kept).")
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        if not (run.train and run.dropout and self.rate):
+            return x
+        if run.rng is None:
+            raise ValueError("dropout in train mode draws from Run.rng: give a numpy Generator, or Run(dropout=False)")
+        return x * (run.rng.random(x.shape) >= self.rate) / (1 - self.rate)
+
+
+OPS = (Dropout,)

@@ -1,0 +1,291 @@
+"""Layers that move values and compute none, but for the interpolation of resize."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+
+from archspec.op import Op, Run, ShapeError, Window
+from archspec.ops import window
+from archspec.types import LIMIT, Padding, Pads, Positive, Shape, Size, format_shape
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from archspec.op import Array
+else:
+    from archspec import lazy_numpy as np
+
+
+def _numbers(sides: Any) -> Any:
+    if isinstance(sides, str):
+        raise ValueError("state the sides in numbers: 1, [1, 2], [[0, 1], [0, 1]]")
+    return sides
+
+
+_natural = {"type": "integer", "minimum": 0}
+_pair = {"type": "array", "items": _natural, "minItems": 2, "maxItems": 2}
+_per_axis = {"type": "array", "items": {"anyOf": [_natural, _pair]}, "minItems": 1, "maxItems": 3}
+Sides = Annotated[Padding, AfterValidator(_numbers), WithJsonSchema({"anyOf": [_natural, _per_axis]})]
+"""A number for every side, one per axis, or a [before, after] pair per axis."""
+
+
+class _Move(Op):
+    """What the ops of this file share."""
+
+    family = "shape"
+
+    def _pairs(self, sides: Any, shape: Shape) -> Pads:
+        """(before, after) for each axis."""
+        return window.pads(sides, window.spatial(shape, self.kind), (), (), ())
+
+
+class Identity(_Move):
+    """Its input.
+
+    >>> Identity().shape((64, 7, 7))
+    (64, 7, 7)
+    """
+
+    kind = "identity"
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        return inputs[0]
+
+
+class Flatten(_Move):
+    """All values of a sample as one vector, in the order C,H,W.
+
+    >>> Flatten().shape((512, 7, 7))
+    (25088,)
+    """
+
+    kind = "flatten"
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return (math.prod(inputs[0]),)
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        return inputs[0].reshape(len(inputs[0]), -1)
+
+
+def _one_open(to: tuple[int, ...]) -> tuple[int, ...]:
+    if 0 in to:
+        raise ValueError("a size is at least 1, or -1 for what is left")
+    if to.count(-1) > 1:
+        raise ValueError("only one size can be -1")
+    return to
+
+
+class Reshape(_Move):
+    """The same values in the same order (C,H,W) under another shape, channels first.
+
+    >>> Reshape(to=[256, -1]).shape((256, 6, 6))
+    (256, 36)
+    """
+
+    kind = "reshape"
+
+    to: Annotated[
+        tuple[Annotated[int, Field(ge=-1, le=LIMIT)], ...],
+        Field(strict=False, min_length=1, max_length=4, description="The new shape of a sample; one size may be -1."),
+        AfterValidator(_one_open),
+    ]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        count, known = math.prod(x), math.prod(n for n in self.to if n > 0)
+        if count % known or (-1 not in self.to and count != known):
+            shown = " x ".join(map(str, self.to))
+            message = f"reshape of {format_shape(x)}, {count} values, to {shown}"
+            raise ShapeError("AS0308", message, "a reshape keeps the number of values; let one size be -1", "to")
+        return tuple(count // known if n < 0 else n for n in self.to)
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        return x.reshape(len(x), *self.shape(x.shape[1:]))
+
+
+class ChannelShuffle(_Move):
+    """Interleaves channel groups, so that the next grouped convolution sees all of them: (groups, C/groups) transposed.
+
+    >>> ChannelShuffle(groups=3).shape((240, 28, 28))
+    (240, 28, 28)
+    """
+
+    kind = "channel_shuffle"
+
+    groups: Positive = Field(description="Into how many groups the channels are divided.")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if x[0] % self.groups:
+            message = f"{self.groups} groups do not divide the {x[0]} channels"
+            raise ShapeError("AS0305", message, "use a divisor of the channels", "groups")
+        return x
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        grouped = x.reshape(len(x), self.groups, x.shape[1] // self.groups, *x.shape[2:])
+        return grouped.swapaxes(1, 2).reshape(x.shape)
+
+
+class Pad(_Move):
+    """Puts a border around the positions: a constant, the mirrored inside (without its edge), or the repeated edge.
+
+    >>> Pad(padding=[[0, 1], [0, 1]]).shape((64, 112, 112))
+    (64, 113, 113)
+    """
+
+    kind = "pad"
+
+    padding: Sides = Field(description="Width of the border: for every side, per axis, or [before, after] per axis.")
+    mode: Literal["constant", "reflect", "replicate"] = Field("constant", description="What the border holds.")
+    value: float = Field(0.0, description="The constant.")
+
+    @model_validator(mode="after")
+    def _value_is_used(self) -> Pad:
+        if self.mode != "constant" and self.value:
+            raise ValueError(f"`value` has no meaning in the mode `{self.mode}`")
+        return self
+
+    def pads(self, shape: Shape) -> Pads:
+        """(before, after) for each axis."""
+        return self._pairs(self.padding, shape)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        pads = self.pads(x)
+        for n, pair in zip(x[1:], pads, strict=True):
+            if self.mode == "reflect" and max(pair) >= n:
+                message = f"a reflected border of {max(pair)} needs more than {max(pair)} values, found {n}"
+                raise ShapeError("AS0304", message, "pad less, or use the mode `replicate`", "padding")
+        return (x[0], *(n + sum(pair) for n, pair in zip(x[1:], pads, strict=True)))
+
+    def window(self, *inputs: Shape) -> Window:
+        pads = self.pads(inputs[0])
+        return (1,) * len(pads), (1,) * len(pads), tuple(before for before, _ in pads)
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        pads = ((0, 0), (0, 0), *self.pads(x.shape[1:]))
+        if self.mode == "constant":
+            return np.pad(x, pads, constant_values=self.value)
+        return np.pad(x, pads, mode="reflect" if self.mode == "reflect" else "edge")
+
+
+class Crop(_Move):
+    """Cuts a border off: `sides` says how much of it, or `size` what is left in the middle.
+
+    Where the border is odd, the smaller part is cut off before: (in - size) // 2.
+
+    >>> Crop(size=56).shape((512, 64, 64)), Crop(sides=[[0, 1], [0, 1]]).shape((64, 8, 8))
+    ((512, 56, 56), (64, 7, 7))
+    """
+
+    kind = "crop"
+
+    size: Size | None = Field(None, description="Size of the middle that is left.")
+    sides: Sides | None = Field(None, description="What is cut off: for every side, per axis, or in pairs.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Crop:
+        if (self.size is None) == (self.sides is None):
+            raise ValueError("give either `size` or `sides`")
+        return self
+
+    def margins(self, shape: Shape) -> Pads:
+        """What is cut off each axis, (before, after)."""
+        if self.size is None:
+            return self._pairs(self.sides, shape)
+        size = window.spatial(shape, self.kind)
+        rest = [n - m for n, m in zip(size, window.per_axis(self.size, len(size), "size"), strict=True)]
+        return tuple((r // 2, r - r // 2) for r in rest)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        margins = self.margins(x)
+        out = tuple(n - sum(pair) for n, pair in zip(x[1:], margins, strict=True))
+        if self.size is not None and any(sum(pair) < 0 for pair in margins):
+            message = f"the crop to {format_shape(out)} is larger than its input of {format_shape(x[1:])}"
+            raise ShapeError("AS0310", message, "crop the larger of the two values", "size")
+        if min(out) < 1:
+            raise ShapeError("AS0310", f"the crop leaves nothing of {format_shape(x[1:])}", "cut off less", "sides")
+        return (x[0], *out)
+
+    def window(self, *inputs: Shape) -> Window:
+        margins = self.margins(inputs[0])
+        return (1,) * len(margins), (1,) * len(margins), tuple(-before for before, _ in margins)
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        rows = zip(x.shape[2:], self.margins(x.shape[1:]), strict=True)
+        return x[(..., *(slice(before, n - after) for n, (before, after) in rows))]
+
+
+class Resize(_Move):
+    """Interpolates the positions; `mode` and `coordinates` say how, and neither has a default.
+
+    Output position i of m lies, on an input of n positions, at (i + 0.5) * n/m - 0.5 with `half_pixel`, at
+    i * (n - 1)/(m - 1) with `align_corners`, at i * n/m with `asymmetric`. `nearest` takes the position below
+    i * n/m (asymmetric) or (i + 0.5) * n/m (half_pixel); `linear` the two around it, the first and last repeated.
+
+    >>> Resize(scale=2, mode="nearest", coordinates="asymmetric").shape((256, 14, 14))
+    (256, 28, 28)
+    """
+
+    kind = "resize"
+
+    size: Size | None = Field(None, description="Size of the output.")
+    scale: Size | None = Field(None, description="Whole factor by which it grows, for all axes or each.")
+    mode: Literal["nearest", "linear"] = Field(description="One position, or the weighted mean of its neighbours.")
+    coordinates: Literal["half_pixel", "align_corners", "asymmetric"] = Field(description="Where outputs lie.")
+
+    @model_validator(mode="after")
+    def _defined(self) -> Resize:
+        if (self.size is None) == (self.scale is None):
+            raise ValueError("give either `size` or `scale`")
+        if (self.mode, self.coordinates) in (("nearest", "align_corners"), ("linear", "asymmetric")):
+            known = "half_pixel or asymmetric" if self.mode == "nearest" else "half_pixel or align_corners"
+            message = f"the mode `{self.mode}` goes with {known}: frameworks disagree on {self.coordinates}"
+            raise ValueError(message)
+        return self
+
+    def shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        size = window.spatial(x, self.kind)
+        if self.size is not None:
+            return (x[0], *window.per_axis(self.size, len(size), "size"))
+        scale = window.per_axis(self.scale or (1,), len(size), "scale")
+        return (x[0], *(n * s for n, s in zip(size, scale, strict=True)))
+
+    def window(self, *inputs: Shape) -> Window:
+        rows = list(zip(inputs[0][1:], self.shape(*inputs)[1:], strict=True))
+        reach = 1 if self.mode == "nearest" else 2
+        return (reach,) * len(rows), tuple(max(n // m, 1) for n, m in rows), (0,) * len(rows)
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        for axis, m in enumerate(self.shape(x.shape[1:])[1:], 2):
+            x = self._along(x, axis, m)
+        return x
+
+    def _along(self, x: Array, axis: int, m: int) -> Array:
+        n, i = x.shape[axis], np.arange(m)
+        if self.mode == "nearest":  # in whole numbers: a rounded n/m would miss by one where i * n/m is whole
+            index = i * n // m if self.coordinates == "asymmetric" else (2 * i + 1) * n // (2 * m)
+            return np.take(x, index, axis)
+        if self.coordinates == "align_corners":
+            at = i * ((n - 1) / (m - 1)) if m > 1 else np.zeros(1)
+        else:
+            at = np.maximum((i + 0.5) * n / m - 0.5, 0.0)
+        below = np.minimum(at.astype(int), n - 1)
+        share = (at - below).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+        above = np.take(x, np.minimum(below + 1, n - 1), axis)
+        return np.take(x, below, axis) * (1 - share) + above * share
+
+
+OPS = (Identity, Flatten, Reshape, ChannelShuffle, Pad, Crop, Resize)

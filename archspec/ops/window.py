@@ -1,0 +1,118 @@
+"""The arithmetic of sliding windows, shared by convolutions and pools: padding rules, output sizes, numpy views.
+
+>>> pads("same", (224,), (7,), (2,), (1,))
+((2, 3),)
+>>> sizes((112,), ((0, 0),), (3,), (2,), (1,), "ceil")
+(56,)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from archspec.op import ShapeError
+from archspec.types import Pads, Shape, format_shape
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from archspec.op import Array
+else:
+    from archspec import lazy_numpy as np
+
+Rounding = Literal["floor", "ceil"]
+
+
+def spatial(shape: Shape, what: str) -> Shape:
+    """The axes after the channels; raises where there are none or more than three."""
+    if 2 <= len(shape) <= 4:
+        return shape[1:]
+    message = f"{what} takes C,L or C,H,W or C,D,H,W, found {format_shape(shape)}"
+    raise ShapeError("AS0307", message, "put it before the flatten" if len(shape) == 1 else "")
+
+
+def per_axis(value: tuple[int, ...], rank: int, field: str) -> tuple[int, ...]:
+    """One number for each axis: (3,) becomes (3, 3) on an image."""
+    if len(value) == rank:
+        return value
+    if len(value) == 1:
+        return value * rank
+    raise ShapeError(
+        "AS0312", f"{field} {format_shape(value)} has {len(value)} numbers, the input {rank} axes", field=field
+    )
+
+
+def extent(kernel: int, dilation: int) -> int:
+    """How far a dilated kernel reaches."""
+    return dilation * (kernel - 1) + 1
+
+
+def pads(
+    padding: int | str | Pads, size: Shape, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
+    """(before, after) per axis: `same` puts the larger part after, `same_lower` before, `symmetric` is (k-1)/2 each."""
+    if isinstance(padding, int):
+        return ((padding, padding),) * len(size)
+    if isinstance(padding, tuple):
+        if len(padding) not in (1, len(size)):
+            message = f"padding names {len(padding)} axes, the input has {len(size)}"
+            raise ShapeError("AS0312", message, field="padding")
+        return padding * (len(size) // len(padding))
+    if padding == "valid":
+        return ((0, 0),) * len(size)
+    reach = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
+    if padding == "symmetric":
+        if any(k % 2 == 0 for k in reach):
+            message = f"symmetric padding needs an odd window, found {format_shape(tuple(reach))}"
+            raise ShapeError("AS0304", message, "state the padding in numbers, or use `same`", "padding")
+        return tuple((k // 2, k // 2) for k in reach)
+    total = [max((-(-n // s) - 1) * s + k - n, 0) for n, s, k in zip(size, stride, reach, strict=True)]
+    if padding == "same":
+        return tuple((t // 2, t - t // 2) for t in total)
+    return tuple((t - t // 2, t // 2) for t in total)
+
+
+def sizes(
+    size: Shape,
+    pad: tuple[tuple[int, int], ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    rounding: Rounding = "floor",
+) -> Shape:
+    """The output's size per axis; a window that starts past the input and its left padding is dropped."""
+    result: list[int] = []
+    for n, (before, after), k, s, d in zip(size, pad, kernel, stride, dilation, strict=True):
+        room = n + before + after - extent(k, d)
+        if room < 0:
+            padded = f"{n} padded to {n + before + after}" if before + after else f"{n}"
+            message = f"the window of {extent(k, d)} is larger than its input of {padded}"
+            raise ShapeError(
+                "AS0304", message, "make the kernel smaller, pad the input, or stride less before it", "kernel"
+            )
+        out = (room // s if rounding == "floor" else -(-room // s)) + 1
+        if rounding == "ceil" and (out - 1) * s >= n + before:
+            out -= 1
+        result.append(out)
+    return tuple(result)
+
+
+def reduce(padding: tuple[tuple[int, int], ...]) -> Any:
+    """Pads in their shortest spelling: 1, (1, 2) per axis, or the pairs themselves."""
+    if all(before == after for before, after in padding):
+        flat = tuple(before for before, _ in padding)
+        return flat[0] if len(set(flat)) == 1 else flat
+    return padding
+
+
+def pad_array(x: Array, pad: tuple[tuple[int, int], ...], value: float = 0.0) -> Array:
+    """Spatial padding of a batch."""
+    return np.pad(x, ((0, 0), (0, 0), *pad), constant_values=value)
+
+
+def windows(x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], out: Shape) -> Array:
+    """A view [N, C, *out, *kernel] of a padded batch."""
+    shape = (*x.shape[:2], *out, *kernel)
+    moves = tuple(s * step for s, step in zip(x.strides[2:], stride, strict=True))
+    taps = tuple(s * step for s, step in zip(x.strides[2:], dilation, strict=True))
+    return np.lib.stride_tricks.as_strided(x, shape, (*x.strides[:2], *moves, *taps), writeable=False)

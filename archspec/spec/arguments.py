@@ -1,0 +1,122 @@
+"""The types of block arguments, and how a value becomes one of them.
+
+>>> coerce("patch", "7x7/2")
+Patch(kernel=(7, 7), stride=(2,))
+>>> coerce("int", 2.5)
+Traceback (most recent call last):
+archspec.expr.ExprError: expected an int, found float `2.5`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import Any
+
+from archspec.diagnostics import did_you_mean, quote
+from archspec.expr import ExprError, describe
+from archspec.spec.form import Argument, BodyReader, Parameter
+from archspec.spec.tree import List, Map, Scalar, Tree
+from archspec.spec.tree import describe as describe_tree
+from archspec.spec.yaml import resolve
+from archspec.types import LIMIT, Patch, parse_size
+
+TYPES = {
+    "int": "an int",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "size": "a size such as 3 or 3x5",
+    "patch": "a patch such as 3x3/2",
+    "shape": "a shape such as [64, 7, 7]",
+}
+
+
+def coerce(kind: str, value: Any) -> Any:
+    """The value as an argument of that type; raises `ExprError`, without a place, where it is none."""
+    number = isinstance(value, int) and not isinstance(value, bool)
+    result: Any = None
+    match kind:
+        case "int" if number:
+            result = value
+        case "float" if number or isinstance(value, float):
+            result = value
+        case "bool" if isinstance(value, bool):
+            result = value
+        case "str" if isinstance(value, str):
+            result = value
+        case "patch" if isinstance(value, Patch):
+            result = value
+        case "patch" if isinstance(value, str):
+            result = Patch.parse(value)
+        case "patch" | "size" | "shape":
+            size = parse_size(value)
+            if isinstance(size, tuple) and size and all(type(n) is int and n > 0 for n in size):  # pyright: ignore[reportUnknownVariableType]
+                result = Patch(size) if kind == "patch" else size  # pyright: ignore[reportUnknownArgumentType]
+        case _:
+            pass
+    if result is None:
+        if kind == "int" and isinstance(value, float):
+            help = "divide with `//`, or use round, floor or ceil"
+            raise ExprError("AS0504", f"expected an int, found {describe(value)}", 0, 0, help)
+        raise ExprError("AS0204", f"expected {TYPES[kind]}, found {describe(value)}", 0, 0)
+    if number and abs(value) > LIMIT:
+        raise ExprError("AS0505", "the number is too large", 0, 0, "values stay below 2**62")
+    return result
+
+
+def type_of(value: Any) -> str:
+    """The type of a network argument, told from its default."""
+    return {bool: "bool", int: "int", float: "float"}.get(type(value), "str")
+
+
+def declarations(tree: Tree | None, reader: BodyReader, globals: Set[str]) -> dict[str, Parameter]:
+    """A block's `args`: a list of names, which are ints, or a mapping of names to `type` or `type = default`."""
+    report = reader.report
+    found: dict[str, Parameter] = {}
+    pairs: list[tuple[Scalar, Tree | None]] = []
+    if isinstance(tree, Map):
+        pairs = list(tree)
+    elif isinstance(tree, List):
+        for item in tree.items:
+            if isinstance(item, Scalar) and item.value is not None:
+                pairs.append((item, None))
+            else:
+                report.error("AS0204", item.span, f"an argument is a name, found {describe_tree(item)}")
+    elif tree is not None and not (isinstance(tree, Scalar) and tree.value is None):
+        report.error("AS0204", tree.span, f"`args` is a list of names or a mapping, found {describe_tree(tree)}")
+    for key, declared in pairs:
+        name = key.text
+        if not name.strip() or name == "in" or any(c in name for c in "${}"):
+            report.error("AS0210", key.span, f"{quote(name)} cannot be an argument's name", help="`in` is the value that enters")
+        elif name in found:
+            report.error("AS0403", key.span, f"the argument {quote(name)} is declared twice")
+        else:
+            parameter = _parameter(name, key, declared, reader, {*found, *globals})
+            if parameter:
+                found[name] = parameter
+    return found
+
+
+def _parameter(name: str, key: Scalar, declared: Tree | None, reader: BodyReader, names: Set[str]) -> Parameter | None:
+    if declared is None:
+        return Parameter(name, "int", key.span)
+    if not isinstance(declared, Scalar) or not isinstance(declared.value, str):
+        message = f"the argument {quote(name)} is declared by its type, found {describe_tree(declared)}"
+        reader.report.error("AS0204", declared.span, message, help="for example `int`, or `int = 3` with a default")
+        return Parameter(name, "int", key.span)
+    kind, equals, default = (part.strip() for part in declared.text.partition("="))
+    if kind not in TYPES:
+        reader.report.error("AS0203", declared.span, f"unknown type {quote(kind)}", help=did_you_mean(kind, TYPES, "types"))
+        return Parameter(name, "str", key.span)
+    if not equals:
+        return Parameter(name, kind, key.span)
+    value = default if kind in ("str", "size", "patch") and "$" not in default else resolve(default)
+    scalar = Scalar(value, default, declared.source, declared.start, declared.end, declared.quoted)
+    argument = reader.argument(key.span, scalar, names)
+    if argument.expr is None and isinstance(argument.constant, str | int | float | bool):
+        try:
+            coerce(kind, argument.constant)
+        except ExprError as error:
+            reader.report.error(error.code, declared.span, f"the default of {quote(name)}: {error.message}", help=error.help)
+            return Parameter(name, kind, key.span)
+    return Parameter(name, kind, key.span, Argument(declared.span, scalar, argument.constant, argument.expr))

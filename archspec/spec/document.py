@@ -1,0 +1,98 @@
+"""The sections of a spec around its network, as data: where it comes from, its heads, claims, pictures, initial weights.
+
+The bodies of blocks and of the network are not here: `spec/form.py` reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from archspec.types import Positive, Size
+
+
+class Section(BaseModel):
+    """A mapping of the spec: its keys are these fields and no others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+
+class Origin(Section):
+    """`source`: the paper that a spec is written beside."""
+
+    title: str = Field(description="Title of the paper.")
+    authors: str | None = Field(None, description="Authors, as one cites them.")
+    venue: str | None = Field(None, description="Where it appeared.")
+    year: int | None = Field(None, description="When it appeared.")
+    table: int | str | None = Field(None, description="The table that the network follows.")
+    url: str | None = Field(None, description="Where to read it.")
+    note: str | None = Field(None, description="Anything that a reader should know.")
+
+    def __str__(self) -> str:
+        table = f"table {self.table}" if self.table is not None else None
+        parts = (self.title, self.authors, self.venue, str(self.year) if self.year else None, table)
+        return ", ".join(part for part in parts if part)
+
+
+class HeadForm(Section):
+    """`heads.NAME`: an output and how it is trained; `main` is the network's own."""
+
+    block: str | None = Field(None, description="The block that computes it from the step that it hangs on.")
+    at: str | None = Field(None, alias="from", description="The step it hangs on, where no step names it under `aux`.")
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "none"] = Field("cross_entropy", description="Its loss.")
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(1.0, description="Its share in the total loss.")
+    only: Literal["train"] | None = Field(None, description="`train`: left out in eval mode, and of the counts.")
+    classes: Positive | None = Field(None, description="How many classes it tells apart; its width is checked.")
+
+
+class Claims(Section):
+    """`claims`: how to read the figures that a table prints, and which of them are known to be misprints."""
+
+    units: dict[str, Annotated[int | float, Field(gt=0)]] = Field(
+        default_factory=lambda: {"K": 1000, "M": 1000000, "G": 1000000000}, description="What K, M and G stand for."
+    )
+    tolerance: Annotated[float, Field(ge=0, le=1)] = Field(0.02, description="Relative difference that is rounding.")
+    errata: dict[str, str] = Field(default_factory=dict, description="By step: why its printed figures are not ours.")
+    totals: dict[Literal["params", "params_with_aux", "macs", "macs_with_aux", "depth", "depth_with_pools"], int | str] = Field(
+        default_factory=dict, description="Figures that are printed for the whole network."
+    )
+
+
+class Preprocess(Section):
+    """`preprocess`: from a picture to the input: resize, crop, then (value * scale - mean) / std per channel."""
+
+    resize: Positive | Size | None = Field(None, description="Shorter side, or exact HxW, before the crop.")
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = Field("bilinear", description="How it is resized.")
+    crop: Literal["center", "none"] = Field("center", description="Crop to the input's size.")
+    channels: Literal["rgb", "bgr", "gray"] = Field("rgb", description="Order of the channels.")
+    scale: Annotated[float, Field(allow_inf_nan=False)] = Field(1 / 255, description="Factor on the bytes 0..255.")
+    mean: Annotated[tuple[float, ...], Field(strict=False)] = Field((0.0,), description="Subtracted, per channel.")
+    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(strict=False)] = Field((1.0,), description="Divides.")
+    invert: bool = Field(False, description="Dark on light becomes light on dark.")
+
+
+class Initializer(Section):
+    """An initialiser with its options: `{normal: 0.01}`, `{constant: 0.2}`, `{uniform: 0.1}`, `{truncated_normal: 0.1}`."""
+
+    constant: float | None = Field(None, description="Every value.")
+    normal: Annotated[float, Field(ge=0)] | None = Field(None, description="Standard deviation.")
+    truncated_normal: Annotated[float, Field(ge=0)] | None = Field(None, description="Deviation, cut at two of it.")
+    uniform: Annotated[float, Field(ge=0)] | None = Field(None, description="Half width around zero.")
+
+
+InitRule = Literal["xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"]
+Init = InitRule | float | Initializer
+"""How a tensor starts: a rule by name, a constant, or an initialiser with its options."""
+
+
+class Document(Section):
+    """The whole of a spec but for its bodies."""
+
+    source: Origin | None = None
+    heads: dict[str, HeadForm] = Field(default_factory=dict)
+    claims: Claims | None = None
+    preprocess: Preprocess | None = None
+    labels: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    init: dict[str, dict[str, Init]] = Field(default_factory=dict)
+    train: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,121 @@
+"""Finding and reading spec files: paths, shipped specs by name, and the bounds of `extends`."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from archspec.diagnostics import Report, Source, Span, quote
+from archspec.spec.tree import Map, Scalar, Tree, is_null
+from archspec.spec.variant import apply_edits, overlay
+from archspec.spec.yaml import MAX_BYTES, decode, read
+
+MAX_EXTENDS = 20
+
+
+def shipped() -> Path:
+    """The folder of the specs that come with archspec: beside the package in a checkout, inside it once installed."""
+    inside = Path(__file__).parent.parent / "specs"
+    return inside if inside.is_dir() else Path(__file__).parent.parent.parent / "specs"
+
+
+def find(spec: str | os.PathLike[str]) -> Path:
+    """The file that a path or the name of a shipped spec stands for."""
+    path = Path(spec)
+    if path.suffix or path.exists() or len(path.parts) != 1:
+        return path
+    known = shipped() / f"{path.name}.yaml"
+    return known if known.is_file() else path
+
+
+class Files:
+    """Reads a spec and what it extends; `root` is the folder that `extends` may not leave, but for `include`."""
+
+    def __init__(self, report: Report, include: tuple[Path, ...] = ()) -> None:
+        self.report = report
+        self.folders = [folder.resolve() for folder in include]
+        self.texts: list[bytes] = []
+
+    def tree(self, path: Path) -> Map | None:
+        """The spec's tree, what it extends overlaid and its edits applied."""
+        try:
+            folder = path.resolve().parent
+        except (OSError, RuntimeError, ValueError):
+            folder = Path()
+        self.folders.append(folder)
+        return self._resolved(path, None, [])
+
+    def _raw(self, path: Path, at: Span | None) -> Source | None:
+        place = at or Source(str(path), "").start
+        code = "AS0001" if at is None else "AS0409"
+        try:
+            if path.is_dir():
+                raise IsADirectoryError(21, "it is a folder")
+            with path.open("rb") as file:
+                raw = file.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            why = (getattr(error, "strerror", None) or str(error)).lower()
+            self.report.error(code, place, f"cannot read {quote(path)}: {why}", help=self._near(path))
+            return None
+        self.texts.append(raw)
+        return decode(raw, str(path), self.report)
+
+    def _near(self, path: Path) -> str:
+        """A spec with nearly that name, here or among the shipped ones."""
+        try:
+            here = {p.name: p for folder in (path.parent, shipped()) if folder.is_dir() for p in folder.glob("*.yaml")}
+        except OSError:
+            return ""
+        name = path.name if path.suffix else f"{path.name}.yaml"
+        near = difflib.get_close_matches(name, here, n=1)
+        if not near:
+            return ""
+        found = here[near[0]]
+        return f"did you mean {quote(found.stem if not path.suffix and found.parent == shipped() else found)}?"
+
+    def _resolved(self, path: Path, at: Span | None, chain: list[Path]) -> Map | None:
+        source = self._raw(path, at)
+        tree = read(source, self.report) if source else None
+        if tree is None:
+            return None
+        if not isinstance(tree, Map):
+            self.report.error("AS0204", tree.span, "a spec is a mapping of keys such as `name`, `input` and `network`")
+            return None
+        base = tree.get("extends")
+        if is_null(base):
+            merged = tree
+        else:
+            assert base is not None
+            under = self._base(base, path, [*chain, path.resolve()])
+            if under is None:
+                return None
+            merged = overlay(under, tree)
+        edits = tree.get("edit")
+        return apply_edits(merged, edits, self.report) if edits is not None else merged
+
+    def _base(self, base: Tree, path: Path, chain: list[Path]) -> Map | None:
+        if not isinstance(base, Scalar) or not isinstance(base.value, str):
+            self.report.error("AS0204", base.span, "`extends` is the path of a spec")
+            return None
+        wanted = path.parent / base.value
+        try:
+            named = not Path(base.value).suffix and not wanted.exists() and len(Path(base.value).parts) == 1
+            target = (find(base.value) if named else wanted).resolve()
+        except (OSError, RuntimeError, ValueError):
+            self.report.error("AS0409", base.span, f"{quote(base.value)} is no path of a spec")
+            return None
+        if target in chain:
+            circle = " -> ".join(p.name for p in [*chain[chain.index(target) :], target])
+            self.report.error("AS0408", base.span, f"specs extend each other in a circle: {circle}")
+            return None
+        if len(chain) > MAX_EXTENDS:
+            self.report.error("AS0408", base.span, f"specs extend each other more than {MAX_EXTENDS} times over")
+            return None
+        if not any(target.is_relative_to(folder) for folder in (*self.folders, shipped().resolve())):
+            help = "copy it next to the spec, or allow its folder with `--include DIR`"
+            self.report.error("AS0410", base.span, f"{quote(base.value)} lies outside the spec's folder", help=help)
+            return None
+        shown = path.parent / base.value if target == wanted.resolve() else target
+        return self._resolved(shown, base.span, chain)
+

@@ -1,0 +1,128 @@
+"""A spec from its file to a checked graph.
+
+>>> spec = load("lenet5")
+>>> spec.graph.input
+(1, 32, 32)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archspec.checks import sense
+from archspec.diagnostics import Diagnostic, Report, Source, SpecError, quote
+from archspec.expr import ExprError
+from archspec.graph import Graph
+from archspec.spec.document import Document
+from archspec.spec.files import Files, find
+from archspec.spec.network import read_network
+from archspec.spec.tree import Map, Scalar, Tree, from_data
+from archspec.spec.variant import AddressError, set_value, split
+from archspec.spec.yaml import read
+
+
+@dataclass(frozen=True, eq=False)
+class Spec:
+    """A spec that has been checked: its graph, the sections around it, and what was warned of.
+
+    `sha256` is of the files it came from and the overrides, so that equal specs have equal hashes.
+    """
+
+    path: str
+    name: str
+    graph: Graph
+    document: Document
+    sha256: str
+    tree: Map
+    warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def args(self) -> Mapping[str, Any]:
+        """The network's arguments and their values."""
+        return self.graph.args
+
+
+def load(
+    spec: str | os.PathLike[str],
+    *,
+    sets: Iterable[str] = (),
+    include: Iterable[str | os.PathLike[str]] = (),
+    **args: Any,
+) -> Spec:
+    """The checked spec of a file, or of a shipped spec by its name; raises `SpecError` with every diagnostic.
+
+    `args` give the network's arguments values, `sets` are overrides as on the command line, `include` are folders
+    that `extends` may reach besides the spec's own.
+    """
+    found, diagnostics = check(spec, sets=sets, include=include, **args)
+    if found is None:
+        raise SpecError(diagnostics)
+    return found
+
+
+def check(
+    spec: str | os.PathLike[str],
+    *,
+    sets: Iterable[str] = (),
+    include: Iterable[str | os.PathLike[str]] = (),
+    **args: Any,
+) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
+    """As `load`, and gives the diagnostics instead of raising them; the spec is None where one is an error."""
+    report = Report()
+    path = find(spec)
+    files = Files(report, tuple(Path(folder) for folder in include))
+    tree = files.tree(path)
+    if tree is None:
+        return None, report.diagnostics
+    overrides = [*sets]
+    for text in overrides:
+        override(tree, text, report)
+    for name, value in args.items():
+        source = Source(f"{name}=", f"{value}")
+        key = Scalar(name, name, source, (1, 1), (1, 1))
+        _set(tree, [name], from_data(value, source), key, report)
+    network = read_network(tree, path.stem, report)
+    if network is None or report.failed:
+        return None, report.diagnostics
+    graph, document, facts = network
+    sense.check(graph, document, facts, report)
+    if report.failed:
+        return None, report.diagnostics
+    digest = hashlib.sha256(b"\0".join([*files.texts, repr([overrides, sorted(args.items())]).encode()])).hexdigest()
+    return Spec(str(path), graph.name, graph, document, digest, tree, report.diagnostics), report.diagnostics
+
+
+def override(tree: Map, text: str, report: Report) -> None:
+    """Carries out one `--set ADDRESS=VALUE`; the value is YAML."""
+    source = Source("--set", text)
+    address, equals, value = text.partition("=")
+    if not equals or not address.strip():
+        whole = source.span(1, 1, 1, len(text) + 1)
+        help = "as in `--set classes=10` or `--set 'conv1.out=32'`"
+        report.error("AS0002", whole, f"an override reads ADDRESS=VALUE, found {quote(text)}", help=help)
+        return
+    failed = len(report.found)
+    wanted = read(Source("--set", " " * (len(address) + 1) + value), report) if value.strip() else from_data(None, source)
+    if wanted is None or len(report.found) > failed:
+        return
+    key = Scalar(address, address, source, (1, 1), (1, len(address) + 1))
+    try:
+        names = split(address)
+    except AddressError as error:
+        report.error("AS0411", key.span, error.message, help=error.help)
+        return
+    _set(tree, names, wanted, key, report)
+
+
+def _set(tree: Map, names: list[str], value: Tree, key: Scalar, report: Report) -> None:
+    try:
+        set_value(tree, names, value, key)
+    except AddressError as error:
+        report.error("AS0411", key.span, error.message, help=error.help)
+    except ExprError as error:
+        report.error(error.code, value.span, f"{quote('.'.join(names))}: {error.message}", help=error.help)

@@ -1,0 +1,175 @@
+"""A whole spec's tree to its graph and sections: the order in which the parts are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from archspec.diagnostics import Report, Span, did_you_mean, quote
+from archspec.expr import ExprError
+from archspec.graph import Graph, Scope
+from archspec.spec.arguments import coerce, type_of
+from archspec.spec.blocks import read_blocks
+from archspec.spec.document import Document
+from archspec.spec.elaborate import Elaborator
+from archspec.spec.form import Argument, BodyReader, Broken, Located
+from archspec.spec.heads import Heads
+from archspec.spec.recursion import find_cycles
+from archspec.spec.tree import List, Map, Scalar, Tree, data, describe, is_null
+from archspec.spec.validate import explain, in_tree
+from archspec.types import Shape
+
+VERSION = 1
+KEYS = ("archspec", "name", "extends", "edit", "input", "args", "blocks", "network", *Document.model_fields)
+COMPUTED = ("heads", "preprocess", "init", "train")
+"""Sections whose values may be expressions over the network's arguments."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the warnings need to know of the text besides the graph."""
+
+    unused_args: tuple[tuple[str, Span], ...]
+    unused_blocks: tuple[tuple[str, Span], ...]
+    sections: Map
+
+
+def read_network(tree: Map, default_name: str, report: Report) -> tuple[Graph, Document, Facts] | None:
+    """The graph and sections of a spec; None where an error keeps it from being one, and the report says which."""
+    _keys(tree, report)
+    args = _args(tree.get("args"), report)
+    values = {name: argument.constant for name, argument in args.items()}
+    reader = BodyReader(report, {}, frozenset(args))
+    blocks = read_blocks(tree.get("blocks"), reader)
+    network = tree.get("network")
+    if isinstance(network, Map):  # `network: {table: ...}` is a list of one step
+        network = List([network], network.source, network.start, network.end)
+    body = reader.body(network, {*args, "in"})
+    document = _document(tree, reader, values)
+    shape = _input(tree, reader, values)
+    cyclic = find_cycles(blocks.blocks, report)
+    if shape is None or document is None or cyclic or network is None:
+        return None
+    name = tree.get("name")
+    title = str(name.value) if isinstance(name, Scalar) and name.value is not None else default_name
+    heads = Heads(document.heads, tree.get("heads"), report)
+    build = Elaborator(report, blocks.blocks, Scope(title, "network", tree.span, args=values), heads)
+    frame, value = build.network(body, shape)
+    outputs = heads.outputs(value, frame)
+    if report.failed or value is None:
+        return None
+    graph = Graph(title, tuple(build.nodes), outputs, build.root, values, tuple(build.claims))
+    reads = reader.read_names.union(*blocks.reads.values())
+    unused = [(name, argument.key) for name, argument in args.items() if name not in reads]
+    for block in blocks.blocks.values():
+        unused += [(p.name, p.span) for p in block.parameters.values() if p.name not in blocks.reads[block.name]]
+    used = reader.used | {form.block for form in document.heads.values()}
+    idle = [(b.name, b.span) for b in blocks.blocks.values() if b.name not in used and b.span.source is tree.source]
+    return graph, document, Facts(tuple(unused), tuple(idle), tree)
+
+
+def _keys(tree: Map, report: Report) -> None:
+    for key, _ in tree:
+        if key.text not in KEYS:
+            report.error("AS0202", key.span, f"unknown key {quote(key.text)}", help=did_you_mean(key.text, KEYS, "keys"))
+    for needed in ("archspec", "input", "network"):
+        if is_null(tree.get(needed)):
+            help = f"a spec begins with `archspec: {VERSION}`" if needed == "archspec" else ""
+            report.error("AS0201", tree.source.start, f"the spec has no {quote(needed)}", help=help)
+    version = tree.get("archspec")
+    if version is not None and not is_null(version) and data(version) != VERSION:
+        help = f"this archspec reads version {VERSION}"
+        report.error("AS0205", version.span, f"unknown version of the language: {describe(version)}", help=help)
+    name = tree.get("name")
+    if name is not None and not (isinstance(name, Scalar) and str(name.value or "").strip()):
+        report.error("AS0204", name.span, f"`name` is a text, found {describe(name)}")
+
+
+def _args(tree: Tree | None, report: Report) -> dict[str, Argument]:
+    """The network's arguments; an override has to be of the default's type, which `variant` keeps by name."""
+    found: dict[str, Argument] = {}
+    if tree is None or is_null(tree):
+        return found
+    if not isinstance(tree, Map):
+        report.error("AS0204", tree.span, f"`args` maps names to their values, found {describe(tree)}")
+        return found
+    for key, value in tree:
+        if key.text == "in" or not key.text.strip() or any(c in key.text for c in "${}"):
+            report.error("AS0210", key.span, f"{quote(key.text)} cannot be an argument's name")
+        elif not isinstance(value, Scalar) or value.value is None:
+            report.error("AS0204", value.span, f"{quote(key.text)} is a number, a text or a bool, found {describe(value)}")
+        else:
+            try:
+                constant = coerce(type_of(value.value), value.value)
+                found[key.text] = Argument(key.span, value, constant=constant)
+            except ExprError as error:
+                report.error(error.code, value.span, f"{quote(key.text)}: {error.message}", help=error.help)
+    return found
+
+
+def _input(tree: Map, reader: BodyReader, values: Mapping[str, Any]) -> Shape | None:
+    stated, report = tree.get("input"), reader.report
+    if stated is None or is_null(stated):
+        return None
+    argument = reader.argument(tree.key("input").span, stated, frozenset(values))
+    try:
+        value = argument.value(values)
+    except Located as error:
+        error.report(report)
+        return None
+    sizes: list[Any] = value if isinstance(value, list) else []
+    if Broken in sizes or value is Broken:
+        return None
+    if not 1 <= len(sizes) <= 4 or not all(type(n) is int for n in sizes):
+        help = "C, C,L, C,H,W or C,D,H,W: channels first, no batch axis"
+        report.error("AS0204", stated.span, "`input` is one sample's shape, as in [3, 224, 224]", help=help)
+        return None
+    for at, size in enumerate(sizes):
+        if not 0 < size < 2**62:
+            span = stated.items[at].span if isinstance(stated, List) else stated.span
+            report.error("AS0205", span, f"an axis of the input is at least 1, found {size}")
+            return None
+    return tuple(sizes)
+
+
+def _document(tree: Map, reader: BodyReader, values: Mapping[str, Any]) -> Document | None:
+    """The sections as data, validated."""
+    sections: dict[str, Any] = {}
+    for name in Document.model_fields:
+        section = tree.get(name)
+        if section is None or is_null(section):
+            continue
+        if name in COMPUTED:
+            try:
+                sections[name] = reader.argument(tree.key(name).span, section, frozenset(values)).value(values)
+            except Located as error:
+                error.report(reader.report)
+                return None
+        else:
+            sections[name] = data(section)
+    if any(Broken in items for items in _collections(sections)):
+        return None
+    return validated(Document, sections, tree, "the spec", reader.report)
+
+
+def _collections(value: Any) -> list[list[Any]]:
+    """The values of every mapping and list inside a value."""
+    inner: list[Any] = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return [inner, *(deeper for item in inner for deeper in _collections(item))]
+
+
+def validated(model: type[Document], value: Any, tree: Tree, what: str, report: Report) -> Document | None:
+    """A section of the spec as its model, with what does not fit reported."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+
+        def fail(code: str, span: Span, message: str, help: str) -> None:
+            report.error("AS0201" if code == "AS0207" else code, span, message, help=help)
+
+        wanted: type[BaseModel] = model
+        explain(error, wanted, what, in_tree(tree), fail)
+        return None

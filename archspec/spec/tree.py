@@ -1,0 +1,118 @@
+"""The located tree: what a YAML text says, each piece with its place. Nothing here knows about networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from archspec.diagnostics import Source, Span
+
+
+@dataclass(slots=True, eq=False)
+class Scalar:
+    """A string, number, bool or null; `text` is how it is spelt."""
+
+    value: str | int | float | bool | None
+    text: str
+    source: Source
+    start: tuple[int, int]
+    end: tuple[int, int]
+    quoted: bool = False
+
+    @property
+    def span(self) -> Span:
+        return Span(self.source, *self.start, *self.end)
+
+    @property
+    def offset(self) -> int:
+        """Where the text begins within the span: after the opening quote, if there is one."""
+        return int(self.quoted)
+
+
+@dataclass(slots=True, eq=False)
+class List:
+    items: list[Tree]
+    source: Source
+    start: tuple[int, int]
+    end: tuple[int, int]
+
+    @property
+    def span(self) -> Span:
+        return Span(self.source, *self.start, *self.end)
+
+
+@dataclass(slots=True, eq=False)
+class Map:
+    """Keys are texts, in the order of the file; `keys` keeps where each stands."""
+
+    entries: dict[str, tuple[Scalar, Tree]]
+    source: Source
+    start: tuple[int, int]
+    end: tuple[int, int]
+
+    @property
+    def span(self) -> Span:
+        return Span(self.source, *self.start, *self.end)
+
+    def get(self, key: str) -> Tree | None:
+        entry = self.entries.get(key)
+        return entry[1] if entry else None
+
+    def key(self, key: str) -> Scalar:
+        return self.entries[key][0]
+
+    def put(self, key: Scalar, value: Tree) -> None:
+        self.entries[key.text] = (key, value)
+
+    def __iter__(self) -> Iterator[tuple[Scalar, Tree]]:
+        return iter(self.entries.values())
+
+
+Tree = Scalar | List | Map
+
+
+def is_null(tree: Tree | None) -> bool:
+    return tree is None or (isinstance(tree, Scalar) and tree.value is None)
+
+
+def data(tree: Tree) -> Any:
+    """The plain Python value of a tree."""
+    if isinstance(tree, Scalar):
+        return tree.value
+    if isinstance(tree, List):
+        return [data(item) for item in tree.items]
+    return {key.text: data(value) for key, value in tree}
+
+
+def from_data(value: Any, source: Source) -> Tree:
+    """A tree for a Python value, every piece placed at the start of `source`."""
+    start, end = (1, 1), (1, len(source.text) + 1)
+    if isinstance(value, dict):
+        pairs = ((from_data(str(k), source), from_data(v, source)) for k, v in value.items())  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return Map({k.text: (k, v) for k, v in pairs if isinstance(k, Scalar)}, source, start, end)
+    if isinstance(value, list | tuple):
+        return List([from_data(v, source) for v in value], source, start, end)  # pyright: ignore[reportUnknownVariableType]
+    known = isinstance(value, str | int | float | bool) or value is None
+    return Scalar(value if known else str(value), str(value), source, start, end)
+
+
+def copy(tree: Tree) -> Tree:
+    """A tree of its own, so that an edit at one place cannot reach another."""
+    if isinstance(tree, Scalar):
+        return tree
+    if isinstance(tree, List):
+        return List([copy(item) for item in tree.items], tree.source, tree.start, tree.end)
+    entries = {text: (key, copy(value)) for text, (key, value) in tree.entries.items()}
+    return Map(entries, tree.source, tree.start, tree.end)
+
+
+def describe(tree: Tree | None) -> str:
+    """What a tree is, for messages."""
+    if isinstance(tree, Map):
+        return "a mapping"
+    if isinstance(tree, List):
+        return "a list"
+    from archspec.expr import describe as describe_value
+
+    return describe_value(None if tree is None else tree.value)

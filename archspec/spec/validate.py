@@ -1,0 +1,134 @@
+"""pydantic's findings as located diagnostics: which field, what it takes, what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from archspec.diagnostics import Span, did_you_mean, quote
+from archspec.expr import describe
+from archspec.spec.tree import List, Map, Tree
+
+Fail = Callable[[str, Span, str, str], None]
+"""code, span, message, help"""
+
+
+def explain(error: ValidationError, model: type[BaseModel], what: str, place: Callable[[tuple[Any, ...], bool], Span], fail: Fail) -> None:
+    """Reports each field at fault once; `place` gives the span of a path into the value, or of its key."""
+    seen: set[tuple[Any, ...]] = set()
+    for finding in error.errors(include_url=False):
+        path, owner = _field(finding["loc"], model)
+        if path in seen:
+            continue
+        seen.add(path)
+        name, value, kind = str(path[-1]) if path else what, finding["input"], finding["type"]
+        if kind == "missing":
+            fail("AS0207", place(path[:-1], True), f"{quote(what)} needs a value for {quote(name)}", "")
+        elif kind == "extra_forbidden":
+            inside = quote(path[-2]) if len(path) > 1 else quote(what)
+            fail("AS0202", place(path, True), f"unknown key {quote(name)} in {inside}", did_you_mean(name, _keys(owner), "keys"))
+        elif kind == "value_error":
+            # The model's own validator speaks of several fields together, and says what is wrong.
+            fail("AS0205", place(path, False), f"{quote(what)}: {finding['ctx']['error']}", "")
+        else:
+            _value(name, value, kind, owner, finding, place(path, False), fail)
+
+
+def _value(name: str, value: Any, kind: str, owner: type[BaseModel] | None, finding: Any, span: Span, fail: Fail) -> None:
+    schema = _schema(owner, name)
+    expected = _expected(schema) if schema else ""
+    expected = expected or str(finding["msg"])[:1].lower() + str(finding["msg"])[1:]
+    if kind in ("int_type", "int_from_float") and isinstance(value, float):
+        help = "divide with `//`, or use round, floor or ceil"
+        fail("AS0504", span, f"{quote(name)} is an integer, found {describe(value)}", help)
+        return
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    ranged = kind.startswith(("greater", "less", "too_", "finite")) or (numeric and kind.endswith("_length"))
+    choices = schema.get("enum") or next((s["enum"] for s in schema.get("anyOf", ()) if "enum" in s), ()) if schema else ()
+    help = did_you_mean(value, choices) if isinstance(value, str) and choices else ""
+    fail("AS0205" if ranged else "AS0204", span, f"{quote(name)} takes {expected}, found {describe(value)}", help)
+
+
+def _field(loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[tuple[Any, ...], type[BaseModel] | None]:
+    """The path of the outermost field at fault (a union's members are one field), and the model that declares it."""
+    path: list[Any] = []
+    owner: type[BaseModel] | None = model
+    for part in loc:
+        path.append(part)
+        if owner is None or part not in owner.model_fields:
+            continue
+        inner = _model_of(owner.model_fields[part].annotation)
+        if inner is None:
+            return tuple(path), owner
+        at = loc[len(path) :]
+        if inner[1] and at:  # a mapping of names to models: the name is part of the path
+            path.append(at[0])
+            rest = at[1:]
+        else:
+            rest = at
+        found, deeper = _field(rest, inner[0]) if rest else ((), owner if not inner[1] else None)
+        return (*path, *found), deeper if found else owner
+    return tuple(path), owner
+
+
+def _model_of(annotation: Any) -> tuple[type[BaseModel], bool] | None:
+    """The model that a field holds, and whether by name in a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, False
+    args = getattr(annotation, "__args__", ())
+    if getattr(annotation, "__origin__", None) is dict:
+        inner = _model_of(args[1])
+        return (inner[0], True) if inner else None
+    members = [found for found in map(_model_of, args) if found]
+    return members[0] if len(members) == 1 and len(args) == 2 else None
+
+
+def _keys(owner: type[BaseModel] | None) -> list[str]:
+    return [field.alias or name for name, field in owner.model_fields.items()] if owner else []
+
+
+def _schema(owner: type[BaseModel] | None, name: str) -> dict[str, Any]:
+    return owner.model_json_schema()["properties"].get(name, {}) if owner else {}
+
+
+def _expected(schema: dict[str, Any]) -> str:
+    """What a JSON Schema lets through, in words."""
+    if "anyOf" in schema:
+        parts = [part for part in map(_expected, schema["anyOf"]) if part and part != "nothing"]
+        return " or ".join(dict.fromkeys(parts))
+    if "enum" in schema:
+        return "one of " + ", ".join(quote(v) for v in schema["enum"])
+    if "const" in schema:
+        return quote(schema["const"])
+    low, high = schema.get("minimum"), schema.get("maximum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    bounds = [f"at least {low}"] if low is not None else [f"above {above}"] if above is not None else []
+    bounds += [f"at most {high:,}"] if high is not None and high < 2**60 else [f"below {below}"] if below is not None else []
+    limits = " of " + " and ".join(bounds) if bounds else ""
+    if schema.get("type") == "array":
+        inner = _expected(schema.get("items", {}))
+        return f"a list of {inner}" if inner else "a list"
+    if schema.get("type") == "string" and "pattern" in schema:
+        return "a size such as 3x5"
+    words = {"integer": "an integer", "number": "a number", "boolean": "true or false", "string": "a text", "null": "nothing", "object": "a mapping"}
+    return words.get(schema.get("type", ""), "") + limits if schema.get("type") in words else ""
+
+
+def in_tree(tree: Tree) -> Callable[[tuple[Any, ...], bool], Span]:
+    """Places for `explain` where the value is a tree: the deepest part of the path that is there."""
+
+    def place(path: tuple[Any, ...], key: bool) -> Span:
+        here, span = tree, tree.span
+        for part in path:
+            if isinstance(here, Map) and str(part) in here.entries:
+                span, here = here.key(str(part)).span, here.entries[str(part)][1]
+            elif isinstance(here, List) and isinstance(part, int) and part < len(here.items):
+                here = here.items[part]
+                span = here.span
+            else:
+                break
+        return span if key or isinstance(here, Map) else here.span
+
+    return place

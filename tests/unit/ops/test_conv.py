@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from archspec.op import ShapeError
+from tests.helpers.ops import assert_refused, assert_same, batch, build, evaluate, flat_pads, parameters, tensors
+
+CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """A sample's shape and the fields of a convolution on it; its window may prove too large."""
+    rank = draw(st.integers(1, 3))
+    axes = lambda low, high: st.lists(st.integers(low, high), min_size=rank, max_size=rank)
+    groups = draw(st.integers(1, 3))
+    shape = (groups * draw(st.integers(1, 3)), *draw(axes(1, 7)))
+    return shape, {
+        "out": groups * draw(st.integers(1, 3)),
+        "groups": groups,
+        "kernel": draw(axes(1, 3)),
+        "stride": draw(axes(1, 3)),
+        "dilation": draw(axes(1, 2)),
+        "bias": draw(st.booleans()),
+    }
+
+
+@given(convolutions(), st.data())
+def test_conv_is_torchs(case: tuple[tuple[int, ...], dict[str, Any]], data: st.DataObject) -> None:
+    shape, fields = case
+    side = st.integers(0, 2)
+    pads = data.draw(st.lists(st.lists(side, min_size=2, max_size=2), min_size=len(shape) - 1, max_size=len(shape) - 1))
+    op = build("conv", padding=pads, **fields)
+    padded = F.pad(torch.from_numpy(batch(2, *shape)), flat_pads(pads))
+    reach = [d * (k - 1) + 1 for k, d in zip(fields["kernel"], fields["dilation"], strict=True)]
+    if any(n < k for n, k in zip(padded.shape[2:], reach, strict=True)):
+        return assert_refused("AS0304", op, shape)
+    params = parameters(op, shape)
+    options = (fields["stride"], 0, fields["dilation"], fields["groups"])
+    weight, bias = params["weight"], params.get("bias")
+    with FlopCounterMode(display=False) as counter:
+        expected = CONV[len(shape) - 1](
+            padded[:1], torch.from_numpy(weight), None if bias is None else torch.from_numpy(bias), *options
+        )
+    assert_same(evaluate(op, batch(2, *shape), params=params)[:1], expected)
+    assert op.macs(shape) * 2 == counter.get_total_flops()
+    return None
+
+
+@given(convolutions(), st.data())
+def test_conv_transpose_is_torchs(case: tuple[tuple[int, ...], dict[str, Any]], data: st.DataObject) -> None:
+    shape, fields = case
+    rank = len(shape) - 1
+    numbers = lambda: data.draw(st.lists(st.integers(0, 2), min_size=rank, max_size=rank))
+    pads, extra = numbers(), numbers()
+    op = build("conv_transpose", padding=pads, output_padding=extra, **fields)
+    try:
+        out = op.shape(shape)
+    except ShapeError as error:
+        assert error.code == "AS0304"
+        rows = zip(shape[1:], pads, extra, fields["kernel"], fields["stride"], fields["dilation"], strict=True)
+        assert any(
+            e >= max(s, d) or (n - 1) * s - 2 * p + d * (k - 1) + 1 + e < 1 for n, p, e, k, s, d in rows
+        ), "refused without a reason"
+        return
+    params = tensors(parameters(op, shape))
+    x = torch.from_numpy(batch(1, *shape))
+    options = (fields["stride"], pads, extra, fields["groups"], fields["dilation"])
+    with FlopCounterMode(display=False) as counter:
+        expected = TRANSPOSE[rank](x, params["weight"], params.get("bias"), *options)
+    assert tuple(expected.shape[1:]) == out
+    assert_same(evaluate(op, batch(1, *shape), params=parameters(op, shape)), expected)
+    assert op.macs(shape) * 2 == counter.get_total_flops()
+
+
+def test_conv_transpose_with_uneven_padding_cuts_each_side_by_its_number() -> None:
+    op, whole = build("conv_transpose", out=2, kernel=4, stride=2, padding=[[1, 2]]), build("conv_transpose", out=2, kernel=4, stride=2)
+    params = parameters(op, (3, 5))
+    assert_same(evaluate(op, batch(2, 3, 5), params=params), evaluate(whole, batch(2, 3, 5), params=params)[:, :, 1:-2])
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
+def test_the_fans_are_torchs(kind: str, groups: int) -> None:
+    op = build(kind, out=8, kernel=[3, 5], groups=groups)
+    weight = op.params((12, 9, 9))[0]
+    module = (torch.nn.Conv2d if kind == "conv" else torch.nn.ConvTranspose2d)(12, 8, (3, 5), groups=groups)
+    assert weight.shape == tuple(module.weight.shape)
+    # torch reads a transposed weight's fans off its axes, which are swapped; ours are those of the layer
+    expected = (12 // groups * 15, 8 // groups * 15)
+    assert weight.fan == expected
+    if kind == "conv" and groups == 1:
+        assert weight.fan == torch.nn.init._calculate_fan_in_and_fan_out(module.weight)
+
+
+# Where TensorFlow and the papers put the padding: https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
+@pytest.mark.parametrize(
+    ("padding", "size", "kernel", "stride", "expected"),
+    [
+        ("same", 224, 7, 2, (2, 3)),
+        ("same", 224, 3, 2, (0, 1)),
+        ("same", 225, 3, 2, (1, 1)),
+        ("same_lower", 224, 7, 2, (3, 2)),
+        ("symmetric", 224, 7, 2, (3, 3)),
+        ("same", 5, 1, 3, (0, 0)),
+        ("valid", 224, 7, 2, (0, 0)),
+    ],
+)
+def test_padding_rules(padding: str, size: int, kernel: int, stride: int, expected: tuple[int, int]) -> None:
+    op: Any = build("conv", out=1, kernel=kernel, stride=stride, padding=padding)
+    assert op.pads((1, size)) == (expected,)
+
+
+@given(st.integers(1, 40), st.integers(1, 7), st.integers(1, 5), st.integers(1, 3), st.sampled_from(["same", "same_lower"]))
+def test_same_padding_gives_the_size_divided_by_the_stride(n: int, kernel: int, stride: int, dilation: int, padding: str) -> None:
+    op: Any = build("conv", out=1, kernel=kernel, stride=stride, dilation=dilation, padding=padding)
+    assert op.shape((1, n)) == (1, -(-n // stride))
+    ((before, after),) = op.pads((1, n))
+    assert (after - before if padding == "same" else before - after) in (0, 1)
+
+
+def test_refusals() -> None:
+    conv = build("conv", out=6, kernel=3)
+    assert_refused("AS0304", conv, (3, 2, 2))
+    assert_refused("AS0307", conv, (3,))
+    assert_refused("AS0307", conv, (3, 9, 9, 9, 9))
+    assert_refused("AS0305", build("conv", out=6, kernel=3, groups=4), (4, 9, 9))
+    assert_refused("AS0305", build("conv", out=6, kernel=3, groups=3), (4, 9, 9))
+    assert_refused("AS0312", build("conv", out=6, kernel=[3, 3]), (4, 9))
+    assert_refused("AS0312", build("conv", out=6, kernel=3, padding=[1, 1, 1]), (4, 9, 9))
+    assert_refused("AS0304", build("conv", out=6, kernel=4, padding="symmetric"), (4, 9, 9))
+    assert_refused("AS0304", build("conv_transpose", out=6, kernel=4, padding="same"), (4, 9, 9))
+    assert_refused("AS0304", build("conv_transpose", out=6, kernel=2, padding=9), (4, 9, 9))
+
+
+@given(convolutions())
+def test_the_window_is_what_an_output_sees(case: tuple[tuple[int, ...], dict[str, Any]]) -> None:
+    """Along one axis: with positive weights, an output is touched by an input only inside its declared window."""
+    _, fields = case
+    k, s, d = fields["kernel"][0], fields["stride"][0], fields["dilation"][0]
+    op = build("conv", out=1, kernel=k, stride=s, dilation=d, padding="same", bias=False)
+    touched = evaluate(op, np.eye(11)[:, None], params={"weight": np.ones((1, 1, k))})[:, 0].T > 0  # [out, in]
+    window = op.window((1, 11))
+    assert window is not None
+    (reach,), (step,), (before,) = window
+    for j, row in enumerate(touched):
+        inside = [i for i in range(j * step - before, j * step - before + reach, d) if 0 <= i < 11]
+        assert np.flatnonzero(row).tolist() == inside
