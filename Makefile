@@ -10,7 +10,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 .PHONY: demo test unit deep bench lint format docs wheel clean
 
 demo: $(VENV)/demo.stamp
-	$(BIN)/archspec stats googlenet
+	$(BIN)/archspec stats googlenet --by row
 	$(BIN)/archspec stats googlenet --claims
 	$(BIN)/archspec build specs/googlenet.yaml --backend torch -o out/googlenet --seed 0
 	@echo

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from archspec.diagnostics import did_you_mean, quote
+from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.graph import Graph
 
 GROUP = "archspec.backends"
@@ -55,12 +55,8 @@ class Backend:
     predict: Callable[[Any, Any], Any]
 
 
-class BackendError(Exception):
-    """A backend that is unknown, broken, or whose framework is missing; `exit_code` as the command line reports it."""
-
-    def __init__(self, message: str, help: str = "", exit_code: int = 2) -> None:
-        super().__init__(message)
-        self.message, self.help, self.exit_code = message, help, exit_code
+class BackendError(Failure):
+    """A backend that is unknown, broken, or whose framework is missing."""
 
 
 def available() -> dict[str, EntryPoint]:
@@ -72,7 +68,7 @@ def load(name: str) -> Backend:
     """The backend of that name, with its framework known to be installed; raises `BackendError`."""
     found = available()
     if name not in found:
-        raise BackendError(f"unknown backend {quote(name)}", did_you_mean(name, found, "backends"))
+        raise BackendError(f"unknown backend {quote(name)}", did_you_mean(name, found, "backends"), 2)
     try:
         backend: Any = found[name].load()
     except Exception as error:
@@ -89,4 +85,4 @@ def require(backend: Backend) -> None:
 
     if find_spec(backend.framework) is None:
         message = f"the backend {quote(backend.name)} needs {backend.framework}, which is not installed"
-        raise BackendError(message, f"pip install 'archspec-nn[{backend.extra}]'", exit_code=3)
+        raise BackendError(message, f"pip install 'archspec-nn[{backend.extra}]'", 3)

@@ -62,3 +62,12 @@ CODES: Mapping[str, str] = {
     "AS0702": "blocks nested too deep",
     "AS0801": "a model too large to build",
 }
+
+
+def page(code: str) -> str:
+    """The page that explains a code: what it means, a failing and a mended spec, in Markdown."""
+    from pathlib import Path
+
+    inside = Path(__file__).parent / "errors"
+    folder = inside if inside.is_dir() else Path(__file__).parent.parent / "docs" / "errors"
+    return (folder / f"{code}.md").read_text(encoding="utf-8")

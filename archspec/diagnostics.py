@@ -79,6 +79,17 @@ class Diagnostic:
     help: str = ""
 
 
+class Failure(Exception):
+    """What went wrong outside any spec's text: a file, a folder, a framework; `exit_code` as the command line gives it."""
+
+    def __init__(self, message: str, help: str = "", exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.message, self.help, self.exit_code = message, help, exit_code
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.help}" if self.help else self.message
+
+
 class SpecError(Exception):
     """A spec is at fault; `diagnostics` holds everything that was found, warnings included."""
 

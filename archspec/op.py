@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -65,8 +66,8 @@ class Run:
     updates: dict[str, Array] = field(default_factory=dict[str, Any])
 
 
-Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-"""Per axis: effective kernel, stride, padding before; what the receptive field is computed from."""
+Window = tuple[tuple[int, ...], tuple[int | Fraction, ...], tuple[int, ...]]
+"""Per axis: effective kernel, stride (1/2 where it upsamples by two), padding before; the receptive field follows from it."""
 
 
 class Op(BaseModel):

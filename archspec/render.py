@@ -64,8 +64,8 @@ def render_json(diagnostics: Iterable[Diagnostic]) -> str:
 
 
 def render_github(diagnostics: Iterable[Diagnostic]) -> str:
-    """One workflow command a finding, which GitHub shows at its line of a pull request."""
-    return "\n".join(map(_annotation, diagnostics))
+    """One workflow command a line for each finding, which GitHub shows at its line of a pull request."""
+    return "".join(f"{_annotation(d)}\n" for d in diagnostics)
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:

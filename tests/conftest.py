@@ -1,4 +1,4 @@
-"""Settings for every test: one thread a process, and how hard hypothesis searches (`ARCHSPEC_PROFILE=deep` for long)."""
+"""Settings for every test: one thread a process, and how hard hypothesis searches (`ARCHSPEC_PROFILE=deep`: long)."""
 
 import os
 

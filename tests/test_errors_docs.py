@@ -17,7 +17,9 @@ def test_the_pages_are_those_of_the_codes() -> None:
 
 def test_the_index_lists_every_code_with_its_title() -> None:
     lines = (ERRORS / "index.md").read_text().splitlines()
-    assert [line for line in lines if line.startswith("- [AS")] == [f"- [{c}]({c}.md): {CODES[c]}" for c in sorted(CODES)]
+    assert [line for line in lines if line.startswith("- [AS")] == [
+        f"- [{c}]({c}.md): {CODES[c]}" for c in sorted(CODES)
+    ]
 
 
 @pytest.mark.parametrize("page", sorted(ERRORS.glob("AS*.md")), ids=lambda page: page.stem)

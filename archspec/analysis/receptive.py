@@ -67,7 +67,9 @@ def _through(node: Node, inputs: tuple[Shape, ...], field: Field) -> Field:
 def _slide(field: Field, window: Iterable[tuple[int, Number, int]]) -> Field:
     axes = [
         (math.ceil(size + (reach - 1) * stride), _reduced(stride * step), _reduced(start - before * stride))
-        for size, stride, start, (reach, step, before) in zip(field.size, field.stride, field.start, window, strict=True)
+        for size, stride, start, (reach, step, before) in zip(
+            field.size, field.stride, field.start, window, strict=True
+        )
     ]
     size, stride, start = zip(*axes, strict=True)
     return Field(size, stride, start)

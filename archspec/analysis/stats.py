@@ -68,7 +68,7 @@ class Stats:
         return tuple((groups.rows if what == "row" else groups.blocks)(self.graph, self.layers))
 
     def _repr_html_(self) -> str:
-        from archspec.analysis.tables import render_html
+        from archspec.analysis.report import render_html
 
         return render_html(self)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -156,10 +157,10 @@ class ConvTranspose(_Convolution):
         return math.prod(x) * (self.out // self.groups) * math.prod(kernel)
 
     def window(self, *inputs: Shape) -> Window:
-        # Each output element is reached by about kernel/stride inputs; the stride itself counts as an upsampling.
+        # Each output element is reached by about kernel/stride inputs, and its neighbour lies 1/stride further.
         kernel, stride, dilation = self.axes(inputs[0])
         reach = tuple(-(-window.extent(k, d) // s) for k, d, s in zip(kernel, dilation, stride, strict=True))
-        return reach, (1,) * len(reach), (0,) * len(reach)
+        return reach, tuple(Fraction(1, s) for s in stride), (0,) * len(reach)
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs

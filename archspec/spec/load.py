@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archspec.checks import sense
+from archspec.checks import check_graph
 from archspec.diagnostics import Diagnostic, Report, Source, SpecError, quote
 from archspec.expr import ExprError
 from archspec.graph import Graph
@@ -90,7 +90,7 @@ def check(
     if network is None or report.failed:
         return None, report.diagnostics
     graph, document, facts = network
-    sense.check(graph, document, facts, report)
+    check_graph(graph, document, facts, report)
     if report.failed:
         return None, report.diagnostics
     digest = hashlib.sha256(b"\0".join([*files.texts, repr([overrides, sorted(args.items())]).encode()])).hexdigest()

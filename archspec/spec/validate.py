@@ -38,7 +38,7 @@ def explain(error: ValidationError, model: type[BaseModel], what: str, place: Ca
 
 def _value(name: str, value: Any, kind: str, owner: type[BaseModel] | None, finding: Any, span: Span, fail: Fail) -> None:
     schema = _schema(owner, name)
-    expected = _expected(schema) if schema else ""
+    expected = expected(schema) if schema else ""
     expected = expected or str(finding["msg"])[:1].lower() + str(finding["msg"])[1:]
     if kind in ("int_type", "int_from_float") and isinstance(value, float):
         help = "divide with `//`, or use round, floor or ceil"
@@ -93,10 +93,10 @@ def _schema(owner: type[BaseModel] | None, name: str) -> dict[str, Any]:
     return owner.model_json_schema()["properties"].get(name, {}) if owner else {}
 
 
-def _expected(schema: dict[str, Any]) -> str:
+def expected(schema: dict[str, Any]) -> str:
     """What a JSON Schema lets through, in words."""
     if "anyOf" in schema:
-        parts = [part for part in map(_expected, schema["anyOf"]) if part and part != "nothing"]
+        parts = [part for part in map(expected, schema["anyOf"]) if part and part != "nothing"]
         return " or ".join(dict.fromkeys(parts))
     if "enum" in schema:
         return "one of " + ", ".join(quote(v) for v in schema["enum"])
@@ -108,7 +108,7 @@ def _expected(schema: dict[str, Any]) -> str:
     bounds += [f"at most {high:,}"] if high is not None and high < 2**60 else [f"below {below}"] if below is not None else []
     limits = " of " + " and ".join(bounds) if bounds else ""
     if schema.get("type") == "array":
-        inner = _expected(schema.get("items", {}))
+        inner = expected(schema.get("items", {}))
         return f"a list of {inner}" if inner else "a list"
     if schema.get("type") == "string" and "pattern" in schema:
         return "a size such as 3x5"

@@ -65,7 +65,7 @@ def split(address: str) -> list[str]:
     while at < len(address):
         match = _SEGMENT.match(address, at)
         if not match:
-            raise AddressError(f"{quote(address)} is no address", 'names are joined by dots: inception_4a."#3x3"')
+            raise AddressError(f"{quote(address)} is no address", 'names are joined by dots: stem."#3x3"')
         names.append(next(group for group in match.groups() if group is not None))
         at = match.end()
     if not names or address.endswith("."):

@@ -7,7 +7,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-FRAMEWORKS = frozenset({"torch", "torchvision", "tensorflow", "keras", "jax", "flax", "onnx", "onnxruntime", "mxnet", "paddle"})
+FRAMEWORKS = frozenset(
+    {"torch", "torchvision", "tensorflow", "keras", "jax", "flax", "onnx", "onnxruntime", "mxnet", "paddle"}
+)
 
 
 def imports(source: str, modules: Collection[str] = ()) -> Iterator[tuple[int, str]]:
@@ -28,26 +30,36 @@ def imports(source: str, modules: Collection[str] = ()) -> Iterator[tuple[int, s
             yield from ((node.lineno, f"{module}.{alias.name}" if nested else module) for alias in node.names)
 
 
-def against_the_order(
-    unit: str, source: str, order: Sequence[Collection[str]], modules: Collection[str], free: Collection[str] = ()
-) -> list[str]:
-    """The imports of a unit (`spec`, `graph`, ...) that do not point to a unit of an earlier group or to itself.
+def unit_of(module: str, order: Sequence[Collection[str]]) -> str:
+    """The unit that a module of the package belongs to: the longest name in the order that it starts with, or nothing.
 
-    `free` are the names that it may import from the package all the same.
+    >>> unit_of("archspec.spec.yaml", ({"op"}, {"spec"}, {"spec.load"}))
+    'spec'
+    >>> unit_of("archspec.spec.load", ({"op"}, {"spec"}, {"spec.load"}))
+    'spec.load'
+    """
+    inside = module.removeprefix("archspec").removeprefix(".")
+    names = (name for group in order for name in group)
+    return max((name for name in names if f"{inside}.".startswith(f"{name}.")), key=len, default="")
+
+
+def against_the_order(
+    module: str, source: str, order: Sequence[Collection[str]], modules: Collection[str], free: Collection[str] = ()
+) -> list[str]:
+    """The imports of a module that point neither to its own unit nor to one of an earlier group.
+
+    `order` names units by their path in the package (`graph`, `spec.load`); `free` are paths that may be imported too.
     """
     place = {name: index for index, group in enumerate(order) for name in group}
-    if unit not in place:
-        return [f"{unit} has no place in the order of imports"]
+    own = unit_of(module, order)
+    if not own:
+        return [f"{module} has no place in the order of imports"]
     wrong: list[str] = []
-    for line, module in imports(source, modules):
-        package, _, rest = module.partition(".")
-        if package != "archspec":
-            continue
-        target = rest.partition(".")[0]
-        if target in free or target == unit:
-            continue
-        if place.get(target, len(order)) >= place[unit]:
-            wrong.append(f"line {line}: {unit} imports {module}")
+    for line, target in imports(source, modules):
+        package, _, inside = target.partition(".")
+        unit = unit_of(target, order)
+        if package == "archspec" and inside not in free and unit != own and place.get(unit, len(order)) >= place[own]:
+            wrong.append(f"line {line}: {own} imports {target}")
     return wrong
 
 
@@ -80,7 +92,12 @@ def words(source: str) -> Iterator[tuple[int, str]]:
                 yield line, text
             case ast.Name(id=text) | ast.Attribute(attr=text) | ast.arg(arg=text) | ast.keyword(arg=str(text)):
                 yield line, text
-            case ast.FunctionDef(name=text) | ast.AsyncFunctionDef(name=text) | ast.ClassDef(name=text) | ast.alias(name=text):
+            case (
+                ast.FunctionDef(name=text)
+                | ast.AsyncFunctionDef(name=text)
+                | ast.ClassDef(name=text)
+                | ast.alias(name=text)
+            ):
                 yield line, text
             case _:
                 pass

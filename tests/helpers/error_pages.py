@@ -1,7 +1,7 @@
 """Pages of `docs/errors/`: a title, a failing spec and a mended one, each held against the checker.
 
-A page opens with `# AS0301: its title`, and has one block ```` ```yaml fail ```` and one ```` ```yaml good ````, both complete
-specs. Other files that these need stand in blocks below `<!-- file: base.yaml -->`. Comments above the two blocks:
+A page opens with `# AS0301: its title`, and has one block `yaml fail` and then one `yaml good`, both complete specs.
+Other files that these need stand in blocks below `<!-- file: base.yaml -->`. Comments above the two blocks:
 
     <!-- args: --set width=0 -->     options of the command
     <!-- command: build -->          the command that finds it, where it is not `check`
@@ -26,7 +26,7 @@ FOUND = re.compile(r"^(error|warning)\[(AS\d{4})\]", re.MULTILINE)
 
 
 def check_page(text: str, code: str, title: str, folder: Path, main: Main) -> None:
-    """Raises `PageError` unless the failing spec yields that code alone, and the mended one neither it nor any error."""
+    """Raises `PageError` unless the failing spec yields that code alone, the mended one neither it nor any error."""
     if not text.startswith(f"# {code}: {title}\n"):
         raise PageError(f"{code}: the page opens with {text.partition(chr(10))[0]!r}, not '# {code}: {title}'")
     found = list(blocks(text, f"{code}.md"))

@@ -7,8 +7,8 @@ A block is run (`python`, `bash`, `console`), written (any language below a `fil
     <!-- exit: 1 -->             the bash or console block ends with this code; 0 where none is stated
     <!-- not run: reason -->     it is only read
 
-The blocks of a page run in order, in one folder; its python blocks share one namespace. In a `console` block, lines that
-start with `$ ` are commands and the others what they print, `...` standing for any lines.
+The blocks of a page run in order, in one folder; its python blocks share one namespace. In a `console` block, lines
+that start with `$ ` are commands and the others what they print, `...` standing for any lines.
 """
 
 from __future__ import annotations
@@ -62,13 +62,15 @@ class Block:
 
 
 def blocks(text: str, page: str = "page") -> Iterator[Block]:
-    """The fenced blocks of a page, in order; raises `PageError` for a fence that does not close or an unknown comment."""
+    """The fenced blocks of a page, in order; raises `PageError` for an open fence or an unknown comment."""
     comments: list[tuple[str, str]] = []
     lines = iter(enumerate(text.splitlines(), start=1))
     for number, line in lines:
         if comment := COMMENT.fullmatch(line):
             if comment["key"] not in KEYS:
-                raise PageError(f"{page}:{number}: unknown comment {comment['key']!r}; known: {', '.join(sorted(KEYS))}")
+                raise PageError(
+                    f"{page}:{number}: unknown comment {comment['key']!r}; known: {', '.join(sorted(KEYS))}"
+                )
             comments.append((comment["key"], comment["value"]))
         elif fence := FENCE.fullmatch(line):
             body: list[str] = []
@@ -90,8 +92,8 @@ def blocks(text: str, page: str = "page") -> Iterator[Block]:
 def run_page(text: str, folder: Path, page: str = "page") -> int:
     """Runs every block of a page in `folder`, which is the current one; how many there are. Raises `PageError`."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    count = 0
-    for count, block in enumerate(blocks(text, page), start=1):
+    found = list(blocks(text, page))
+    for block in found:
         if block.all("not run"):
             if not block.one("not run"):
                 raise block.wrong("`not run` needs a reason")
@@ -105,7 +107,7 @@ def run_page(text: str, folder: Path, page: str = "page") -> int:
             run_console(block, folder)
         else:
             raise block.wrong(f"a block of {block.language or 'no language'} is neither run nor written nor excused")
-    return count
+    return len(found)
 
 
 def write(block: Block, folder: Path, name: str = "") -> Path:
@@ -142,6 +144,7 @@ def run_command(command: str, folder: Path) -> tuple[int, str]:
         stderr=subprocess.STDOUT,
         text=True,
         timeout=300,
+        check=False,
     )
     return done.returncode, done.stdout
 

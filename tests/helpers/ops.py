@@ -55,6 +55,15 @@ def assert_same(found: Array, expected: torch.Tensor | Array) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-11)
 
 
+def refusal(op: Op, *inputs: Shape) -> str:
+    """The code with which it refuses these shapes; empty where it takes them."""
+    try:
+        op.shape(*inputs)
+    except ShapeError as error:
+        return error.code
+    return ""
+
+
 def assert_refused(code: str, op: Op, *inputs: Shape) -> None:
     with pytest.raises(ShapeError) as caught:
         op.shape(*inputs)

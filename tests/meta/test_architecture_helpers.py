@@ -4,12 +4,20 @@ import pytest
 
 from tests.helpers import architecture
 
-MODULES = {"archspec", "archspec.op", "archspec.graph", "archspec.spec", "archspec.spec.yaml", "archspec.cli", "archspec.new"}
-ORDER = ({"op"}, {"graph"}, {"spec", "weights"}, {"cli"})
+MODULES = {
+    "archspec",
+    "archspec.op",
+    "archspec.graph",
+    "archspec.spec",
+    "archspec.spec.yaml",
+    "archspec.cli",
+    "archspec.new",
+}
+ORDER = ({"op"}, {"graph"}, {"spec", "weights"}, {"spec.load"}, {"spec.Spec"}, {"cli"})
 
 
 @pytest.mark.parametrize(
-    ("unit", "source"),
+    ("module", "source"),
     [
         ("op", "from archspec.graph import Graph"),
         ("op", "import archspec.graph"),
@@ -20,25 +28,29 @@ ORDER = ({"op"}, {"graph"}, {"spec", "weights"}, {"cli"})
         ("spec", "from archspec.new import thing"),
         ("spec", "from archspec import load"),
         ("spec", "import archspec"),
+        ("spec.yaml", "from archspec.spec.load import load"),
+        ("spec.yaml", "from archspec.spec import Spec"),
         ("new", ""),
     ],
 )
-def test_an_import_against_the_order_is_found(unit: str, source: str) -> None:
-    assert architecture.against_the_order(unit, source, ORDER, MODULES)
+def test_an_import_against_the_order_is_found(module: str, source: str) -> None:
+    assert architecture.against_the_order(f"archspec.{module}", source, ORDER, MODULES)
 
 
 @pytest.mark.parametrize(
-    ("unit", "source"),
+    ("module", "source"),
     [
         ("graph", "from archspec.op import Op"),
         ("cli", "from archspec import graph, op"),
         ("spec", "from archspec.spec.yaml import read\nfrom archspec.spec import yaml\nimport archspec.op"),
+        ("spec.load", "from archspec.spec.yaml import read"),
+        ("cli", "from archspec.spec import Spec, load"),
         ("spec", "from archspec import __version__"),
         ("op", "import torch, os\nfrom archspec_torch import BACKEND"),
     ],
 )
-def test_an_import_along_the_order_is_not(unit: str, source: str) -> None:
-    assert not architecture.against_the_order(unit, source, ORDER, MODULES, {"__version__"})
+def test_an_import_along_the_order_is_not(module: str, source: str) -> None:
+    assert not architecture.against_the_order(f"archspec.{module}", source, ORDER, MODULES, {"__version__"})
 
 
 @pytest.mark.parametrize(
@@ -61,7 +73,9 @@ def test_other_packages_in_the_core_are_not() -> None:
     assert not architecture.frameworks("import numpy, yaml\nfrom archspec.op import Op\ntorch = 'torch'")
 
 
-@pytest.mark.parametrize("module", ["archspec.spec.yaml", "archspec.cli", "archspec", "archspec_keras", "archspec.graphics"])
+@pytest.mark.parametrize(
+    "module", ["archspec.spec.yaml", "archspec.cli", "archspec", "archspec_keras", "archspec.graphics"]
+)
 def test_a_backend_that_reaches_too_far_is_found(module: str) -> None:
     assert architecture.foreign(f"import {module}", ["archspec_torch", "archspec.graph"], MODULES)
 
@@ -93,7 +107,12 @@ def test_the_name_of_a_network_is_found(source: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["'''As GoogLeNet does.'''", "x = 1  # GoogLeNet", "class A:\n    b: int\n    '''GoogLeNet's.'''", "net = 'google'"],
+    [
+        "'''As GoogLeNet does.'''",
+        "x = 1  # GoogLeNet",
+        "class A:\n    b: int\n    '''GoogLeNet's.'''",
+        "net = 'google'",
+    ],
 )
 def test_prose_may_name_it(source: str) -> None:
     assert not architecture.named_networks(source, {"googlenet"})

@@ -74,4 +74,5 @@ def test_padding_and_encoding_reach_the_file(tmp_path: Path, monkeypatch: pytest
     above = "<!-- pad: 5000 -->\n<!-- encoding: latin-1 -->"
     check_page(page("error AS0001\n# é", "fine", above=above), "AS0001", "broken", tmp_path, main)
     data = (tmp_path / "fail.yaml").read_bytes()
-    assert b"\xe9" in data and 5000 <= len(data) < 5010
+    assert b"\xe9" in data
+    assert 5000 <= len(data) < 5010

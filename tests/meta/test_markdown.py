@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.markdown import PageError, blocks, matches, run_page
+from tests.helpers.markdown import blocks, matches, run_page
 
 
 def page(*parts: str) -> str:
@@ -39,7 +39,9 @@ def test_a_wrong_page_fails(text: str, message: str, tmp_path: Path) -> None:
         run_page(text, tmp_path)
 
 
-def test_a_right_page_passes_and_its_blocks_build_on_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_right_page_passes_and_its_blocks_build_on_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     text = page(
         "# Title",
@@ -84,7 +86,15 @@ def test_a_python_block_that_raises_names_its_line() -> None:
 
 @pytest.mark.parametrize(
     ("shown", "fits"),
-    [("a\nb", True), ("a", False), ("b", False), ("a\n...", True), ("...\nb", True), ("...", True), ("a\nb\n...\nc", False)],
+    [
+        ("a\nb", True),
+        ("a", False),
+        ("b", False),
+        ("a\n...", True),
+        ("...\nb", True),
+        ("...", True),
+        ("a\nb\n...\nc", False),
+    ],
 )
 def test_shown_output_is_compared_whole(shown: str, fits: bool) -> None:
     assert matches("a  \nb\n", shown) is fits

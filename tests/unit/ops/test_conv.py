@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from archspec.op import ShapeError
-from tests.helpers.ops import assert_refused, assert_same, batch, build, evaluate, flat_pads, parameters, tensors
+from tests.helpers.ops import (
+    assert_refused,
+    assert_same,
+    batch,
+    build,
+    evaluate,
+    flat_pads,
+    parameters,
+    refusal,
+    tensors,
+)
 
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -63,27 +72,27 @@ def test_conv_transpose_is_torchs(case: tuple[tuple[int, ...], dict[str, Any]], 
     numbers = lambda: data.draw(st.lists(st.integers(0, 2), min_size=rank, max_size=rank))
     pads, extra = numbers(), numbers()
     op = build("conv_transpose", padding=pads, output_padding=extra, **fields)
-    try:
-        out = op.shape(shape)
-    except ShapeError as error:
-        assert error.code == "AS0304"
+    if code := refusal(op, shape):
+        assert code == "AS0304"
         rows = zip(shape[1:], pads, extra, fields["kernel"], fields["stride"], fields["dilation"], strict=True)
-        assert any(
-            e >= max(s, d) or (n - 1) * s - 2 * p + d * (k - 1) + 1 + e < 1 for n, p, e, k, s, d in rows
-        ), "refused without a reason"
+        assert any(e >= max(s, d) or (n - 1) * s - 2 * p + d * (k - 1) + 1 + e < 1 for n, p, e, k, s, d in rows), (
+            "refused without a reason"
+        )
         return
     params = tensors(parameters(op, shape))
     x = torch.from_numpy(batch(1, *shape))
     options = (fields["stride"], pads, extra, fields["groups"], fields["dilation"])
     with FlopCounterMode(display=False) as counter:
         expected = TRANSPOSE[rank](x, params["weight"], params.get("bias"), *options)
-    assert tuple(expected.shape[1:]) == out
     assert_same(evaluate(op, batch(1, *shape), params=parameters(op, shape)), expected)
     assert op.macs(shape) * 2 == counter.get_total_flops()
 
 
 def test_conv_transpose_with_uneven_padding_cuts_each_side_by_its_number() -> None:
-    op, whole = build("conv_transpose", out=2, kernel=4, stride=2, padding=[[1, 2]]), build("conv_transpose", out=2, kernel=4, stride=2)
+    op, whole = (
+        build("conv_transpose", out=2, kernel=4, stride=2, padding=[[1, 2]]),
+        build("conv_transpose", out=2, kernel=4, stride=2),
+    )
     params = parameters(op, (3, 5))
     assert_same(evaluate(op, batch(2, 3, 5), params=params), evaluate(whole, batch(2, 3, 5), params=params)[:, :, 1:-2])
 
@@ -120,8 +129,12 @@ def test_padding_rules(padding: str, size: int, kernel: int, stride: int, expect
     assert op.pads((1, size)) == (expected,)
 
 
-@given(st.integers(1, 40), st.integers(1, 7), st.integers(1, 5), st.integers(1, 3), st.sampled_from(["same", "same_lower"]))
-def test_same_padding_gives_the_size_divided_by_the_stride(n: int, kernel: int, stride: int, dilation: int, padding: str) -> None:
+@given(
+    st.integers(1, 40), st.integers(1, 7), st.integers(1, 5), st.integers(1, 3), st.sampled_from(["same", "same_lower"])
+)
+def test_same_padding_gives_the_size_divided_by_the_stride(
+    n: int, kernel: int, stride: int, dilation: int, padding: str
+) -> None:
     op: Any = build("conv", out=1, kernel=kernel, stride=stride, dilation=dilation, padding=padding)
     assert op.shape((1, n)) == (1, -(-n // stride))
     ((before, after),) = op.pads((1, n))

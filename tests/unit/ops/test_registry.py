@@ -29,7 +29,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {  # the fields without a default, and no 
     "crop": {"size": 2},
     "resize": {"size": 2, "mode": "nearest", "coordinates": "asymmetric"},
 }
-FLOATS = [(kind, name) for kind, op in OPS.items() for name, field in op.model_fields.items() if field.annotation is float]
+FLOATS = [
+    (kind, name) for kind, op in OPS.items() for name, field in op.model_fields.items() if field.annotation is float
+]
 
 
 def test_names_are_unique_and_families_are_files() -> None:
@@ -79,12 +81,9 @@ def ops_with_numbers(number: int) -> list[Op]:
     for kind, op in OPS.items():
         fields = EXAMPLES.get(kind, {})
         found.append(op.model_validate(fields))
-        for name in fields:
-            if isinstance(fields[name], int) and kind != "lrn":
-                found.append(op.model_validate({**fields, name: number}))
-        for name in ("padding", "output_padding", "dilation"):
-            if name in op.model_fields:
-                found.append(op.model_validate({**fields, name: number}))
+        whole = [name for name, value in fields.items() if isinstance(value, int) and kind != "lrn"]
+        more = {"padding", "output_padding", "dilation"} & set(op.model_fields)
+        found += [op.model_validate({**fields, name: number}) for name in (*whole, *more)]
     return found
 
 
@@ -99,7 +98,8 @@ def test_nothing_is_allocated_for_what_is_mentioned(shape: tuple[int, ...]) -> N
         except ShapeError:
             continue
         else:
-            op.params(*inputs), op.macs(*inputs), op.window(*inputs)
+            for declared in (op.params, op.macs, op.window):
+                declared(*inputs)
             accepted += 1
         finally:
             peak = tracemalloc.get_traced_memory()[1]

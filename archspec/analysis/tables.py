@@ -1,0 +1,143 @@
+"""Tables as aligned text, CSV, Markdown and HTML. Names in them are a stranger's text and stay text in each.
+
+>>> table = Table((Column("layer"), Column("MACs", "number")), (("conv1", 118013952), ("a|b", 0)), ("total", 118013952))
+>>> print(text(table))
+layer         MACs
+------------------
+conv1  118,013,952
+a|b              0
+------------------
+total  118,013,952
+>>> print(markdown(table))
+| layer | MACs |
+| :-- | --: |
+| conv1 | 118,013,952 |
+| a\\|b | 0 |
+| total | 118,013,952 |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from archspec.render import visible, width
+
+Cell = str | int | float | None
+"""A text, a number, or nothing."""
+
+Kind = Literal["text", "number", "share"]
+
+_LONGEST = 60
+_MARKDOWN = re.compile(r"[\\`*<>|\[\]&~$]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is plain text
+_FORMULA = tuple("=+-@\t\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column and how its numbers read: `number` with thousands separators, `share` as a signed percentage."""
+
+    name: str
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under columns; the total, which has as many cells, stands apart and is not data."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    total: tuple[Cell, ...] | None = None
+
+
+def text(table: Table) -> str:
+    """Aligned columns of plain text; a name of over 60 columns is cut."""
+    head = [column.name for column in table.columns]
+    body = [_shown(table, row) for row in table.rows]
+    total = [_shown(table, table.total)] if table.total else []
+    cells = [[_cut(cell) for cell in row] for row in (head, *body, *total)]
+    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    lines = [_aligned(row, widths, table.columns) for row in cells]
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    lines.insert(1, rule)
+    if total:
+        lines.insert(-1, rule)
+    return "\n".join(lines)
+
+
+def csv(table: Table) -> str:
+    """RFC 4180: CRLF, quotes where needed, plain numbers. A text that a spreadsheet would run as a formula begins with '."""
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([column.name for column in table.columns])
+    writer.writerows([[_inert(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows])
+    return out.getvalue()
+
+
+def markdown(table: Table) -> str:
+    """A GitHub table; what Markdown would read as markup is escaped."""
+    head = [column.name for column in table.columns]
+    rule = [":--" if column.kind == "text" else "--:" for column in table.columns]
+    body = [_shown(table, row) for row in (*table.rows, *([table.total] if table.total else []))]
+    rows = [map(escaped, head), rule, *(map(escaped, row) for row in body)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def html(table: Table, caption: str = "", most: int = 1000) -> str:
+    """A table element of at most so many rows."""
+    from html import escape
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        sides = ("left" if column.kind == "text" else "right" for column in table.columns)
+        inside = (f'<{tag} style="text-align: {s}">{escape(c)}</{tag}>' for c, s in zip(cells, sides, strict=True))
+        return f"<tr>{''.join(inside)}</tr>"
+
+    head = row([column.name for column in table.columns], "th")
+    body = "".join(row(_shown(table, cells), "td") for cells in table.rows[:most])
+    more = len(table.rows) - most
+    rest = f'<tr><td colspan="{len(table.columns)}">and {more:,} more</td></tr>' if more > 0 else ""
+    foot = f"<tfoot>{row(_shown(table, table.total), 'th')}</tfoot>" if table.total else ""
+    title = f"<caption>{escape(visible(caption))}</caption>" if caption else ""
+    return f"<table>{title}<thead>{head}</thead><tbody>{body}{rest}</tbody>{foot}</table>"
+
+
+def _shown(table: Table, row: Sequence[Cell]) -> list[str]:
+    return [_format(cell, column.kind) for cell, column in zip(row, table.columns, strict=True)]
+
+
+def _format(cell: Cell, kind: Kind) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, str):
+        return visible(cell)
+    if kind == "share":
+        return f"{cell:+.1%}"
+    return f"{cell:,}"
+
+
+def _cut(cell: str) -> str:
+    if width(cell) <= _LONGEST:
+        return cell
+    while width(cell) > _LONGEST - 3:
+        cell = cell[: min(len(cell) - 1, _LONGEST)]
+    return cell + "..."
+
+
+def _aligned(row: list[str], widths: list[int], columns: tuple[Column, ...]) -> str:
+    gaps = [" " * (most - width(cell)) for cell, most in zip(row, widths, strict=True)]
+    cells = [c + gap if column.kind == "text" else gap + c for c, gap, column in zip(row, gaps, columns, strict=True)]
+    return "  ".join(cells).rstrip()
+
+
+def _inert(cell: str) -> str:
+    return "'" + visible(cell) if cell.startswith(_FORMULA) else visible(cell)
+
+
+def escaped(cell: str) -> str:
+    """A text as Markdown shows it unchanged."""
+    return _MARKDOWN.sub(lambda match: "\\" + match[0], cell)

@@ -1,0 +1,50 @@
+"""The command line: one file a command, each imported only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from archspec import __version__
+
+COMMANDS = ("check", "stats", "show", "build", "run", "backends", "ops", "schema", "explain", "init")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code: 0 fine, 1 the spec or data is at fault, 2 wrong usage, 3 a framework is missing."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser(given).parse_args(given)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if os.environ.get("ARCHSPEC_TRACEBACK"):
+            raise
+        from archspec.cli.common import report_failure
+
+        return report_failure(error, options)
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="archspec", description="From a paper's table to a running network.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"archspec {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    called = [name for name in COMMANDS if name in given[:1]] or COMMANDS
+    for name in called:
+        module: Any = import_module(f"archspec.cli.{name}")
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP, allow_abbrev=False)
+        module.arguments(command)
+        command.set_defaults(run=module.run)
+    return parser

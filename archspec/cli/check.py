@@ -1,0 +1,37 @@
+"""`archspec check`: every error of one or more specs, each at its place."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from archspec.cli.common import coloured, spec_arguments
+
+HELP = "find every error of a spec"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    spec_arguments(parser, many=True)
+    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="for people, data, or annotations")
+
+
+def run(options: argparse.Namespace) -> int:
+    from archspec.diagnostics import Diagnostic
+    from archspec.render import render_github, render_json, render_text, summary
+    from archspec.spec import check
+
+    found: list[Diagnostic] = []
+    for path in options.spec:
+        spec, diagnostics = check(path, sets=options.sets, include=options.include)
+        found += [d for d in diagnostics if d.severity == "error" or not options.quiet]
+        if spec is not None and options.format == "text" and not options.quiet:
+            print(f"{path}: fine" + (f", {summary(diagnostics)}" if diagnostics else ""))
+    failed = any(diagnostic.severity == "error" for diagnostic in found)
+    if options.format == "json":
+        print(render_json(found))
+    elif options.format == "github":
+        print(render_github(found), end="")
+    elif found:
+        sys.stdout.flush()
+        print(render_text(found, color=coloured(sys.stderr)).rstrip("\n"), file=sys.stderr)
+    return int(failed)

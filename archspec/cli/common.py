@@ -1,0 +1,64 @@
+"""What commands share: the spec argument and its overrides, output for people or pipes, failures."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from archspec.spec import Spec
+
+
+def spec_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
+    """SPEC, --set and --include, and --quiet for what is said beside the result."""
+    help = "a spec's path, or the name of a shipped one"
+    parser.add_argument("spec", metavar="SPEC", nargs="+" if many else None, help=help)
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="ADDRESS=VALUE", help="override a value")
+    parser.add_argument("--include", action="append", default=[], metavar="DIR", help="a folder that `extends` may reach")
+    parser.add_argument("--quiet", action="store_true", help="no warnings and no remarks")
+
+
+def load(options: argparse.Namespace) -> Spec:
+    """The spec that the options name, with its warnings on stderr; raises `SpecError`."""
+    from archspec.spec import load
+
+    spec = load(options.spec, sets=options.sets, include=options.include)
+    if spec.warnings and not options.quiet:
+        from archspec.render import render_text
+
+        say(render_text(spec.warnings, color=coloured(sys.stderr)), options)
+    return spec
+
+
+def say(text: str, options: argparse.Namespace) -> None:
+    """A remark beside the result: on stderr, and not under --quiet."""
+    if not getattr(options, "quiet", False):
+        print(text.rstrip("\n"), file=sys.stderr)
+
+
+def coloured(stream: TextIO) -> bool:
+    """Colour is for terminals, and for those who want it."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def report_failure(error: Exception, options: argparse.Namespace) -> int:
+    """Says what went wrong, without a traceback; returns the exit code."""
+    from archspec.diagnostics import Failure, SpecError
+
+    if isinstance(error, SpecError):
+        from archspec.render import render_json, render_text
+
+        if getattr(options, "format", "") == "json":
+            print(render_json(error.diagnostics))
+        else:
+            print(render_text(error.diagnostics, color=coloured(sys.stderr)).rstrip("\n"), file=sys.stderr)
+        return 1
+    if isinstance(error, Failure):
+        print(f"error: {error.message}" + (f"\n  help: {error.help}" if error.help else ""), file=sys.stderr)
+        return error.exit_code
+    detail: Any = f"{type(error).__name__}: {error}"
+    print(f"error: this is a fault of archspec itself: {detail}", file=sys.stderr)
+    print("  help: set ARCHSPEC_TRACEBACK=1 and run it again to see where, and report it", file=sys.stderr)
+    return 70

@@ -1,0 +1,63 @@
+"""`archspec run`: a built model on real pictures."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "run a built model on pictures"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="what `archspec build` wrote")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
+    parser.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to show (default: 5)")
+    parser.add_argument("--labels", metavar="FILE", help="class names, one a line")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for people, or data")
+    parser.add_argument("--quiet", action="store_true", help="no remarks")
+
+
+def run(options: argparse.Namespace) -> int:
+    import json
+    from pathlib import Path
+
+    from archspec.backend import load as load_backend
+    from archspec.cli.common import say
+    from archspec.diagnostics import Failure
+    from archspec.folder import read_manifest
+    from archspec.picture import load_picture, preprocess_of, top
+    from archspec.render import visible
+
+    if options.top < 1:
+        raise Failure("--top is at least 1", exit_code=2)
+    folder = Path(options.folder)
+    manifest = read_manifest(folder)
+    labels = _labels(options.labels) if options.labels else manifest.get("labels")
+    steps = preprocess_of(manifest)
+    pictures = [load_picture(Path(image), steps, manifest["input"]) for image in options.images]
+    if "seed" in manifest:
+        say(f"note: the weights are random (seed {manifest['seed']}); build with --weights for trained ones", options)
+    backend = load_backend(manifest["backend"]["name"])
+    model = backend.load(folder)
+    found: dict[str, object] = {}
+    for name, picture in zip(options.images, pictures, strict=True):
+        scores = top(backend.predict(model, picture[None])[0], manifest["output"]["loss"], labels, options.top)
+        if options.format == "text":
+            print(visible(name))
+            for score in scores:
+                print(f"  {score.probability:8.4f}  {visible(score.label)}")
+        found[name] = [{"class": s.index, "label": s.label, "score": s.probability} for s in scores]
+    if options.format == "json":
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    return 0
+
+
+def _labels(path: str) -> list[str]:
+    from pathlib import Path
+
+    from archspec.diagnostics import Failure, quote
+
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        why = (getattr(error, "strerror", None) or "it is not UTF-8 text").lower()
+        raise Failure(f"cannot read {quote(path)}: {why}") from error

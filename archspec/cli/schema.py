@@ -1,0 +1,20 @@
+"""`archspec schema`: the JSON Schema of specs, for completion and hover in an editor."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "print the JSON Schema of specs"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="no remarks")
+
+
+def run(options: argparse.Namespace) -> int:
+    import json
+
+    from archspec.spec.schema import schema
+
+    print(json.dumps(schema(), indent=2, ensure_ascii=False))
+    return 0

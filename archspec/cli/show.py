@@ -1,0 +1,25 @@
+"""`archspec show`: the resolved spec, each value with where it came from."""
+
+from __future__ import annotations
+
+import argparse
+
+from archspec.cli.common import load, spec_arguments
+
+HELP = "print the resolved spec, with the origin of each value"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    spec_arguments(parser)
+    parser.add_argument("--graph", action="store_true", help="print the graph instead, one layer a line")
+
+
+def run(options: argparse.Namespace) -> int:
+    spec = load(options)
+    if options.graph:
+        print(spec.graph)
+        return 0
+    from archspec.spec.show import show
+
+    print(show(spec.tree), end="")
+    return 0

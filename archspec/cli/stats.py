@@ -1,0 +1,93 @@
+"""`archspec stats`: what a network costs, layer by layer; the paper's figures held against ours; other tools' figures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from archspec.cli.common import load, spec_arguments
+
+if TYPE_CHECKING:
+    from archspec.analysis.stats import Stats
+    from archspec.analysis.tables import Table
+    from archspec.spec import Spec
+
+HELP = "count parameters, multiply-adds, depth, memory and receptive fields"
+
+_TOOLS = ("fvcore", "keras", "paper", "ptflops", "ptflops-aten", "torch", "torchinfo")
+"""The names of `conventions.CONVENTIONS`, here so that the parser need not import them."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    spec_arguments(parser)
+    parser.add_argument(
+        "--format", choices=("table", "json", "csv", "markdown"), default="table", help="how it is printed"
+    )
+    parser.add_argument("--by", choices=("layer", "block", "row"), default="layer", help="one line for each of these")
+    parser.add_argument("--train", action="store_true", help="list the layers of train-only heads too")
+    parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="samples that memory is counted for")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--claims", action="store_true", help="hold the paper's printed figures against ours")
+    other.add_argument("--as", dest="tool", choices=_TOOLS, help="another tool's figures, and why they differ")
+
+
+def run(options: argparse.Namespace) -> int:
+    from archspec.analysis.stats import stats
+
+    spec = load(options)
+    counted = stats(spec, train=options.train, batch=options.batch)
+    if options.format == "json":
+        print(json.dumps(_data(counted, spec, options), indent=2))
+    else:
+        _print(counted, spec, options)
+    return 0
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text[:10]) < 2**31:
+        raise argparse.ArgumentTypeError("a batch has at least one sample")
+    return int(text)
+
+
+def _data(counted: Stats, spec: Spec, options: argparse.Namespace) -> dict[str, Any]:
+    from archspec.analysis import report
+
+    result = report.data(counted, options.by)
+    if options.claims:
+        from archspec.analysis.claims import claims
+
+        result["claims"] = report.claim_data(claims(spec))
+    if options.tool:
+        from archspec.analysis.conventions import figures
+
+        result["as"] = report.figures_data(figures(spec, options.tool))
+    return result
+
+
+def _print(counted: Stats, spec: Spec, options: argparse.Namespace) -> None:
+    from archspec.analysis import tables
+
+    table, remarks = _table(counted, spec, options)
+    if options.format == "csv":
+        sys.stdout.write(tables.csv(table))
+    elif options.format == "markdown":
+        print("\n\n".join((tables.markdown(table), *(f"{tables.escaped(remark)}  " for remark in remarks))))
+    else:
+        print("\n\n".join(part for part in (tables.text(table), "\n".join(remarks)) if part))
+
+
+def _table(counted: Stats, spec: Spec, options: argparse.Namespace) -> tuple[Table, list[str]]:
+    """What is printed, and what is said beneath it."""
+    from archspec.analysis import report
+
+    if options.claims:
+        from archspec.analysis.claims import claims
+
+        return report.claim_table(results := claims(spec)), report.claim_remarks(results)
+    if options.tool:
+        from archspec.analysis.conventions import figures
+
+        return report.figures_table(found := figures(spec, options.tool)), [found.remark]
+    return report.table(counted, options.by), report.summary(counted)

@@ -1,0 +1,142 @@
+"""From a checked spec to a model: passes, weights, emitted files. The only place that knows the order.
+
+>>> import archspec
+>>> model = archspec.build("lenet5", backend="torch")
+>>> sum(p.numel() for p in model.parameters())
+61706
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from archspec import __version__
+from archspec.analysis.stats import stats
+from archspec.backend import About, Backend
+from archspec.backend import load as load_backend
+from archspec.diagnostics import Diagnostic, Note, SpecError
+from archspec.folder import WEIGHTS, manifest, replace_folder
+from archspec.graph import Graph
+from archspec.passes import inference
+from archspec.spec import Spec, load
+from archspec.types import format_shape
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Optimize = Literal["none", "inference"]
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a build consists of before anything is written: the graph that is emitted, its files, its weights."""
+
+    graph: Graph
+    files: Mapping[str, bytes]
+    weights: Mapping[str, NDArray[Any]]
+
+
+def compile_spec(
+    spec: Spec, backend: Backend, *, seed: int = 0, weights: Path | None = None, optimize: Optimize = "none"
+) -> Build:
+    """Emits a spec for a backend, with seeded weights or those of a neutral checkpoint; nothing is written."""
+    from archspec.weights.checkpoint import load as load_weights
+    from archspec.weights.init import initial
+
+    graph = inference.run(spec.graph) if optimize == "inference" else spec.graph
+    _refuse_gaps(graph, backend)
+    _refuse_size(graph)
+    tensors = initial(graph, seed, spec.document.init) if weights is None else load_weights(weights, graph)
+    return Build(graph, backend.emit(graph, about(spec)), tensors)
+
+
+def about(spec: Spec) -> About:
+    """What the emitted source says of itself."""
+    counts = stats(spec)
+    summary = f"{counts.params:,} parameters, {counts.macs / 1e9:.3f} GMACs at {format_shape(counts.input)}"
+    origin = spec.document.source
+    title = f"{spec.name}. {origin}" if origin else spec.name
+    return About(title=title, spec=Path(spec.path).name, sha256=spec.sha256, summary=summary, version=__version__)
+
+
+def write(
+    spec: Spec, backend: Backend, folder: Path, *, seed: int = 0, weights: Path | None = None, optimize: Optimize = "none"
+) -> Path:
+    """Builds into a folder: all of it or nothing; a folder that holds anything else than a build is refused."""
+    from archspec.weights.checkpoint import save
+
+    def fill(staging: Path) -> None:
+        built = compile_spec(spec, backend, seed=seed, weights=weights, optimize=optimize)
+        for name, content in built.files.items():
+            (staging / name).write_bytes(content)
+        save(staging / WEIGHTS, built.weights, {"spec": spec.sha256})
+        source = {"weights": weights.name} if weights else {"seed": seed}
+        (staging / "manifest.json").write_text(manifest(spec, backend, built.graph, staging, source), encoding="utf-8")
+
+    return replace_folder(folder, fill)
+
+
+def build(
+    spec: Spec | str | os.PathLike[str],
+    backend: str = "torch",
+    *,
+    seed: int = 0,
+    weights: str | os.PathLike[str] | None = None,
+    optimize: Optimize = "none",
+    **args: Any,
+) -> Any:
+    """The framework's model of a spec: an nn.Module for torch, in eval mode.
+
+    It is loaded from the very source that `archspec build` writes. `args` give the spec's arguments values.
+    """
+    found = spec if isinstance(spec, Spec) else load(spec, **args)
+    engine = load_backend(backend)
+    folder = Path(_scratch()) / f"{len(os.listdir(_scratch()))}"
+    write(found, engine, folder, seed=seed, weights=Path(weights) if weights else None, optimize=optimize)
+    model = engine.load(folder)
+    # The source stays for tracebacks and TorchScript; the weights are in the model now.
+    (folder / WEIGHTS).unlink()
+    return model
+
+
+_folders: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def _scratch() -> str:
+    if not _folders:
+        _folders.append(tempfile.TemporaryDirectory(prefix="archspec-"))
+        atexit.register(_folders[0].cleanup)
+    return _folders[0].name
+
+
+def _refuse_gaps(graph: Graph, backend: Backend) -> None:
+    """A graph with ops that the backend cannot lower is refused, each at its line."""
+    missing = [node for node in graph.nodes[1:] if node.op.kind not in backend.lowered]
+    if missing:
+        raise SpecError(
+            Diagnostic("AS0802", f"the backend {backend.name} has no {node.op.kind}", node.span, help=_reason(backend, node.op.kind))
+            for node in {node.op.kind: node for node in missing}.values()
+        )
+
+
+def _reason(backend: Backend, kind: str) -> str:
+    gap = backend.gaps.get(kind)
+    return f"{gap.code}: {gap.reason}" if gap else ""
+
+
+def _refuse_size(graph: Graph) -> None:
+    """The compiler counts what it could never hold, and builds only what fits this machine's memory."""
+    sizes = [(4 * param.size, name, node) for name, node, param in graph.parameters()]
+    total = sum(size for size, _, _ in sizes)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**35
+    if 2 * total > memory:
+        size, name, node = max(sizes, key=lambda s: s[0])
+        message = f"the weights need {total / 2**30:,.1f} GiB, more than half of this machine's {memory / 2**30:,.1f} GiB"
+        notes = (Note(f"{name} alone needs {size / 2**30:,.1f} GiB"),)
+        raise SpecError([Diagnostic("AS0801", message, node.span, notes=notes, help="`archspec stats` still counts it")])

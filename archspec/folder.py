@@ -1,0 +1,120 @@
+"""The folder that a build writes: staged beside its place, then moved there whole; what we did not write is not touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from archspec import __version__
+from archspec.backend import Backend
+from archspec.diagnostics import Failure, quote
+from archspec.graph import Graph
+from archspec.spec import Spec
+
+MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
+
+
+def manifest(spec: Spec, backend: Backend, graph: Graph, staging: Path, source: Mapping[str, Any]) -> str:
+    """What a build is of, as JSON: the spec and its hash, its arguments, how pictures enter, the files and their hashes."""
+    preprocess = spec.document.preprocess
+    head = graph.heads[0]
+    facts = {
+        "archspec": __version__,
+        "name": spec.name,
+        "spec": {"file": Path(spec.path).name, "sha256": spec.sha256, "args": dict(spec.args)},
+        "backend": {"name": backend.name, backend.framework: _version(backend.framework)},
+        "input": list(graph.input),
+        "output": {"shape": list(graph.nodes[head.node].shape), "loss": head.loss},
+        "preprocess": preprocess.model_dump(mode="json") if preprocess else None,
+        "labels": list(spec.document.labels) if spec.document.labels else None,
+        **source,
+        "files": {path.name: _hash(path) for path in sorted(staging.iterdir())},
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder that we built; raises `Failure` where it is none."""
+    try:
+        found: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if isinstance(found, dict) and isinstance(found.get("files"), dict) and "archspec" in found:  # pyright: ignore[reportUnknownMemberType]
+            return found  # pyright: ignore[reportUnknownVariableType]
+    except (OSError, ValueError):
+        pass
+    raise Failure(f"{quote(folder)} holds no build", "`archspec build SPEC -o DIR` writes one")
+
+
+def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """Has `fill` write into a new folder beside `folder`, then puts it in place; a failure leaves all as it was."""
+    known = _refuse_foreign(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}-", dir=folder.parent))
+    except OSError as error:
+        raise _failed(folder, error) from error
+    try:
+        fill(staging)
+        staging.chmod(0o777 & ~_umask())
+        if known is None:
+            staging.rename(folder)
+        else:
+            # Files of the user's own beside ours stay; the manifest comes last, as the mark of a whole build.
+            files = sorted(staging.iterdir(), key=lambda path: path.name == MANIFEST)
+            for path in files:
+                path.replace(folder / path.name)
+            for stale in known - {path.name for path in files}:
+                (folder / stale).unlink(missing_ok=True)
+    except OSError as error:
+        raise _failed(folder, error) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return folder
+
+
+def _refuse_foreign(folder: Path) -> set[str] | None:
+    """The files of the build that is there, None where nothing is; raises where anything is not as we wrote it."""
+    if not folder.exists() and not folder.is_symlink():
+        return None
+    help = "choose another folder with -o, or move this one away"
+    if not folder.is_dir():
+        raise Failure(f"{quote(folder)} is there already, and no folder", help)
+    if not any(folder.iterdir()):
+        return set()
+    try:
+        files: dict[str, str] = read_manifest(folder)["files"]
+    except Failure:
+        raise Failure(f"{quote(folder)} holds something else than a build", help) from None
+    changed = [n for n, digest in files.items() if (folder / n).is_file() and _hash(folder / n) != digest]
+    if changed:
+        raise Failure(f"{', '.join(map(quote, changed))} in {quote(folder)} changed since the build", help)
+    return {*files, MANIFEST}
+
+
+def _failed(folder: Path, error: OSError) -> Failure:
+    why = (error.strerror or str(error)).lower()
+    return Failure(f"cannot write {quote(folder)}: {why}", "nothing was changed")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

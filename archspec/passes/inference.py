@@ -1,0 +1,25 @@
+"""The graph as inference needs it: without train-only heads, dropout and identities."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from archspec.graph import Graph, Node
+
+IDLE = ("dropout", "identity")
+
+
+def run(graph: Graph) -> Graph:
+    """Computes the same in eval mode, with the same neutral names."""
+    kept: list[Node] = []
+    now: dict[int, int] = {}
+    for node in graph.nodes:
+        if node.index not in graph.inference and node.index:
+            continue
+        if node.op.kind in IDLE:
+            now[node.index] = now[node.inputs[0]]
+            continue
+        now[node.index] = len(kept)
+        kept.append(replace(node, index=len(kept), inputs=tuple(now[i] for i in node.inputs)))
+    heads = tuple(replace(head, node=now[head.node]) for head in graph.heads if not head.train_only)
+    return replace(graph, nodes=tuple(kept), heads=heads)

@@ -1,0 +1,133 @@
+"""From picture files to a model's input, as a spec's `preprocess` states it, and from its output to the likeliest classes."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec.diagnostics import Failure, quote
+from archspec.spec.document import Preprocess
+from archspec.types import format_shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+MODES = {"rgb": "RGB", "bgr": "RGB", "gray": "L"}
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A class and its probability."""
+
+    index: int
+    label: str
+    probability: float
+
+
+def preprocess_of(manifest: Mapping[str, Any]) -> Preprocess:
+    """How a build's pictures enter; where its spec does not say: bytes as 0..1, cropped at the centre."""
+    stated = manifest.get("preprocess")
+    if stated is not None:
+        return Preprocess.model_validate({**stated, "resize": _size(stated.get("resize"))})
+    shape = manifest["input"]
+    gray = len(shape) == 3 and shape[0] == 1
+    return Preprocess(resize=min(shape[1:]) if len(shape) == 3 else None, channels="gray" if gray else "rgb")
+
+
+def _size(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def load_picture(path: Path, steps: Preprocess, shape: Sequence[int]) -> NDArray[np.float32]:
+    """A picture as one sample (C, H, W); raises `Failure` where the file is none, or the input takes none."""
+    import numpy as np
+
+    channels = 1 if steps.channels == "gray" else 3
+    if len(shape) != 3 or shape[0] != channels:
+        message = f"the network takes {format_shape(tuple(shape))}, a {steps.channels} picture has {channels} channels"
+        raise Failure(message, "state `channels` under `preprocess`" if len(shape) == 3 else "")
+    image = _crop(_resize(_open(path, MODES[steps.channels]), steps, shape), shape)
+    values = np.asarray(image, dtype=np.float32).reshape(shape[1], shape[2], channels)
+    if steps.invert:
+        values = np.float32(255) - values
+    if steps.channels == "bgr":
+        values = values[..., ::-1]
+    values = (values * np.float32(steps.scale) - _per_channel(steps.mean)) / _per_channel(steps.std)
+    return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
+
+
+def _per_channel(values: tuple[float, ...]) -> NDArray[np.float32]:
+    import numpy as np
+
+    return np.asarray(values, dtype=np.float32)
+
+
+def _open(path: Path, mode: str) -> Image.Image:
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                upright = ImageOps.exif_transpose(image)
+                # Transparent pictures lie on white, as viewers show them.
+                if "A" in upright.getbands() or "transparency" in upright.info:
+                    ground = Image.new("RGBA", upright.size, "white")
+                    upright = Image.alpha_composite(ground, upright.convert("RGBA"))
+                return upright.convert(mode)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise Failure(f"the picture {quote(path)} is too large", "scale it down first") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        why = getattr(error, "strerror", None) or "it is no picture that can be read, or it is damaged"
+        raise Failure(f"cannot read {quote(path)}: {why.lower()}") from error
+
+
+def _resize(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Image.Image:
+    from PIL import Image
+
+    method = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+    if steps.crop == "none":
+        size = (shape[2], shape[1])
+    elif steps.resize is None:
+        return image
+    elif isinstance(steps.resize, tuple) and len(steps.resize) == 2:
+        size = (steps.resize[1], steps.resize[0])
+    else:
+        shorter = steps.resize[0] if isinstance(steps.resize, tuple) else steps.resize
+        scale = shorter / min(image.size)
+        size = (max(shorter, round(image.width * scale)), max(shorter, round(image.height * scale)))
+        size = (shorter if image.width <= image.height else size[0], shorter if image.height <= image.width else size[1])
+    if size[0] * size[1] > 2**28:
+        raise Failure(f"the picture would be resized to {size[0]}x{size[1]}", "state a smaller `resize`")
+    return image.resize(size, method[steps.interpolation])
+
+
+def _crop(image: Image.Image, shape: Sequence[int]) -> Image.Image:
+    """The centre of the input's size; what a smaller picture lacks is black."""
+    left, top = (image.width - shape[2]) // 2, (image.height - shape[1]) // 2
+    return image.crop((left, top, left + shape[2], top + shape[1]))
+
+
+def top(output: NDArray[np.float32], loss: str, labels: Sequence[str] | None, count: int) -> list[Score]:
+    """The likeliest classes of one sample's output; one logit stands for two classes."""
+    import numpy as np
+
+    logits = output.astype(np.float64).reshape(-1)
+    if loss == "binary_cross_entropy":
+        scores = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
+        scores = np.stack([1 - scores[0], scores[0]]) if len(scores) == 1 else scores
+    elif loss == "cross_entropy":
+        scores = np.exp(logits - logits.max())
+        scores /= scores.sum()
+    else:
+        scores = logits
+    if labels is not None and len(labels) != len(scores):
+        raise Failure(f"{len(labels)} labels name {len(scores)} classes", "give one label a class, in order")
+    best = np.argsort(-scores, kind="stable")[:count]
+    return [Score(int(i), labels[i] if labels else f"class {i}", float(scores[i])) for i in best if math.isfinite(scores[i])]

@@ -1,0 +1,80 @@
+"""The built-in backend: a graph computed in numpy, float64, one op's `reference` after the other. It is the definition.
+
+>>> import archspec, numpy as np
+>>> from archspec.weights.init import initial
+>>> graph = archspec.load("lenet5").graph
+>>> run(graph, initial(graph, seed=0), np.zeros((2, *graph.input))).outputs["main"].shape
+(2, 10)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from archspec.diagnostics import quote
+from archspec.graph import Graph, Node
+from archspec.op import Run
+from archspec.types import format_shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from archspec.op import Array
+else:
+    from archspec import lazy_numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run gives: outputs by head, activations by path if asked for, moving statistics by neutral name."""
+
+    outputs: dict[str, Array]
+    activations: dict[str, Array]
+    updates: dict[str, Array]
+
+
+def run(
+    graph: Graph, params: Mapping[str, NDArray[Any]], x: NDArray[Any], mode: Run | None = None, *, keep: bool = False
+) -> Result:
+    """Computes the heads of a graph on a batch x [N, *input], those that only train mode has in train mode alone.
+
+    `params` are tensors by neutral name. With `keep`, the result holds the activation of every node that was computed,
+    in execution order; without it, a value is let go after its last use. Raises ValueError where x or a tensor does not
+    fit.
+    """
+    mode = mode or Run()
+    if x.ndim == 0 or x.shape[1:] != graph.input:
+        raise ValueError(f"the input is [N, {format_shape(graph.input)}], found {list(x.shape)}")
+    heads = tuple(head for head in graph.heads if mode.train or not head.train_only)
+    needed = sorted(graph.reachable(heads))
+    last = {i: index for index in needed for i in graph.nodes[index].inputs}
+    wanted = {head.node for head in heads}
+    values: dict[int, Array] = {0: np.asarray(x, dtype=np.float64)}
+    updates: dict[str, Array] = {}
+    for index in needed:
+        node = graph.nodes[index]
+        if index:
+            own = replace(mode, updates={})
+            values[index] = node.op.reference([values[i] for i in node.inputs], _tensors(graph, node, params), own)
+            updates.update({f"{node.path}.{role}": value for role, value in own.updates.items()})
+        for i in () if keep else set(node.inputs):
+            if last[i] == index and i not in wanted:
+                del values[i]
+    activations = {graph.nodes[i].path: values[i] for i in needed} if keep else {}
+    return Result({head.name: values[head.node] for head in heads}, activations, updates)
+
+
+def _tensors(graph: Graph, node: Node, params: Mapping[str, NDArray[Any]]) -> dict[str, Array]:
+    """A node's own tensors by role, in float64."""
+    found: dict[str, Array] = {}
+    for param in graph.params(node):
+        name = f"{node.path}.{param.role}"
+        value = params.get(name)
+        if value is None or value.shape != param.shape:
+            given = "nothing" if value is None else format_shape(value.shape)
+            raise ValueError(f"{quote(name)} is {format_shape(param.shape)}, found {given}")
+        found[param.role] = np.asarray(value, dtype=np.float64)
+    return found

@@ -1,0 +1,121 @@
+"""Layers that torch has none of: what a network uses of them is copied into its file, as it stands here.
+
+The 1-D and 3-D forms are these with another number in their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+
+class PaddedConv2d(nn.Conv2d):
+    """A convolution whose zero padding differs between the sides: (left, right, top, bottom)."""
+
+    def __init__(self, *sizes: int, sides: Sequence[int], **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        self.sides = list(sides)
+
+    def forward(self, input: Tensor) -> Tensor:
+        x = F.pad(input, self.sides)
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+class CroppedConvTranspose2d(nn.ConvTranspose2d):
+    """A transposed convolution that cuts another amount off each side: (left, right, top, bottom)."""
+
+    def __init__(self, *sizes: int, sides: Sequence[int], **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        self.sides = [-side for side in sides]
+
+    def forward(self, input: Tensor) -> Tensor:
+        whole = F.conv_transpose2d(
+            input, self.weight, self.bias, self.stride, 0, self.output_padding, self.groups, self.dilation
+        )
+        return F.pad(whole, self.sides)
+
+
+class PaddedMaxPool2d(nn.MaxPool2d):
+    """A max pool with any padding, by minus infinity: (left, right, top, bottom)."""
+
+    def __init__(self, *sizes: Any, sides: Sequence[int], **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        self.sides = list(sides)
+
+    def forward(self, input: Tensor) -> Tensor:
+        x = F.pad(input, self.sides, value=float("-inf"))
+        return F.max_pool2d(x, self.kernel_size, self.stride, 0, self.dilation)
+
+
+class PaddedAvgPool2d(nn.AvgPool2d):
+    """An average pool with any padding: (left, right, top, bottom). What hangs over the padded end never counts."""
+
+    def __init__(self, *sizes: Any, sides: Sequence[int], overhang: Sequence[int], **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        self.sides, self.overhang = list(sides), list(overhang)
+
+    def forward(self, input: Tensor) -> Tensor:
+        border = 1.0 if self.count_include_pad else 0.0
+        x = F.pad(F.pad(input, self.sides), self.overhang)
+        counts = F.pad(F.pad(torch.ones_like(input[:1, :1]), self.sides, value=border), self.overhang)
+        mean, share = F.avg_pool2d(x, self.kernel_size, self.stride), F.avg_pool2d(counts, self.kernel_size, self.stride)
+        return mean / share
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels, at each position by itself."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        x = F.layer_norm(input.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.movedim(-1, 1)
+
+
+class ChannelShuffle(nn.Module):
+    """Interleaves groups of channels, so that a grouped convolution which follows sees all of them."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unflatten(1, [self.groups, -1]).transpose(1, 2).flatten(1, 2)
+
+
+class Reshape(nn.Module):
+    """The same values of each sample under another shape."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.shape = list(shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1).unflatten(1, self.shape)
+
+
+class Crop(nn.Module):
+    """Cuts the border off: (left, right, top, bottom), the last axis first."""
+
+    def __init__(self, sides: Sequence[int]) -> None:
+        super().__init__()
+        self.sides = [-side for side in sides]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x, self.sides)
+
+
+class NearestResize(nn.Module):
+    """Nearest neighbours by whole numbers, where the ratio of the sizes is not exact in floating point."""
+
+    def __init__(self, size: Sequence[int], half_pixel: bool = False) -> None:
+        super().__init__()
+        self.size, self.half_pixel = list(size), half_pixel
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis, m in enumerate(self.size, 2):
+            n, i = x.shape[axis], torch.arange(m, device=x.device)
+            x = x.index_select(axis, (2 * i + 1) * n // (2 * m) if self.half_pixel else i * n // m)
+        return x

@@ -1,0 +1,89 @@
+"""What an op becomes: the constructor of a module, as a name and arguments that are values, not yet words.
+
+>>> from archspec.ops import OPS
+>>> from archspec_torch.lowerings import lower
+>>> lower(OPS["max_pool"](kernel=(3,), stride=(2,)), (64, 112, 112)).show()
+'nn.MaxPool2d(kernel_size=3, stride=2)'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from archspec.op import Op
+from archspec.types import Shape
+
+REQUIRED = object()
+"""The default of an argument that has none."""
+
+Hint = Literal["", "in", "out", "half kernel"]
+"""Where a value comes from besides its field: the channels that enter, those that leave, or half the kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """One argument. `field` is the op's field that it restates; where the value equals `default`, or the argument
+    called `like`, nothing is written."""
+
+    name: str
+    value: Any
+    field: str = ""
+    default: Any = REQUIRED
+    hint: Hint = ""
+    like: str = ""
+    keyword: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """The call that builds a layer: a class of torch.nn, or a helper that is written into the file."""
+
+    target: str
+    args: tuple[Arg, ...] = ()
+    helper: bool = False
+
+    def show(self) -> str:
+        """How it reads with its own values."""
+        known = {arg.name: arg.value for arg in self.args}
+        told = [a for a in self.args if a.value != a.default and (not a.like or a.value != known[a.like])]
+        return f"{self.target}({', '.join(f'{arg.name}={arg.value!r}' for arg in told)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Several values become one in `forward`: an operator between them, or `torch.cat`."""
+
+    operator: Literal["cat", "+", "*"]
+
+
+Lowered = Module | Merge
+
+
+def plain(size: Any) -> Any:
+    """A size in its shortest spelling: 3 for (3,) and (3, 3)."""
+    if isinstance(size, tuple) and size and all(type(n) is int and n == size[0] for n in size):  # pyright: ignore[reportUnknownVariableType]
+        return size[0]  # pyright: ignore[reportUnknownVariableType]
+    return size  # pyright: ignore[reportUnknownVariableType]
+
+
+def restated(op: Op, field: str, name: str = "", default: Any = REQUIRED, *, keyword: bool = True) -> Arg:
+    """An argument that is one of the op's fields as it stands."""
+    return Arg(name or field, getattr(op, field), field, default, keyword=keyword)
+
+
+def both_sides(pads: tuple[tuple[int, int], ...]) -> Any:
+    """Padding that is the same before and after, as torch takes it; None where it is not."""
+    if all(before == after for before, after in pads):
+        return plain(tuple(before for before, _ in pads))
+    return None
+
+
+def last_axis_first(pads: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
+    """Pairs in the order of torch.nn.functional.pad: (left, right, top, bottom, front, back)."""
+    return tuple(side for pair in reversed(pads) for side in pair)
+
+
+def rank(shape: Shape) -> int:
+    """How many axes follow the channels."""
+    return len(shape) - 1

@@ -1,0 +1,48 @@
+"""Convolutions and transposed convolutions."""
+
+from __future__ import annotations
+
+from archspec.ops.conv import Conv, ConvTranspose
+from archspec.types import Shape
+from archspec_torch.lowering import Arg, Module, both_sides, last_axis_first, plain, rank, restated
+
+
+def conv(op: Conv, x: Shape) -> Module:
+    pads = op.pads(x)
+    padding = both_sides(pads)
+    head, tail = _around(op, x)
+    if padding is None:
+        sides = Arg("sides", last_axis_first(pads), "padding", keyword=True)
+        return Module(f"PaddedConv{rank(x)}d", (*head, sides, *tail), helper=True)
+    return Module(f"nn.Conv{rank(x)}d", (*head, Arg("padding", padding, "padding", 0, "half kernel", keyword=True), *tail))
+
+
+def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
+    pads = op.pads(x)
+    padding = both_sides(pads)
+    head, tail = _around(op, x)
+    extra = Arg("output_padding", plain(op.output_padding), "output_padding", 0, keyword=True)
+    if padding is None:
+        sides = Arg("sides", last_axis_first(pads), "padding", keyword=True)
+        return Module(f"CroppedConvTranspose{rank(x)}d", (*head, sides, extra, *tail), helper=True)
+    inner = Arg("padding", padding, "padding", 0, "half kernel", keyword=True)
+    return Module(f"nn.ConvTranspose{rank(x)}d", (*head, inner, extra, *tail))
+
+
+def _around(op: Conv | ConvTranspose, x: Shape) -> tuple[tuple[Arg, ...], tuple[Arg, ...]]:
+    """The arguments before and after the padding."""
+    head = (
+        Arg("in_channels", x[0], hint="in"),
+        Arg("out_channels", op.out, "out", hint="out"),
+        Arg("kernel_size", plain(op.kernel), "kernel"),
+        Arg("stride", plain(op.stride), "stride", 1, keyword=True),
+    )
+    tail = (
+        Arg("dilation", plain(op.dilation), "dilation", 1, keyword=True),
+        restated(op, "groups", default=1),
+        restated(op, "bias", default=True),
+    )
+    return head, tail
+
+
+LOWERED = {"conv": conv, "conv_transpose": conv_transpose}

@@ -1,0 +1,15 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from archspec.ops.linear import Linear
+from archspec.types import Shape
+from archspec_torch.lowering import Arg, Module, restated
+
+
+def linear(op: Linear, x: Shape) -> Module:
+    sizes = (Arg("in_features", x[0], hint="in"), Arg("out_features", op.out, "out", hint="out"))
+    return Module("nn.Linear", (*sizes, restated(op, "bias", default=True)))
+
+
+LOWERED = {"linear": linear}

@@ -1,0 +1,86 @@
+"""Pools. Torch's own where its padding can say what is meant, else a helper that pads first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archspec.op import Op
+from archspec.ops import window
+from archspec.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from archspec.types import Pads, Shape
+from archspec_torch.lowering import Arg, Module, both_sides, last_axis_first, plain, rank
+
+
+def max_pool(op: MaxPool, x: Shape) -> Module:
+    dilation = Arg("dilation", plain(op.dilation), "dilation", 1, keyword=True)
+    padding = _padding(op, x)
+    if padding is None:
+        sides = Arg("sides", last_axis_first(_with_overhang(op, x)), "padding", keyword=True)
+        return Module(f"PaddedMaxPool{rank(x)}d", (*_window(op), sides, dilation), helper=True)
+    inner = Arg("padding", padding, "padding", 0, "half kernel", keyword=True)
+    return Module(f"nn.MaxPool{rank(x)}d", (*_window(op), inner, dilation, _ceil(op)))
+
+
+def avg_pool(op: AvgPool, x: Shape) -> Module:
+    padding = _padding(op, x)
+    if padding is None:
+        pads = op.pads(x)
+        over = _with_overhang(op, x)
+        rest = tuple((0, max(after - inner, 0)) for (_, after), (_, inner) in zip(over, pads, strict=True))
+        sides = Arg("sides", last_axis_first(pads), "padding", keyword=True)
+        overhang = Arg("overhang", last_axis_first(rest), keyword=True)
+        include = Arg("count_include_pad", op.count_include_pad, "count_include_pad", True, keyword=True)
+        return Module(f"PaddedAvgPool{rank(x)}d", (*_window(op), sides, overhang, include), helper=True)
+    inner = Arg("padding", padding, "padding", 0, "half kernel", keyword=True)
+    # Without padding nothing borders on the input, and torch's default says the same.
+    include = op.count_include_pad or not padding
+    counted = Arg("count_include_pad", include, "count_include_pad", True, keyword=True)
+    return Module(f"nn.AvgPool{rank(x)}d", (*_window(op), inner, _ceil(op), counted))
+
+
+def global_avg_pool(op: Op, x: Shape) -> Module:
+    return Module(f"nn.AdaptiveAvgPool{rank(x)}d", (Arg("output_size", 1),))
+
+
+def global_max_pool(op: Op, x: Shape) -> Module:
+    return Module(f"nn.AdaptiveMaxPool{rank(x)}d", (Arg("output_size", 1),))
+
+
+def adaptive_avg_pool(op: AdaptiveAvgPool, x: Shape) -> Module:
+    return Module(f"nn.AdaptiveAvgPool{rank(x)}d", (Arg("output_size", plain(op.size), "size"),))
+
+
+def adaptive_max_pool(op: AdaptiveMaxPool, x: Shape) -> Module:
+    return Module(f"nn.AdaptiveMaxPool{rank(x)}d", (Arg("output_size", plain(op.size), "size"),))
+
+
+def _window(op: MaxPool | AvgPool) -> tuple[Arg, Arg]:
+    stride = Arg("stride", plain(op.stride or op.kernel), "stride", like="kernel_size", keyword=True)
+    return Arg("kernel_size", plain(op.kernel), "kernel"), stride
+
+
+def _ceil(op: MaxPool | AvgPool) -> Arg:
+    return Arg("ceil_mode", op.rounding == "ceil", default=False, keyword=True)
+
+
+def _padding(op: MaxPool | AvgPool, x: Shape) -> Any:
+    """The padding that torch's pool takes; None where a side differs or is over half the kernel."""
+    pads, (kernel, _, _) = op.pads(x), op.axes(x)
+    return both_sides(pads) if all(2 * p <= k for (p, _), k in zip(pads, kernel, strict=True)) else None
+
+
+def _with_overhang(op: MaxPool | AvgPool, x: Shape) -> Pads:
+    """The pads, and after them what the last windows need where `rounding: ceil` lets them hang over."""
+    rows = zip(x[1:], op.shape(x)[1:], op.pads(x), *op.axes(x), strict=True)
+    reach = (((o - 1) * s + window.extent(k, d) - n - p[0], p) for n, o, p, k, s, d in rows)
+    return tuple((before, max(after, needed)) for needed, (before, after) in reach)
+
+
+LOWERED = {
+    "max_pool": max_pool,
+    "avg_pool": avg_pool,
+    "global_avg_pool": global_avg_pool,
+    "global_max_pool": global_max_pool,
+    "adaptive_avg_pool": adaptive_avg_pool,
+    "adaptive_max_pool": adaptive_max_pool,
+}

@@ -1,0 +1,78 @@
+"""Layers that move values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from archspec.op import Op
+from archspec.ops.shape import ChannelShuffle, Crop, Pad, Reshape, Resize
+from archspec.types import Shape
+from archspec_torch.lowering import Arg, Module, last_axis_first, plain, rank, restated
+
+_LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+def reshape(op: Reshape, x: Shape) -> Module:
+    to = Arg("shape", op.shape(x), "to")
+    return Module("nn.Unflatten", (Arg("dim", 1), to)) if len(x) == 1 else Module("Reshape", (to,), helper=True)
+
+
+def channel_shuffle(op: ChannelShuffle, x: Shape) -> Module:
+    return Module("ChannelShuffle", (restated(op, "groups", keyword=False),), helper=True)
+
+
+def pad(op: Pad, x: Shape) -> Module:
+    sides = Arg("padding", plain(last_axis_first(op.pads(x))), "padding")
+    if op.mode != "constant":
+        kind = "Reflection" if op.mode == "reflect" else "Replication"
+        return Module(f"nn.{kind}Pad{rank(x)}d", (sides,))
+    if op.value == 0:
+        return Module(f"nn.ZeroPad{rank(x)}d", (sides,))
+    return Module(f"nn.ConstantPad{rank(x)}d", (sides, restated(op, "value", keyword=False)))
+
+
+def crop(op: Crop, x: Shape) -> Module:
+    return Module("Crop", (Arg("sides", last_axis_first(op.margins(x)), "sides"),), helper=True)
+
+
+def resize(op: Resize, x: Shape) -> Module:
+    out = op.shape(x)[1:]
+    size = Arg("scale_factor", plain(op.scale), "scale", keyword=True)
+    if op.scale is None:
+        size = Arg("size", plain(out), "size", keyword=True)
+    if op.mode == "linear":
+        aligned = Arg("align_corners", op.coordinates == "align_corners", default=False, keyword=True)
+        return Module("nn.Upsample", (size, _mode(_LINEAR[rank(x)]), aligned))
+    if any(not _exact(n, m) for n, m in zip(x[1:], out, strict=True)):
+        where = Arg("half_pixel", op.coordinates == "half_pixel", default=False, keyword=True)
+        return Module("NearestResize", (Arg("size", out), where), helper=True)
+    return Module("nn.Upsample", (size, _mode("nearest" if op.coordinates == "asymmetric" else "nearest-exact")))
+
+
+def _mode(mode: str) -> Arg:
+    return Arg("mode", mode, keyword=True)
+
+
+def _exact(n: int, m: int) -> bool:
+    """Whether n/m is a binary fraction: torch rounds it to 24 bits, and may then take the neighbour of a position."""
+    parts = m // math.gcd(n, m)
+    return parts & (parts - 1) == 0
+
+
+def _bare(target: str) -> Any:
+    def lower(op: Op, x: Shape) -> Module:
+        return Module(target)
+
+    return lower
+
+
+LOWERED = {
+    "identity": _bare("nn.Identity"),
+    "flatten": _bare("nn.Flatten"),
+    "reshape": reshape,
+    "channel_shuffle": channel_shuffle,
+    "pad": pad,
+    "crop": crop,
+    "resize": resize,
+}
