@@ -67,7 +67,7 @@ class Run:
 
 
 Window = tuple[tuple[int, ...], tuple[int | Fraction, ...], tuple[int, ...]]
-"""Per axis: effective kernel, stride (1/2 where it upsamples by two), padding before; the receptive field follows from it."""
+"""Per axis: effective kernel, stride (1/2 where it upsamples by two), padding before, for the receptive field."""
 
 
 class Op(BaseModel):

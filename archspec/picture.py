@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.diagnostics import Failure, quote
-from archspec.spec.document import Preprocess
+from archspec.document import Preprocess
 from archspec.types import format_shape
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 >>> from archspec.diagnostics import Report, Source
 >>> report = Report()
->>> report.error("AS0205", Source("net.yaml", "input: [3, 0]\\n").span(1, 12, 1, 13), "a size is at least 1", found="found 0")
+>>> span = Source("net.yaml", "input: [3, 0]\\n").span(1, 12, 1, 13)
+>>> report.error("AS0205", span, "a size is at least 1", found="found 0")
 >>> print(render_text(report.diagnostics))
 error[AS0205]: a size is at least 1
  --> net.yaml:1:12
@@ -23,7 +24,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from archspec.diagnostics import Diagnostic, Source, Span
+from archspec.diagnostics import Diagnostic, Span
 
 _WIDTH = 100
 """Columns that a note, or the excerpt of a source line, may take."""
@@ -59,7 +60,7 @@ def render_text(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:
 
 
 def render_json(diagnostics: Iterable[Diagnostic]) -> str:
-    """A list of objects; lines and columns count from 1, the end column is exclusive, what was found is the first note."""
+    """A list of objects; lines and columns count from 1, the end column is exclusive, what was found is a note."""
     return json.dumps([_record(d) for d in diagnostics], indent=2)
 
 
@@ -198,6 +199,6 @@ def _annotation(diagnostic: Diagnostic) -> str:
 
 
 def _escaped(text: str, also: str = "") -> str:
-    """As workflow commands escape: in properties the colon and the comma too; other control characters are spelt out."""
+    """As workflow commands escape, in properties colon and comma too; other control characters are spelt out."""
     codes = {c: f"%{ord(c):02X}" for c in "%\r\n" + also}
     return "".join(codes.get(c) or visible(c) for c in text)

@@ -4,23 +4,24 @@
 True
 
 A printed figure stands for everything that rounds to it: `2.7K` for 2.65K to 2.75K. Ours agrees if it lies within the
-tolerance of that range. A depth is exact. A step that has an erratum is excused from agreeing; one that needs no excuse is
-reported as such, and so is a figure that cannot be read.
+tolerance of that range; a depth is exact. An erratum excuses a step from agreeing, and is reported where there is
+nothing to excuse. So is a figure that cannot be read.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, Protocol
 
 from archspec.analysis import groups
 from archspec.analysis.stats import Stats, stats
 from archspec.diagnostics import Span
+from archspec.document import Claims, Document
 from archspec.graph import Graph
-from archspec.spec.document import Claims, Document
 
 Status = Literal["agrees", "erratum", "differs", "unreadable"]
 
@@ -31,9 +32,12 @@ _OURS = {"params": "params", "ops": "macs", "depth": "depth"}
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """One printed figure. `path` is the step's, empty for the whole network; `difference` is (ours - printed) / printed,
-    None where that has no meaning. An `erratum` that is not needed stands beside the status `agrees`; one for a step that
-    prints nothing has no quantity."""
+    """One printed figure.
+
+    `path` is the step's, empty for the whole network; `difference` is (ours - printed) / printed, None where that has
+    no meaning. An `erratum` that is not needed stands beside the status `agrees`, and has no quantity where the step
+    prints nothing.
+    """
 
     path: str
     quantity: str
@@ -62,17 +66,20 @@ class HasClaims(Protocol):
 
 def claims(spec: HasClaims) -> tuple[ClaimResult, ...]:
     """Every printed figure of a spec, step by step as they are printed, then those of the whole network."""
-    section = spec.document.claims or Claims()
+    section = spec.document.claims or Claims.model_validate({})
     whole = stats(spec)
     return tuple(_errata([*_steps(whole, section), *_totals(whole, section)], section.errata))
 
 
 def read(text: str, units: Mapping[str, int | float]) -> tuple[Fraction, Fraction] | None:
     """A printed figure's value and what its rounding hides on either side; None where it cannot be read."""
-    match = _FIGURE.fullmatch(text.strip()[:_LONGEST])
+    match = _FIGURE.fullmatch(text.strip()) if len(text) <= _LONGEST else None
     if not match or not (match[1] or match[2]) or (match[3] and match[3] not in units):
         return None
-    unit = Fraction(units[match[3]]) if match[3] else Fraction(1)
+    scale = units[match[3]] if match[3] else 1
+    if not math.isfinite(scale):
+        return None
+    unit = Fraction(scale)
     decimals = match[2] or ""
     digits = (match[1] or "0").replace(",", "")
     last = unit / 10 ** len(decimals)
@@ -102,14 +109,19 @@ def _judge(path: str, quantity: str, text: str, ours: int, section: Claims, span
     if quantity.startswith("depth"):
         hidden = tolerance = Fraction(0)
     agrees = (value - hidden) * (1 - tolerance) <= ours <= (value + hidden) * (1 + tolerance)
-    difference = float((ours - value) / value) if value else None
+    difference = _ratio(ours - value, value)
     return ClaimResult(path, quantity, text, value, ours, difference, "agrees" if agrees else "differs", span=span)
+
+
+def _ratio(part: Fraction, whole: Fraction) -> float | None:
+    try:
+        return float(part / whole) if whole else None
+    except OverflowError:  # beyond any float: as good as no ratio at all
+        return None
 
 
 def _errata(results: list[ClaimResult], errata: Mapping[str, str]) -> Iterator[ClaimResult]:
     """The results, with each erratum beside what it excuses, or beside the step that needs no excuse."""
-    from dataclasses import replace
-
     wrong = {result.path for result in results if result.status == "differs"}
     for result in results:
         text = errata.get(result.path, "")

@@ -1,9 +1,9 @@
 """What other tools print for the same network, from their own rules, and where they part from ours.
 
-Each convention is data: for the kinds of layer that a tool counts, how often it counts which quantity. The rules were read
-off the tools' sources (fvcore 0.1.5, torchinfo 1.8.0, ptflops 0.7.5, PyTorch 2.13, Keras 3), for one sample of the network
-in eval mode, written for PyTorch as its own model zoo writes: layers and pools as modules, activations as functions. What
-a tool has no rule for, it counts as nothing.
+Each convention is data: for the kinds of layer that a tool counts, how often it counts which quantity. The rules were
+read off the tools' sources (fvcore 0.1.5, torchinfo 1.8.0, ptflops 0.7.5, PyTorch 2.13, Keras 3). They are for one
+sample in eval mode, of a network written for PyTorch as torchvision writes GoogLeNet: layers and pools as modules,
+activations as functions. What a tool has no rule for, it counts as nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Quantity = Literal["macs", "input", "output", "params", "spread", "bias", "affin
 
 @dataclass(frozen=True)
 class Rule:
-    """How often a tool counts each quantity of these kinds of layer, and in words; `rank` and `where` narrow it down."""
+    """How often a tool counts each quantity of these kinds of layer, and why; `rank` and `where` narrow it down."""
 
     kinds: str
     counts: Mapping[Quantity, int]
@@ -41,8 +41,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Convention:
-    """A tool: how it comes by its figures. `parameters` are those of `all` heads, with the `moving` statistics, only the
-    `weights` of layers, or not printed; `operations` is what it calls the others, None where it prints none."""
+    """How a tool comes by its figures.
+
+    `parameters` are those of `all` heads, with the `moving` statistics, only the `weights` of layers, or not printed;
+    `operations` is what the tool calls its other figure, None where it prints none.
+    """
 
     operations: str | None
     rules: tuple[Rule, ...]
@@ -238,8 +241,11 @@ def _gaps(whole: Stats, convention: Convention) -> Iterator[Difference]:
 
 
 def quantities(node: Node, macs: int, input: tuple[int, ...], params: tuple[ParamSpec, ...]) -> dict[Quantity, int]:
-    """What rules count of a layer: `spread` is its parameters at every position of the output, `bias` its output if it has
-    one, `affine` its input if it learns a scale, `border` the channels that an LRN pads by."""
+    """What rules count of a layer.
+
+    `spread` is its parameters at every position of the output, `bias` its output if it has a bias, `affine` its input
+    if it learns a scale, `border` the channels that an LRN pads by, at every position.
+    """
     trainable = sum(p.size for p in params if p.trainable)
     positions = math.prod(node.shape[1:])
     return {

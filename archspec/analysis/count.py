@@ -82,7 +82,7 @@ def heads(graph: Graph, layers: tuple[Layer, ...]) -> Iterator[HeadStats]:
 
 
 def _owners(graph: Graph) -> dict[int, str]:
-    """The train-only head that alone needs a node, "" for the inference graph; nodes that nothing needs are left out."""
+    """The train-only head that alone needs a node, "" in the inference graph; nodes that nothing needs are left out."""
     owner = dict.fromkeys(graph.inference, "")
     for head in graph.heads:
         for index in graph.reachable((head,)):

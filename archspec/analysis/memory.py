@@ -1,7 +1,7 @@
 """Bytes of float32 that a network needs for a batch: its parameters, and its activations in inference and in training.
 
 Every layer's output is counted as a buffer of its own: nothing runs in place, no buffer is an alias of another, and the
-scratch memory of a framework's kernels is not counted. What a framework takes is therefore usually somewhat less or more.
+scratch memory of a framework's kernels is not counted. What a framework takes is therefore somewhat less or more.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Memory:
     `params` and `moving`: trainable values and moving statistics of the inference graph.
     `peak`: the most that is alive at one time in inference: while a layer computes, its output, and every value before
     it (the input too) that it or a later layer still reads; `peak_node` is that layer.
-    `training`: the input and every layer's output, train-only heads included, all kept for the backward pass. Parameters,
-    their gradients, the gradients of activations and an optimizer's state come on top.
+    `training`: the input and every layer's output, train-only heads included, all kept for the backward pass.
+    Parameters, their gradients, the gradients of activations and an optimizer's state come on top.
     `outputs`, `alive`: by node, its own output, and what is alive while it computes (0 outside the inference graph).
     """
 

@@ -1,8 +1,8 @@
 """What one element of a layer's output sees of the input: its receptive field and total stride, per axis.
 
-A chain of windows of size k and stride s adds (k - 1) * stride to the field and multiplies the stride by s (LeCun's and
-Szegedy's arithmetic); an upsampling divides it. Where branches meet, the field spans all of theirs. The field is that of
-the arithmetic: it may reach past the input's border, and the mean and variance of a normalisation are not part of it.
+A window of size k and stride s adds (k - 1) * stride to the field and multiplies the stride by s; an upsampling divides
+the stride. Where branches meet, the field spans all of theirs. The field is that of the arithmetic: it may reach past
+the input's border, and the statistics of a normalisation are not part of it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ Number = int | Fraction
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Per axis of the input, in its positions: the field's size, its step from one output to the next, and where the
-    first output's field starts. `whole` says that a layer saw all positions at once, as a linear layer does; there is no
-    step then, and what follows sees no less."""
+    """Per axis, in positions of the input: the field's size, its step from output to output, where the first starts.
+
+    `whole` says that a layer saw all positions of its input at once, as a linear layer does: what follows sees no less.
+    """
 
     size: tuple[int, ...]
     stride: tuple[Number, ...]

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 By = Literal["layer", "block", "row"]
 
+_VERDICTS = {
+    "agrees": "agree",
+    "erratum": "excused by an erratum",
+    "differs": "differ",
+    "unreadable": "cannot be read",
+    "unneeded erratum": "agree and have an erratum",
+}
+
 
 def table(stats: Stats, by: By = "layer") -> Table:
     """One line for each layer, block or row; totals under those that add up."""
@@ -130,8 +138,8 @@ def claim_remarks(results: Sequence[ClaimResult]) -> list[str]:
 
     counts = Counter("unneeded erratum" if result.unneeded else result.status for result in results)
     errata = {result.path: result.erratum for result in results if result.erratum}
-    said = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items()) or "the spec holds no printed figures"
-    return [*(visible(f"{path}: {text}") for path, text in errata.items()), said]
+    said = ", ".join(f"{counts[verdict]:,} {words}" for verdict, words in _VERDICTS.items() if verdict in counts)
+    return [*(visible(f"{path}: {text}") for path, text in errata.items()), said or "the spec holds no printed figures"]
 
 
 def claim_data(results: Sequence[ClaimResult]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@
 (112, 3888, 7776, 1)
 
 Params are trainable values; moving statistics are listed apart. MACs are the multiply-adds of convolutions and linear
-layers for one sample, biases not counted; FLOPs are twice that. Train-only heads count in the `_with_aux` figures alone.
+layers for one sample, biases not counted; FLOPs are twice that. Train-only heads count in the `_with_aux` figures only.
 """
 
 from __future__ import annotations

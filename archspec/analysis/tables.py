@@ -53,11 +53,11 @@ class Table:
 
 
 def text(table: Table) -> str:
-    """Aligned columns of plain text; a name of over 60 columns is cut."""
+    """Aligned columns of plain text; what is longer than 60 is cut, but for the last column."""
     head = [column.name for column in table.columns]
     body = [_shown(table, row) for row in table.rows]
     total = [_shown(table, table.total)] if table.total else []
-    cells = [[_cut(cell) for cell in row] for row in (head, *body, *total)]
+    cells = [[*map(_cut, row[:-1]), row[-1]] for row in (head, *body, *total)]
     widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
     lines = [_aligned(row, widths, table.columns) for row in cells]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
@@ -68,7 +68,7 @@ def text(table: Table) -> str:
 
 
 def csv(table: Table) -> str:
-    """RFC 4180: CRLF, quotes where needed, plain numbers. A text that a spreadsheet would run as a formula begins with '."""
+    """RFC 4180: CRLF, quotes where needed, plain numbers. A text that a spreadsheet would run gets a ' before it."""
     import csv
     import io
 
@@ -116,7 +116,7 @@ def _format(cell: Cell, kind: Kind) -> str:
     if isinstance(cell, str):
         return visible(cell)
     if kind == "share":
-        return f"{cell:+.1%}"
+        return f"{cell:+.1%}" if abs(cell) >= 0.0005 else "0.0%"
     return f"{cell:,}"
 
 

@@ -1,16 +1,20 @@
 """What is checked once a graph stands, one function for each code."""
 
-from archspec.checks import heads, sense
+from archspec.checks import claims, heads, sense
+from archspec.checks.facts import Facts
 from archspec.diagnostics import Report
-from archspec.graph import Graph
-from archspec.spec.document import Document
-from archspec.spec.network import Facts
+
+CHECKS = (
+    heads.classifier_width,
+    sense.unused_argument,
+    sense.unused_block,
+    sense.unused_result,
+    sense.two_activations,
+    claims.printed_figures,
+)
 
 
-def check_graph(graph: Graph, document: Document, facts: Facts, report: Report) -> None:
+def check_graph(facts: Facts, report: Report) -> None:
     """Every check, errors and warnings."""
-    heads.classifier_width(graph, facts.sections, report)
-    sense.unused_argument(facts, report)
-    sense.unused_block(facts, report)
-    sense.unused_result(graph, report)
-    sense.two_activations(graph, report)
+    for check in CHECKS:
+        check(facts, report)

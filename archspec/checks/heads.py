@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from archspec.checks.facts import Facts
 from archspec.diagnostics import Note, Report, quote
-from archspec.graph import Graph, Head
-from archspec.spec.tree import Map
-from archspec.spec.validate import in_tree
+from archspec.graph import Head
 from archspec.types import format_shape
 
 CLASSIFIES = ("cross_entropy", "binary_cross_entropy")
 
 
-def classifier_width(graph: Graph, sections: Map, report: Report) -> None:
+def classifier_width(facts: Facts, report: Report) -> None:
     """AS0309: by its `classes`, or by the main head's width where it states none and has the same loss."""
+    graph = facts.graph
     main = graph.heads[0]
     for head in graph.heads:
         node = graph.nodes[head.node]
@@ -25,7 +25,7 @@ def classifier_width(graph: Graph, sections: Map, report: Report) -> None:
             continue
         message = f"the head {quote(head.name)} tells {wanted} classes apart, its output is {format_shape(node.shape)}"
         help = f"make its last layer {wanted} wide, or state its `classes`"
-        place = in_tree(sections)(("heads", head.name, "classes"), False) if sections.get("heads") else node.span
+        place = facts.heads.get(head.name, node.span)
         report.error("AS0309", place, message, notes=[Note("its output is computed", node.span)], help=help)
 
 

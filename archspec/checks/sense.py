@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from archspec.checks.facts import Facts
 from archspec.diagnostics import Note, Report, quote
-from archspec.graph import Graph
-from archspec.spec.network import Facts
 
 
 def unused_argument(facts: Facts, report: Report) -> None:
     """AS0601."""
-    for name, span in facts.unused_args:
+    for name, span in facts.unused_arguments:
         report.warning("AS0601", span, f"nothing uses the argument {quote(name)}", help="remove it, or use it in a step")
 
 
@@ -19,8 +18,9 @@ def unused_block(facts: Facts, report: Report) -> None:
         report.warning("AS0602", span, f"nothing uses the block {quote(name)}", help="remove it, or use it in a step")
 
 
-def unused_result(graph: Graph, report: Report) -> None:
+def unused_result(facts: Facts, report: Report) -> None:
     """AS0603: a layer that no output needs; only the last of a chain is named."""
+    graph = facts.graph
     needed = graph.reachable(graph.heads)
     read = {i for node in graph.nodes for i in node.inputs}
     for node in graph.nodes[1:]:
@@ -29,10 +29,10 @@ def unused_result(graph: Graph, report: Report) -> None:
             report.warning("AS0603", node.span, f"nothing uses the result of {quote(node.path)}", help=help)
 
 
-def two_activations(graph: Graph, report: Report) -> None:
+def two_activations(facts: Facts, report: Report) -> None:
     """AS0604: a softmax may follow another activation."""
-    for node in graph.nodes[1:]:
-        before = graph.nodes[node.inputs[0]]
+    for node in facts.graph.nodes[1:]:
+        before = facts.graph.nodes[node.inputs[0]]
         if node.op.family == before.op.family == "activation" and node.op.kind != "softmax":
             message = f"{quote(node.op.kind)} follows {quote(before.op.kind)}, two activations in a row"
             report.warning("AS0604", node.span, message, notes=[Note(before.path, before.span)], help="remove one of them")

@@ -1,11 +1,11 @@
-"""`archspec stats`: what a network costs, layer by layer; the paper's figures held against ours; other tools' figures."""
+"""`archspec stats`: what a network costs, layer by layer; the paper's figures and other tools' held against ours."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from archspec.cli.common import load, spec_arguments
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     spec = load(options)
     counted = stats(spec, train=options.train, batch=options.batch)
     if options.format == "json":
-        print(json.dumps(_data(counted, spec, options), indent=2))
+        print(_dumps(_data(counted, spec, options)))
     else:
         _print(counted, spec, options)
     return 0
@@ -49,6 +49,17 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text[:10]) < 2**31:
         raise argparse.ArgumentTypeError("a batch has at least one sample")
     return int(text)
+
+
+def _dumps(data: dict[str, Any]) -> str:
+    """JSON with one key a line, and one line for each layer."""
+
+    def value(part: Any) -> str:
+        if isinstance(part, list) and part and isinstance(part[0], dict):
+            return "[\n    " + ",\n    ".join(map(json.dumps, cast(list[Any], part))) + "\n  ]"
+        return json.dumps(part)
+
+    return "{\n  " + ",\n  ".join(f"{json.dumps(key)}: {value(part)}" for key, part in data.items()) + "\n}"
 
 
 def _data(counted: Stats, spec: Spec, options: argparse.Namespace) -> dict[str, Any]:
@@ -73,7 +84,8 @@ def _print(counted: Stats, spec: Spec, options: argparse.Namespace) -> None:
     if options.format == "csv":
         sys.stdout.write(tables.csv(table))
     elif options.format == "markdown":
-        print("\n\n".join((tables.markdown(table), *(f"{tables.escaped(remark)}  " for remark in remarks))))
+        items = [f"- {tables.escaped(' '.join(remark.split()))}" for remark in remarks]
+        print("\n\n".join(part for part in (tables.markdown(table), "\n".join(items)) if part))
     else:
         print("\n\n".join(part for part in (tables.text(table), "\n".join(remarks)) if part))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
@@ -265,7 +266,7 @@ class Resize(_Move):
     def window(self, *inputs: Shape) -> Window:
         rows = list(zip(inputs[0][1:], self.shape(*inputs)[1:], strict=True))
         reach = 1 if self.mode == "nearest" else 2
-        return (reach,) * len(rows), tuple(max(n // m, 1) for n, m in rows), (0,) * len(rows)
+        return (reach,) * len(rows), tuple(Fraction(n, m) for n, m in rows), (0,) * len(rows)
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs

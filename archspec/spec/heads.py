@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from archspec.diagnostics import Report, Span, did_you_mean, quote
 from archspec.graph import Head
-from archspec.spec.document import HeadForm
+from archspec.document import HeadForm
 from archspec.spec.tree import Map, Tree
 from archspec.spec.validate import in_tree
 

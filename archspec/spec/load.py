@@ -18,7 +18,7 @@ from archspec.checks import check_graph
 from archspec.diagnostics import Diagnostic, Report, Source, SpecError, quote
 from archspec.expr import ExprError
 from archspec.graph import Graph
-from archspec.spec.document import Document
+from archspec.document import Document
 from archspec.spec.files import Files, find
 from archspec.spec.network import read_network
 from archspec.spec.tree import Map, Scalar, Tree, from_data
@@ -86,15 +86,14 @@ def check(
         source = Source(f"{name}=", f"{value}")
         key = Scalar(name, name, source, (1, 1), (1, 1))
         _set(tree, [name], from_data(value, source), key, report)
-    network = read_network(tree, path.stem, report)
-    if network is None or report.failed:
+    facts = read_network(tree, path.stem, report, overridden=bool(overrides or args))
+    if facts is None or report.failed:
         return None, report.diagnostics
-    graph, document, facts = network
-    check_graph(graph, document, facts, report)
+    check_graph(facts, report)
     if report.failed:
         return None, report.diagnostics
     digest = hashlib.sha256(b"\0".join([*files.texts, repr([overrides, sorted(args.items())]).encode()])).hexdigest()
-    return Spec(str(path), graph.name, graph, document, digest, tree, report.diagnostics), report.diagnostics
+    return Spec(str(path), facts.graph.name, facts.graph, facts.document, digest, tree, report.diagnostics), report.diagnostics
 
 
 def override(tree: Map, text: str, report: Report) -> None:
@@ -107,7 +106,7 @@ def override(tree: Map, text: str, report: Report) -> None:
         report.error("AS0002", whole, f"an override reads ADDRESS=VALUE, found {quote(text)}", help=help)
         return
     failed = len(report.found)
-    wanted = read(Source("--set", " " * (len(address) + 1) + value), report) if value.strip() else from_data(None, source)
+    wanted = read(source, report, start=len(address) + 1) if value.strip() else from_data(None, source)
     if wanted is None or len(report.found) > failed:
         return
     key = Scalar(address, address, source, (1, 1), (1, len(address) + 1))

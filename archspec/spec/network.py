@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from archspec.checks.facts import Facts
 from archspec.diagnostics import Report, Span, did_you_mean, quote
 from archspec.expr import ExprError
 from archspec.graph import Graph, Scope
 from archspec.spec.arguments import coerce, type_of
 from archspec.spec.blocks import read_blocks
-from archspec.spec.document import Document
+from archspec.document import Document
 from archspec.spec.elaborate import Elaborator
 from archspec.spec.form import Argument, BodyReader, Broken, Located
 from archspec.spec.heads import Heads
@@ -28,16 +28,7 @@ COMPUTED = ("heads", "preprocess", "init", "train")
 """Sections whose values may be expressions over the network's arguments."""
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the warnings need to know of the text besides the graph."""
-
-    unused_args: tuple[tuple[str, Span], ...]
-    unused_blocks: tuple[tuple[str, Span], ...]
-    sections: Map
-
-
-def read_network(tree: Map, default_name: str, report: Report) -> tuple[Graph, Document, Facts] | None:
+def read_network(tree: Map, default_name: str, report: Report, *, overridden: bool = False) -> Facts | None:
     """The graph and sections of a spec; None where an error keeps it from being one, and the report says which."""
     _keys(tree, report)
     args = _args(tree.get("args"), report)
@@ -68,7 +59,18 @@ def read_network(tree: Map, default_name: str, report: Report) -> tuple[Graph, D
         unused += [(p.name, p.span) for p in block.parameters.values() if p.name not in blocks.reads[block.name]]
     used = reader.used | {form.block for form in document.heads.values()}
     idle = [(b.name, b.span) for b in blocks.blocks.values() if b.name not in used and b.span.source is tree.source]
-    return graph, document, Facts(tuple(unused), tuple(idle), tree)
+    section = tree.get("claims")
+    errata = section.get("errata") if isinstance(section, Map) else None
+    return Facts(
+        graph,
+        document,
+        tuple(unused),
+        tuple(idle),
+        {name: in_tree(tree)(("heads", name, "classes"), False) for name in document.heads},
+        {key.text: key.span for key, _ in errata} if isinstance(errata, Map) else {},
+        tree.key("claims").span if section else tree.source.start,
+        overridden,
+    )
 
 
 def _keys(tree: Map, report: Report) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from archspec.ops import OPS
 from archspec.spec.arguments import TYPES
-from archspec.spec.document import Document
+from archspec.document import Document
 from archspec.spec.form import CLAIMS
 from archspec.spec.network import VERSION
 

@@ -33,13 +33,11 @@ def explain(error: ValidationError, model: type[BaseModel], what: str, place: Ca
             # The model's own validator speaks of several fields together, and says what is wrong.
             fail("AS0205", place(path, False), f"{quote(what)}: {finding['ctx']['error']}", "")
         else:
-            _value(name, value, kind, owner, finding, place(path, False), fail)
+            _value(name, value, kind, _schema(owner, path), finding, place(path, False), fail)
 
 
-def _value(name: str, value: Any, kind: str, owner: type[BaseModel] | None, finding: Any, span: Span, fail: Fail) -> None:
-    schema = _schema(owner, name)
-    expected = expected(schema) if schema else ""
-    expected = expected or str(finding["msg"])[:1].lower() + str(finding["msg"])[1:]
+def _value(name: str, value: Any, kind: str, schema: dict[str, Any], finding: Any, span: Span, fail: Fail) -> None:
+    takes = (expected(schema) if schema else "") or str(finding["msg"])[:1].lower() + str(finding["msg"])[1:]
     if kind in ("int_type", "int_from_float") and isinstance(value, float):
         help = "divide with `//`, or use round, floor or ceil"
         fail("AS0504", span, f"{quote(name)} is an integer, found {describe(value)}", help)
@@ -48,7 +46,7 @@ def _value(name: str, value: Any, kind: str, owner: type[BaseModel] | None, find
     ranged = kind.startswith(("greater", "less", "too_", "finite")) or (numeric and kind.endswith("_length"))
     choices = schema.get("enum") or next((s["enum"] for s in schema.get("anyOf", ()) if "enum" in s), ()) if schema else ()
     help = did_you_mean(value, choices) if isinstance(value, str) and choices else ""
-    fail("AS0205" if ranged else "AS0204", span, f"{quote(name)} takes {expected}, found {describe(value)}", help)
+    fail("AS0205" if ranged else "AS0204", span, f"{quote(name)} takes {takes}, found {describe(value)}", help)
 
 
 def _field(loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[tuple[Any, ...], type[BaseModel] | None]:
@@ -61,7 +59,8 @@ def _field(loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[tuple[Any, ...
             continue
         inner = _model_of(owner.model_fields[part].annotation)
         if inner is None:
-            return tuple(path), owner
+            keys = _mappings(owner.model_fields[part].annotation)
+            return (*path, *loc[len(path) : len(path) + keys]), owner
         at = loc[len(path) :]
         if inner[1] and at:  # a mapping of names to models: the name is part of the path
             path.append(at[0])
@@ -89,12 +88,28 @@ def _keys(owner: type[BaseModel] | None) -> list[str]:
     return [field.alias or name for name, field in owner.model_fields.items()] if owner else []
 
 
-def _schema(owner: type[BaseModel] | None, name: str) -> dict[str, Any]:
-    return owner.model_json_schema()["properties"].get(name, {}) if owner else {}
+def _schema(owner: type[BaseModel] | None, path: tuple[Any, ...]) -> dict[str, Any]:
+    """The schema of the value at the end of a path, which may go on into mappings of the owner's field."""
+    if owner is None:
+        return {}
+    properties = owner.model_json_schema()["properties"]
+    names = [part for part in path if part in properties]
+    schema: dict[str, Any] = properties.get(names[-1], {}) if names else {}
+    for _ in path[path.index(names[-1]) + 1 :] if names else ():
+        schema = schema.get("additionalProperties", schema)
+    return schema
+
+
+def _mappings(annotation: Any) -> int:
+    """How many mappings a field's type nests: dict[str, dict[str, X]] has two."""
+    args = getattr(annotation, "__args__", ())
+    return 1 + _mappings(args[1]) if getattr(annotation, "__origin__", None) is dict else 0
 
 
 def expected(schema: dict[str, Any]) -> str:
     """What a JSON Schema lets through, in words."""
+    if "$ref" in schema:
+        return "a mapping"
     if "anyOf" in schema:
         parts = [part for part in map(expected, schema["anyOf"]) if part and part != "nothing"]
         return " or ".join(dict.fromkeys(parts))
@@ -129,6 +144,7 @@ def in_tree(tree: Tree) -> Callable[[tuple[Any, ...], bool], Span]:
                 span = here.span
             else:
                 break
-        return span if key or isinstance(here, Map) else here.span
+        block = isinstance(here, Map) and here.start[0] != here.end[0]  # a whole section: its key says enough
+        return span if key or block else here.span
 
     return place

@@ -68,13 +68,16 @@ def decode(raw: bytes, name: str, report: Report) -> Source | None:
         return None
 
 
-def read(source: Source, report: Report) -> Tree | None:
-    """The tree of the text's one document; None where the text cannot be read, and then the report says why."""
+def read(source: Source, report: Report, start: int = 0) -> Tree | None:
+    """The tree of the text's one document; None where the text cannot be read, and then the report says why.
+
+    What stands before `start`, in the first line, is passed over, and counts in the columns.
+    """
     if len(source.text) > MAX_BYTES:
         report.error("AS0106", source.start, f"a spec has at most {MAX_BYTES // 2**20} MiB", help="use blocks and `repeat`")
         return None
     try:
-        return _Reader(source, report).document()
+        return _Reader(source, report, start).document()
     except _Stop:
         return None
     except yaml.YAMLError as error:
@@ -98,11 +101,11 @@ def _syntax(error: yaml.YAMLError, source: Source, report: Report) -> None:
 
 
 class _Reader:
-    def __init__(self, source: Source, report: Report) -> None:
+    def __init__(self, source: Source, report: Report, start: int) -> None:
         self.source, self.report = source, report
         self.nodes = 0
         self.anchors: dict[str, tuple[Tree, int] | None] = {}
-        self.events: Any = yaml.parse(source.text, Loader=_Loader)
+        self.events: Any = yaml.parse(" " * start + source.text[start:], Loader=_Loader)
 
     def document(self) -> Tree | None:
         next(self.events)  # the stream's start

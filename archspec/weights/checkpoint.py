@@ -61,9 +61,9 @@ def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] 
 
 
 def load(path: Path, graph: Graph, *, spec: str | None = None) -> dict[str, Tensor]:
-    """Every tensor of a graph from a checkpoint; where `spec` is given, it has to be the hash that the checkpoint states.
+    """Every tensor of a graph from a checkpoint; where `spec` is given, the checkpoint has to state that hash.
 
-    Raises `CheckpointError` with all that is missing, unexpected, or of another shape or type; no tensor is read before.
+    Raises `CheckpointError` with all that is missing, unexpected, or of another shape or type, before a tensor is read.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -6,7 +6,7 @@ which numpy keeps stable across versions; uniforms and normals are computed from
 
 >>> import archspec
 >>> tensors = initial(archspec.load("lenet5").graph, seed=0)
->>> tensors["c1.conv.weight"].shape, tensors["c1.weight"].dtype.name
+>>> tensors["c1.conv.weight"].shape, tensors["c1.conv.weight"].dtype.name
 ((6, 1, 5, 5), 'float32')
 """
 
@@ -17,8 +17,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from archspec.document import Init, Initializer
 from archspec.graph import Graph
-from archspec.spec.document import Init, Initializer
 from archspec.types import Shape
 from archspec.weights.normal import quantile
 

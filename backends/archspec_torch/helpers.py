@@ -74,8 +74,8 @@ class ChannelNorm(nn.LayerNorm):
         return x.movedim(-1, 1)
 
 
-class ChannelShuffle(nn.Module):
-    """Interleaves groups of channels, so that a grouped convolution which follows sees all of them."""
+class ShuffleFeatures(nn.Module):
+    """Interleaves groups of features: what nn.ChannelShuffle does where there are positions."""
 
     def __init__(self, groups: int) -> None:
         super().__init__()

@@ -72,6 +72,11 @@ def restated(op: Op, field: str, name: str = "", default: Any = REQUIRED, *, key
     return Arg(name or field, getattr(op, field), field, default, keyword=keyword)
 
 
+def inside(rule: Any, padding: Any) -> Arg:
+    """The padding of torch's own layers; what a rule of the spec made is said by the kernel again where that is true."""
+    return Arg("padding", padding, "padding", 0, "half kernel" if isinstance(rule, str) else "", keyword=True)
+
+
 def both_sides(pads: tuple[tuple[int, int], ...]) -> Any:
     """Padding that is the same before and after, as torch takes it; None where it is not."""
     if all(before == after for before, after in pads):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archspec.ops.conv import Conv, ConvTranspose
 from archspec.types import Shape
-from archspec_torch.lowering import Arg, Module, both_sides, last_axis_first, plain, rank, restated
+from archspec_torch.lowering import Arg, Module, both_sides, inside, last_axis_first, plain, rank, restated
 
 
 def conv(op: Conv, x: Shape) -> Module:
@@ -14,7 +14,7 @@ def conv(op: Conv, x: Shape) -> Module:
     if padding is None:
         sides = Arg("sides", last_axis_first(pads), "padding", keyword=True)
         return Module(f"PaddedConv{rank(x)}d", (*head, sides, *tail), helper=True)
-    return Module(f"nn.Conv{rank(x)}d", (*head, Arg("padding", padding, "padding", 0, "half kernel", keyword=True), *tail))
+    return Module(f"nn.Conv{rank(x)}d", (*head, inside(op.padding, padding), *tail))
 
 
 def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
@@ -25,7 +25,7 @@ def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
     if padding is None:
         sides = Arg("sides", last_axis_first(pads), "padding", keyword=True)
         return Module(f"CroppedConvTranspose{rank(x)}d", (*head, sides, extra, *tail), helper=True)
-    inner = Arg("padding", padding, "padding", 0, "half kernel", keyword=True)
+    inner = inside(op.padding, padding)
     return Module(f"nn.ConvTranspose{rank(x)}d", (*head, inner, extra, *tail))
 
 

@@ -8,7 +8,7 @@ from archspec.op import Op
 from archspec.ops import window
 from archspec.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from archspec.types import Pads, Shape
-from archspec_torch.lowering import Arg, Module, both_sides, last_axis_first, plain, rank
+from archspec_torch.lowering import Arg, Module, both_sides, inside, last_axis_first, plain, rank
 
 
 def max_pool(op: MaxPool, x: Shape) -> Module:
@@ -17,7 +17,7 @@ def max_pool(op: MaxPool, x: Shape) -> Module:
     if padding is None:
         sides = Arg("sides", last_axis_first(_with_overhang(op, x)), "padding", keyword=True)
         return Module(f"PaddedMaxPool{rank(x)}d", (*_window(op), sides, dilation), helper=True)
-    inner = Arg("padding", padding, "padding", 0, "half kernel", keyword=True)
+    inner = inside(op.padding, padding)
     return Module(f"nn.MaxPool{rank(x)}d", (*_window(op), inner, dilation, _ceil(op)))
 
 
@@ -31,7 +31,7 @@ def avg_pool(op: AvgPool, x: Shape) -> Module:
         overhang = Arg("overhang", last_axis_first(rest), keyword=True)
         include = Arg("count_include_pad", op.count_include_pad, "count_include_pad", True, keyword=True)
         return Module(f"PaddedAvgPool{rank(x)}d", (*_window(op), sides, overhang, include), helper=True)
-    inner = Arg("padding", padding, "padding", 0, "half kernel", keyword=True)
+    inner = inside(op.padding, padding)
     # Without padding nothing borders on the input, and torch's default says the same.
     include = op.count_include_pad or not padding
     counted = Arg("count_include_pad", include, "count_include_pad", True, keyword=True)

@@ -19,7 +19,8 @@ def reshape(op: Reshape, x: Shape) -> Module:
 
 
 def channel_shuffle(op: ChannelShuffle, x: Shape) -> Module:
-    return Module("ChannelShuffle", (restated(op, "groups", keyword=False),), helper=True)
+    groups = (restated(op, "groups", keyword=False),)
+    return Module("nn.ChannelShuffle", groups) if len(x) > 1 else Module("ShuffleFeatures", groups, helper=True)
 
 
 def pad(op: Pad, x: Shape) -> Module:

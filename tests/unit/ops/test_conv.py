@@ -166,5 +166,6 @@ def test_the_window_is_what_an_output_sees(case: tuple[tuple[int, ...], dict[str
     assert window is not None
     (reach,), (step,), (before,) = window
     for j, row in enumerate(touched):
-        inside = [i for i in range(j * step - before, j * step - before + reach, d) if 0 <= i < 11]
+        start = j * int(step) - before
+        inside = [i for i in range(start, start + reach, d) if 0 <= i < 11]
         assert np.flatnonzero(row).tolist() == inside

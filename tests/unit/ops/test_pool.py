@@ -171,7 +171,7 @@ def test_the_window_is_what_an_output_sees(kernel: int, stride: int, rounding: s
     assert window is not None
     (reach,), (step,), (before,) = window
     for j, row in enumerate(touched):
-        start = j * step - before
+        start = j * int(step) - before
         assert np.flatnonzero(row).tolist() == [i for i in range(start, start + reach) if 0 <= i < 11]
 
 

@@ -5,7 +5,7 @@ The bodies of blocks and of the network are not here: `spec/form.py` reads them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -86,6 +86,30 @@ Init = InitRule | float | Initializer
 """How a tensor starts: a rule by name, a constant, or an initialiser with its options."""
 
 
+class Schedule(Section):
+    """`train.schedule`: how the learning rate moves."""
+
+    kind: Literal["constant", "step", "cosine", "poly"] = Field("constant", description="Its shape.")
+    every: Positive | None = Field(None, description="step: epochs between two changes.")
+    factor: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="step: what the rate is multiplied by.")
+    power: Annotated[float, Field(gt=0)] | None = Field(None, description="poly: the exponent.")
+    warmup: Annotated[int, Field(ge=0)] = Field(0, description="Epochs of linear warm-up.")
+
+
+class Recipe(Section):
+    """`train`: the recipe that the paper trains the network by."""
+
+    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="The update rule.")
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(None, description="At the start.")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Of SGD.")
+    nesterov: bool = Field(False, description="Nesterov's momentum.")
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(0.0, description="Pull towards zero.")
+    schedule: Schedule | None = Field(None, description="How the learning rate moves.")
+    epochs: Positive | None = Field(None, description="Passes over the data.")
+    batch: Positive | None = Field(None, description="Samples in a step.")
+    average: Literal["none", "polyak", "ema"] = Field("none", description="Which mean of the weights is the final model.")
+
+
 class Document(Section):
     """The whole of a spec but for its bodies."""
 
@@ -95,4 +119,4 @@ class Document(Section):
     preprocess: Preprocess | None = None
     labels: Annotated[tuple[str, ...], Field(strict=False)] | None = None
     init: dict[str, dict[str, Init]] = Field(default_factory=dict)
-    train: dict[str, Any] = Field(default_factory=dict)
+    train: Recipe | None = None

@@ -1,0 +1,160 @@
+"""A graph's flat list as parts inside parts: what becomes a module, a sequence of modules, or a class of its own.
+
+A scope with one child that is a module is that module under the scope's name; a branch or an iteration that is a chain is
+an `nn.Sequential`; a repeat whose iterations are read one by one is an `nn.ModuleList`; any other scope gets a class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from archspec.graph import Graph, Node, Scope
+from archspec_torch.lowering import Merge, Module
+from archspec_torch.lowerings import lower
+
+if TYPE_CHECKING:
+    from archspec_torch.classes import Class
+
+
+@dataclass(eq=False)
+class Part:
+    """Something in a class: `name` as the spec spells it, `levels` its place in neutral names, `attr` its attribute.
+
+    `inputs` and `outputs` are the values that enter and leave it, `last` is the last that it computes.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    scope: Scope
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    last: int
+    row: bool = False
+    attr: str = ""
+
+
+@dataclass(eq=False, kw_only=True)
+class Leaf(Part):
+    """A single layer."""
+
+    node: Node
+    module: Module
+
+
+@dataclass(eq=False, kw_only=True)
+class Join(Part):
+    """A merge, written into `forward`."""
+
+    node: Node
+    merge: Merge
+
+
+@dataclass(eq=False, kw_only=True)
+class Chain(Part):
+    """Modules one after the other: nn.Sequential."""
+
+    parts: list[Part]
+    numbered: bool = False
+
+
+@dataclass(eq=False, kw_only=True)
+class Several(Part):
+    """Iterations that the class around them calls one by one: nn.ModuleList."""
+
+    parts: list[Part]
+
+
+@dataclass(eq=False, kw_only=True)
+class Instance(Part):
+    """A scope with a class of its own; `index` is its place among the instances of `cls`, once that is known."""
+
+    parts: list[Part]
+    cls: Class | None = None
+    index: int = 0
+
+    def steps(self) -> Iterator[Part]:
+        """What `forward` goes through: the parts, and the items of lists."""
+        for part in self.parts:
+            if isinstance(part, Several):
+                yield from part.parts
+            else:
+                yield part
+
+
+class _Builder:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.items: dict[Scope, list[Scope | Node]] = {graph.root: []}
+        self.last_reader: dict[int, int] = {}
+        for node in graph.nodes[1:]:
+            self.place(node)
+            self.last_reader.update((value, node.index) for value in node.inputs)
+        self.last_reader.update((head.node, len(graph.nodes)) for head in graph.heads)
+
+    def place(self, node: Node) -> None:
+        """Enters a node, and the scopes that begin with it, in the lists of their parents."""
+        child: Scope | Node = node
+        for scope in node.scope.chain():
+            known = scope in self.items
+            self.items.setdefault(scope, []).append(child)
+            if known:
+                break
+            child = scope
+
+    def part(self, item: Scope | Node) -> Part:
+        if isinstance(item, Node):
+            return self.layer(item)
+        whole = self.region(item)
+        only = whole.parts[0]
+        if len(whole.parts) == 1 and isinstance(only, Leaf | Chain | Instance):
+            return replace(only, name=item.name, levels=(item.name, *only.levels), row=item.row)
+        if item.kind in ("branch", "repeat") and _is_chain(whole):
+            return Chain(**_common(whole), parts=whole.parts, numbered=_holds_iterations(item))
+        if _holds_iterations(item):
+            inner = [replace(part, levels=(item.name, *part.levels)) for part in whole.parts]
+            return Several(**_common(whole), parts=inner)
+        return whole
+
+    def layer(self, node: Node) -> Part:
+        lowered = lower(node.op, *self.graph.inputs(node))
+        inputs = tuple(dict.fromkeys(node.inputs))
+        shared = Part(node.name, (node.name,), node.scope, inputs, (node.index,), node.index, node.row)
+        if isinstance(lowered, Merge):
+            return Join(**_common(shared), node=node, merge=lowered)
+        return Leaf(**_common(shared), node=node, module=lowered)
+
+    def region(self, scope: Scope) -> Instance:
+        parts = [self.part(item) for item in self.items[scope]]
+        last = max((part.last for part in parts), default=0)
+        made = {value for part in parts for value in part.outputs}
+        inputs = tuple(dict.fromkeys(v for part in parts for v in part.inputs if v not in made))
+        outputs = tuple(sorted(v for v in made if self.last_reader.get(v, -1) > last))
+        shared = Part(scope.name, (scope.name,), scope, inputs, outputs or (max(made, default=0),), last, scope.row)
+        return Instance(**_common(shared), parts=parts)
+
+
+def _common(part: Part) -> dict[str, Any]:
+    return {field.name: getattr(part, field.name) for field in fields(Part)}
+
+
+def network(graph: Graph) -> Instance:
+    """The whole graph as the parts of its top class."""
+    whole = _Builder(graph).region(graph.root)
+    return replace(whole, inputs=(0,), outputs=tuple(head.node for head in graph.heads))
+
+
+def _holds_iterations(scope: Scope) -> bool:
+    """Whether a scope is a repeat as a whole; its children are the iterations, of the same kind."""
+    return scope.kind == "repeat" and (scope.parent is None or not _holds_iterations(scope.parent))
+
+
+def _is_chain(whole: Instance) -> bool:
+    parts = whole.parts
+    return (
+        all(isinstance(part, Leaf | Chain | Instance) and len(part.inputs) == len(part.outputs) == 1 for part in parts)
+        and all(before.outputs == after.inputs for before, after in pairwise(parts))
+        and (parts[0].inputs, parts[-1].outputs) == (whole.inputs, whole.outputs)
+    )

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import numpy as safetensors
+
+from archspec.graph import Graph
+from archspec.weights.checkpoint import CheckpointError, load, save
+from archspec.weights.init import initial
+from tests.helpers.graphs import Builder
+
+
+def network(out: int = 2) -> Graph:
+    b = Builder(3)
+    b.add("#1x1 reduce", "linear", out=out)
+    b.add("bn", "batch_norm")
+    return b.graph()
+
+
+GRAPH = network()
+TENSORS = initial(GRAPH, seed=1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    save(tmp_path / "w.safetensors", TENSORS, {"spec": "abc"})
+    return tmp_path / "w.safetensors"
+
+
+def same(found: dict[str, Any]) -> bool:
+    return list(found) == list(TENSORS) and all(
+        (found[k] == v).all() and found[k].dtype == np.float32 for k, v in TENSORS.items()
+    )
+
+
+def rewrite(path: Path, tensors: dict[str, Any], **metadata: str) -> None:
+    """A checkpoint as another program would write it."""
+    path.write_bytes(safetensors.save(tensors, {"format": "archspec", "version": "1"} | metadata))
+
+
+def test_what_is_saved_is_loaded(path: Path) -> None:
+    assert same(load(path, GRAPH))
+    assert same(load(path, GRAPH, spec="abc"))
+
+
+def test_the_file_is_plain_safetensors_with_neutral_names(path: Path) -> None:
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    assert header["__metadata__"] == {"format": "archspec", "version": "1", "spec": "abc"}
+    assert header["#1x1 reduce.weight"]["shape"] == [2, 3]
+    assert {entry["dtype"] for name, entry in header.items() if name != "__metadata__"} == {"F32"}
+    assert set(safetensors.load(data)) == set(TENSORS)
+
+
+def test_memory_layout_does_not_matter(tmp_path: Path) -> None:
+    strided = {name: np.asfortranarray(value) for name, value in TENSORS.items()}
+    save(tmp_path / "w", strided)
+    assert same(load(tmp_path / "w", GRAPH))
+
+
+def test_all_that_differs_is_told_at_once(path: Path) -> None:
+    tensors: dict[str, Any] = dict(TENSORS) | {"extra": np.zeros(1, np.float32)}
+    tensors["bn.weight"] = np.zeros(3, np.float32)
+    tensors["bn.bias"] = np.zeros(2, np.float16)
+    del tensors["#1x1 reduce.bias"]
+    rewrite(path, tensors, spec="abc")
+    with pytest.raises(CheckpointError) as caught:
+        load(path, GRAPH, spec="def")
+    assert caught.value.problems == (
+        "of another spec: its hash is `abc`, expected `def`",
+        "missing: `#1x1 reduce.bias`, 2",
+        "of another shape: `bn.weight` is 3, expected 2",
+        "of another type: `bn.bias` is F16, expected F32",
+        "unexpected: `extra`",
+    )
+    assert all(problem in str(caught.value) for problem in caught.value.problems)
+
+
+def test_a_long_list_is_cut_in_the_message_only(path: Path) -> None:
+    rewrite(path, {f"x{i}": np.zeros(1, np.float32) for i in range(50)})
+    with pytest.raises(CheckpointError, match=r"and 36 more") as caught:
+        load(path, GRAPH)
+    assert len(caught.value.problems) == 50 + len(TENSORS)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [({"format": "pt"}, "not written by archspec"), ({"version": "2"}, "version `2`"), ({"version": ""}, "version ``")],
+)
+def test_files_of_others_and_of_later_versions_are_told_apart(
+    path: Path, metadata: dict[str, str], message: str
+) -> None:
+    rewrite(path, dict(TENSORS), **metadata)
+    with pytest.raises(CheckpointError, match=message):
+        load(path, GRAPH)
+
+
+def test_a_file_without_metadata(path: Path) -> None:
+    path.write_bytes(safetensors.save(dict(TENSORS)))
+    with pytest.raises(CheckpointError, match="not written by archspec"):
+        load(path, GRAPH)
+
+
+def test_a_truncated_file_is_refused_wherever_it_ends(path: Path) -> None:
+    data = path.read_bytes()
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        with pytest.raises(CheckpointError, match=re.escape(path.name)):
+            load(path, GRAPH)
+    path.write_bytes(data + b"\0")
+    with pytest.raises(CheckpointError):
+        load(path, GRAPH)
+
+
+def test_a_flipped_bit_in_the_header_never_gives_other_weights(path: Path) -> None:
+    """Each bit of each byte: an error of ours, or the very same tensors (a flip in a hash that nobody asks for)."""
+    data = path.read_bytes()
+    refused = accepted = 0
+    for at in range(8 + int.from_bytes(data[:8], "little")):
+        for bit in range(8):
+            path.write_bytes(data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :])
+            try:
+                found = load(path, GRAPH)
+            except CheckpointError:
+                refused += 1
+            else:
+                assert same(found), (at, bit)
+                accepted += 1
+    assert refused > 10 * accepted > 0
+
+
+@given(st.binary(max_size=64))
+def test_garbage_is_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "garbage.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError):
+        load(path, GRAPH)
+
+
+class Bomb:
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("exploded",)
+
+
+def test_a_pickle_is_refused_and_not_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(path.parent)
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(CheckpointError, match="no safetensors file"):
+        load(path, GRAPH)
+    assert not Path("exploded").exists()
+    pickle.loads(path.read_bytes())
+    assert Path("exploded").exists()  # it would have
+
+
+def test_no_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no file"):
+        load(tmp_path / "none.safetensors", GRAPH)
+    with pytest.raises(CheckpointError):
+        load(tmp_path, GRAPH)
+
+
+def test_a_failing_save_leaves_what_was_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        save(path, initial(GRAPH, seed=2))
+    assert same(load(path, GRAPH))
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_saving_again_replaces_and_leaves_nothing_else(path: Path) -> None:
+    other = initial(GRAPH, seed=2)
+    save(path, other)
+    assert (load(path, GRAPH)["#1x1 reduce.weight"] == other["#1x1 reduce.weight"]).all()
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
