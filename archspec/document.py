@@ -5,10 +5,11 @@ The bodies of blocks and of the network are not here: `spec/form.py` reads them.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from archspec.op import Role
 from archspec.types import Positive, Size
 
 
@@ -80,6 +81,12 @@ class Initializer(Section):
     truncated_normal: Annotated[float, Field(ge=0)] | None = Field(None, description="Deviation, cut at two of it.")
     uniform: Annotated[float, Field(ge=0)] | None = Field(None, description="Half width around zero.")
 
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("an initialiser has one key, as in {normal: 0.01}")
+        return self
+
 
 InitRule = Literal["xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"]
 Init = InitRule | float | Initializer
@@ -118,5 +125,5 @@ class Document(Section):
     claims: Claims | None = None
     preprocess: Preprocess | None = None
     labels: Annotated[tuple[str, ...], Field(strict=False)] | None = None
-    init: dict[str, dict[str, Init]] = Field(default_factory=dict)
+    init: dict[str, dict[Role, Init]] = Field(default_factory=dict)
     train: Recipe | None = None

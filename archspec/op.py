@@ -33,6 +33,10 @@ class ShapeError(Exception):
         self.code, self.message, self.help, self.field = code, message, help, field
 
 
+Role = Literal["weight", "bias", "running_mean", "running_var"]
+"""What a tensor is to its layer; the last part of its neutral name."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParamSpec:
     """One tensor that a layer owns, in the neutral layout: linear [out, in], conv [out, in/groups, *kernel].
@@ -41,7 +45,7 @@ class ParamSpec:
     moving statistics are not trainable.
     """
 
-    role: str
+    role: Role
     shape: Shape
     init: str | float
     fan: tuple[int, int] = (1, 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from archspec.ops import OPS
 from archspec.spec.arguments import coerce
 from archspec.spec.form import Argument, Block, Body, Broken, Located, Step
 from archspec.spec.heads import Heads
+from archspec.spec.initial import read_init
 from archspec.spec.mismatch import explain_merge
 from archspec.spec.shapes import answers, claimed_shape
 from archspec.spec.validate import explain
@@ -268,9 +270,10 @@ class Elaborator:
             self.fail(frame, "AS0701", step.span, f"the network has more than {MAX_NODES:,} layers", "repeat less")
             raise _TooMuch
         exprs = {key: a.expr for key, a in step.arguments.items() if a.expr is not None} if step else {}
-        init: Any = {}
-        if step and frame and "init" in step.reserved:
-            init = self.evaluate(frame, step.reserved["init"])
+        init: Mapping[str, Any] = {}
+        if step and frame and (stated := step.reserved.get("init")) is not None:
+            shapes = [self.nodes[i].shape for i in inputs]
+            init = read_init(self.evaluate(frame, stated), stated, op, shapes, partial(self.fail, frame))
         span = step.span if step else scope.span
         row = step.row if step else False
         self.nodes.append(Node(index, name, op, inputs, shape, scope, span, exprs, init, row))
@@ -282,6 +285,9 @@ class Elaborator:
             self.fail(frame, "AS0702", step.span, f"blocks are nested more than {MAX_BLOCKS} deep")
             return None
         block = self.blocks[step.what]
+        if (stated := step.reserved.get("init")) is not None:
+            help = "state it at the op inside the block"
+            self.fail(frame, "AS0202", stated.key, "`init` belongs to an op, and this is a block", help)
         env: dict[str, Any] = dict(self.root.args)
         broken = False
         for parameter in block.parameters.values():

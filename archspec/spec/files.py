@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 
@@ -67,6 +66,8 @@ class Files:
             here = {p.name: p for folder in (path.parent, shipped()) if folder.is_dir() for p in folder.glob("*.yaml")}
         except OSError:
             return ""
+        import difflib
+
         name = path.name if path.suffix else f"{path.name}.yaml"
         near = difflib.get_close_matches(name, here, n=1)
         if not near:

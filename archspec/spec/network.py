@@ -11,6 +11,7 @@ from archspec.checks.facts import Facts
 from archspec.diagnostics import Report, Span, did_you_mean, quote
 from archspec.expr import ExprError
 from archspec.graph import Graph, Scope
+from archspec.ops import OPS
 from archspec.spec.arguments import coerce, type_of
 from archspec.spec.blocks import read_blocks
 from archspec.document import Document
@@ -41,6 +42,10 @@ def read_network(tree: Map, default_name: str, report: Report, *, overridden: bo
     body = reader.body(network, {*args, "in"})
     document = _document(tree, reader, values)
     shape = _input(tree, reader, values)
+    for kind in document.init if document else ():
+        if kind not in OPS:
+            place = in_tree(tree)(("init", kind), True)
+            report.error("AS0203", place, f"unknown op {quote(kind)}", help=did_you_mean(kind, OPS, "ops"))
     cyclic = find_cycles(blocks.blocks, report)
     if shape is None or document is None or cyclic or network is None:
         return None

@@ -24,7 +24,10 @@ def explain(error: ValidationError, model: type[BaseModel], what: str, place: Ca
             continue
         seen.add(path)
         name, value, kind = str(path[-1]) if path else what, finding["input"], finding["type"]
-        if kind == "missing":
+        if finding["loc"][-1] == "[key]":  # a mapping whose keys are of a fixed set
+            help = str(finding["ctx"].get("expected", ""))
+            fail("AS0202", place(path, True), f"unknown key {quote(name)}", f"known keys: {help}")
+        elif kind == "missing":
             fail("AS0207", place(path[:-1], True), f"{quote(what)} needs a value for {quote(name)}", "")
         elif kind == "extra_forbidden":
             inside = quote(path[-2]) if len(path) > 1 else quote(what)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Tensor = NDArray[np.float32]
+else:
+    from archspec import lazy_numpy as np
 
 FORMAT, VERSION = "archspec", "1"
 SHOWN = 20
@@ -44,11 +46,13 @@ class CheckpointError(Failure):
         self.problems = problems
 
 
-def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+def save(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> None:
     """Writes a checkpoint: the whole file appears at `path`, or, where that fails (OSError), what was there stays."""
     from safetensors.numpy import save as encode
 
-    data = encode(dict(tensors), {**(metadata or {}), "format": FORMAT, "version": VERSION})
+    # safetensors writes an array's memory as it lies, whatever its strides and byte order
+    plain = {name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
+    data = encode(plain, {**(metadata or {}), "format": FORMAT, "version": VERSION})
     staging = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     try:
         with staging.open("xb") as file:

@@ -1,26 +1,27 @@
-"""Which scopes share a class: those of one block with the same parts, wired the same way, whatever their values.
+"""The classes to be written: scopes of one block with the same structure share one, its parameters their values.
 
 Classes are formed from the inside out, so that a scope's structure can name the classes of the scopes within it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.expr import Expr
 from archspec.graph import Graph, Scope
-from archspec_torch.loops import Run, runs
 from archspec_torch.names import Namespace, class_name, identifier
-from archspec_torch.parts import Chain, Instance, Join, Leaf, Part, Several, network
+from archspec_torch.parts import Chain, Instance, Join, Part, Several, network
+from archspec_torch.structure import block_of, role, signature
 
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """A parameter of a class: its value in each instance, and what a call's place for it is called in the spec.
+    """A parameter of a class, with its value in each instance and where that comes from.
 
-    `source` is `("arg", name, part)`, `("global", name)`, `("in", number)` for the channels of an input, or `("new",)`.
+    `source` is ("arg", name, attribute) of the block, ("global", name) of the network, ("in", number) for the channels of
+    an input, ("new",) for a value that only the instances know.
     """
 
     name: str
@@ -28,12 +29,12 @@ class Param:
     source: tuple[Any, ...]
     keyword: bool = False
     default: Any = None
-    has_default: bool = False
+    """Its default's value; None where it has none."""
 
 
 @dataclass(eq=False)
 class Class:
-    """A class to be written. `channels` are those of its outputs, in the words of its parameters, where they can be."""
+    """A class. `channels` are those of its outputs in the words of its parameters, `code` what its parts are built by."""
 
     name: str
     instances: list[Instance]
@@ -43,7 +44,7 @@ class Class:
 
     @property
     def example(self) -> Instance:
-        """The instance that the source is written from; its parts are keys of `code`."""
+        """The instance that the source is written from; its parts are the keys of `code`."""
         return self.instances[0]
 
     @property
@@ -51,129 +52,68 @@ class Class:
         return self.example.scope
 
 
-def form_classes(graph: Graph, resolve: Any) -> list[Class]:
-    """Every class, inner ones first, the network itself last; `resolve(cls)` settles the parameters of each."""
+def form_classes(graph: Graph, taken: tuple[str, ...], resolve: Callable[[Class], None]) -> list[Class]:
+    """Every class, inner ones first, the network's own last; `resolve` settles the parameters of each."""
     top = network(graph)
-    levels: dict[int, list[Instance]] = {}
-    _measure(top, levels)
-    space = Namespace()
-    space.take(class_name(graph.name))
-    classes: list[Class] = []
-    for height in sorted(levels):
-        found: dict[Hashable, list[Instance]] = {}
-        for instance in levels[height]:
-            found.setdefault(_signature(instance), []).append(instance)
-        for instances in found.values():
-            first = instances[0]
-            name = class_name(graph.name) if first is top else space.take(_class_name(first.scope), "")
-            cls = Class(name, instances)
+    space = Namespace(*taken)
+    top_name = space.take(class_name(graph.name), "")
+    heights: dict[int, list[Instance]] = {}
+    _measure(top, heights)
+    for height in sorted(heights):
+        alike: dict[Hashable, list[Instance]] = {}
+        for instance in heights[height]:
+            alike.setdefault(signature(instance), []).append(instance)
+        for instances in alike.values():
+            scope = instances[0].scope
+            cls = Class(top_name if instances[0] is top else space.take(_class_name(scope, top_name), ""), instances)
             for index, instance in enumerate(instances):
                 instance.cls, instance.index = cls, index
-                name_attributes(instance)
+                _name_parts(instance.parts)
             resolve(cls)
-            classes.append(cls)
-    return _in_order(top, classes)
+    return _in_order(top)
 
 
-def _measure(instance: Instance, levels: dict[int, list[Instance]]) -> int:
+def _measure(instance: Instance, heights: dict[int, list[Instance]]) -> int:
     """Sorts instances by how deep the classes within them go."""
-    height = max((_measure(inner, levels) + 1 for part in instance.parts for inner in _inner(part)), default=0)
-    levels.setdefault(height, []).append(instance)
+    height = max((_measure(inner, heights) + 1 for inner in within(instance.parts)), default=0)
+    heights.setdefault(height, []).append(instance)
     return height
 
 
-def _inner(part: Part) -> Iterator[Instance]:
-    if isinstance(part, Instance):
-        yield part
-    elif isinstance(part, Chain | Several):
-        for child in part.parts:
-            yield from _inner(child)
+def within(parts: list[Part]) -> Iterator[Instance]:
+    """The instances among parts, those in sequences and lists too."""
+    for part in parts:
+        if isinstance(part, Instance):
+            yield part
+        elif isinstance(part, Chain | Several):
+            yield from within(part.parts)
 
 
-def _in_order(top: Instance, classes: list[Class]) -> list[Class]:
+def _in_order(top: Instance) -> list[Class]:
     """The classes as they are met, each after those it uses."""
     seen: dict[Class, None] = {}
 
     def visit(instance: Instance) -> None:
-        cls = instance.cls
-        assert cls is not None
-        if cls not in seen:
-            for part in instance.parts:
-                for inner in _inner(part):
-                    visit(inner)
-            seen[cls] = None
+        if instance.cls is not None and instance.cls not in seen:
+            for inner in within(instance.parts):
+                visit(inner)
+            seen[instance.cls] = None
 
     visit(top)
     return list(seen)
 
 
-def _signature(instance: Instance) -> Hashable:
-    """What the instances of one class have in common."""
-    local = {value: place for place, value in enumerate(instance.inputs)}
-    wiring: list[Hashable] = []
-    for part in instance.steps():
-        wiring.append(tuple(local[value] for value in _operands(part)))
-        local.update({value: len(local) + place for place, value in enumerate(part.outputs)})
-    parts = tuple((part.name, _shape(part)) for part in instance.parts)
-    owner = _owner(instance.scope)
-    place = "" if owner is instance.scope else _role(instance.scope)
-    return owner.block or owner.kind, place, parts, tuple(wiring), tuple(local[value] for value in instance.outputs)
+def _class_name(scope: Scope, top: str) -> str:
+    block = block_of(scope)
+    name = top if block.kind == "network" else class_name(block.block)
+    return name if block is scope else class_name(f"{name} {role(scope)}")
 
 
-def _operands(part: Part) -> tuple[int, ...]:
-    """As the op reads them: a merge may read a value twice."""
-    return part.node.inputs if isinstance(part, Join) else part.inputs
-
-
-def _shape(part: Part) -> Hashable:
-    match part:
-        case Leaf(module=module):
-            return module.target, tuple(arg.name for arg in module.args)
-        case Join(merge=merge):
-            return merge.operator
-        case Chain(numbered=True):
-            part.runs = runs(part.parts)
-            return tuple((run.start, _shape(run.parts[0])) for run in part.runs)
-        case Chain() | Several():
-            return tuple((child.name, _shape(child)) for child in part.parts)
-        case Instance(cls=cls):
-            return cls
-        case _:
-            raise TypeError(part)
-
-
-def _owner(scope: Scope) -> Scope:
-    """The block in whose words a scope is written."""
-    return next(s for s in scope.chain() if s.kind in ("network", "block", "head"))
-
-
-def _role(scope: Scope) -> str:
-    """What a scope is called in every instance: a branch by its name, an iteration by its repeat's."""
-    parent = scope.parent
-    return parent.name if scope.kind == "repeat" and parent is not None and parent.kind == "repeat" else scope.name
-
-
-def _class_name(scope: Scope) -> str:
-    owner = _owner(scope)
-    base = class_name(owner.block or "Network")
-    return base if owner is scope else class_name(f"{base} {_role(scope)}")
-
-
-def name_attributes(instance: Instance) -> None:
-    """Gives every part the attribute that holds it."""
+def _name_parts(parts: list[Part], numbered: bool = False) -> None:
+    """Gives every part the attribute that holds it, or its key in a sequence."""
     space = Namespace()
-    for part in instance.parts:
-        if isinstance(part, Join):
-            continue
-        part.attr = space.take(identifier(part.name))
-        _name_children(part)
-
-
-def _name_children(part: Part) -> None:
-    if not isinstance(part, Chain | Several):
-        return
-    space = Namespace()
-    numbered = isinstance(part, Several) or part.numbered
-    for number, child in enumerate(part.parts):
-        child.attr = str(number) if numbered else space.take(identifier(child.name))
-        _name_children(child)
+    for number, part in enumerate(parts):
+        if not isinstance(part, Join):
+            part.attr = str(number) if numbered else space.take(identifier(part.name))
+        if isinstance(part, Chain | Several):
+            _name_parts(part.parts, isinstance(part, Several) or part.numbered)

@@ -7,7 +7,7 @@ an `nn.Sequential`; a repeat whose iterations are read one by one is an `nn.Modu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,11 @@ class Part:
     row: bool = False
     attr: str = ""
 
+    @property
+    def operands(self) -> tuple[int, ...]:
+        """What it reads, in the op's order; a merge may read a value twice."""
+        return self.inputs
+
 
 @dataclass(eq=False, kw_only=True)
 class Leaf(Part):
@@ -51,13 +56,26 @@ class Join(Part):
     node: Node
     merge: Merge
 
+    @property
+    def operands(self) -> tuple[int, ...]:
+        return self.node.inputs
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """Iterations that one loop can build: equal in structure, their values equal or growing evenly."""
+
+    start: int
+    parts: list[Part]
+
 
 @dataclass(eq=False, kw_only=True)
 class Chain(Part):
-    """Modules one after the other: nn.Sequential."""
+    """Modules one after the other: nn.Sequential. The iterations of a repeat are numbered, and cut into runs."""
 
     parts: list[Part]
     numbered: bool = False
+    runs: list[Run] = field(default_factory=list[Run])
 
 
 @dataclass(eq=False, kw_only=True)

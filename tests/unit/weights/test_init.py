@@ -24,6 +24,10 @@ TORCH = {
 }
 
 
+def options(**given: float | None) -> Initializer:
+    return Initializer.model_validate(given)
+
+
 def draw(rule: Any, *shape: int, fan: tuple[int, int] = (1, 1), seed: int = 0, name: str = "conv.weight") -> Any:
     return tensor(rule, shape, fan, seed, name)
 
@@ -54,7 +58,7 @@ def cut(x: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("options", "cdf"),
+    ("given", "cdf"),
     [
         ({"normal": 0.1}, NormalDist(0, 0.1).cdf),
         ({"uniform": 0.1}, lambda x: (x + 0.1) / 0.2),
@@ -62,16 +66,16 @@ def cut(x: float) -> float:
     ],
     ids=str,
 )
-def test_values_follow_the_distribution(options: dict[str, float], cdf: Any) -> None:
-    found = draw(Initializer(**options), 40, 1000)
+def test_values_follow_the_distribution(given: dict[str, float], cdf: Any) -> None:
+    found = draw(options(**given), 40, 1000)
     assert distance(found, cdf) < 1.95  # exceeded by chance in one stream of a thousand
     assert distance(found + 0.003, cdf) > 1.95  # and the test is sharp enough to see a small shift
-    if "normal" not in options:
-        bound = np.float32(0.2 if "truncated_normal" in options else 0.1)
+    if "normal" not in given:
+        bound = np.float32(0.2 if "truncated_normal" in given else 0.1)
         assert 0.99 * bound < np.abs(found).max() <= bound
 
 
-@pytest.mark.parametrize("rule", [0.2, Initializer(constant=0.2), Initializer(normal=0.0, constant=None)])
+@pytest.mark.parametrize("rule", [0.2, options(constant=0.2), options(normal=0.0, constant=None)])
 def test_constants(rule: Any) -> None:
     assert (
         draw(rule, 3, 4) == np.float32(0.0 if isinstance(rule, Initializer) and rule.constant is None else 0.2)
@@ -97,9 +101,9 @@ def test_known_answers() -> None:
     key = int.from_bytes(hashlib.sha256(b"3:stem.conv.weight").digest()[:16], "little")
     stream = philox(key)
     u = [(next(stream) >> 11) / 2**53 for _ in range(40)]
-    uniform = draw(Initializer(uniform=0.5), 40, seed=3, name="stem.conv.weight")
+    uniform = draw(options(uniform=0.5), 40, seed=3, name="stem.conv.weight")
     assert uniform.tolist() == [float(np.float32(0.5 * (2 * x - 1))) for x in u]
-    normal = draw(Initializer(normal=1.0), 5, 8, seed=3, name="stem.conv.weight")
+    normal = draw(options(normal=1.0), 5, 8, seed=3, name="stem.conv.weight")
     np.testing.assert_allclose(normal.ravel(), [NormalDist().inv_cdf(x) for x in u], rtol=1e-7)
 
 
@@ -141,9 +145,7 @@ def test_a_graph_gets_every_tensor_by_name_whatever_else_it_holds() -> None:
 
 
 def test_a_step_goes_before_the_spec_and_the_spec_before_the_op() -> None:
-    found = initial(
-        network(2), 0, {"conv": {"bias": 0.25, "weight": Initializer(constant=2.0)}, "linear": {"bias": 9.0}}
-    )
+    found = initial(network(2), 0, {"conv": {"bias": 0.25, "weight": options(constant=2.0)}, "linear": {"bias": 9.0}})
     values = {name: value.ravel()[0] for name, value in found.items()}
     assert (values["conv0.bias"], values["conv1.bias"], values["conv0.weight"], values["bn0.bias"]) == (0.25, 0.5, 2, 0)
 

@@ -1,0 +1,104 @@
+"""Values for one field, drawn from the JSON Schema of its declaration, in every spelling that specs allow.
+
+>>> from hypothesis import find
+>>> find(values({"type": "boolean"}, Room()), lambda value: True)
+False
+>>> find(values(schema("conv")["kernel"], Room(rank=2, largest=5)), lambda value: value == "2x3")
+'2x3'
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from archspec.ops import OPS
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What keeps a draw small: lists have one item or `rank`, whole numbers stay within `largest`."""
+
+    rank: int = 1
+    largest: int = 3
+    least: int = 0
+
+
+@cache
+def schema(kind: str) -> Mapping[str, Schema]:
+    """The fields of an op, as the schema of specs describes them."""
+    return OPS[kind].model_json_schema().get("properties", {})
+
+
+@cache
+def required(kind: str) -> frozenset[str]:
+    """The fields that have no default."""
+    return frozenset(OPS[kind].model_json_schema().get("required", ()))
+
+
+def values(field: Schema, room: Room) -> st.SearchStrategy[Any]:
+    """What a schema lets through, as YAML data."""
+    if "anyOf" in field:
+        # A size spelt 3x5 has the same least number as the integers beside it.
+        least = [part["minimum"] for part in field["anyOf"] if "minimum" in part]
+        room = replace(room, least=min(least, default=0))
+        return st.one_of([values(part, room) for part in field["anyOf"]])
+    if "enum" in field:
+        return st.sampled_from(field["enum"])
+    if "const" in field:
+        return st.just(field["const"])
+    match field["type"]:
+        case "null":
+            return st.none()
+        case "boolean":
+            return st.booleans()
+        case "integer":
+            return _integers(field, room)
+        case "number":
+            return _numbers(field)
+        case "string":
+            return _spelt(field, room)
+        case "array":
+            return _lists(field, room)
+        case other:
+            raise TypeError(f"no values are known for the type {other!r}")
+
+
+def _integers(field: Schema, room: Room) -> st.SearchStrategy[int]:
+    low = field.get("minimum", room.least)
+    return st.integers(low, max(low, min(room.largest, field.get("maximum", room.largest))))
+
+
+def _numbers(field: Schema) -> st.SearchStrategy[float]:
+    """A grid over the range, or over 2 from its one end: coarse, so that each value can be seen in the result."""
+    low = field.get("minimum", field.get("exclusiveMinimum"))
+    high = field.get("maximum", field.get("exclusiveMaximum"))
+    first = low if low is not None else (-1.0 if high is None else high - 2.0)
+    last = high if high is not None else first + 2.0
+    barred = {field.get("exclusiveMinimum"), field.get("exclusiveMaximum")}
+    grid = [first + (last - first) * k / 16 for k in range(17)]
+    return st.sampled_from([value for value in grid if value not in barred])
+
+
+def _spelt(field: Schema, room: Room) -> st.SearchStrategy[str]:
+    number = st.integers(room.least, max(room.least, room.largest))
+    sizes = _length(field, room).flatmap(lambda n: st.lists(number, min_size=n, max_size=n))
+    return sizes.map(lambda size: "x".join(map(str, size))).filter(re.compile(field.get("pattern", "")).search)
+
+
+def _lists(field: Schema, room: Room) -> st.SearchStrategy[list[Any]]:
+    item = values(field["items"], room)
+    return _length(field, room).flatmap(lambda n: st.lists(item, min_size=n, max_size=n))
+
+
+def _length(field: Schema, room: Room) -> st.SearchStrategy[int]:
+    """One item for all axes, or one for each; a list of fixed length has that."""
+    low, high = field.get("minItems", 1), field.get("maxItems", 4)
+    return st.just(low) if low == high else st.sampled_from([n for n in (1, max(room.rank, 1)) if low <= n <= high])

@@ -1,0 +1,164 @@
+"""Fields that an op accepts for an input, inputs for it, and the ops by the rank that they take.
+
+>>> from hypothesis import find
+>>> find(op_values("max_pool", (4, 8, 8)), lambda fields: fields.get("rounding") == "ceil")
+{'kernel': 1, 'rounding': 'ceil'}
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from archspec.conformance.fields import Room, required, schema, values
+from archspec.op import Op, ShapeError
+from archspec.ops import OPS
+from archspec.types import Shape, parse_size
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from archspec.op import Array
+else:
+    from archspec import lazy_numpy as np
+
+Fields = Mapping[str, Any]
+
+
+def accepted(kind: str, fields: Fields, *inputs: Shape) -> Op | None:
+    """The op with these fields, where it is valid and takes these inputs."""
+    try:
+        op = OPS[kind].model_validate(dict(fields))
+        op.shape(*inputs)
+    except (ValidationError, ShapeError):
+        return None
+    return op
+
+
+@st.composite
+def drawn_fields(draw: st.DrawFn, kind: str, shape: Shape) -> dict[str, Any]:
+    """Fields for an op on an input of that shape, most of which it accepts; those with a default may be absent."""
+    found: dict[str, Any] = {}
+    names = sorted(schema(kind), key=lambda name: name not in _FIRST)
+    # Several fields that are nothing by default are alternatives as a rule, as size and scale are.
+    others = [name for name in names if schema(kind)[name].get("default", 0) is None]
+    chosen = draw(st.sampled_from(others)) if len(others) > 1 and draw(st.integers(0, 3)) else None
+    for name in names:
+        if chosen is not None and name in others and name != chosen:
+            continue
+        if name in required(kind) or name == chosen or draw(st.booleans()):
+            steered = _STEERED.get(name)
+            strategy = steered(shape, found) if steered else values(schema(kind)[name], _room(name, shape, found))
+            found[name] = draw(strategy)
+    return found
+
+
+def op_values(kind: str, *inputs: Shape) -> st.SearchStrategy[dict[str, Any]]:
+    """Fields, as YAML data, with which the op takes these inputs."""
+    return drawn_fields(kind, inputs[0]).filter(lambda fields: accepted(kind, fields, *inputs) is not None)
+
+
+# What a field's name says about the values that fit an input. Fields of other names are drawn from their schema alone.
+
+_FIRST = ("groups", "kernel")
+
+
+def _divisors(n: int) -> list[int]:
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+@st.composite
+def _factors(draw: st.DrawFn, count: int) -> list[int]:
+    """Whole numbers whose product is `count`; one of them may be left open."""
+    sizes: list[int] = []
+    for _ in range(draw(st.integers(0, 3))):
+        sizes.append(draw(st.sampled_from(_divisors(count))))
+        count //= sizes[-1]
+    sizes.append(count)
+    if draw(st.booleans()):
+        sizes[draw(st.integers(0, len(sizes) - 1))] = -1
+    return sizes
+
+
+_STEERED: Mapping[str, Callable[[Shape, Fields], st.SearchStrategy[Any]]] = {
+    "groups": lambda shape, found: st.sampled_from(_divisors(shape[0])),
+    "out": lambda shape, found: st.integers(1, 3).map(lambda n: n * found.get("groups", 1)),
+    "to": lambda shape, found: _factors(math.prod(shape)),
+}
+
+
+def _room(name: str, shape: Shape, found: Fields) -> Room:
+    axes = shape[1:] or (1,)
+    kernel = parse_size(found.get("kernel", 3))
+    largest = {"kernel": min(*axes, 3), "padding": max(min(kernel) - 1, 1), "size": min(axes) + 1}.get(name, 2)
+    return Room(len(shape) - 1, largest)
+
+
+# Which ops take which inputs.
+
+MAX_RANK = 3
+
+
+@cache
+def takes(kind: str, rank: int) -> bool:
+    """Whether some fields let an op take a value of that many spatial axes; 0 is a vector."""
+    shape = (4, 6, 5, 6)[: rank + 1]
+    count = 2 if OPS[kind].many else 1
+    choices = [_simplest(name, field, shape) + [None] * (name not in required(kind)) for name, field in schema(kind).items()]
+    combinations = itertools.islice(itertools.product(*choices), 1000)
+    candidates = (dict(zip(schema(kind), chosen, strict=True)) for chosen in combinations)
+    return any(
+        accepted(kind, {n: v for n, v in fields.items() if v is not None}, *(shape,) * count) for fields in candidates
+    )
+
+
+def _simplest(name: str, field: Mapping[str, Any], shape: Shape) -> list[Any]:
+    """A few values of a field, one of which fits almost any input."""
+    if name == "to":
+        return [[math.prod(shape)]]
+    if "anyOf" in field:
+        return _simplest(name, field["anyOf"][0], shape)
+    if "enum" in field:
+        return list(field["enum"])
+    number = field.get("minimum", 0.5)
+    return {"integer": [number or 1], "number": [number], "boolean": [False], "array": [[number]]}.get(field["type"], [])
+
+
+def kinds(rank: int, *, many: bool = False) -> list[str]:
+    """The registered ops that take values of that rank, by name: the merges, or all the others."""
+    return [kind for kind, op in OPS.items() if op.many == many and takes(kind, rank)]
+
+
+def shapes(*ranks: int) -> st.SearchStrategy[Shape]:
+    """Shapes of these ranks, small enough for the reference, with channels that groups divide."""
+    channels = st.sampled_from((1, 2, 3, 4, 6, 8))
+
+    def sizes(rank: int) -> st.SearchStrategy[Shape]:
+        size = st.integers(1, 9 - 2 * rank)
+        return st.tuples(channels, *(size,) * rank)
+
+    return st.sampled_from(ranks or tuple(range(MAX_RANK + 1))).flatmap(sizes)
+
+
+def inputs(shape: Shape, *, batch: int | None = None) -> st.SearchStrategy[Array]:
+    """A batch [N, *shape] of float64: distinct values between -5 and 7, none within 0.1 of a whole number.
+
+    Largest values are thus never tied, and no activation has its kink at one of them: all derivatives exist.
+    """
+    count = st.integers(2, 3) if batch is None else st.just(batch)
+    return st.tuples(count, st.integers(0, 2**32 - 1)).map(lambda drawn: spread((drawn[0], *shape), drawn[1]))
+
+
+def spread(shape: Shape, seed: int) -> Array:
+    """Values as `inputs` draws them, from a seed."""
+    size = math.prod(shape)
+    grid = 12 * (np.arange(size) + 0.5) / size
+    whole = np.floor(grid)
+    values = whole - 5 + 0.1 + 0.8 * (grid - whole)
+    return np.random.default_rng(seed).permutation(values).reshape(shape)

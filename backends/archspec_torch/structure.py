@@ -1,0 +1,94 @@
+"""When two scopes have the same structure: the same parts, wired the same way, whatever their values.
+
+Iterations of a repeat are compared as runs that one loop can build, so that twelve layers and six are the same structure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+from archspec.graph import Scope
+from archspec_torch.parts import Chain, Instance, Join, Leaf, Part, Run, Several
+
+
+def signature(instance: Instance) -> Hashable:
+    """What the instances of one class have in common; the classes of the instances within have to be known."""
+    local = {value: place for place, value in enumerate(instance.inputs)}
+    wiring: list[Hashable] = []
+    for part in instance.steps():
+        wiring.append(tuple(local[value] for value in part.operands))
+        local.update({value: len(local) + place for place, value in enumerate(part.outputs)})
+    parts = tuple((part.name, structure(part)) for part in instance.parts)
+    owner = block_of(instance.scope)
+    place = "" if owner is instance.scope else role(instance.scope)
+    return owner.block, owner.kind == "network", place, parts, tuple(wiring), tuple(local[v] for v in instance.outputs)
+
+
+def structure(part: Part) -> Hashable:
+    match part:
+        case Leaf(module=module):
+            return module.target, tuple(arg.name for arg in module.args)
+        case Join(merge=merge):
+            return merge.operator
+        case Chain(numbered=True):
+            part.runs = runs(part.parts)
+            return tuple((run.start, structure(run.parts[0])) for run in part.runs)
+        case Chain() | Several():
+            return tuple((child.name, structure(child)) for child in part.parts)
+        case Instance(cls=cls):
+            return cls
+        case _:
+            raise TypeError(part)
+
+
+def block_of(scope: Scope) -> Scope:
+    """The block in whose words a scope is written."""
+    return next(s for s in scope.chain() if s.kind in ("network", "block", "head"))
+
+
+def role(scope: Scope) -> str:
+    """What a scope is called in every instance: a branch by its name, an iteration by its repeat's."""
+    parent = scope.parent
+    return parent.name if scope.kind == "repeat" and parent is not None and parent.kind == "repeat" else scope.name
+
+
+def runs(parts: list[Part]) -> list[Run]:
+    """The iterations of a repeat, cut where the structure changes or the values jump."""
+    shapes, values = [structure(part) for part in parts], [list(settings(part)) for part in parts]
+    found: list[Run] = []
+    at = 0
+    while at < len(parts):
+        end = at + 1
+        steps = None
+        while end < len(parts) and shapes[end] == shapes[at]:
+            moves = [_step(a, b) for a, b in zip(values[end - 1], values[end], strict=True)]
+            if None in moves or moves != (moves if steps is None else steps):
+                break
+            steps, end = moves, end + 1
+        if end == at + 2 and any(steps or ()):
+            end = at + 1  # two points are always on a line: no reason to see one
+        found.append(Run(at, parts[at:end]))
+        at = end
+    return found
+
+
+def _step(a: Any, b: Any) -> int | None:
+    """How much a value grows: 0 where it stays; None for a change that is no step."""
+    if type(a) is type(b) and a == b:
+        return 0
+    return b - a if type(a) is int and type(b) is int else None
+
+
+def settings(part: Part) -> Iterator[Any]:
+    """Every value that a part is built with."""
+    match part:
+        case Leaf(module=module):
+            yield from (arg.value for arg in module.args)
+        case Chain(parts=parts):
+            for child in parts:
+                yield from settings(child)
+        case Instance(cls=cls, index=index) if cls is not None:
+            yield from (param.values[index] for param in cls.params)
+        case _:
+            raise TypeError(part)

@@ -1,0 +1,117 @@
+"""Build folders: whole or not at all, and nothing of a stranger's touched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from archspec.diagnostics import Failure
+from archspec.folder import MANIFEST, read_manifest, replace_folder
+
+
+def writer(files: dict[str, str]) -> Callable[[Path], None]:
+    """Fills a staging folder the way a build does: the files, then a manifest with their hashes."""
+
+    def fill(staging: Path) -> None:
+        import hashlib
+
+        for name, text in files.items():
+            (staging / name).write_text(text)
+        hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+        (staging / MANIFEST).write_text(json.dumps({"archspec": "0", "files": hashes}))
+
+    return fill
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_new_folder_appears_whole(tmp_path: Path) -> None:
+    folder = replace_folder(tmp_path / "deep" / "net", writer({"model.py": "one"}))
+    assert (folder / "model.py").read_text() == "one"
+    assert read_manifest(folder)["archspec"] == "0"
+    assert [p.name for p in folder.parent.iterdir()] == ["net"], "the staging folder is gone"
+
+
+def test_a_build_is_replaced_and_its_stale_files_go(tmp_path: Path) -> None:
+    folder = replace_folder(tmp_path / "net", writer({"model.py": "one", "old.txt": "x"}))
+    replace_folder(folder, writer({"model.py": "two"}))
+    assert (folder / "model.py").read_text() == "two"
+    assert not (folder / "old.txt").exists()
+
+
+def test_files_of_the_users_own_stay(tmp_path: Path) -> None:
+    folder = replace_folder(tmp_path / "net", writer({"model.py": "one"}))
+    (folder / "notes.txt").write_text("mine")
+    replace_folder(folder, writer({"model.py": "two"}))
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_a_strangers_folder_is_refused_and_unchanged(tmp_path: Path) -> None:
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / "model.py").write_text("years of work")
+    before = snapshot(folder)
+    with pytest.raises(Failure, match="holds something else than a build"):
+        replace_folder(folder, writer({"model.py": "one"}))
+    assert snapshot(folder) == before
+
+
+def test_a_file_edited_since_the_build_is_not_overwritten(tmp_path: Path) -> None:
+    folder = replace_folder(tmp_path / "net", writer({"model.py": "one"}))
+    (folder / "model.py").write_text("edited by hand")
+    with pytest.raises(Failure, match=r"`model\.py` in .* changed since the build"):
+        replace_folder(folder, writer({"model.py": "two"}))
+    assert (folder / "model.py").read_text() == "edited by hand"
+
+
+def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net"
+    path.write_text("a file")
+    with pytest.raises(Failure, match="no folder"):
+        replace_folder(path, writer({"model.py": "one"}))
+    assert path.read_text() == "a file"
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_build_that_fails_half_way_leaves_all_as_it_was(tmp_path: Path, existing: bool) -> None:
+    folder = tmp_path / "net"
+    if existing:
+        replace_folder(folder, writer({"model.py": "one"}))
+    before = snapshot(folder) if existing else None
+
+    def full_disk(staging: Path) -> None:
+        (staging / "model.py").write_text("two")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(Failure, match="no space left on device"):
+        replace_folder(folder, full_disk)
+    assert (snapshot(folder) if existing else None) == before
+    assert folder.exists() == existing
+    assert [p.name for p in tmp_path.iterdir()] == (["net"] if existing else [])
+
+
+def test_a_read_only_place_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:  # tests may run as root, whom no mode bits stop
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("archspec.folder.tempfile.mkdtemp", refuse)
+    with pytest.raises(Failure, match="cannot write .*permission denied"):
+        replace_folder(tmp_path / "net", writer({"model.py": "one"}))
+
+
+def test_a_place_below_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Failure, match="cannot write"):
+        replace_folder(tmp_path / "file" / "net", writer({"model.py": "one"}))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": 1, "archspec": "0"}', "\x00"])
+def test_what_is_no_manifest_is_no_build(tmp_path: Path, text: str) -> None:
+    (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(Failure, match="holds no build"):
+        read_manifest(tmp_path)

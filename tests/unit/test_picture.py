@@ -1,0 +1,152 @@
+"""Pictures to inputs, outputs to classes; held against arithmetic done by hand on small arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from archspec.diagnostics import Failure
+from archspec.document import Preprocess
+from archspec.picture import load_picture, preprocess_of, top
+
+
+def saved(path: Path, pixels: Any, mode: str | None = None, **options: Any) -> Path:
+    image = Image.fromarray(np.asarray(pixels, np.uint8))
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+@pytest.fixture
+def colours(tmp_path: Path) -> Path:
+    """2x2: red, green / blue, white."""
+    return saved(tmp_path / "c.png", [[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]])
+
+
+def test_rgb_is_channels_first_and_normalised_per_channel(colours: Path) -> None:
+    steps = Preprocess(mean=(0.5, 0.25, 0.0), std=(0.5, 1.0, 2.0))
+    x = load_picture(colours, steps, (3, 2, 2))
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x[0], (np.array([[1, 0], [0, 1]]) - 0.5) / 0.5, rtol=1e-6)
+    np.testing.assert_allclose(x[1], (np.array([[0, 1], [0, 1]]) - 0.25), rtol=1e-6)
+    np.testing.assert_allclose(x[2], np.array([[0, 0], [1, 1]]) / 2, rtol=1e-6)
+
+
+def test_bgr_turns_the_channels_round_before_the_mean(colours: Path) -> None:
+    x = load_picture(colours, Preprocess(channels="bgr", scale=1.0, mean=(104.0, 117.0, 123.0)), (3, 2, 2))
+    np.testing.assert_allclose(x[:, 0, 0], [0 - 104, 0 - 117, 255 - 123])  # red: blue, green, red
+    np.testing.assert_allclose(x[:, 1, 0], [255 - 104, 0 - 117, 0 - 123])  # blue
+
+
+def test_gray_and_invert(colours: Path) -> None:
+    x = load_picture(colours, Preprocess(channels="gray", invert=True), (1, 2, 2))
+    # ITU-R 601 luma of red, green, blue, as Pillow documents for mode L
+    expected = 1 - np.round([[0.299 * 255, 0.587 * 255], [0.114 * 255, 255]]) / 255
+    np.testing.assert_allclose(x[0], expected, atol=1.01 / 255)
+
+
+def test_the_shorter_side_is_resized_then_the_centre_cropped(tmp_path: Path) -> None:
+    pixels = np.zeros((10, 30, 3), np.uint8)
+    pixels[:, 10:20] = 200  # the middle third
+    x = load_picture(saved(tmp_path / "w.png", pixels), Preprocess(resize=10), (3, 10, 10))
+    np.testing.assert_allclose(x, 200 / 255, rtol=1e-6)
+
+
+def test_an_exact_resize_ignores_the_aspect(tmp_path: Path) -> None:
+    pixels = np.full((5, 40, 3), 51, np.uint8)
+    x = load_picture(saved(tmp_path / "w.png", pixels), Preprocess(resize=(8, 6)), (3, 8, 6))
+    np.testing.assert_allclose(x, 0.2, rtol=1e-6)
+
+
+def test_without_a_crop_the_whole_picture_is_fitted(tmp_path: Path) -> None:
+    pixels = np.zeros((4, 8, 3), np.uint8)
+    pixels[:, :4] = 255
+    x = load_picture(saved(tmp_path / "w.png", pixels), Preprocess(crop="none", interpolation="nearest"), (3, 2, 2))
+    np.testing.assert_allclose(x[0], [[1, 0], [1, 0]])
+
+
+def test_a_picture_smaller_than_the_input_lies_on_black(tmp_path: Path) -> None:
+    x = load_picture(saved(tmp_path / "s.png", np.full((2, 2, 3), 255)), Preprocess(), (3, 4, 4))
+    assert x.sum() == pytest.approx(3 * 4)
+    assert x[:, 1:3, 1:3].min() == 1
+
+
+def test_transparency_lies_on_white_and_palettes_and_16_bits_are_read(tmp_path: Path) -> None:
+    clear = np.zeros((2, 2, 4), np.uint8)
+    np.testing.assert_allclose(load_picture(saved(tmp_path / "t.png", clear), Preprocess(), (3, 2, 2)), 1)
+    palette = saved(tmp_path / "p.gif", np.full((2, 2, 3), 255), "P")
+    np.testing.assert_allclose(load_picture(palette, Preprocess(), (3, 2, 2)), 1, atol=0.02)
+
+
+def test_a_cameras_orientation_is_followed(tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[0, 0], [255, 255]], np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    image.save(tmp_path / "o.png", exif=exif)
+    x = load_picture(tmp_path / "o.png", Preprocess(channels="gray"), (1, 2, 2))
+    np.testing.assert_allclose(x[0], [[1, 1], [0, 0]])
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+def test_a_file_that_is_no_picture_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.png"
+    path.write_bytes(content)
+    with pytest.raises(Failure, match=r"cannot read .*x\.png"):
+        load_picture(path, Preprocess(), (3, 2, 2))
+
+
+def test_a_cut_off_picture_is_a_clear_error(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3))
+    path = saved(tmp_path / "x.png", noise)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(Failure, match="cannot read"):
+        load_picture(path, Preprocess(), (3, 64, 64))
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="no such file"):
+        load_picture(tmp_path / "gone.png", Preprocess(), (3, 2, 2))
+
+
+def test_a_network_that_takes_no_picture_is_refused(colours: Path) -> None:
+    with pytest.raises(Failure, match="takes 12x16"):
+        load_picture(colours, Preprocess(), (12, 16))
+    with pytest.raises(Failure, match="rgb picture has 3 channels"):
+        load_picture(colours, Preprocess(), (1, 2, 2))
+
+
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path / "b.png", np.zeros((40, 40, 3)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(Failure, match="too large"):
+        load_picture(path, Preprocess(), (3, 2, 2))
+
+
+def test_what_a_spec_does_not_state_has_plain_defaults() -> None:
+    assert preprocess_of({"preprocess": None, "input": [1, 28, 28]}).channels == "gray"
+    assert preprocess_of({"preprocess": None, "input": [3, 64, 96]}).resize == 64
+    stated = {"preprocess": Preprocess(resize=(8, 6), mean=(0.5,)).model_dump(mode="json"), "input": [3, 8, 6]}
+    assert preprocess_of(stated).resize == (8, 6)
+
+
+def test_softmax_scores_are_sorted_and_sum_to_one() -> None:
+    logits = np.array([1.0, 3.0, 2.0], np.float32)
+    found = top(logits, "cross_entropy", ["a", "b", "c"], 3)
+    assert [s.label for s in found] == ["b", "c", "a"]
+    expected = np.exp([3.0, 2.0, 1.0]) / np.exp([3.0, 2.0, 1.0]).sum()
+    np.testing.assert_allclose([s.probability for s in found], expected, rtol=1e-12)
+
+
+def test_one_logit_stands_for_two_classes() -> None:
+    found = top(np.array([2.0], np.float32), "binary_cross_entropy", ["no", "yes"], 2)
+    assert [s.label for s in found] == ["yes", "no"]
+    assert found[0].probability == pytest.approx(1 / (1 + np.exp(-2.0)))
+    assert sum(s.probability for s in found) == pytest.approx(1)
+
+
+def test_labels_have_to_match_the_classes() -> None:
+    with pytest.raises(Failure, match="2 labels name 3 classes"):
+        top(np.zeros(3, np.float32), "cross_entropy", ["a", "b"], 1)
