@@ -168,7 +168,7 @@ class ConvTranspose(_Convolution):
         kernel, stride, dilation = self.axes(x.shape[1:])
         pads, out = self.pads(x.shape[1:]), self.shape(x.shape[1:])[1:]
         weight = params["weight"].reshape(self.groups, channels // self.groups, self.out // self.groups, *kernel)
-        full = [p[0] + o + max(p[1], 0) for p, o in zip(pads, out, strict=True)]
+        full = [p[0] + o + p[1] for p, o in zip(pads, out, strict=True)]
         y = np.zeros((n, self.out, *full))
         grouped = x.reshape(n, self.groups, channels // self.groups, *size)
         for tap in np.ndindex(*kernel):

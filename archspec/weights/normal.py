@@ -48,7 +48,7 @@ FAR = (
     ),
 )  # fmt: skip
 LN2 = 0.6931471805599453
-TERMS = tuple(1 / (2 * k + 1) for k in range(12, -1, -1))
+TERMS = tuple(1 / (2 * k + 1) for k in range(10, -1, -1))
 
 
 def quantile(u: Array) -> Array:

@@ -13,7 +13,7 @@ from archspec.expr import Expr
 from archspec.graph import Graph, Scope
 from archspec_torch.names import Namespace, class_name, identifier
 from archspec_torch.parts import Chain, Instance, Join, Part, Several, network
-from archspec_torch.structure import block_of, role, signature
+from archspec_torch.structure import role, scopes_to_block, signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _in_order(top: Instance) -> list[Class]:
 
 
 def _class_name(scope: Scope, top: str) -> str:
-    block = block_of(scope)
+    block = scopes_to_block(scope)[-1]
     name = top if block.kind == "network" else class_name(block.block)
     return name if block is scope else class_name(f"{name} {role(scope)}")
 

@@ -20,9 +20,9 @@ def signature(instance: Instance) -> Hashable:
         wiring.append(tuple(local[value] for value in part.operands))
         local.update({value: len(local) + place for place, value in enumerate(part.outputs)})
     parts = tuple((part.name, structure(part)) for part in instance.parts)
-    owner = block_of(instance.scope)
-    place = "" if owner is instance.scope else role(instance.scope)
-    return owner.block, owner.kind == "network", place, parts, tuple(wiring), tuple(local[v] for v in instance.outputs)
+    *inner, block = scopes_to_block(instance.scope)
+    place = block.block, block.kind == "network", tuple(map(role, inner))
+    return place, parts, tuple(wiring), tuple(local[value] for value in instance.outputs)
 
 
 def structure(part: Part) -> Hashable:
@@ -42,9 +42,14 @@ def structure(part: Part) -> Hashable:
             raise TypeError(part)
 
 
-def block_of(scope: Scope) -> Scope:
-    """The block in whose words a scope is written."""
-    return next(s for s in scope.chain() if s.kind in ("network", "block", "head"))
+def scopes_to_block(scope: Scope) -> list[Scope]:
+    """The scope and those around it, up to the block in whose words it is written."""
+    found: list[Scope] = []
+    for each in scope.chain():
+        found.append(each)
+        if each.kind in ("network", "block", "head"):
+            break
+    return found
 
 
 def role(scope: Scope) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,26 +14,32 @@ from archspec_torch.classes import Class, Param
 from archspec_torch.expressions import const, name, rewrite, settle_division
 from archspec_torch.lowering import plain
 from archspec_torch.names import Namespace, identifier
-from archspec_torch.structure import block_of
+from archspec_torch.structure import scopes_to_block
 
 # Written as keywords in calls, so that a bare number is always a channel count.
 _KEYWORDS = frozenset(("kernel", "stride", "padding", "dilation", "groups", "size", "scale"))
 _DEFAULTS = {"stride": 1, "dilation": 1, "groups": 1}
-_GLOBAL = "$"  # marks a network argument in an expression; no argument's name can hold it
+
+# Marks in lifted expressions that no argument's name can hold: an argument of the network, the counter of a repeat.
+_GLOBAL, _COUNTER = "$", "{"
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The places that one line of source stands for: what its words mean in each, and the instance that each is in."""
+    """The places that one line of source stands for: what its words mean in each, and which row around it each is in.
 
-    envs: list[dict[str, Any]]
+    `counters` are the loops' counters by the spec's names for them.
+    """
+
+    envs: list[ChainMap[str, Any]]
     owner: list[int]
-    counter: str = ""
+    counters: Mapping[str, Expr]
 
-    def inside(self, counts: list[int], start: int, counter: str) -> Rows:
+    def inside(self, counts: list[int], start: int, counter: str, keys: Iterable[str]) -> Rows:
         """A row for every iteration of a loop."""
-        envs = [{**env, counter: start + i} for env, n in zip(self.envs, counts, strict=True) for i in range(n)]
-        return Rows(envs, [row for row, n in enumerate(counts) for _ in range(n)], counter)
+        pairs = [(row, i) for row, count in enumerate(counts) for i in range(count)]
+        envs = [self.envs[row].new_child({counter: start + i}) for row, i in pairs]
+        return Rows(envs, [row for row, _ in pairs], {**self.counters, **dict.fromkeys(keys, name(counter))})
 
 
 class Symbols:
@@ -44,72 +51,64 @@ class Symbols:
         self.words: dict[tuple[str, str], str] = {}
         self.used: set[str] = set()
         self.space = Namespace()
+        count = len(cls.instances)
+        self.rows = Rows([ChainMap[str, Any]({}) for _ in range(count)], list(range(count)), {})
         self.inputs = [self._channels(place) for place in range(len(cls.example.inputs))]
-        block = block_of(cls.scope)
-        if block.kind == "network":
-            for key, value in graph.root.args.items():
-                self._declare(key, "", [value] * len(cls.instances), ("global", key), default=value)
-        for scope in _scopes_to(cls.scope, block):
+        scopes = scopes_to_block(cls.scope)
+        for depth, scope in enumerate(scopes):
             if scope.kind != "network":
-                self._arguments(scope)
-        self.rows = Rows(
-            [{n: p.values[i] for n, p in self.found.items()} for i in range(len(cls.instances))],
-            list(range(len(cls.instances))),
-        )
+                self._arguments(scope, [scopes_to_block(instance.scope)[depth] for instance in cls.instances])
+        if scopes[-1].kind == "network":
+            for key, value in graph.root.args.items():
+                default = value if cls.scope is graph.root else None
+                self._declare(key, "", [value] * count, ("global", key), default=default)
 
     def _channels(self, place: int) -> Expr:
         values = [self.graph.nodes[instance.inputs[place]].shape[0] for instance in self.cls.instances]
         if self.cls.scope is self.graph.root:
             return const(values[0])
-        text = self.space.take("in_channels" if place == 0 else "skip_channels")
-        self.found[text] = Param(text, tuple(values), ("in", place))
-        return name(text)
+        return name(self._add("in_channels" if place == 0 else "skip_channels", values, ("in", place), None))
 
-    def _arguments(self, scope: Scope) -> None:
-        """The arguments of the block or iteration that encloses every instance at the same distance."""
-        depth = len(list(_scopes_to(self.cls.scope, scope))) - 1
-        enclosing = [list(instance.scope.chain())[depth] for instance in self.cls.instances]
+    def _arguments(self, scope: Scope, alike: list[Scope]) -> None:
+        """What a block or an iteration is given; `alike` are the scopes in its place around each instance."""
         patches = sum(isinstance(value, Patch) for value in scope.args.values())
         for key, value in scope.args.items():
-            values = [each.args.get(key) for each in enclosing]
+            values = [each.args.get(key) for each in alike]
             if isinstance(value, Patch):
                 for attribute in Patch._fields:
                     text = attribute if patches == 1 and attribute not in scope.args else f"{key} {attribute}"
-                    shown = [plain(getattr(v, attribute, None)) for v in values]
-                    self._declare(key, attribute, shown, ("arg", key, attribute), text)
+                    sizes = [plain(getattr(v, attribute, None)) for v in values]
+                    self._declare(key, attribute, sizes, ("arg", key, attribute), text)
             elif not isinstance(value, list):
                 self._declare(key, "", [plain(v) for v in values], ("arg", key, ""))
 
     def _declare(
         self, key: str, attribute: str, values: list[Any], source: tuple[Any, ...], text: str = "", default: Any = None
     ) -> None:
-        found = self.space.take(identifier(text or key, "n"))
-        if default is None:
-            default = _DEFAULTS.get(found)
-        self.found[found] = Param(found, tuple(values), source, _is_keyword(found, values), default)
+        found = self._add(identifier(text or key, "n"), values, source, default)
         self.words[key, attribute] = found
         if source[0] == "global":
             self.words[_GLOBAL + key, attribute] = found
 
+    def _add(self, wanted: str, values: list[Any], source: tuple[Any, ...], default: Any) -> str:
+        found = self.space.take(wanted)
+        keyword = found in _KEYWORDS or not all(type(value) is int for value in values)
+        default = _DEFAULTS.get(found) if default is None else default
+        self.found[found] = Param(found, tuple(values), source, keyword, default)
+        for env, value in zip(self.rows.envs, values, strict=True):
+            env[found] = value
+        return found
+
     def global_argument(self, key: str) -> str:
         """The parameter that passes an argument of the network on."""
-        marked = (_GLOBAL + key, "")
-        if marked not in self.words:
-            text = self.space.take(identifier(key, "n"))
+        if (_GLOBAL + key, "") not in self.words:
             values = [self.graph.root.args[key]] * len(self.cls.instances)
-            self.found[text] = Param(text, tuple(values), ("global", key), _is_keyword(text, values))
-            self.words[marked] = text
-            for env, value in zip(self.rows.envs, values, strict=True):
-                env[text] = value
-        return self.words[marked]
+            self.words[_GLOBAL + key, ""] = self._add(identifier(key, "n"), values, ("global", key), None)
+        return self.words[_GLOBAL + key, ""]
 
     def new(self, wanted: str, values: list[Any], default: Any) -> Expr:
         """A parameter that no argument of the block stands for."""
-        text = self.space.take(identifier(wanted))
-        self.found[text] = Param(text, tuple(values), ("new",), _is_keyword(text, values), default)
-        for env, value in zip(self.rows.envs, values, strict=True):
-            env[text] = value
-        return name(text)
+        return name(self._add(identifier(wanted), values, ("new",), default))
 
     def translate(self, expr: Expr, entering: Expr | None, rows: Rows) -> Expr | None:
         """An expression of the spec in the parameters' words; None where it says something that they cannot."""
@@ -120,6 +119,8 @@ class Symbols:
                     return None if isinstance(value, str) else part
                 case Attribute(Name("in", _), "channels", _):
                     return entering
+                case Attribute(Const(number, _), counter, _) if counter.startswith(_COUNTER):
+                    return rows.counters.get(counter[1:], const(number))
                 case Attribute(Name(key, _), attribute, _):
                     return self._word(key, attribute)
                 case Name(key, _) if key.startswith(_GLOBAL) and key[1:] in self.graph.root.args:
@@ -153,6 +154,8 @@ def lift(expr: Expr, scope: Scope, end: Scope) -> Expr:
 def _outward(leaf: Expr, scope: Scope) -> Expr:
     match leaf:
         case Name(key, at) if key in scope.args:
+            if scope.kind == "repeat":
+                return Attribute(Const(scope.args[key], at), _COUNTER + key, at)
             return scope.exprs.get(key) or Const(scope.args[key], at)
         case Name(key, at) if scope.kind in ("block", "head") and key != "in" and not key.startswith(_GLOBAL):
             return Name(_GLOBAL + key, at)
@@ -163,24 +166,5 @@ def _outward(leaf: Expr, scope: Scope) -> Expr:
             return leaf
 
 
-def _scopes_to(scope: Scope, end: Scope) -> list[Scope]:
-    """From `end` inwards to `scope`, both included."""
-    chain: list[Scope] = []
-    for each in scope.chain():
-        chain.append(each)
-        if each is end:
-            break
-    return chain[::-1]
-
-
-def _is_keyword(text: str, values: list[Any]) -> bool:
-    return text in _KEYWORDS or not all(type(value) is int for value in values)
-
-
 def _joins(expr: Expr) -> bool:
     return isinstance(expr, Apply) and (expr.op == "join" or any(map(_joins, expr.args)))
-
-
-def written_arguments(scope: Scope) -> Mapping[str, Expr]:
-    """How a block's arguments read where it is used."""
-    return scope.exprs

@@ -35,7 +35,7 @@ def unit_of(module: str, order: Sequence[Collection[str]]) -> str:
 
     >>> unit_of("archspec.spec.yaml", ({"op"}, {"spec"}, {"spec.load"}))
     'spec'
-    >>> unit_of("archspec.spec.load", ({"op"}, {"spec"}, {"spec.load"}))
+    >>> unit_of("archspec.spec.loader", ({"op"}, {"spec"}, {"spec.load"}))
     'spec.load'
     """
     inside = module.removeprefix("archspec").removeprefix(".")

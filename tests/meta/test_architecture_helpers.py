@@ -28,7 +28,7 @@ ORDER = ({"op"}, {"graph"}, {"spec", "weights"}, {"spec.load"}, {"spec.Spec"}, {
         ("spec", "from archspec.new import thing"),
         ("spec", "from archspec import load"),
         ("spec", "import archspec"),
-        ("spec.yaml", "from archspec.spec.load import load"),
+        ("spec.yaml", "from archspec.spec.loader import load"),
         ("spec.yaml", "from archspec.spec import Spec"),
         ("new", ""),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archspec.weights import init, normal
@@ -35,6 +35,8 @@ def test_the_distribution_function_takes_a_quantile_back(u: float) -> None:
 
 
 @given(st.floats(1e-300, 1e300))
+@example(0.7071068)  # where the series has furthest to go
+@example(1.4142135)
 def test_the_logarithm_is_that_of_long_decimals(x: float) -> None:
     with localcontext() as context:
         context.prec = 50

@@ -1,0 +1,84 @@
+"""Ways to write a value as an expression over names that have values: the text, and what it means under other values.
+
+>>> from hypothesis import find
+>>> find(integers(6, {"n": 3}), lambda spelled: "*" in spelled.text).text
+'${n * 2}'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+Env = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """A value as YAML data, and what it means where names have these values; computed here, not by what is tested."""
+
+    text: Any
+    of: Callable[[Env], Any]
+
+    @classmethod
+    def plain(cls, value: Any) -> Spelled:
+        return cls(value, lambda env: value)
+
+    @classmethod
+    def name(cls, name: str, bare: bool = False) -> Spelled:
+        """`$name` or `${name}`."""
+        return cls(f"${name}" if bare else f"${{{name}}}", lambda env: env[name])
+
+
+@st.composite
+def integers(draw: st.DrawFn, value: int, env: Env) -> Spelled:
+    """A whole number, by way of one of the whole numbers among the names."""
+    known = {name: n for name, n in env.items() if type(n) is int}
+    if not known:
+        return Spelled.plain(value)
+    name = draw(st.sampled_from(sorted(known)))
+    n = known[name]
+    ways = [
+        (f"{name} + {value - n}" if value >= n else f"{name} - {n - value}", lambda e: e[name] + value - n),
+        (f"({name} + {2 * value - n + 1}) // 2", lambda e: (e[name] + 2 * value - n + 1) // 2),
+        (f"round({name} + {value - n} + 0.25)", lambda e: e[name] + value - n),
+        (f"ceil({name} + {value - n} - 0.5)", lambda e: e[name] + value - n),
+        (f"floor({name} + {value - n} + 0.5)", lambda e: e[name] + value - n),
+        (f"{value} if {name} == {n} else {value} + 1", lambda e: value if e[name] == n else value + 1),
+        (f"-{name} + {value + n}", lambda e: value + n - e[name]),
+    ]
+    if n > 0 and value % n == 0:
+        ways.append((f"{name} * {value // n}", lambda e: e[name] * (value // n)))
+    if value <= n:
+        ways.append((f"min({name}, {value})", lambda e: min(e[name], value)))
+    if value >= n:
+        ways.append((f"max({value}, {name})", lambda e: max(e[name], value)))
+    if n > value >= 0:
+        ways.append((f"{n + value} % {name}", lambda e: (n + value) % e[name]))
+    if n == value:
+        ways += [(name, lambda e: e[name])] * 4
+    text, of = draw(st.sampled_from(ways))
+    return Spelled(f"${{{text}}}", of)
+
+
+@st.composite
+def booleans(draw: st.DrawFn, value: bool, env: Env) -> Spelled:
+    """True or false, by way of one of the names."""
+    ways: list[tuple[str, Callable[[Env], bool]]] = []
+    for name, known in sorted(env.items()):
+        if type(known) is bool:
+            ways.append((name, lambda e, name=name: e[name]) if known is value else (f"not {name}", lambda e, name=name: not e[name]))
+        elif type(known) is int:
+            compared = ("==" if value else "!=", "<=" if value else ">")
+            ways.append((f"{name} {compared[0]} {known}", lambda e, name=name, n=known: (e[name] == n) is value))
+            ways.append((f"{name} {compared[1]} {known} and true", lambda e, name=name, n=known: (e[name] <= n) is value))
+        elif type(known) is str:
+            word = "==" if value else "!="
+            ways.append((f"{name} {word} '{known}' or false", lambda e, name=name, n=known: (e[name] == n) is value))
+    if not ways:
+        return Spelled.plain(value)
+    text, of = draw(st.sampled_from(ways))
+    return Spelled(f"${{{text}}}", of)
