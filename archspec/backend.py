@@ -1,6 +1,6 @@
 """What a backend is: one value, found by its entry point in the group `archspec.backends`.
 
-    BACKEND = Backend(name="torch", framework="torch", extra="torch", lowered=..., gaps={}, emit=..., load=..., predict=...)
+BACKEND = Backend(name="torch", framework="torch", extra="torch", lowered=..., gaps={}, emit=..., load=..., predict=...)
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Backend:
     """A framework that graphs can be emitted for.
 
     `emit` gives the files of a build by name, all but the weights; `load` turns a folder that holds them and
-    `weights.safetensors` into the framework's model; `predict` runs it on a batch [N, *input] of float32 and returns the
-    main output.
+    `weights.safetensors` into the framework's model; `predict` runs it on a batch [N, *input] of float32 and
+    returns the main output.
     """
 
     name: str

@@ -66,7 +66,13 @@ def about(spec: Spec) -> About:
 
 
 def write(
-    spec: Spec, backend: Backend, folder: Path, *, seed: int = 0, weights: Path | None = None, optimize: Optimize = "none"
+    spec: Spec,
+    backend: Backend,
+    folder: Path,
+    *,
+    seed: int = 0,
+    weights: Path | None = None,
+    optimize: Optimize = "none",
 ) -> Path:
     """Builds into a folder: all of it or nothing; a folder that holds anything else than a build is refused."""
     from archspec.weights.checkpoint import save
@@ -97,7 +103,7 @@ def build(
     """
     found = spec if isinstance(spec, Spec) else load(spec, **args)
     engine = load_backend(backend)
-    folder = Path(_scratch()) / f"{len(os.listdir(_scratch()))}"
+    folder = Path(_scratch()) / f"{len(list(Path(_scratch()).iterdir()))}"
     write(found, engine, folder, seed=seed, weights=Path(weights) if weights else None, optimize=optimize)
     model = engine.load(folder)
     # The source stays for tracebacks and TorchScript; the weights are in the model now.
@@ -120,7 +126,12 @@ def _refuse_gaps(graph: Graph, backend: Backend) -> None:
     missing = [node for node in graph.nodes[1:] if node.op.kind not in backend.lowered]
     if missing:
         raise SpecError(
-            Diagnostic("AS0802", f"the backend {backend.name} has no {node.op.kind}", node.span, help=_reason(backend, node.op.kind))
+            Diagnostic(
+                "AS0802",
+                f"the backend {backend.name} has no {node.op.kind}",
+                node.span,
+                help=_reason(backend, node.op.kind),
+            )
             for node in {node.op.kind: node for node in missing}.values()
         )
 
@@ -137,6 +148,10 @@ def _refuse_size(graph: Graph) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**35
     if 2 * total > memory:
         size, name, node = max(sizes, key=lambda s: s[0])
-        message = f"the weights need {total / 2**30:,.1f} GiB, more than half of this machine's {memory / 2**30:,.1f} GiB"
+        message = (
+            f"the weights need {total / 2**30:,.1f} GiB, more than half of this machine's {memory / 2**30:,.1f} GiB"
+        )
         notes = (Note(f"{name} alone needs {size / 2**30:,.1f} GiB"),)
-        raise SpecError([Diagnostic("AS0801", message, node.span, notes=notes, help="`archspec stats` still counts it")])
+        raise SpecError(
+            [Diagnostic("AS0801", message, node.span, notes=notes, help="`archspec stats` still counts it")]
+        )

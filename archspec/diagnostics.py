@@ -80,7 +80,7 @@ class Diagnostic:
 
 
 class Failure(Exception):
-    """What went wrong outside any spec's text: a file, a folder, a framework; `exit_code` as the command line gives it."""
+    """What went wrong outside any spec's text: a file, a folder, a framework; `exit_code` is for the command line."""
 
     def __init__(self, message: str, help: str = "", exit_code: int = 1) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""The sections of a spec around its network, as data: where it comes from, its heads, claims, pictures, initial weights.
+"""The sections of a spec around its network, as data: where it comes from, heads, claims, pictures, initial weights.
 
 The bodies of blocks and of the network are not here: `spec/form.py` reads them.
 """
@@ -16,19 +16,19 @@ from archspec.types import Positive, Size
 class Section(BaseModel):
     """A mapping of the spec: its keys are these fields and no others."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
 
 
 class Origin(Section):
     """`source`: the paper that a spec is written beside."""
 
     title: str = Field(description="Title of the paper.")
-    authors: str | None = Field(None, description="Authors, as one cites them.")
-    venue: str | None = Field(None, description="Where it appeared.")
-    year: int | None = Field(None, description="When it appeared.")
-    table: int | str | None = Field(None, description="The table that the network follows.")
-    url: str | None = Field(None, description="Where to read it.")
-    note: str | None = Field(None, description="Anything that a reader should know.")
+    authors: str | None = Field(default=None, description="Authors, as one cites them.")
+    venue: str | None = Field(default=None, description="Where it appeared.")
+    year: int | None = Field(default=None, description="When it appeared.")
+    table: int | str | None = Field(default=None, description="The table that the network follows.")
+    url: str | None = Field(default=None, description="Where to read it.")
+    note: str | None = Field(default=None, description="Anything that a reader should know.")
 
     def __str__(self) -> str:
         table = f"table {self.table}" if self.table is not None else None
@@ -39,12 +39,21 @@ class Origin(Section):
 class HeadForm(Section):
     """`heads.NAME`: an output and how it is trained; `main` is the network's own."""
 
-    block: str | None = Field(None, description="The block that computes it from the step that it hangs on.")
+    block: str | None = Field(default=None, description="The block that computes it from the step that it hangs on.")
     at: str | None = Field(None, alias="from", description="The step it hangs on, where no step names it under `aux`.")
-    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "none"] = Field("cross_entropy", description="Its loss.")
-    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(1.0, description="Its share in the total loss.")
-    only: Literal["train"] | None = Field(None, description="`train`: left out in eval mode, and of the counts.")
-    classes: Positive | None = Field(None, description="How many classes it tells apart; its width is checked.")
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "none"] = Field(
+        default="cross_entropy", description="Its loss."
+    )
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=1.0, description="Its share in the total loss."
+    )
+    only: Literal["train"] | None = Field(
+        default=None, description="`train`: left out in eval mode, and of the counts."
+    )
+    classes: Positive | None = Field(default=None, description="How many classes it tells apart; its width is checked.")
+
+
+Total = Literal["params", "params_with_aux", "macs", "macs_with_aux", "depth", "depth_with_pools"]
 
 
 class Claims(Section):
@@ -53,37 +62,49 @@ class Claims(Section):
     units: dict[str, Annotated[int | float, Field(gt=0)]] = Field(
         default_factory=lambda: {"K": 1000, "M": 1000000, "G": 1000000000}, description="What K, M and G stand for."
     )
-    tolerance: Annotated[float, Field(ge=0, le=1)] = Field(0.02, description="Relative difference that is rounding.")
+    tolerance: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.02, description="Relative difference that is rounding."
+    )
     errata: dict[str, str] = Field(default_factory=dict, description="By step: why its printed figures are not ours.")
-    totals: dict[Literal["params", "params_with_aux", "macs", "macs_with_aux", "depth", "depth_with_pools"], int | str] = Field(
-        default_factory=dict, description="Figures that are printed for the whole network."
+    totals: dict[Total, int | str] = Field(
+        default_factory=dict[Total, int | str], description="Figures that are printed for the whole network."
     )
 
 
 class Preprocess(Section):
     """`preprocess`: from a picture to the input: resize, crop, then (value * scale - mean) / std per channel."""
 
-    resize: Positive | Size | None = Field(None, description="Shorter side, or exact HxW, before the crop.")
-    interpolation: Literal["nearest", "bilinear", "bicubic"] = Field("bilinear", description="How it is resized.")
-    crop: Literal["center", "none"] = Field("center", description="Crop to the input's size.")
-    channels: Literal["rgb", "bgr", "gray"] = Field("rgb", description="Order of the channels.")
-    scale: Annotated[float, Field(allow_inf_nan=False)] = Field(1 / 255, description="Factor on the bytes 0..255.")
-    mean: Annotated[tuple[float, ...], Field(strict=False)] = Field((0.0,), description="Subtracted, per channel.")
-    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(strict=False)] = Field((1.0,), description="Divides.")
-    invert: bool = Field(False, description="Dark on light becomes light on dark.")
+    resize: Positive | Size | None = Field(default=None, description="Shorter side, or exact HxW, before the crop.")
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = Field(
+        default="bilinear", description="How it is resized."
+    )
+    crop: Literal["center", "none"] = Field(default="center", description="Crop to the input's size.")
+    channels: Literal["rgb", "bgr", "gray"] = Field(default="rgb", description="Order of the channels.")
+    scale: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        default=1 / 255, description="Factor on the bytes 0..255."
+    )
+    mean: Annotated[tuple[float, ...], Field(strict=False)] = Field(
+        default=(0.0,), description="Subtracted, per channel."
+    )
+    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(strict=False)] = Field(
+        default=(1.0,), description="Divides."
+    )
+    invert: bool = Field(default=False, description="Dark on light becomes light on dark.")
 
 
 class Initializer(Section):
-    """An initialiser with its options: `{normal: 0.01}`, `{constant: 0.2}`, `{uniform: 0.1}`, `{truncated_normal: 0.1}`."""
+    """An initialiser with its option, one of `{normal: 0.01}`, `{constant: 0.2}`, `{uniform: 0.1}`, ..."""
 
-    constant: float | None = Field(None, description="Every value.")
-    normal: Annotated[float, Field(ge=0)] | None = Field(None, description="Standard deviation.")
-    truncated_normal: Annotated[float, Field(ge=0)] | None = Field(None, description="Deviation, cut at two of it.")
-    uniform: Annotated[float, Field(ge=0)] | None = Field(None, description="Half width around zero.")
+    constant: float | None = Field(default=None, description="Every value.")
+    normal: Annotated[float, Field(ge=0)] | None = Field(default=None, description="Standard deviation.")
+    truncated_normal: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Deviation, cut at two of it."
+    )
+    uniform: Annotated[float, Field(ge=0)] | None = Field(default=None, description="Half width around zero.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if len(self.model_fields_set) != 1:
+        if sum(number is not None for _, number in self) != 1:
             raise ValueError("an initialiser has one key, as in {normal: 0.01}")
         return self
 
@@ -96,25 +117,33 @@ Init = InitRule | float | Initializer
 class Schedule(Section):
     """`train.schedule`: how the learning rate moves."""
 
-    kind: Literal["constant", "step", "cosine", "poly"] = Field("constant", description="Its shape.")
-    every: Positive | None = Field(None, description="step: epochs between two changes.")
-    factor: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="step: what the rate is multiplied by.")
-    power: Annotated[float, Field(gt=0)] | None = Field(None, description="poly: the exponent.")
-    warmup: Annotated[int, Field(ge=0)] = Field(0, description="Epochs of linear warm-up.")
+    kind: Literal["constant", "step", "cosine", "poly"] = Field(default="constant", description="Its shape.")
+    every: Positive | None = Field(default=None, description="step: epochs between two changes.")
+    factor: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="step: what the rate is multiplied by."
+    )
+    power: Annotated[float, Field(gt=0)] | None = Field(default=None, description="poly: the exponent.")
+    warmup: Annotated[int, Field(ge=0)] = Field(default=0, description="Epochs of linear warm-up.")
 
 
 class Recipe(Section):
     """`train`: the recipe that the paper trains the network by."""
 
-    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="The update rule.")
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(None, description="At the start.")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Of SGD.")
-    nesterov: bool = Field(False, description="Nesterov's momentum.")
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(0.0, description="Pull towards zero.")
-    schedule: Schedule | None = Field(None, description="How the learning rate moves.")
-    epochs: Positive | None = Field(None, description="Passes over the data.")
-    batch: Positive | None = Field(None, description="Samples in a step.")
-    average: Literal["none", "polyak", "ema"] = Field("none", description="Which mean of the weights is the final model.")
+    optimizer: Literal["sgd", "adamw"] = Field(default="sgd", description="The update rule.")
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        default=None, description="At the start."
+    )
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="Of SGD.")
+    nesterov: bool = Field(default=False, description="Nesterov's momentum.")
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=0.0, description="Pull towards zero."
+    )
+    schedule: Schedule | None = Field(default=None, description="How the learning rate moves.")
+    epochs: Positive | None = Field(default=None, description="Passes over the data.")
+    batch: Positive | None = Field(default=None, description="Samples in a step.")
+    average: Literal["none", "polyak", "ema"] = Field(
+        default="none", description="Which mean of the weights is the final model."
+    )
 
 
 class Document(Section):

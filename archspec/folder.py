@@ -1,4 +1,4 @@
-"""The folder that a build writes: staged beside its place, then moved there whole; what we did not write is not touched."""
+"""The folder that a build writes: staged beside its place, then moved there; what we did not write is not touched."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 
 
 def manifest(spec: Spec, backend: Backend, graph: Graph, staging: Path, source: Mapping[str, Any]) -> str:
-    """What a build is of, as JSON: the spec and its hash, its arguments, how pictures enter, the files and their hashes."""
+    """What a build is of, as JSON: the spec and its hash, its arguments, how pictures enter, the files with hashes."""
     preprocess = spec.document.preprocess
     head = graph.heads[0]
     facts = {

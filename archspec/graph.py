@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from archspec.diagnostics import Span
 from archspec.expr import Expr
@@ -28,8 +28,11 @@ class Input(Op):
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """Where nodes were written. `args` are a block instance's arguments by the spec's names, `exprs` how they read
-    in the parent's words (only those given as expressions), `input` the value that enters, `output` the one that leaves."""
+    """Where nodes were written.
+
+    `args` are a block instance's arguments by the spec's names, or a repeat's counter; `exprs` how those arguments read
+    in the parent's words, for those given as expressions.
+    """
 
     name: str
     kind: ScopeKind
@@ -148,11 +151,15 @@ class Graph:
         for node in self.nodes:
             fields = ", ".join(f"{k}={_plain(v)}" for k, v in node.op.model_dump(exclude_defaults=True).items())
             read = " ".join(f"%{i}" for i in node.inputs)
-            lines.append(f"  %{node.index} {node.path}: {node.op.kind}({fields}) {read} -> {format_shape(node.shape)}".rstrip())
-        for head in self.heads:
-            lines.append(f"  {head.name} = %{head.node}" + (" (train only)" if head.train_only else ""))
+            lines.append(
+                f"  %{node.index} {node.path}: {node.op.kind}({fields}) {read} -> {format_shape(node.shape)}".rstrip()
+            )
+        lines += [f"  {h.name} = %{h.node}" + (" (train only)" if h.train_only else "") for h in self.heads]
         return "\n".join(lines)
 
 
 def _plain(value: Any) -> str:
-    return format_shape(value) if isinstance(value, tuple) and all(isinstance(v, int) for v in value) else str(value)
+    if isinstance(value, tuple):
+        parts = cast("tuple[Any, ...]", value)
+        return format_shape(parts) if all(isinstance(part, int) for part in parts) else str(parts)
+    return str(value)

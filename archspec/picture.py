@@ -1,4 +1,4 @@
-"""From picture files to a model's input, as a spec's `preprocess` states it, and from its output to the likeliest classes."""
+"""From picture files to a model's input, as `preprocess` states it, and from its output to the likeliest classes."""
 
 from __future__ import annotations
 
@@ -91,7 +91,11 @@ def _open(path: Path, mode: str) -> Image.Image:
 def _resize(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Image.Image:
     from PIL import Image
 
-    method = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+    method = {
+        "nearest": Image.Resampling.NEAREST,
+        "bilinear": Image.Resampling.BILINEAR,
+        "bicubic": Image.Resampling.BICUBIC,
+    }
     if steps.crop == "none":
         size = (shape[2], shape[1])
     elif steps.resize is None:
@@ -102,7 +106,10 @@ def _resize(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Imag
         shorter = steps.resize[0] if isinstance(steps.resize, tuple) else steps.resize
         scale = shorter / min(image.size)
         size = (max(shorter, round(image.width * scale)), max(shorter, round(image.height * scale)))
-        size = (shorter if image.width <= image.height else size[0], shorter if image.height <= image.width else size[1])
+        size = (
+            shorter if image.width <= image.height else size[0],
+            shorter if image.height <= image.width else size[1],
+        )
     if size[0] * size[1] > 2**28:
         raise Failure(f"the picture would be resized to {size[0]}x{size[1]}", "state a smaller `resize`")
     return image.resize(size, method[steps.interpolation])
@@ -129,5 +136,6 @@ def top(output: NDArray[np.float32], loss: str, labels: Sequence[str] | None, co
         scores = logits
     if labels is not None and len(labels) != len(scores):
         raise Failure(f"{len(labels)} labels name {len(scores)} classes", "give one label a class, in order")
-    best = np.argsort(-scores, kind="stable")[:count]
-    return [Score(int(i), labels[i] if labels else f"class {i}", float(scores[i])) for i in best if math.isfinite(scores[i])]
+    best: list[int] = np.argsort(-scores, kind="stable")[:count].tolist()
+    names = list(labels) if labels else [f"class {i}" for i in range(len(scores))]
+    return [Score(i, names[i], float(scores[i])) for i in best if math.isfinite(scores[i])]

@@ -9,7 +9,7 @@ Patch(kernel=(7, 7), stride=(2,))
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -36,8 +36,15 @@ def parse_size(value: Any) -> Any:
     if isinstance(value, str) and _SIZE.fullmatch(value):
         return tuple(int(part) for part in value.split("x"))
     if isinstance(value, list):
-        return tuple(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return tuple(cast("list[Any]", value))
     return value
+
+
+def numbers(value: Any) -> tuple[int, ...] | None:
+    """What `parse_size` makes of a value, where that is positive ints and nothing else."""
+    size = parse_size(value)
+    parts = cast("tuple[Any, ...]", size) if isinstance(size, tuple) else ()
+    return parts if parts and all(type(part) is int and part > 0 for part in parts) else None
 
 
 def _sizes(least: int) -> WithJsonSchema:
@@ -49,23 +56,17 @@ def _sizes(least: int) -> WithJsonSchema:
 Positive = Annotated[int, Field(ge=1, le=LIMIT)]
 Natural = Annotated[int, Field(ge=0, le=LIMIT)]
 
-Size = Annotated[
-    tuple[Positive, ...], Field(min_length=1, max_length=3), BeforeValidator(parse_size), _sizes(1)
-]
+Size = Annotated[tuple[Positive, ...], Field(min_length=1, max_length=3), BeforeValidator(parse_size), _sizes(1)]
 """One number for every axis, or one per axis: 3, 3x5, [3, 5]."""
 
-Amount = Annotated[
-    tuple[Natural, ...], Field(min_length=1, max_length=3), BeforeValidator(parse_size), _sizes(0)
-]
+Amount = Annotated[tuple[Natural, ...], Field(min_length=1, max_length=3), BeforeValidator(parse_size), _sizes(0)]
 """As Size, and 0 is allowed."""
 
 
 def _parse_padding(value: Any) -> Any:
-    if isinstance(value, list):
-        pairs: list[Any] = value
-        return tuple(tuple(p) if isinstance(p, list) else (p, p) for p in pairs)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if isinstance(value, tuple):
-        return tuple((p, p) if isinstance(p, int) else p for p in value)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list | tuple):
+        sides = cast("list[Any] | tuple[Any, ...]", value)
+        return tuple(tuple(cast("list[Any]", s)) if isinstance(s, list | tuple) else (s, s) for s in sides)
     if isinstance(value, str) and _SIZE.fullmatch(value):
         return tuple((int(p), int(p)) for p in value.split("x"))
     return value

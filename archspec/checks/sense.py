@@ -9,7 +9,9 @@ from archspec.diagnostics import Note, Report, quote
 def unused_argument(facts: Facts, report: Report) -> None:
     """AS0601."""
     for name, span in facts.unused_arguments:
-        report.warning("AS0601", span, f"nothing uses the argument {quote(name)}", help="remove it, or use it in a step")
+        report.warning(
+            "AS0601", span, f"nothing uses the argument {quote(name)}", help="remove it, or use it in a step"
+        )
 
 
 def unused_block(facts: Facts, report: Report) -> None:
@@ -35,4 +37,6 @@ def two_activations(facts: Facts, report: Report) -> None:
         before = facts.graph.nodes[node.inputs[0]]
         if node.op.family == before.op.family == "activation" and node.op.kind != "softmax":
             message = f"{quote(node.op.kind)} follows {quote(before.op.kind)}, two activations in a row"
-            report.warning("AS0604", node.span, message, notes=[Note(before.path, before.span)], help="remove one of them")
+            report.warning(
+                "AS0604", node.span, message, notes=[Note(before.path, before.span)], help="remove one of them"
+            )

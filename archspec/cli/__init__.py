@@ -15,7 +15,7 @@ COMMANDS = ("check", "stats", "show", "build", "run", "backends", "ops", "schema
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code: 0 fine, 1 the spec or data is at fault, 2 wrong usage, 3 a framework is missing."""
+    """Runs one command; its exit code is 0 fine, 1 the spec or data at fault, 2 wrong usage, 3 a framework missing."""
     # Looking for pydantic's plugins costs more than reading a spec does, and none of them is for us.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     given = list(sys.argv[1:] if arguments is None else arguments)

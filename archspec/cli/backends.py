@@ -23,5 +23,6 @@ def run(options: argparse.Namespace) -> int:
             print(f"{name:<10} {error.message}" + (f" ({error.help})" if error.help else ""))
             continue
         gaps = ", ".join(sorted(backend.gaps)) or "none"
-        print(f"{name:<10} {backend.framework} {metadata.version(backend.framework)}, {len(backend.lowered)} ops, gaps: {gaps}")
+        version = metadata.version(backend.framework)
+        print(f"{name:<10} {backend.framework} {version}, {len(backend.lowered)} ops, gaps: {gaps}")
     return 0

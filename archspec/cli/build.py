@@ -16,7 +16,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--weights", metavar="FILE", help="a neutral checkpoint")
     weights.add_argument("--seed", type=int, default=0, metavar="N", help="of the initial weights (default: 0)")
-    parser.add_argument("--optimize", choices=("none", "inference"), default="none", help="inference: no train-only parts")
+    parser.add_argument(
+        "--optimize", choices=("none", "inference"), default="none", help="inference: no train-only parts"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

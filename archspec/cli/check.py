@@ -12,7 +12,9 @@ HELP = "find every error of a spec"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     spec_arguments(parser, many=True)
-    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="for people, data, or annotations")
+    parser.add_argument(
+        "--format", choices=("text", "json", "github"), default="text", help="for people, data, or annotations"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -15,8 +15,12 @@ def spec_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
     """SPEC, --set and --include, and --quiet for what is said beside the result."""
     help = "a spec's path, or the name of a shipped one"
     parser.add_argument("spec", metavar="SPEC", nargs="+" if many else None, help=help)
-    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="ADDRESS=VALUE", help="override a value")
-    parser.add_argument("--include", action="append", default=[], metavar="DIR", help="a folder that `extends` may reach")
+    parser.add_argument(
+        "--set", dest="sets", action="append", default=[], metavar="ADDRESS=VALUE", help="override a value"
+    )
+    parser.add_argument(
+        "--include", action="append", default=[], metavar="DIR", help="a folder that `extends` may reach"
+    )
     parser.add_argument("--quiet", action="store_true", help="no warnings and no remarks")
 
 

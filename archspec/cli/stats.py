@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HELP = "count parameters, multiply-adds, depth, memory and receptive fields"
 
-_TOOLS = ("fvcore", "keras", "paper", "ptflops", "ptflops-aten", "torch", "torchinfo")
+TOOLS = ("fvcore", "keras", "paper", "ptflops", "ptflops-aten", "torch", "torchinfo")
 """The names of `conventions.CONVENTIONS`, here so that the parser need not import them."""
 
 
@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="samples that memory is counted for")
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--claims", action="store_true", help="hold the paper's printed figures against ours")
-    other.add_argument("--as", dest="tool", choices=_TOOLS, help="another tool's figures, and why they differ")
+    other.add_argument("--as", dest="tool", choices=TOOLS, help="another tool's figures, and why they differ")
 
 
 def run(options: argparse.Namespace) -> int:

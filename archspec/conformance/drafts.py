@@ -19,7 +19,6 @@ from typing import Any
 
 from archspec.conformance.expressions import Env, Spelled
 from archspec.conformance.ops import accepted
-from archspec.ops import OPS
 from archspec.types import Shape
 
 MOST_VALUES, MOST_WEIGHTS, MOST_LAYERS = 500, 4000, 80
@@ -60,11 +59,12 @@ class Step:
 
 @dataclass(eq=False)
 class BlockDraft:
-    """A block: its parameters' types, the defaults of those that have one, its body."""
+    """A block: its body, its arguments' types, how defaults are written and what they mean, values that fit."""
 
     body: list[Step]
     types: dict[str, str]
     defaults: dict[str, tuple[str, Any]]
+    example: dict[str, Any]
 
     def data(self) -> dict[str, Any]:
         declared = {n: f"{t} = {self.defaults[n][0]}" if n in self.defaults else t for n, t in self.types.items()}
@@ -142,6 +142,8 @@ class Interpreter:
         if given is None:
             return [shape]
         names = given.text if isinstance(given.text, list) else [given.text]
+        if not all(name in frame.names for name in names):  # named in another iteration
+            raise Refused(f"no {names}")
         return [frame.names[name] for name in names]
 
     def _repeat(self, step: Step, frame: Frame, shape: Shape) -> Shape:

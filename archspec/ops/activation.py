@@ -117,7 +117,7 @@ class Gelu(_Activation):
 
     kind = "gelu"
 
-    approximate: Literal["none", "tanh"] = Field("none", description="`tanh`: the approximation BERT and GPT used.")
+    approximate: Literal["none", "tanh"] = Field(default="none", description="`tanh`: the approximation BERT and GPT used.")
 
     def apply(self, x: Array) -> Array:
         if self.approximate == "tanh":
@@ -215,7 +215,7 @@ class Prelu(Op):
     kind = "prelu"
     family = "activation"
 
-    shared: bool = Field(False, description="One weight for all channels.")
+    shared: bool = Field(default=False, description="One weight for all channels.")
 
     def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
         return (ParamSpec("weight", (1,) if self.shared else inputs[0][:1], 0.25),)

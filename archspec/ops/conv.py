@@ -36,11 +36,11 @@ class _Convolution(Op):
 
     out: Positive = Field(description="Output channels.")
     kernel: Size = Field(description="Size of the window: 3, 3x5, [3, 5].")
-    stride: Size = Field((1,), description="Step of the window.")
-    padding: Padding = Field(0, description="Zeros around the input: numbers per side, or a rule.")
-    dilation: Size = Field((1,), description="Distance between the window's taps.")
-    groups: Positive = Field(1, description="Channel groups that do not mix; `$in.channels` makes it depthwise.")
-    bias: bool = Field(True, description="Add a learnt number per output channel.")
+    stride: Size = Field(default=(1,), description="Step of the window.")
+    padding: Padding = Field(default=0, description="Zeros around the input: numbers per side, or a rule.")
+    dilation: Size = Field(default=(1,), description="Distance between the window's taps.")
+    groups: Positive = Field(default=1, description="Channel groups that do not mix; `$in.channels` makes it depthwise.")
+    bias: bool = Field(default=True, description="Add a learnt number per output channel.")
 
     def axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Kernel, stride and dilation, a number for each axis."""
@@ -119,7 +119,7 @@ class ConvTranspose(_Convolution):
 
     kind = "conv_transpose"
 
-    output_padding: Amount = Field((0,), description="Rows added after the output, below the stride or the dilation.")
+    output_padding: Amount = Field(default=(0,), description="Rows added after the output, below the stride or the dilation.")
 
     def pads(self, shape: Shape) -> Pads:
         if self.padding in ("same", "same_lower"):

@@ -26,7 +26,7 @@ class Linear(Op):
     depth = "layer"
 
     out: Positive = Field(description="Output features.")
-    bias: bool = Field(True, description="Add a learnt number per output feature.")
+    bias: bool = Field(default=True, description="Add a learnt number per output feature.")
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs

@@ -25,7 +25,7 @@ class _Norm(Op):
     family = "norm"
 
     eps: float = Field(1e-5, ge=1e-12, le=1, description="Added to the variance before the root.")
-    affine: bool = Field(True, description="Learn a scale and a shift.")
+    affine: bool = Field(default=True, description="Learn a scale and a shift.")
 
     def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
         shape = self._learnt(inputs[0])
@@ -63,9 +63,9 @@ class BatchNorm(_Norm):
     momentum: float = Field(0.1, ge=0, le=1, description="Share of the batch in (1 - momentum)*old + momentum*batch.")
 
     def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
-        starts = {"running_mean": 0.0, "running_var": 1.0}
-        moving = (ParamSpec(role, inputs[0][:1], start, trainable=False) for role, start in starts.items())
-        return (*super().params(*inputs), *moving)
+        mean = ParamSpec("running_mean", inputs[0][:1], 0.0, trainable=False)
+        var = ParamSpec("running_var", inputs[0][:1], 1.0, trainable=False)
+        return (*super().params(*inputs), mean, var)
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
@@ -95,7 +95,7 @@ class LayerNorm(_Norm):
 
     kind = "layer_norm"
 
-    axes: Literal["all", "channels"] = Field("all", description="What is normalised together: sample or position.")
+    axes: Literal["all", "channels"] = Field(default="all", description="What is normalised together: sample or position.")
 
     def _learnt(self, shape: Shape) -> Shape:
         return shape if self.axes == "all" else shape[:1]
@@ -141,7 +141,7 @@ class InstanceNorm(_Norm):
 
     kind = "instance_norm"
 
-    affine: bool = Field(False, description="Learn a scale and a shift.")
+    affine: bool = Field(default=False, description="Learn a scale and a shift.")
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs

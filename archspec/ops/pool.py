@@ -32,9 +32,9 @@ class _Sliding(_Pool):
     """A window that moves over the input."""
 
     kernel: Size = Field(description="Size of the window: 3, 3x5, [3, 5].")
-    stride: Size | None = Field(None, description="Step of the window; the kernel's size where it is not given.")
-    padding: Padding = Field(0, description="Border around the input: numbers per side, or a rule.")
-    rounding: Rounding = Field("floor", description="`ceil`: a last window may hang over the end.")
+    stride: Size | None = Field(default=None, description="Step of the window; the kernel's size where it is not given.")
+    padding: Padding = Field(default=0, description="Border around the input: numbers per side, or a rule.")
+    rounding: Rounding = Field(default="floor", description="`ceil`: a last window may hang over the end.")
 
     def axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Kernel, stride and dilation, a number for each axis."""
@@ -89,7 +89,7 @@ class MaxPool(_Sliding):
 
     kind = "max_pool"
 
-    dilation: Size = Field((1,), description="Distance between the window's taps.")
+    dilation: Size = Field(default=(1,), description="Distance between the window's taps.")
 
     def axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         kernel, stride, _ = super().axes(shape)
@@ -111,7 +111,7 @@ class AvgPool(_Sliding):
 
     kind = "avg_pool"
 
-    count_include_pad: bool = Field(False, description="Border zeros count in the mean.")
+    count_include_pad: bool = Field(default=False, description="Border zeros count in the mean.")
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs

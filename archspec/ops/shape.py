@@ -144,8 +144,8 @@ class Pad(_Move):
     kind = "pad"
 
     padding: Sides = Field(description="Width of the border: for every side, per axis, or [before, after] per axis.")
-    mode: Literal["constant", "reflect", "replicate"] = Field("constant", description="What the border holds.")
-    value: float = Field(0.0, description="The constant.")
+    mode: Literal["constant", "reflect", "replicate"] = Field(default="constant", description="What the border holds.")
+    value: float = Field(default=0.0, description="The constant.")
 
     @model_validator(mode="after")
     def _value_is_used(self) -> Pad:
@@ -189,8 +189,8 @@ class Crop(_Move):
 
     kind = "crop"
 
-    size: Size | None = Field(None, description="Size of the middle that is left.")
-    sides: Sides | None = Field(None, description="What is cut off: for every side, per axis, or in pairs.")
+    size: Size | None = Field(default=None, description="Size of the middle that is left.")
+    sides: Sides | None = Field(default=None, description="What is cut off: for every side, per axis, or in pairs.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Crop:
@@ -240,8 +240,8 @@ class Resize(_Move):
 
     kind = "resize"
 
-    size: Size | None = Field(None, description="Size of the output.")
-    scale: Size | None = Field(None, description="Whole factor by which it grows, for all axes or each.")
+    size: Size | None = Field(default=None, description="Size of the output.")
+    scale: Size | None = Field(default=None, description="Whole factor by which it grows, for all axes or each.")
     mode: Literal["nearest", "linear"] = Field(description="One position, or the weighted mean of its neighbours.")
     coordinates: Literal["half_pixel", "align_corners", "asymmetric"] = Field(description="Where outputs lie.")
 

@@ -18,7 +18,7 @@ from archspec.spec.form import Argument, BodyReader, Parameter
 from archspec.spec.tree import List, Map, Scalar, Tree
 from archspec.spec.tree import describe as describe_tree
 from archspec.spec.yaml import resolve
-from archspec.types import LIMIT, Patch, parse_size
+from archspec.types import LIMIT, Patch, numbers
 
 TYPES = {
     "int": "an int",
@@ -49,9 +49,8 @@ def coerce(kind: str, value: Any) -> Any:
         case "patch" if isinstance(value, str):
             result = Patch.parse(value)
         case "patch" | "size" | "shape":
-            size = parse_size(value)
-            if isinstance(size, tuple) and size and all(type(n) is int and n > 0 for n in size):  # pyright: ignore[reportUnknownVariableType]
-                result = Patch(size) if kind == "patch" else size  # pyright: ignore[reportUnknownArgumentType]
+            size = numbers(value)
+            result = Patch(size) if size is not None and kind == "patch" else size
         case _:
             pass
     if result is None:
@@ -59,14 +58,14 @@ def coerce(kind: str, value: Any) -> Any:
             help = "divide with `//`, or use round, floor or ceil"
             raise ExprError("AS0504", f"expected an int, found {describe(value)}", 0, 0, help)
         raise ExprError("AS0204", f"expected {TYPES[kind]}, found {describe(value)}", 0, 0)
-    if number and abs(value) > LIMIT:
+    if isinstance(value, int) and abs(value) > LIMIT:
         raise ExprError("AS0505", "the number is too large", 0, 0, "values stay below 2**62")
     return result
 
 
 def type_of(value: Any) -> str:
     """The type of a network argument, told from its default."""
-    return {bool: "bool", int: "int", float: "float"}.get(type(value), "str")
+    return next((name for kind, name in ((bool, "bool"), (int, "int"), (float, "float")) if isinstance(value, kind)), "str")
 
 
 def declarations(tree: Tree | None, reader: BodyReader, globals: Set[str]) -> dict[str, Parameter]:
@@ -87,7 +86,9 @@ def declarations(tree: Tree | None, reader: BodyReader, globals: Set[str]) -> di
     for key, declared in pairs:
         name = key.text
         if not name.strip() or name == "in" or any(c in name for c in "${}"):
-            report.error("AS0210", key.span, f"{quote(name)} cannot be an argument's name", help="`in` is the value that enters")
+            report.error(
+                "AS0210", key.span, f"{quote(name)} cannot be an argument's name", help="`in` is the value that enters"
+            )
         elif name in found:
             report.error("AS0403", key.span, f"the argument {quote(name)} is declared twice")
         else:
@@ -106,7 +107,9 @@ def _parameter(name: str, key: Scalar, declared: Tree | None, reader: BodyReader
         return Parameter(name, "int", key.span)
     kind, equals, default = (part.strip() for part in declared.text.partition("="))
     if kind not in TYPES:
-        reader.report.error("AS0203", declared.span, f"unknown type {quote(kind)}", help=did_you_mean(kind, TYPES, "types"))
+        reader.report.error(
+            "AS0203", declared.span, f"unknown type {quote(kind)}", help=did_you_mean(kind, TYPES, "types")
+        )
         return Parameter(name, "str", key.span)
     if not equals:
         return Parameter(name, kind, key.span)
@@ -117,6 +120,8 @@ def _parameter(name: str, key: Scalar, declared: Tree | None, reader: BodyReader
         try:
             coerce(kind, argument.constant)
         except ExprError as error:
-            reader.report.error(error.code, declared.span, f"the default of {quote(name)}: {error.message}", help=error.help)
+            reader.report.error(
+                error.code, declared.span, f"the default of {quote(name)}: {error.message}", help=error.help
+            )
             return Parameter(name, kind, key.span)
     return Parameter(name, kind, key.span, Argument(declared.span, scalar, argument.constant, argument.expr))

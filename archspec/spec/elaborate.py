@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,7 +18,8 @@ from archspec.graph import Claim, Input, Node, Scope
 from archspec.op import Op, ShapeError
 from archspec.ops import OPS
 from archspec.spec.arguments import coerce
-from archspec.spec.form import Argument, Block, Body, Broken, Located, Step
+from archspec.spec.form import Argument, Block, Body, Broken, Step
+from archspec.spec.frame import Frame, Value
 from archspec.spec.heads import Heads
 from archspec.spec.initial import read_init
 from archspec.spec.mismatch import explain_merge
@@ -32,42 +31,9 @@ MAX_NODES = 100_000
 MAX_STEPS = 400_000
 MAX_BLOCKS = 40
 
-Value = int | None
-"""The index of a node; None where a step failed and the value is unknown."""
-
 
 class _TooMuch(Exception):
     """A limit is reached; the report says which."""
-
-
-@dataclass(slots=True, eq=False)
-class Frame:
-    """Where elaboration stands: a scope, the arguments' values, the names that `from` can reach."""
-
-    scope: Scope
-    env: dict[str, Any]
-    entry: Value
-    names: ChainMap[str, Value] = field(default_factory=ChainMap[str, Value])
-    taken: dict[str, Span] = field(default_factory=dict[str, Span])
-    counts: dict[str, int] = field(default_factory=dict[str, int])
-    call: Step | None = None
-    caller: Frame | None = None
-    depth: int = 0
-
-    def inner(self, scope: Scope, entry: Value) -> Frame:
-        """A branch or an iteration: names of its own, and all of this frame's in sight."""
-        return Frame(scope, self.env, entry, self.names.new_child(), call=self.call, caller=self.caller, depth=self.depth)
-
-    def stack(self) -> tuple[Note, ...]:
-        """The block instances around it, the innermost first."""
-        notes: list[Note] = []
-        frame: Frame | None = self
-        while frame is not None and len(notes) < 6:
-            if frame.call is not None:
-                scope = next(s for s in frame.scope.chain() if s.kind in ("block", "head"))
-                notes.append(Note(f"in block {scope.block}, instantiated as {scope.path}", frame.call.span))
-            frame = frame.caller
-        return tuple(notes)
 
 
 class Elaborator:
@@ -84,7 +50,7 @@ class Elaborator:
         """Elaborates the network's body; the frame knows its steps by name."""
         env = dict(self.root.args)
         self.add(Input(), "input", (), shape, self.root, None, None)
-        frame = Frame(self.root, env, 0)
+        frame = Frame(self.report, self.root, env, 0)
         frame.names["input"] = 0
         try:
             return frame, self.body(frame, body, 0)
@@ -97,33 +63,6 @@ class Elaborator:
         self.enter(frame, value)
         return self.block(frame, Step(block, span, span), name, value, kind="head")
 
-    # Errors, with the block instances around them.
-
-    def fail(self, frame: Frame, code: str, span: Span, message: str, help: str = "", notes: tuple[Note, ...] = (), found: str = "") -> None:
-        self.report.stack = frame.stack()
-        self.report.error(code, span, message, help=help, notes=notes, found=found)
-        self.report.stack = ()
-
-    def origin(self, argument: Argument, frame: Frame) -> Argument:
-        """Where a value was first written: follows `$name` out of the blocks to the cell or key that gave it."""
-        while argument.expr is not None and frame.call is not None and frame.caller is not None:
-            names = argument.reads()
-            outer = frame.call.arguments.get(next(iter(names))) if len(names) == 1 else None
-            if outer is None:
-                break
-            argument, frame = outer, frame.caller
-        return argument
-
-    def evaluate(self, frame: Frame, argument: Argument) -> Any:
-        """An argument's value; Broken, with the error reported, where it has none."""
-        try:
-            return argument.value(frame.env)
-        except Located as failure:
-            if "in" in frame.env or "in" not in argument.reads():
-                error = failure.error
-                self.fail(frame, error.code, failure.span, error.message, error.help)
-            return Broken
-
     # Steps.
 
     def body(self, frame: Frame, steps: Body, value: Value) -> Value:
@@ -134,15 +73,15 @@ class Elaborator:
     def step(self, frame: Frame, step: Step, value: Value) -> Value:
         self.steps += 1
         if self.steps > MAX_STEPS:
-            self.fail(frame, "AS0701", step.span, f"the spec unrolls to more than {MAX_STEPS:,} steps", "repeat less")
+            frame.fail("AS0701", step.span, f"the spec unrolls to more than {MAX_STEPS:,} steps", "repeat less")
             raise _TooMuch
         self.enter(frame, value)
         if (when := step.reserved.get("when")) is not None:
-            wanted = self.evaluate(frame, when)
+            wanted = frame.evaluate(when)
             if wanted is False:
                 return value
             if wanted is not True and wanted is not Broken:
-                self.fail(frame, "AS0506", when.span, f"`when` is true or false, found {describe(wanted)}")
+                frame.fail("AS0506", when.span, f"`when` is true or false, found {describe(wanted)}")
         name = self.name(frame, step)
         sources = self.sources(frame, step, value)
         if step.what == "repeat":
@@ -169,18 +108,20 @@ class Elaborator:
             frame.env["in"] = Features(self.nodes[value].shape)
 
     def attach(self, frame: Frame, aux: Argument, value: Value) -> None:
-        head = self.evaluate(frame, aux)
+        head = frame.evaluate(aux)
         if frame.scope is not self.root:
-            self.fail(frame, "AS0405", aux.span, "a head attaches to a step of the network itself", "use `aux` outside blocks")
+            frame.fail(
+                "AS0405", aux.span, "a head attaches to a step of the network itself", "use `aux` outside blocks"
+            )
         elif isinstance(head, str):
             self.heads.attach(self, frame, head, value, aux.span)
         elif head is not Broken:
-            self.fail(frame, "AS0204", aux.span, f"`aux` names a head, found {describe(head)}")
+            frame.fail("AS0204", aux.span, f"`aux` names a head, found {describe(head)}")
 
     def name(self, frame: Frame, step: Step) -> str:
         """The step's name, or its op's with a number where that is taken."""
         given = step.reserved.get("name")
-        value = self.evaluate(frame, given) if given is not None else Broken
+        value = frame.evaluate(given) if given is not None else Broken
         if given is None or value is Broken:
             base = step.what.replace(".", "_")
             count = frame.counts.get(base, 0)
@@ -191,7 +132,7 @@ class Elaborator:
             name = str(value)
             if not name.strip() or "." in name or name == "input" or isinstance(value, list | dict):
                 what = "a name is a text without dots, and not `input`"
-                self.fail(frame, "AS0210", given.span, f"{what}, found {describe(value)}")
+                frame.fail("AS0210", given.span, f"{what}, found {describe(value)}")
                 name = name.replace(".", "_") + "_"
         self.take(frame, name, given.span if given is not None else step.span)
         return name
@@ -199,7 +140,7 @@ class Elaborator:
     def take(self, frame: Frame, name: str, span: Span) -> None:
         if (first := frame.taken.get(name)) is not None:
             help = "give one of them another `name`"
-            self.fail(frame, "AS0403", span, f"the name {quote(name)} is used twice here", help, (Note("first used", first),))
+            frame.fail("AS0403", span, f"the name {quote(name)} is used twice here", help, (Note("first used", first),))
         frame.taken[name] = span
 
     def sources(self, frame: Frame, step: Step, value: Value) -> list[Value]:
@@ -207,21 +148,21 @@ class Elaborator:
         given = step.reserved.get("from")
         if given is None:
             return [value]
-        wanted = self.evaluate(frame, given)
+        wanted = frame.evaluate(given)
         names: list[Any] = wanted if isinstance(wanted, list) else [wanted]  # pyright: ignore[reportUnknownVariableType]
         items = given.items if isinstance(given.items, list) else [given] * len(names)
         several = step.what in OPS and OPS[step.what].many and step.branches is None
         if len(names) > 1 and not several:
-            self.fail(frame, "AS0204", given.span, f"{quote(step.what)} takes one value, `from` names {len(names)}")
+            frame.fail("AS0204", given.span, f"{quote(step.what)} takes one value, `from` names {len(names)}")
             names = names[:1]
         if several and len(names) < 2 and wanted is not Broken:
-            self.fail(frame, "AS0311", given.span, f"{quote(step.what)} joins two values or more, `from` names {len(names)}")
+            frame.fail("AS0311", given.span, f"{quote(step.what)} joins two values or more, `from` names {len(names)}")
         found: list[Value] = []
         for name, item in zip(names, items, strict=False):
             if name is not Broken and (not isinstance(name, str | int) or str(name) not in frame.names):
                 earlier = [n for n in frame.names if n != "input"]
                 help = did_you_mean(str(name), earlier, "earlier steps")
-                self.fail(frame, "AS0402", item.span, f"`from` names {quote(name)}, and no earlier step is called so", help)
+                frame.fail("AS0402", item.span, f"`from` names {quote(name)}, and no earlier step is called so", help)
             found.append(frame.names.get(str(name)))
         self.enter(frame, found[0] if found else None)
         return found or [None]
@@ -237,14 +178,14 @@ class Elaborator:
             shape = op.shape(*(self.nodes[i].shape for i in known))
         except ShapeError as error:
             argument = step.arguments.get(error.field)
-            span = self.origin(argument, frame).span if argument else step.span
+            span = frame.origin(argument).span if argument else step.span
             found = f"its input is {format_shape(self.nodes[known[0]].shape)}" if len(known) == 1 else ""
-            self.fail(frame, error.code, span, error.message, error.help, found=found)
+            frame.fail(error.code, span, error.message, error.help, found=found)
             return None
         return self.add(op, name, tuple(known), shape, frame.scope, step, frame)
 
     def make(self, frame: Frame, step: Step) -> Op | None:
-        values: dict[str, Any] = {key: self.evaluate(frame, argument) for key, argument in step.arguments.items()}
+        values: dict[str, Any] = {key: frame.evaluate(argument) for key, argument in step.arguments.items()}
         if any(value is Broken for value in values.values()):
             return None
         kind = OPS[step.what]
@@ -256,24 +197,33 @@ class Elaborator:
                 argument = step.arguments.get(str(path[0])) if path else None
                 if argument is None:
                     return step.span
-                return argument.key if key else self.origin(argument, frame).span
+                return argument.key if key else frame.origin(argument).span
 
             def fail(code: str, span: Span, message: str, help: str) -> None:
-                self.fail(frame, code, span, message, help)
+                frame.fail(code, span, message, help)
 
             explain(error, kind, step.what, place, fail)
             return None
 
-    def add(self, op: Op, name: str, inputs: tuple[int, ...], shape: Shape, scope: Scope, step: Step | None, frame: Frame | None) -> int:
+    def add(
+        self,
+        op: Op,
+        name: str,
+        inputs: tuple[int, ...],
+        shape: Shape,
+        scope: Scope,
+        step: Step | None,
+        frame: Frame | None,
+    ) -> int:
         index = len(self.nodes)
         if index > MAX_NODES and frame is not None and step is not None:
-            self.fail(frame, "AS0701", step.span, f"the network has more than {MAX_NODES:,} layers", "repeat less")
+            frame.fail("AS0701", step.span, f"the network has more than {MAX_NODES:,} layers", "repeat less")
             raise _TooMuch
         exprs = {key: a.expr for key, a in step.arguments.items() if a.expr is not None} if step else {}
         init: Mapping[str, Any] = {}
         if step and frame and (stated := step.reserved.get("init")) is not None:
             shapes = [self.nodes[i].shape for i in inputs]
-            init = read_init(self.evaluate(frame, stated), stated, op, shapes, partial(self.fail, frame))
+            init = read_init(frame.evaluate(stated), stated, op, shapes, frame.fail)
         span = step.span if step else scope.span
         row = step.row if step else False
         self.nodes.append(Node(index, name, op, inputs, shape, scope, span, exprs, init, row))
@@ -282,12 +232,12 @@ class Elaborator:
 
     def block(self, frame: Frame, step: Step, name: str, value: Value, kind: Any = "block") -> Value:
         if frame.depth >= MAX_BLOCKS:
-            self.fail(frame, "AS0702", step.span, f"blocks are nested more than {MAX_BLOCKS} deep")
+            frame.fail("AS0702", step.span, f"blocks are nested more than {MAX_BLOCKS} deep")
             return None
         block = self.blocks[step.what]
         if (stated := step.reserved.get("init")) is not None:
             help = "state it at the op inside the block"
-            self.fail(frame, "AS0202", stated.key, "`init` belongs to an op, and this is a block", help)
+            frame.fail("AS0202", stated.key, "`init` belongs to an op, and this is a block", help)
         env: dict[str, Any] = dict(self.root.args)
         broken = False
         for parameter in block.parameters.values():
@@ -296,18 +246,18 @@ class Elaborator:
             if argument is None:
                 message = f"{quote(name)} gives no {quote(parameter.name)}, which {quote(step.what)} needs"
                 notes = (Note(f"{parameter.name} is declared", parameter.span),)
-                self.fail(frame, "AS0207", step.end if step.row else step.span, message, notes=notes)
+                frame.fail("AS0207", step.end if step.row else step.span, message, notes=notes)
                 broken = True
                 continue
             if given is not None:
-                result = self.evaluate(frame, given)
+                result = frame.evaluate(given)
             else:
-                result = self.evaluate(Frame(frame.scope, env, None), argument)
+                result = Frame(self.report, frame.scope, env, None).evaluate(argument)
             try:
                 env[parameter.name] = result if result is Broken else coerce(parameter.type, result)
             except ExprError as error:
-                span = self.origin(argument, frame).span
-                self.fail(frame, error.code, span, f"{quote(parameter.name)}: {error.message}", error.help)
+                span = frame.origin(argument).span
+                frame.fail(error.code, span, f"{quote(parameter.name)}: {error.message}", error.help)
                 env[parameter.name] = Broken
             broken |= env[parameter.name] is Broken
         args = {key: env[key] for key in block.parameters if key in env}
@@ -315,19 +265,22 @@ class Elaborator:
         scope = Scope(name, kind, step.span, frame.scope, step.what, args, exprs, step.row, block.doc)
         if broken:
             return None
-        inside = Frame(scope, env, value, ChainMap({"input": value}), call=step, caller=frame, depth=frame.depth + 1)
+        inside = Frame(
+            self.report, scope, env, value, ChainMap({"input": value}), call=step, caller=frame, depth=frame.depth + 1
+        )
         return self.body(inside, block.body, value)
 
     def merge(self, frame: Frame, step: Step, name: str, sources: list[Value]) -> Value:
+        values: list[Value] = []
         if step.branches is None:
             values, labels = sources, [f"{i + 1}" for i in range(len(sources))]
             spans = [step.span] * len(sources)
         else:
-            values, labels, spans = [], list(step.branches), [span for span, _ in step.branches.values()]
+            labels, spans = list(step.branches), [span for span, _ in step.branches.values()]
             prefix = f"{name}_" if "name" in step.reserved else ""
             for label, (span, body) in step.branches.items():
                 if not label.strip() or "." in label:
-                    self.fail(frame, "AS0210", span, f"a branch's name is a text without dots, found {quote(label)}")
+                    frame.fail("AS0210", span, f"a branch's name is a text without dots, found {quote(label)}")
                 self.take(frame, prefix + label, span)
                 scope = Scope(prefix + label, "branch", span, frame.scope)
                 values.append(self.body(frame.inner(scope, sources[0]), body, sources[0]))
@@ -342,20 +295,28 @@ class Elaborator:
         except ShapeError as error:
             explain_merge(self, frame, step, error, labels, spans, known, sources[0])
             return None
-        return self.add(op, name, tuple(known), shape, frame.scope, Step(step.what, step.span, step.end, row=step.row, reserved=step.reserved), frame)
+        return self.add(
+            op,
+            name,
+            tuple(known),
+            shape,
+            frame.scope,
+            Step(step.what, step.span, step.end, row=step.row, reserved=step.reserved),
+            frame,
+        )
 
     def repeat(self, frame: Frame, step: Step, name: str, value: Value) -> Value:
         argument = step.arguments["times"]
-        times = self.evaluate(frame, argument)
+        times = frame.evaluate(argument)
         if times is Broken:
             return None
         try:
             count = coerce("int", times)
         except ExprError as error:
-            self.fail(frame, error.code, argument.span, f"`times`: {error.message}", error.help)
+            frame.fail(error.code, argument.span, f"`times`: {error.message}", error.help)
             return None
         if count < 0:
-            self.fail(frame, "AS0205", self.origin(argument, frame).span, f"`times` is at least 0, found {count}")
+            frame.fail("AS0205", frame.origin(argument).span, f"`times` is at least 0, found {count}")
             return None
         counter = step.arguments.get("as")
         scope = Scope(name, "repeat", step.span, frame.scope)
@@ -369,7 +330,7 @@ class Elaborator:
             value = self.body(inside, step.body or [], value)
             frame.names[f"{name}.{i}"] = value
             if self.steps > MAX_STEPS:
-                self.fail(frame, "AS0701", step.span, f"the spec unrolls to more than {MAX_STEPS:,} steps", "repeat less")
+                frame.fail("AS0701", step.span, f"the spec unrolls to more than {MAX_STEPS:,} steps", "repeat less")
                 raise _TooMuch
         if counter:
             frame.env.pop(counter.constant, None)
@@ -385,18 +346,18 @@ class Elaborator:
         stated = step.reserved.get("output")
         if stated is None:
             return value
-        wanted = self.evaluate(frame, stated)
+        wanted = frame.evaluate(stated)
         shape = claimed_shape(wanted)
         if shape is None:
             if wanted is not Broken:
                 help = "write `28x28x256` as papers do, or [256, 28, 28], channels first"
-                self.fail(frame, "AS0204", stated.span, f"`output` is a shape, found {describe(wanted)}", help)
+                frame.fail("AS0204", stated.span, f"`output` is a shape, found {describe(wanted)}", help)
             return value
         if value is None:
             return self.add(Input(), name, (), shape, frame.scope, None, frame)
         if not answers(self.nodes[value].shape, shape):
             is_shape = self.nodes[value].shape
             message = f"{quote(name)} is said to give {format_shape(shape)}, and gives {format_shape(is_shape)}"
-            self.fail(frame, "AS0303", stated.span, message, found=f"it is {format_shape(is_shape)}, channels first")
+            frame.fail("AS0303", stated.span, message, found=f"it is {format_shape(is_shape)}, channels first")
             return self.add(Input(), name, (), shape, frame.scope, None, frame)
         return value

@@ -119,4 +119,3 @@ class Files:
             return None
         shown = path.parent / base.value if target == wanted.resolve() else target
         return self._resolved(shown, base.span, chain)
-

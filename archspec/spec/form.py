@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.diagnostics import Note, Report, Span, did_you_mean, quote
-from archspec.expr import Expr, ExprError, evaluate, names_in, parse
+from archspec.expr import Expr, ExprError, evaluate, names_in
 from archspec.ops import OPS
+from archspec.spec.parse import parse
 from archspec.spec.tree import List, Map, Scalar, Tree, describe, is_null
 
 CLAIMS = ("params", "ops", "depth")
@@ -112,7 +113,9 @@ class Block:
 class BodyReader:
     """Reads bodies; `globals` are the network's arguments, visible in every block."""
 
-    def __init__(self, report: Report, parameters: Mapping[str, Mapping[str, Parameter] | None], globals: Set[str]) -> None:
+    def __init__(
+        self, report: Report, parameters: Mapping[str, Mapping[str, Parameter] | None], globals: Set[str]
+    ) -> None:
         self.report, self.parameters, self.globals = report, parameters, globals
         self.used: set[str] = set()
         self.read_names: set[str] = set()
@@ -122,7 +125,12 @@ class BodyReader:
         if tree is None or is_null(tree):
             return []
         if not isinstance(tree, List):
-            self.report.error("AS0204", tree.span, f"a body is a list of steps, found {describe(tree)}", help="start each step with `- `")
+            self.report.error(
+                "AS0204",
+                tree.span,
+                f"a body is a list of steps, found {describe(tree)}",
+                help="start each step with `- `",
+            )
             return []
         steps: Body = []
         for item in tree.items:
@@ -155,7 +163,9 @@ class BodyReader:
             return known[0]
         found = " and ".join(quote(k.text) for k in keys[:4]) or "none"
         span = keys[1].span if keys else tree.span
-        self.report.error("AS0206", span, f"a step names one op or block, found {found}", help="start a new step with `- `")
+        self.report.error(
+            "AS0206", span, f"a step names one op or block, found {found}", help="start a new step with `- `"
+        )
         return None
 
     def argument(self, key: Span, tree: Tree, names: Set[str]) -> Argument:
@@ -190,7 +200,9 @@ class BodyReader:
                 if isinstance(value, Scalar):
                     claims[text] = value
                 else:
-                    self.report.error("AS0204", value.span, f"the claim {quote(text)} is a figure, found {describe(value)}")
+                    self.report.error(
+                        "AS0204", value.span, f"the claim {quote(text)} is a figure, found {describe(value)}"
+                    )
             else:
                 reserved[text] = self.argument(key.span, value, names)
         return reserved, claims
@@ -239,7 +251,9 @@ class BodyReader:
             argument = step.arguments.pop(name)
             code, what = ("AS0209", "column") if step.row else ("AS0202", "argument")
             help = did_you_mean(name, known, f"arguments of {step.what}")
-            message = f"{quote(step.what)} has no argument {quote(name)}" + (f", the {what} of this cell" if step.row else "")
+            message = f"{quote(step.what)} has no argument {quote(name)}" + (
+                f", the {what} of this cell" if step.row else ""
+            )
             self.report.error(code, argument.key, message, help=help)
 
     def merge(self, step: Step, value: Tree | None, names: Set[str]) -> Body:
@@ -259,7 +273,9 @@ class BodyReader:
             self.report.error("AS0206", sources.key, message)
         step.branches = {key.text: (key.span, self.body(body, names)) for key, body in value}
         if len(step.branches) < 2:
-            self.report.error("AS0311", step.span, f"{quote(step.what)} joins two branches or more, found {len(step.branches)}")
+            self.report.error(
+                "AS0311", step.span, f"{quote(step.what)} joins two branches or more, found {len(step.branches)}"
+            )
         return [step]
 
     def repeat(self, step: Step, value: Tree | None, names: Set[str]) -> Body:
@@ -281,7 +297,9 @@ class BodyReader:
                 self.report.error("AS0204", counter.span, "`as` is the counter's name, such as `i`")
                 return []
             if counter.text in names:
-                self.report.error("AS0403", counter.span, f"{quote(counter.text)} is an argument already", help="choose another name")
+                self.report.error(
+                    "AS0403", counter.span, f"{quote(counter.text)} is an argument already", help="choose another name"
+                )
             inner = names | {counter.text}
             step.arguments["as"] = Argument(counter.span, counter, constant=counter.text)
         times = value.get("times")
@@ -297,7 +315,9 @@ class BodyReader:
             for unknown, _ in value:
                 if unknown.text not in ("columns", "rows"):
                     help = did_you_mean(unknown.text, ("columns", "rows"))
-                    self.report.error("AS0202", unknown.span, f"unknown key {quote(unknown.text)} in a table", help=help)
+                    self.report.error(
+                        "AS0202", unknown.span, f"unknown key {quote(unknown.text)} in a table", help=help
+                    )
         if not isinstance(columns, List) or not isinstance(rows, List):
             self.report.error("AS0201", key.span, "a table has `columns` and `rows`, two lists")
             return []
@@ -318,7 +338,11 @@ class BodyReader:
     def row(self, row: List, heads: list[Scalar], columns: List, names: Set[str]) -> Body:
         if len(row.items) != len(heads):
             message = f"the row has {len(row.items)} cells, the table {len(heads)} columns"
-            help = "write `~` for a cell that is not given" if len(row.items) < len(heads) else "remove a cell, or name its column"
+            help = (
+                "write `~` for a cell that is not given"
+                if len(row.items) < len(heads)
+                else "remove a cell, or name its column"
+            )
             self.report.error("AS0208", row.span, message, notes=[Note("columns", columns.span)], help=help)
             return []
         cells = {head.text: (head, cell) for head, cell in zip(heads, row.items, strict=True)}
@@ -327,7 +351,9 @@ class BodyReader:
             self.report.error("AS0203", kind.span, "the cell `type` names an op or block")
             return []
         if kind.text in STRUCTURES:
-            self.report.error("AS0203", kind.span, f"a row cannot be a {quote(kind.text)}", help="write a step between the rows")
+            self.report.error(
+                "AS0203", kind.span, f"a row cannot be a {quote(kind.text)}", help="write a step between the rows"
+            )
             return []
         own = {name: cell for name, cell in cells.items() if name in RESERVED}
         reserved, claims = self.reserved({n: (c, v) for n, (c, v) in own.items()}, names)

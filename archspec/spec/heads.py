@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from archspec.diagnostics import Report, Span, did_you_mean, quote
-from archspec.graph import Head
 from archspec.document import HeadForm
+from archspec.graph import Head
 from archspec.spec.tree import Map, Tree
 from archspec.spec.validate import in_tree
 
 if TYPE_CHECKING:
-    from archspec.spec.elaborate import Elaborator, Frame, Value
+    from archspec.spec.elaborate import Elaborator
+    from archspec.spec.frame import Frame, Value
 
 
 class Heads:
@@ -42,7 +43,9 @@ class Heads:
         form = self.forms.get(name)
         if form is None or name == "main":
             known = [n for n in self.forms if n != "main"]
-            self.report.error("AS0405", span, f"there is no head {quote(name)}", help=did_you_mean(name, known, "heads"))
+            self.report.error(
+                "AS0405", span, f"there is no head {quote(name)}", help=did_you_mean(name, known, "heads")
+            )
         elif name in self.values:
             self.report.error("AS0407", span, f"the head {quote(name)} is attached twice")
         elif form.block is None:
@@ -57,13 +60,13 @@ class Heads:
     def outputs(self, main: Value, frame: Frame) -> tuple[Head, ...]:
         """The heads with the values that elaboration found, `main` first; reports those that hang nowhere."""
         found: list[Head] = []
-        form = self.forms.get("main", HeadForm())
+        main_form = self.forms.get("main") or HeadForm.model_validate({})
         for key in ("block", "at"):
-            if getattr(form, key) is not None:
+            if getattr(main_form, key) is not None:
                 spelt = "from" if key == "at" else key
                 help = "add the steps to the network itself"
                 self.report.error("AS0202", self.span("main", spelt), f"the head `main` takes no `{spelt}`", help=help)
-        for name, form in {"main": form, **self.forms}.items():
+        for name, form in {"main": main_form, **self.forms}.items():
             if name != "main" and name not in self.values:
                 self._unattached(name, form, frame)
             value = main if name == "main" else self.values.get(name)

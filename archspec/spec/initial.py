@@ -15,7 +15,9 @@ from archspec.spec.form import Argument, Broken
 from archspec.spec.validate import expected
 from archspec.types import Shape
 
-_RULE: TypeAdapter[str | float | Initializer] = TypeAdapter(Init, config=ConfigDict(strict=True, defer_build=True))
+_RULE: TypeAdapter[str | float | Initializer] = TypeAdapter(
+    Init, config=ConfigDict(strict=True, defer_build=True, allow_inf_nan=False)
+)
 
 
 def read_init(

@@ -16,9 +16,9 @@ from typing import Any
 
 from archspec.checks import check_graph
 from archspec.diagnostics import Diagnostic, Report, Source, SpecError, quote
+from archspec.document import Document
 from archspec.expr import ExprError
 from archspec.graph import Graph
-from archspec.document import Document
 from archspec.spec.files import Files, find
 from archspec.spec.network import read_network
 from archspec.spec.tree import Map, Scalar, Tree, from_data
@@ -93,7 +93,9 @@ def check(
     if report.failed:
         return None, report.diagnostics
     digest = hashlib.sha256(b"\0".join([*files.texts, repr([overrides, sorted(args.items())]).encode()])).hexdigest()
-    return Spec(str(path), facts.graph.name, facts.graph, facts.document, digest, tree, report.diagnostics), report.diagnostics
+    return Spec(
+        str(path), facts.graph.name, facts.graph, facts.document, digest, tree, report.diagnostics
+    ), report.diagnostics
 
 
 def override(tree: Map, text: str, report: Report) -> None:

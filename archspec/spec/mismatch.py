@@ -10,7 +10,9 @@ from archspec.op import ShapeError
 from archspec.types import format_shape
 
 if TYPE_CHECKING:
-    from archspec.spec.elaborate import Elaborator, Frame, Step, Value
+    from archspec.spec.elaborate import Elaborator
+    from archspec.spec.form import Step
+    from archspec.spec.frame import Frame, Value
 
 
 def explain_merge(
@@ -28,8 +30,14 @@ def explain_merge(
     sizes = [shape[1:] if error.code == "AS0301" else shape for shape in shapes]
     counts = Counter(sizes)
     usual = max(counts, key=lambda size: (counts[size], -sizes.index(size)))
-    alike = [f"{label} ({format_shape(s)})" for label, s, size in zip(labels, shapes, sizes, strict=True) if size == usual]
-    agree = f"branches {', '.join(alike[:-1])} and {alike[-1]} agree" if len(alike) > 1 else f"branch {alike[0]} stands against it"
+    alike = [
+        f"{label} ({format_shape(s)})" for label, s, size in zip(labels, shapes, sizes, strict=True) if size == usual
+    ]
+    agree = (
+        f"branches {', '.join(alike[:-1])} and {alike[-1]} agree"
+        if len(alike) > 1
+        else f"branch {alike[0]} stands against it"
+    )
     for label, span, value, shape, size in zip(labels, spans, values, shapes, sizes, strict=True):
         if size == usual:
             continue
@@ -40,7 +48,7 @@ def explain_merge(
             notes.append(Note(f"{label} became {became} by its {field}", at))
         help = error.help or f"give {quote(label)} the stride and padding that keep {format_shape(usual) or 'a vector'}"
         found = f"this branch is {format_shape(shape)}"
-        build.fail(frame, error.code, span, error.message, help, tuple(notes), found)
+        frame.fail(error.code, span, error.message, help, tuple(notes), found)
 
 
 def _changed(build: Elaborator, value: int, entry: Value) -> tuple[str, Span, str] | None:
@@ -54,7 +62,7 @@ def _changed(build: Elaborator, value: int, entry: Value) -> tuple[str, Span, st
             strided = max(getattr(node.op, "stride", None) or (1,)) > 1
             field = "stride" if strided else "padding" if "padding" in step.arguments else "kernel"
             argument = step.arguments.get(field) or step.arguments.get("kernel")
-            span = build.origin(argument, frame).span if argument else step.span
+            span = frame.origin(argument).span if argument else step.span
             return field, span, format_shape(node.shape[1:] or node.shape)
         value = before.index
     return None

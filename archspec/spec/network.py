@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
 from archspec.checks.facts import Facts
 from archspec.diagnostics import Report, Span, did_you_mean, quote
+from archspec.document import Document
 from archspec.expr import ExprError
 from archspec.graph import Graph, Scope
 from archspec.ops import OPS
 from archspec.spec.arguments import coerce, type_of
 from archspec.spec.blocks import read_blocks
-from archspec.document import Document
 from archspec.spec.elaborate import Elaborator
 from archspec.spec.form import Argument, BodyReader, Broken, Located
 from archspec.spec.heads import Heads
@@ -81,7 +81,9 @@ def read_network(tree: Map, default_name: str, report: Report, *, overridden: bo
 def _keys(tree: Map, report: Report) -> None:
     for key, _ in tree:
         if key.text not in KEYS:
-            report.error("AS0202", key.span, f"unknown key {quote(key.text)}", help=did_you_mean(key.text, KEYS, "keys"))
+            report.error(
+                "AS0202", key.span, f"unknown key {quote(key.text)}", help=did_you_mean(key.text, KEYS, "keys")
+            )
     for needed in ("archspec", "input", "network"):
         if is_null(tree.get(needed)):
             help = f"a spec begins with `archspec: {VERSION}`" if needed == "archspec" else ""
@@ -107,7 +109,9 @@ def _args(tree: Tree | None, report: Report) -> dict[str, Argument]:
         if key.text == "in" or not key.text.strip() or any(c in key.text for c in "${}"):
             report.error("AS0210", key.span, f"{quote(key.text)} cannot be an argument's name")
         elif not isinstance(value, Scalar) or value.value is None:
-            report.error("AS0204", value.span, f"{quote(key.text)} is a number, a text or a bool, found {describe(value)}")
+            report.error(
+                "AS0204", value.span, f"{quote(key.text)} is a number, a text or a bool, found {describe(value)}"
+            )
         else:
             try:
                 constant = coerce(type_of(value.value), value.value)
@@ -127,7 +131,7 @@ def _input(tree: Map, reader: BodyReader, values: Mapping[str, Any]) -> Shape | 
     except Located as error:
         error.report(report)
         return None
-    sizes: list[Any] = value if isinstance(value, list) else []
+    sizes: list[Any] = cast("list[Any]", value) if isinstance(value, list) else []
     if Broken in sizes or value is Broken:
         return None
     if not 1 <= len(sizes) <= 4 or not all(type(n) is int for n in sizes):

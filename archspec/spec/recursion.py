@@ -39,7 +39,9 @@ def find_cycles(blocks: Mapping[str, Block], report: Report) -> bool:
                 at = names.index(step.what)
                 circle = " -> ".join([*names[at:], step.what])
                 notes = [Note(f"{s.what} is used", s.span) for _, _, s in path[at + 1 :] if s is not None]
-                report.error("AS0404", step.span, f"the block {step.what[:80]!r} contains itself: {circle[:400]}", notes=notes)
+                report.error(
+                    "AS0404", step.span, f"the block {step.what[:80]!r} contains itself: {circle[:400]}", notes=notes
+                )
                 found = True
             elif step.what not in done:
                 on_path.add(step.what)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from archspec.document import Document
 from archspec.ops import OPS
 from archspec.spec.arguments import TYPES
-from archspec.document import Document
 from archspec.spec.form import CLAIMS
 from archspec.spec.network import VERSION
 
@@ -58,7 +58,10 @@ def _root() -> Json:
         "args": {"type": "object", "additionalProperties": scalar, "description": "Arguments and their defaults."},
         "blocks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/block"}},
         "network": {
-            "anyOf": [_BODY, {"type": "object", "required": ["table"], "properties": {"table": {"$ref": "#/$defs/table"}}}],
+            "anyOf": [
+                _BODY,
+                {"type": "object", "required": ["table"], "properties": {"table": {"$ref": "#/$defs/table"}}},
+            ],
             "description": "The steps, from top to bottom, or a table.",
         },
     }
@@ -97,21 +100,34 @@ def _step() -> Json:
     text = {"type": ["string", "number"]}
     keys: Json = {
         "name": text | {"description": "The step's name, part of its parameters' names."},
-        "from": {"anyOf": [text, {"type": "array", "items": text}], "description": "An earlier step to read, or several."},
+        "from": {
+            "anyOf": [text, {"type": "array", "items": text}],
+            "description": "An earlier step to read, or several.",
+        },
         "when": {"anyOf": [{"type": "boolean"}, EXPRESSION], "description": "Whether the step is there."},
         "output": {
-            "anyOf": [{"type": ["string", "integer"]}, {"type": "array", "items": {"anyOf": [{"type": "integer"}, EXPRESSION]}}],
+            "anyOf": [
+                {"type": ["string", "integer"]},
+                {"type": "array", "items": {"anyOf": [{"type": "integer"}, EXPRESSION]}},
+            ],
             "description": "The shape it has to give: 28x28x256, or [256, 28, 28].",
         },
         "aux": {"type": ["string", "null"], "description": "The head that hangs on its output."},
         "init": {"type": "object", "description": "Initial values of its tensors, by role."},
-        **{name: {"type": ["string", "number", "null"], "description": f"The {name} that the paper prints."} for name in CLAIMS},
+        **{
+            name: {"type": ["string", "number", "null"], "description": f"The {name} that the paper prints."}
+            for name in CLAIMS
+        },
         "table": {"$ref": "#/$defs/table"},
         "repeat": {
             "type": "object",
             "required": ["times", "body"],
             "additionalProperties": False,
-            "properties": {"times": _or_expression({"type": "integer", "minimum": 0}), "as": {"type": "string"}, "body": _BODY},
+            "properties": {
+                "times": _or_expression({"type": "integer", "minimum": 0}),
+                "as": {"type": "string"},
+                "body": _BODY,
+            },
         },
     }
     for kind, op in OPS.items():

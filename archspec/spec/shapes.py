@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from archspec.types import Shape, parse_size
+from archspec.types import Shape, numbers
 
 
 def claimed_shape(value: Any) -> Shape | None:
     """The shape that a stated output means, channels first; None if it is none."""
-    size = parse_size(value)
-    if not isinstance(size, tuple) or not size or not all(type(n) is int and n > 0 for n in size):  # pyright: ignore[reportUnknownVariableType]
-        return None
-    numbers: tuple[int, ...] = size
-    return numbers if isinstance(value, list | tuple) else (numbers[-1], *numbers[:-1])
+    size = numbers(value)
+    if size is None or isinstance(value, list | tuple):
+        return size
+    return (size[-1], *size[:-1])
 
 
 def answers(shape: Shape, claim: Shape) -> bool:

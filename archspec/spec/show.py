@@ -57,7 +57,11 @@ def _block(value: Tree, indent: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, List):
         for item in value.items:
             flow = _flow(item)
-            if isinstance(item, Scalar) or len(indent) + len(flow) < _WIDTH or not (isinstance(item, Map) and item.entries):
+            if (
+                isinstance(item, Scalar)
+                or len(indent) + len(flow) < _WIDTH
+                or not (isinstance(item, Map) and item.entries)
+            ):
                 yield f"{indent}- {flow}", ", ".join(_origins(item)[:3])
             else:
                 first, *rest = _map(item, indent + "  ")

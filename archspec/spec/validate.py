@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,10 +15,17 @@ Fail = Callable[[str, Span, str, str], None]
 """code, span, message, help"""
 
 
-def explain(error: ValidationError, model: type[BaseModel], what: str, place: Callable[[tuple[Any, ...], bool], Span], fail: Fail) -> None:
+def explain(
+    error: ValidationError,
+    model: type[BaseModel],
+    what: str,
+    place: Callable[[tuple[Any, ...], bool], Span],
+    fail: Fail,
+) -> None:
     """Reports each field at fault once; `place` gives the span of a path into the value, or of its key."""
     seen: set[tuple[Any, ...]] = set()
-    for finding in error.errors(include_url=False):
+    findings: list[Any] = list(error.errors(include_url=False))
+    for finding in findings:
         path, owner = _field(finding["loc"], model)
         if path in seen:
             continue
@@ -31,7 +38,12 @@ def explain(error: ValidationError, model: type[BaseModel], what: str, place: Ca
             fail("AS0207", place(path[:-1], True), f"{quote(what)} needs a value for {quote(name)}", "")
         elif kind == "extra_forbidden":
             inside = quote(path[-2]) if len(path) > 1 else quote(what)
-            fail("AS0202", place(path, True), f"unknown key {quote(name)} in {inside}", did_you_mean(name, _keys(owner), "keys"))
+            fail(
+                "AS0202",
+                place(path, True),
+                f"unknown key {quote(name)} in {inside}",
+                did_you_mean(name, _keys(owner), "keys"),
+            )
         elif kind == "value_error":
             # The model's own validator speaks of several fields together, and says what is wrong.
             fail("AS0205", place(path, False), f"{quote(what)}: {finding['ctx']['error']}", "")
@@ -47,7 +59,9 @@ def _value(name: str, value: Any, kind: str, schema: dict[str, Any], finding: An
         return
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
     ranged = kind.startswith(("greater", "less", "too_", "finite")) or (numeric and kind.endswith("_length"))
-    choices = schema.get("enum") or next((s["enum"] for s in schema.get("anyOf", ()) if "enum" in s), ()) if schema else ()
+    choices = (
+        schema.get("enum") or next((s["enum"] for s in schema.get("anyOf", ()) if "enum" in s), ()) if schema else ()
+    )
     help = did_you_mean(value, choices) if isinstance(value, str) and choices else ""
     fail("AS0205" if ranged else "AS0204", span, f"{quote(name)} takes {takes}, found {describe(value)}", help)
 
@@ -55,32 +69,31 @@ def _value(name: str, value: Any, kind: str, schema: dict[str, Any], finding: An
 def _field(loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[tuple[Any, ...], type[BaseModel] | None]:
     """The path of the outermost field at fault (a union's members are one field), and the model that declares it."""
     path: list[Any] = []
-    owner: type[BaseModel] | None = model
     for part in loc:
         path.append(part)
-        if owner is None or part not in owner.model_fields:
+        if part not in model.model_fields:
             continue
-        inner = _model_of(owner.model_fields[part].annotation)
+        inner = _model_of(model.model_fields[part].annotation)
         if inner is None:
-            keys = _mappings(owner.model_fields[part].annotation)
-            return (*path, *loc[len(path) : len(path) + keys]), owner
+            keys = _mappings(model.model_fields[part].annotation)
+            return (*path, *loc[len(path) : len(path) + keys]), model
         at = loc[len(path) :]
         if inner[1] and at:  # a mapping of names to models: the name is part of the path
             path.append(at[0])
             rest = at[1:]
         else:
             rest = at
-        found, deeper = _field(rest, inner[0]) if rest else ((), owner if not inner[1] else None)
-        return (*path, *found), deeper if found else owner
-    return tuple(path), owner
+        found, deeper = _field(rest, inner[0]) if rest else ((), model if not inner[1] else None)
+        return (*path, *found), deeper if found else model
+    return tuple(path), model
 
 
 def _model_of(annotation: Any) -> tuple[type[BaseModel], bool] | None:
     """The model that a field holds, and whether by name in a mapping."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
-    args = getattr(annotation, "__args__", ())
-    if getattr(annotation, "__origin__", None) is dict:
+    args: tuple[Any, ...] = get_args(annotation)
+    if get_origin(annotation) is dict:
         inner = _model_of(args[1])
         return (inner[0], True) if inner else None
     members = [found for found in map(_model_of, args) if found]
@@ -105,8 +118,7 @@ def _schema(owner: type[BaseModel] | None, path: tuple[Any, ...]) -> dict[str, A
 
 def _mappings(annotation: Any) -> int:
     """How many mappings a field's type nests: dict[str, dict[str, X]] has two."""
-    args = getattr(annotation, "__args__", ())
-    return 1 + _mappings(args[1]) if getattr(annotation, "__origin__", None) is dict else 0
+    return 1 + _mappings(get_args(annotation)[1]) if get_origin(annotation) is dict else 0
 
 
 def expected(schema: dict[str, Any]) -> str:
@@ -123,14 +135,23 @@ def expected(schema: dict[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     bounds = [f"at least {low}"] if low is not None else [f"above {above}"] if above is not None else []
-    bounds += [f"at most {high:,}"] if high is not None and high < 2**60 else [f"below {below}"] if below is not None else []
+    bounds += (
+        [f"at most {high:,}"] if high is not None and high < 2**60 else [f"below {below}"] if below is not None else []
+    )
     limits = " of " + " and ".join(bounds) if bounds else ""
     if schema.get("type") == "array":
         inner = expected(schema.get("items", {}))
         return f"a list of {inner}" if inner else "a list"
     if schema.get("type") == "string" and "pattern" in schema:
         return "a size such as 3x5"
-    words = {"integer": "an integer", "number": "a number", "boolean": "true or false", "string": "a text", "null": "nothing", "object": "a mapping"}
+    words = {
+        "integer": "an integer",
+        "number": "a number",
+        "boolean": "true or false",
+        "string": "a text",
+        "null": "nothing",
+        "object": "a mapping",
+    }
     return words.get(schema.get("type", ""), "") + limits if schema.get("type") in words else ""
 
 

@@ -125,7 +125,7 @@ def _edit(tree: Map, key: Scalar, value: Tree, report: Report) -> None:
 
 
 def set_value(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
-    """Puts a value where an address points; raises `AddressError` where that is nowhere, `ExprError` for a wrong type."""
+    """Sets what an address names; raises `AddressError` where that is nowhere, `ExprError` for a wrong type."""
     args, network = tree.get("args"), tree.get("network")
     if isinstance(args, Map) and names[0] == "args" and len(names) == 2:
         names = names[1:]
@@ -139,7 +139,11 @@ def set_value(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
     elif network is not None and len(names) > 1 and names[0] in dict(_steps(network)):
         _set_in_body(network, names, value, at)
     else:
-        known = [*(args.entries if isinstance(args, Map) else ()), *dict(_steps(network) if network else ()), *tree.entries]
+        known = [
+            *(args.entries if isinstance(args, Map) else ()),
+            *dict(_steps(network) if network else ()),
+            *tree.entries,
+        ]
         shown = quote(".".join(names))
         if network is not None and names[0] in dict(_steps(network)):
             raise AddressError(f"{shown} is a step: address one of its arguments", f"as in `{names[0][:40]}.out`")
@@ -152,7 +156,9 @@ def _set_in_section(tree: Map, names: list[str], value: Tree, at: Scalar) -> Non
         inner = here.get(name) if isinstance(here, Map) else None
         if inner is None:
             known = list(here.entries) if isinstance(here, Map) else []
-            raise AddressError(f"{quote('.'.join(names))} names nothing: there is no {quote(name)}", did_you_mean(name, known))
+            raise AddressError(
+                f"{quote('.'.join(names))} names nothing: there is no {quote(name)}", did_you_mean(name, known)
+            )
         here = inner
         if depth == 1 and names[0] == "blocks" and isinstance(here, Map) and names[2] not in ("args", "doc", "body"):
             body = here.get("body")
@@ -317,4 +323,3 @@ def _change_steps(tree: Map, names: list[str], how: str, value: Tree | None) -> 
     steps = value.items if isinstance(value, List) else [value] if value is not None else []
     start = index + 1 if how == "insert_after" else index
     items[start : index if how == "insert_before" else index + 1] = steps
-

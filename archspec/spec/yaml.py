@@ -74,7 +74,9 @@ def read(source: Source, report: Report, start: int = 0) -> Tree | None:
     What stands before `start`, in the first line, is passed over, and counts in the columns.
     """
     if len(source.text) > MAX_BYTES:
-        report.error("AS0106", source.start, f"a spec has at most {MAX_BYTES // 2**20} MiB", help="use blocks and `repeat`")
+        report.error(
+            "AS0106", source.start, f"a spec has at most {MAX_BYTES // 2**20} MiB", help="use blocks and `repeat`"
+        )
         return None
     try:
         return _Reader(source, report, start).document()
@@ -105,7 +107,8 @@ class _Reader:
         self.source, self.report = source, report
         self.nodes = 0
         self.anchors: dict[str, tuple[Tree, int] | None] = {}
-        self.events: Any = yaml.parse(" " * start + source.text[start:], Loader=_Loader)
+        parse: Any = yaml.parse
+        self.events = parse(" " * start + source.text[start:], Loader=_Loader)
 
     def document(self) -> Tree | None:
         next(self.events)  # the stream's start
@@ -181,7 +184,9 @@ class _Reader:
             key = self.node(event, depth + 1)
             value = self.node(next(self.events), depth + 1)
             if not isinstance(key, Scalar):
-                self.report.error("AS0101", key.span, "a key has to be a name", help="quote a key that holds braces or brackets")
+                self.report.error(
+                    "AS0101", key.span, "a key has to be a name", help="quote a key that holds braces or brackets"
+                )
             elif key.text in entries:
                 notes = [Note("first given", entries[key.text][0].span)]
                 self.report.error("AS0108", key.span, f"the key {quote(key.text)} is given twice", notes=notes)

@@ -5,14 +5,14 @@ Classes are formed from the inside out, so that a scope's structure can name the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.expr import Expr
 from archspec.graph import Graph, Scope
 from archspec_torch.names import Namespace, class_name, identifier
-from archspec_torch.parts import Chain, Instance, Join, Part, Several, network
+from archspec_torch.parts import Chain, Instance, Join, Part, Several
 from archspec_torch.structure import role, scopes_to_block, signature
 
 
@@ -34,11 +34,14 @@ class Param:
 
 @dataclass(eq=False)
 class Class:
-    """A class. `channels` are those of its outputs in the words of its parameters, `code` what its parts are built by."""
+    """A class. `entries` name the channels of its inputs, `channels` says those of its outputs in the words of its
+    parameters and entries, `code` is what its parts are built by.
+    """
 
     name: str
     instances: list[Instance]
     params: list[Param] = field(default_factory=list[Param])
+    entries: tuple[str, ...] = ()
     channels: tuple[Expr | None, ...] = ()
     code: dict[Part, Any] = field(default_factory=dict[Part, Any])
 
@@ -52,11 +55,11 @@ class Class:
         return self.example.scope
 
 
-def form_classes(graph: Graph, taken: tuple[str, ...], resolve: Callable[[Class], None]) -> list[Class]:
+def form_classes(graph: Graph, top: Instance, taken: Collection[str], resolve: Callable[[Class], None]) -> list[Class]:
     """Every class, inner ones first, the network's own last; `resolve` settles the parameters of each."""
-    top = network(graph)
     space = Namespace(*taken)
     top_name = space.take(class_name(graph.name), "")
+    space.take(f"{top_name}Output")
     heights: dict[int, list[Instance]] = {}
     _measure(top, heights)
     for height in sorted(heights):

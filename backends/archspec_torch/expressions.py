@@ -18,6 +18,7 @@ _AT = (0, 0)
 _PRECEDENCE = {"if": 0, "or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "neg": 7, "**": 8}
 _CALLS = {"min": "min", "max": "max", "floor": "math.floor", "ceil": "math.ceil"}
 _ATOM = 9
+TUPLE = "tuple"
 
 
 def name(text: str) -> Name:
@@ -44,15 +45,7 @@ def total(terms: Iterable[Expr]) -> Expr:
     parts = [part for term in terms for part in _summands(term)]
     number = sum(part.value for part in parts if isinstance(part, Const) and isinstance(part.value, int))
     named = [part for part in parts if not isinstance(part, Const)]
-    return _joined("+", named, number, 0)
-
-
-def product(factors: Iterable[Expr]) -> Expr:
-    """Their product; a single number comes last, several stay as they are: `out * 7 * 7`."""
-    parts = [part for part in factors if not (isinstance(part, Const) and part.value == 1)]
-    if all(isinstance(part, Const) for part in parts):
-        return _folded("*", parts, 1)
-    return _chained("*", parts)
+    return chain("+", [*named, const(number)] if number or not named else named)
 
 
 def _summands(expr: Expr) -> tuple[Expr, ...]:
@@ -61,20 +54,21 @@ def _summands(expr: Expr) -> tuple[Expr, ...]:
     return (expr,)
 
 
-def _joined(op: str, named: list[Expr], number: int, neutral: int) -> Expr:
-    if not named:
-        return const(number)
-    return _chained(op, [*named, const(number)] if number != neutral else named)
+def product(factors: Iterable[Expr]) -> Expr:
+    """Their product, as it is spoken: `out * 7 * 7`, and a number where all are numbers."""
+    parts = [part for part in factors if part != const(1)] or [const(1)]
+    return apply_all("*", parts) if all(isinstance(part, Const) for part in parts) else chain("*", parts)
 
 
-def _folded(op: str, parts: list[Expr], neutral: int) -> Expr:
-    result: Expr = const(neutral)
-    for part in parts:
+def apply_all(op: str, parts: list[Expr]) -> Expr:
+    result = parts[0]
+    for part in parts[1:]:
         result = apply(op, result, part)
     return result
 
 
-def _chained(op: str, parts: list[Expr]) -> Expr:
+def chain(op: str, parts: list[Expr]) -> Expr:
+    """`a + b + c`, nothing carried out."""
     result = parts[0]
     for part in parts[1:]:
         result = Apply(op, (result, part), _AT)
@@ -90,22 +84,30 @@ def rewrite(expr: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr | None:
     return apply(expr.op, *known) if len(known) == len(args) else None
 
 
-def substitute(expr: Expr, values: Mapping[str, Expr | None]) -> Expr | None:
-    """The expression in other words; None where it reads a name that has none."""
-    found = rewrite(expr, lambda leaf: values.get(leaf.name) if isinstance(leaf, Name) else leaf)
-    return None if found is None else _tidied(found)
+def substitute(expr: Expr, values: Mapping[str, Expr | None], *, keep: bool = False) -> Expr | None:
+    """The expression in other words; a name that has none stays if `keep`, else there is no expression."""
 
+    def leaf(part: Expr) -> Expr | None:
+        return values.get(part.name, part if keep else None) if isinstance(part, Name) else part
 
-def _tidied(expr: Expr) -> Expr:
-    return total([expr]) if isinstance(expr, Apply) and expr.op == "+" else expr
+    found = rewrite(expr, leaf)
+    return total([found]) if isinstance(found, Apply) and found.op == "+" else found
 
 
 def value_of(expr: Expr, env: Mapping[str, Any]) -> Any:
     """What it gives in an environment; an `ExprError` object, equal to nothing, where it fails."""
+    if isinstance(expr, Apply) and expr.op == TUPLE:
+        return tuple(value_of(arg, env) for arg in expr.args)
     try:
         return evaluate(expr, env)
     except ExprError as error:
         return error
+
+
+def tuple_of(parts: list[Expr]) -> Expr:
+    """A tuple, which the language of specs has no word for; only `value_of` and `show` know it."""
+    constants = [part.value for part in parts if isinstance(part, Const)]
+    return const(tuple(constants)) if len(constants) == len(parts) else Apply(TUPLE, tuple(parts), _AT)
 
 
 def settle_division(expr: Expr, envs: list[dict[str, Any]]) -> Expr | None:
@@ -138,7 +140,7 @@ def _show(expr: Expr) -> tuple[str, int]:
             return text, _ATOM
         case Attribute():
             raise ValueError("an attribute has no Python form")
-        case Apply("tuple", args, _):
+        case Apply(op, args, _) if op == TUPLE:
             return f"({', '.join(map(show, args))}{',' if len(args) == 1 else ''})", _ATOM
         case Apply("round", (arg,), _):
             return f"math.floor({_inside(arg, 5)} + 0.5)", _ATOM

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution whose zero padding differs between the sides: (left, right, top, bottom)."""
+    """A convolution whose zero padding differs between the sides: pairs, the last axis first."""
 
     def __init__(self, *sizes: int, sides: Sequence[int], **options: Any) -> None:
         super().__init__(*sizes, **options)
@@ -26,7 +26,7 @@ class PaddedConv2d(nn.Conv2d):
 
 
 class CroppedConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution that cuts another amount off each side: (left, right, top, bottom)."""
+    """A transposed convolution that cuts an amount of its own off each side: pairs, the last axis first."""
 
     def __init__(self, *sizes: int, sides: Sequence[int], **options: Any) -> None:
         super().__init__(*sizes, **options)
@@ -40,7 +40,7 @@ class CroppedConvTranspose2d(nn.ConvTranspose2d):
 
 
 class PaddedMaxPool2d(nn.MaxPool2d):
-    """A max pool with any padding, by minus infinity: (left, right, top, bottom)."""
+    """A max pool with any padding, by minus infinity: pairs, the last axis first."""
 
     def __init__(self, *sizes: Any, sides: Sequence[int], **options: Any) -> None:
         super().__init__(*sizes, **options)
@@ -52,7 +52,7 @@ class PaddedMaxPool2d(nn.MaxPool2d):
 
 
 class PaddedAvgPool2d(nn.AvgPool2d):
-    """An average pool with any padding: (left, right, top, bottom). What hangs over the padded end never counts."""
+    """An average pool with any padding: pairs, the last axis first. What hangs over the padded end never counts."""
 
     def __init__(self, *sizes: Any, sides: Sequence[int], overhang: Sequence[int], **options: Any) -> None:
         super().__init__(*sizes, **options)
@@ -97,7 +97,7 @@ class Reshape(nn.Module):
 
 
 class Crop(nn.Module):
-    """Cuts the border off: (left, right, top, bottom), the last axis first."""
+    """Cuts the border off: pairs, the last axis first."""
 
     def __init__(self, sides: Sequence[int]) -> None:
         super().__init__()

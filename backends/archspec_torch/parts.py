@@ -161,7 +161,9 @@ def _common(part: Part) -> dict[str, Any]:
 def network(graph: Graph) -> Instance:
     """The whole graph as the parts of its top class."""
     whole = _Builder(graph).region(graph.root)
-    return replace(whole, inputs=(0,), outputs=tuple(head.node for head in graph.heads))
+    # Heads come last, wherever the spec attaches them.
+    parts = sorted(whole.parts, key=lambda part: any(scope.kind == "head" for scope in part.scope.chain()))
+    return replace(whole, inputs=(0,), outputs=tuple(head.node for head in graph.heads), parts=parts)
 
 
 def _holds_iterations(scope: Scope) -> bool:

@@ -5,52 +5,59 @@ Nothing is written that has not been evaluated in every instance and found equal
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from archspec.expr import Const, Expr
-from archspec_torch.expressions import apply, const, name, parameters, product, show, total, value_of
+from archspec_torch.expressions import chain, const, name, parameters, show, tuple_of, value_of
 from archspec_torch.symbols import Rows, Symbols
 
 _LONGEST = 72  # characters of an expression before a parameter reads better
 
 
 class Resolver:
-    """Settles values, one line of source at a time; a value comes as one for each row."""
+    """Settles the values of a class, a list with one for each row at a time; `read` are the words used so far."""
 
     def __init__(self, symbols: Symbols) -> None:
         self.symbols = symbols
+        self.read: set[str] = set()
 
     def settle(
         self,
         values: list[Any],
         rows: Rows,
+        wanted: tuple[str, str],
         *,
-        hints: Iterable[Expr | None] = (),
+        hints: Sequence[Expr | None] = (),
         written: Iterable[Expr] = (),
         entering: Expr | None = None,
-        wanted: str,
         default: Any = None,
     ) -> Expr:
         """The expression for these values.
 
-        `hints` are words that come before the spec's own, as the channels that enter; `written` is what the spec says;
-        a parameter called `wanted` is the last resort.
+        `hints` are words that come before the spec's own, as the channels that enter; `written` is what the spec says,
+        where `in` has the channels `entering`. A new parameter is the last resort: `wanted` is its name, and whose it is.
         """
         found = self.words(values, rows, hints, written, entering)
+        if found is None and rows.around is None:
+            found = self.symbols.new(*wanted, values, default)
         if found is None:
-            found = self._progress(values, rows, wanted, hints)
-        if found is None and rows is not self.symbols.rows:
-            raise AssertionError(f"{wanted} varies within a loop")
+            found = self.progress(values, rows, hints, wanted)
         if found is None:
-            found = self.symbols.new(wanted, values, default)
+            raise ValueError(f"{wanted[0]} changes unevenly within a loop")
+        self.read |= parameters(found)
         self.symbols.used |= parameters(found) & self.symbols.found.keys()
         return found
 
     def words(
-        self, values: list[Any], rows: Rows, hints: Iterable[Expr | None], written: Iterable[Expr], entering: Expr | None
+        self,
+        values: list[Any],
+        rows: Rows,
+        hints: Sequence[Expr | None] = (),
+        written: Iterable[Expr] = (),
+        entering: Expr | None = None,
     ) -> Expr | None:
-        """An expression that is true everywhere, or None."""
+        """An expression that is true in every row, or None."""
         for hint in hints:
             if hint is not None and parameters(hint) and self.fits(hint, values, rows):
                 return hint
@@ -64,7 +71,9 @@ class Resolver:
             if param.source[0] != "global" and self.fits(name(text), values, rows):
                 return name(text)
         if isinstance(values[0], tuple) and all(isinstance(v, tuple) and len(v) == len(values[0]) for v in values):
-            return self._tuple(values, rows, list(hints))
+            parts = [self.words([v[axis] for v in values], rows, hints) for axis in range(len(values[0]))]
+            known = [part for part in parts if part is not None]
+            return tuple_of(known) if len(known) == len(parts) else None
         return None
 
     def fits(self, expr: Expr, values: list[Any], rows: Rows) -> bool:
@@ -74,36 +83,39 @@ class Resolver:
         return all(same(value_of(expr, env), value) for env, value in zip(rows.envs, values, strict=True))
 
     def known(self, candidates: Iterable[Expr | None], values: list[Any], rows: Rows) -> Expr | None:
-        """The first candidate that is true everywhere, else the number, if it is the same everywhere."""
+        """The first candidate that is true in every row, else the number, if it is the same in all."""
         for candidate in candidates:
             if candidate is not None and self.fits(candidate, values, rows):
                 return candidate
         return const(values[0]) if all(same(value, values[0]) for value in values) else None
 
-    def _tuple(self, values: list[Any], rows: Rows, hints: list[Expr | None]) -> Expr | None:
-        parts = [self.words([v[axis] for v in values], rows, hints, (), None) for axis in range(len(values[0]))]
-        known = [part for part in parts if part is not None]
-        return apply("tuple", *known) if len(known) == len(parts) else None
+    def progress(self, values: list[Any], rows: Rows, hints: Sequence[Expr | None], wanted: tuple[str, str] | None = None) -> Expr | None:
+        """Words for a value that stays or grows evenly within a loop, as in `in_channels + i * growth`.
 
-    def _progress(self, values: list[Any], rows: Rows, wanted: str, hints: Iterable[Expr | None]) -> Expr | None:
-        """Words for a value that stays or grows evenly within a loop: `in_channels + i * growth`."""
-        around = self.symbols.rows if rows.around is None else rows.around
-        if rows.around is None:
+        Without `wanted` no parameter is made for what has no words.
+        """
+        around = rows.around
+        if around is None:
             return None
-        inner = [[v for v, owner in zip(values, rows.owner, strict=True) if owner == row] for row in range(len(around.envs))]
-        steps = [row[1] - row[0] if len(row) > 1 and type(row[0]) is int else 0 for row in inner]
-        step = self.settle(steps, around, wanted=f"{wanted}_step")
-        first = [row[0] - rows.start * by if by else row[0] for row, by in zip(inner, steps, strict=True)]
-        base = self.settle(first, around, hints=hints, wanted=wanted)
-        grown = total([base, product([name(rows.counter), step])]) if step != const(0) else base
-        return grown if self.fits(grown, values, rows) else None
+        found: dict[int, list[Any]] = {}
+        for row, value in zip(rows.owner, values, strict=True):
+            found.setdefault(row, []).append(value)
+        inner = [found[row] for row in range(len(around.envs))]
+        steps = [row[1] - row[0] if len(row) > 1 and type(row[0]) is type(row[1]) is int else 0 for row in inner]
+        firsts = [row[0] - rows.start * step if step else row[0] for row, step in zip(inner, steps, strict=True)]
+        if wanted:
+            base = self.settle(firsts, around, wanted, hints=hints)
+            step = self.settle(steps, around, (f"{wanted[0]} step", wanted[1]))
+        else:
+            base, step = self.words(firsts, around, hints), self.words(steps, around)
+        if base is None or step is None:
+            return None
+        if step == const(0):
+            return base
+        grown = [step, name(rows.counter)] if isinstance(step, Const) else [name(rows.counter), step]
+        return chain("+", [base, chain("*", grown)] if base != const(0) else [chain("*", grown)])
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal, and of one kind: 1 is not True, though it may stand for 1.0."""
-    return a == b and isinstance(a, bool) == isinstance(b, bool) and isinstance(a, tuple) == isinstance(b, tuple)
-
-
-def is_number(expr: Expr, value: Any) -> bool:
-    """Whether an expression is just this value."""
-    return isinstance(expr, Const) and same(expr.value, value)
+    """Equal, and of one kind: 1 may stand for 1.0, and for True it may not."""
+    return a == b and isinstance(a, bool) == isinstance(b, bool)

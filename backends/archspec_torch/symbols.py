@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.expr import Apply, Attribute, Const, Expr, Name
@@ -14,32 +14,40 @@ from archspec_torch.classes import Class, Param
 from archspec_torch.expressions import const, name, rewrite, settle_division
 from archspec_torch.lowering import plain
 from archspec_torch.names import Namespace, identifier
+from archspec_torch.parts import Chain, Part, Several
 from archspec_torch.structure import scopes_to_block
 
 # Written as keywords in calls, so that a bare number is always a channel count.
 _KEYWORDS = frozenset(("kernel", "stride", "padding", "dilation", "groups", "size", "scale"))
 _DEFAULTS = {"stride": 1, "dilation": 1, "groups": 1}
+COUNTERS = "ijkmnpqrstuvw"
 
 # Marks in lifted expressions that no argument's name can hold: an argument of the network, the counter of a repeat.
 _GLOBAL, _COUNTER = "$", "{"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """The places that one line of source stands for: what its words mean in each, and which row around it each is in.
+    """The places that one line of source stands for, and what its words mean in each.
 
+    Within a loop there is a row for every iteration: `owner` is the row around it, `start` the first iteration's number,
     `counters` are the loops' counters by the spec's names for them.
     """
 
     envs: list[ChainMap[str, Any]]
-    owner: list[int]
-    counters: Mapping[str, Expr]
+    around: Rows | None = None
+    owner: Sequence[int] = ()
+    start: int = 0
+    counter: str = ""
+    counters: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
 
-    def inside(self, counts: list[int], start: int, counter: str, keys: Iterable[str]) -> Rows:
-        """A row for every iteration of a loop."""
+    def inside(self, counts: list[int], start: int, keys: Iterable[str]) -> Rows:
+        """The rows of a loop whose iterations are counted by `keys` in the spec."""
+        counter = COUNTERS[COUNTERS.find(self.counter) + 1 if self.counter else 0]
         pairs = [(row, i) for row, count in enumerate(counts) for i in range(count)]
         envs = [self.envs[row].new_child({counter: start + i}) for row, i in pairs]
-        return Rows(envs, [row for row, _ in pairs], {**self.counters, **dict.fromkeys(keys, name(counter))})
+        counters = {**self.counters, **dict.fromkeys(keys, name(counter))}
+        return Rows(envs, self, [row for row, _ in pairs], start, counter, counters)
 
 
 class Symbols:
@@ -50,9 +58,9 @@ class Symbols:
         self.found: dict[str, Param] = {}
         self.words: dict[tuple[str, str], str] = {}
         self.used: set[str] = set()
-        self.space = Namespace()
+        self.space = Namespace(*(COUNTERS if any(map(_loops, cls.example.parts)) else ""))
         count = len(cls.instances)
-        self.rows = Rows([ChainMap[str, Any]({}) for _ in range(count)], list(range(count)), {})
+        self.rows = Rows([ChainMap[str, Any]({}) for _ in range(count)])
         self.inputs = [self._channels(place) for place in range(len(cls.example.inputs))]
         scopes = scopes_to_block(cls.scope)
         for depth, scope in enumerate(scopes):
@@ -106,9 +114,11 @@ class Symbols:
             self.words[_GLOBAL + key, ""] = self._add(identifier(key, "n"), values, ("global", key), None)
         return self.words[_GLOBAL + key, ""]
 
-    def new(self, wanted: str, values: list[Any], default: Any) -> Expr:
-        """A parameter that no argument of the block stands for."""
-        return name(self._add(identifier(wanted), values, ("new",), default))
+    def new(self, wanted: str, whose: str, values: list[Any], default: Any) -> Expr:
+        """A parameter that no argument of the block stands for; where its name is taken, with the layer's before it."""
+        text = identifier(wanted)
+        text = identifier(f"{whose} {wanted}") if text in self.space.taken else text
+        return name(self._add(text, values, ("new",), default))
 
     def translate(self, expr: Expr, entering: Expr | None, rows: Rows) -> Expr | None:
         """An expression of the spec in the parameters' words; None where it says something that they cannot."""
@@ -116,7 +126,7 @@ class Symbols:
         def leaf(part: Expr) -> Expr | None:
             match part:
                 case Const(value, _):
-                    return None if isinstance(value, str) else part
+                    return None if isinstance(value, str) else const(value)
                 case Attribute(Name("in", _), "channels", _):
                     return entering
                 case Attribute(Const(number, _), counter, _) if counter.startswith(_COUNTER):
@@ -135,6 +145,8 @@ class Symbols:
 
     def _word(self, key: str, attribute: str) -> Expr | None:
         text = self.words.get((key, attribute))
+        if text is None and not attribute and key in self.graph.root.args:
+            text = self.global_argument(key)
         return None if text is None else name(text)
 
     def params(self) -> list[Param]:
@@ -143,9 +155,9 @@ class Symbols:
         return sorted(used, key=lambda param: (param.default is not None, param.keyword))
 
 
-def lift(expr: Expr, scope: Scope, end: Scope) -> Expr:
-    """An expression written in `scope`, in the words that are understood in `end`, which encloses it."""
-    while scope is not end and scope.parent is not None:
+def lift(expr: Expr, scope: Scope, ends: Collection[Scope]) -> Expr:
+    """An expression written in `scope`, in the words that are understood in the one of `ends` which encloses it."""
+    while scope not in ends and scope.parent is not None:
         expr = rewrite(expr, lambda leaf, scope=scope: _outward(leaf, scope)) or expr
         scope = scope.parent
     return expr
@@ -164,6 +176,10 @@ def _outward(leaf: Expr, scope: Scope) -> Expr:
             return Attribute(given, attribute, at) if given else const(plain(getattr(scope.args[key], attribute, None)))
         case _:
             return leaf
+
+
+def _loops(part: Part) -> bool:
+    return isinstance(part, Chain | Several) and (isinstance(part, Chain) and part.numbered or any(map(_loops, part.parts)))
 
 
 def _joins(expr: Expr) -> bool:

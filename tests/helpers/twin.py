@@ -18,7 +18,8 @@ class Twin(nn.Module):
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
-        made = {str(node.index): _module(node.op, *graph.inputs(node)) for node in graph.nodes[1:]}
+        needed = [node for node in graph.nodes[1:] if node.index in graph.inference]
+        made = {str(node.index): _module(node.op, *graph.inputs(node)) for node in needed}
         self.made = nn.ModuleDict({index: module for index, module in made.items() if module is not None})
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,15 +49,17 @@ def _module(op: Any, *inputs: Shape) -> nn.Module | None:
         case "linear":
             return nn.Linear(shape[0], op.out, bias=op.bias)
         case "max_pool":
-            return pick("MaxPool")(op.kernel, op.stride, op.padding, ceil_mode=op.rounding == "ceil")
+            kernel, stride, dilation = op.axes(shape)
+            return pick("MaxPool")(kernel, stride, op.padding, dilation, ceil_mode=op.rounding == "ceil")
         case "avg_pool":
-            return pick("AvgPool")(op.kernel, op.stride, op.padding)
+            kernel, stride, _ = op.axes(shape)
+            return pick("AvgPool")(kernel, stride, op.padding)
         case "global_avg_pool":
             return pick("AdaptiveAvgPool")(1)
         case "global_max_pool":
             return pick("AdaptiveMaxPool")(1)
         case "adaptive_avg_pool":
-            return pick("AdaptiveAvgPool")(op.size)
+            return pick("AdaptiveAvgPool")(op.size * (len(shape) - len(op.size)))
         case "batch_norm":
             return pick("BatchNorm")(shape[0], affine=op.affine)
         case "instance_norm":
@@ -64,7 +67,7 @@ def _module(op: Any, *inputs: Shape) -> nn.Module | None:
         case "group_norm":
             return nn.GroupNorm(op.groups, shape[0], affine=op.affine)
         case "layer_norm":
-            return nn.LayerNorm(shape, elementwise_affine=op.affine)
+            return nn.LayerNorm(list(shape), elementwise_affine=op.affine)
         case "lrn":
             return nn.LocalResponseNorm(op.size)
         case "prelu":
@@ -93,4 +96,4 @@ def _function(op: Any, shape: Shape, *read: Tensor) -> Tensor:
         case "resize":
             return F.interpolate(read[0], shape[1:], mode="bilinear", align_corners=op.coordinates == "align_corners")
         case _:
-            return {**vars(F), **vars(torch)}[op.kind](read[0])
+            return {**vars(torch), **vars(F)}[op.kind](read[0])

@@ -113,7 +113,9 @@ def test_a_missing_framework_exits_3_and_names_the_extra(
     import importlib.util
 
     found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest)
+    )
     assert main(["build", good, "--backend", "torch", "-o", str(tmp_path / "out")]) == 3
     assert "archspec-nn[torch]" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -124,19 +124,20 @@ def test_a_truncated_file_is_refused_wherever_it_ends(path: Path) -> None:
 
 
 def test_a_flipped_bit_in_the_header_never_gives_other_weights(path: Path) -> None:
-    """Each bit of each byte: an error of ours, or the very same tensors (a flip in a hash that nobody asks for)."""
+    """In each byte: an error of ours, or the very same tensors (a flip in a hash that nobody asks for)."""
     data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
     refused = accepted = 0
-    for at in range(8 + int.from_bytes(data[:8], "little")):
-        for bit in range(8):
-            path.write_bytes(data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :])
-            try:
-                found = load(path, GRAPH)
-            except CheckpointError:
-                refused += 1
-            else:
-                assert same(found), (at, bit)
-                accepted += 1
+    for bit in (*range(64), *range(64, 8 * (8 + length), 5)):  # every bit of the length, two or so of any other byte
+        at = bit // 8
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1 << bit % 8]) + data[at + 1 :])
+        try:
+            found = load(path, GRAPH)
+        except CheckpointError:
+            refused += 1
+        else:
+            assert same(found), bit
+            accepted += 1
     assert refused > 10 * accepted > 0
 
 

@@ -1,0 +1,254 @@
+"""Draws the steps of a random network, one that fits after the other, and the blocks that they use."""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from archspec.conformance import expressions
+from archspec.conformance.drafts import BlockDraft, Frame, Interpreter, Refused, Step, seen
+from archspec.conformance.expressions import Env, Spelled
+from archspec.conformance.fields import Schema, schema
+from archspec.conformance.ops import accepted, drawn_fields, kinds
+from archspec.types import Shape, format_shape, parse_size
+
+STEPS = ("s{0}", "#{0}x{0}", "a {0}/b", "step #{0}", "{0}x{0}", "x-{0}", "{0}")
+ARGUMENTS = ("n{0}", "#{0}x{0} reduce", "patch/stride {0}", "pool proj {0}", "a{0}/b c", "{0}x{0}", "x-{0}")
+BLOCKS = ("block {0}", "b{0}", "{0}x{0}/2 block", "#{0}")
+DEPTH = 3
+
+
+@dataclass
+class Scope:
+    """Where steps are drawn: what they see, and the arguments that values can be lifted to, by name, with their types."""
+
+    frame: Frame
+    types: dict[str, str] = field(default_factory=dict[str, str])
+    lifts: dict[str, Any] = field(default_factory=dict[str, Any])
+    root: bool = False
+    depth: int = 0
+
+    def inner(self, env: Env | None = None) -> Scope:
+        """A branch, or with other values an iteration."""
+        frame = Frame({**self.frame.env, **(env or {})}, self.frame.names.new_child())
+        return Scope(frame, self.types, self.lifts, self.root, self.depth + 1)
+
+
+class Builder:
+    """Draws steps; `blocks` and `args` are those of the whole spec."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw = draw
+        self.blocks: dict[str, BlockDraft] = {}
+        self.args: dict[str, Any] = {}
+        self.count = 0
+        for _ in range(draw(st.integers(0, 2))):
+            self.args[self.fresh(ARGUMENTS)] = draw(st.one_of(st.integers(1, 4), st.booleans()))
+
+    def fresh(self, patterns: tuple[str, ...]) -> str:
+        """A name that the spec does not hold yet."""
+        self.count += 1
+        return self.draw(st.sampled_from(patterns)).format(self.count)
+
+    def once_in(self, n: int) -> bool:
+        return self.draw(st.integers(1, n)) == n
+
+    def mark_tables(self, steps: list[Step]) -> None:
+        """Has some of the steps written as tables."""
+        if steps and self.once_in(3):
+            first = self.draw(st.integers(0, len(steps) - 1))
+            for step in steps[first : first + self.draw(st.integers(1, len(steps)))]:
+                step.table = True
+
+    # Bodies and steps.
+
+    def body(self, scope: Scope, shape: Shape, least: int, most: int) -> tuple[list[Step], Shape]:
+        steps: list[Step] = []
+        for _ in range(self.draw(st.integers(least, most))):
+            if found := self.step(scope, shape):
+                steps.append(found[0])
+                shape = found[1]
+        self.mark_tables(steps)
+        return steps, shape
+
+    def step(self, scope: Scope, shape: Shape) -> tuple[Step, Shape] | None:
+        """A step that takes this shape, and what comes out of it; None after some that do not."""
+        simple = [self.op] * 6 + [self.join]
+        nested = [self.merge, self.merge, self.repeat, self.block, self.block, self.block]
+        for _ in range(4):
+            make = self.draw(st.sampled_from(simple + nested if scope.depth < DEPTH else simple))
+            step = make(scope, shape)
+            if step is None:
+                continue
+            self.reserve(scope, step, shape)
+            if (result := self.tried(scope, step, shape)) is not None:
+                return step, result
+        return None
+
+    def tried(self, scope: Scope, step: Step, shape: Shape) -> Shape | None:
+        scope.frame.env.update(scope.lifts)
+        try:
+            return Interpreter(self.blocks, self.args).step(step, scope.frame, shape)
+        except Refused:
+            return None
+
+    def reserve(self, scope: Scope, step: Step, shape: Shape) -> None:
+        """A name and a condition."""
+        if self.draw(st.booleans()):
+            name = self.fresh(STEPS)
+            counters = [n for n in scope.frame.env if re.fullmatch(r"i\d+", n)]
+            if counters and self.draw(st.booleans()):
+                step.reserved["name"] = Spelled(f"{name} ${counters[-1]}", lambda env: f"{name} {env[counters[-1]]}")
+            else:
+                step.reserved["name"] = Spelled.plain(name)
+        if self.once_in(6):
+            step.reserved["when"] = self.draw(expressions.booleans(self.draw(st.booleans()), seen(scope.frame, shape)))
+
+    def source(self, scope: Scope, step: Step, shape: Shape) -> Shape:
+        """What enters a step: the value before it, or now and then an earlier one."""
+        if not scope.frame.names or not self.once_in(6):
+            return shape
+        name = self.draw(st.sampled_from(list(scope.frame.names)))
+        step.reserved["from"] = Spelled.plain(name)
+        return scope.frame.names[name]
+
+    def op(self, scope: Scope, shape: Shape) -> Step | None:
+        step = Step("")
+        shape = self.source(scope, step, shape)
+        step.what = self.draw(st.sampled_from(kinds(len(shape) - 1)))
+        fields = self.draw(drawn_fields(step.what, shape))
+        if accepted(step.what, fields, shape) is None:
+            return None
+        env = seen(scope.frame, shape)
+        step.arguments = {n: self.spell(scope, v, schema(step.what)[n], env) for n, v in fields.items()}
+        self.patch(scope, step, fields)
+        return step
+
+    def join(self, scope: Scope, shape: Shape) -> Step | None:
+        """A merge of earlier steps, by name: a skip."""
+        names = [name for name, known in scope.frame.names.items() if len(known) == len(shape)]
+        if len(names) < 2:
+            return None
+        chosen = self.draw(st.lists(st.sampled_from(names), min_size=2, max_size=3, unique=True))
+        kind = self.draw(st.sampled_from(kinds(len(shape) - 1, many=True)))
+        if accepted(kind, {}, *(scope.frame.names[name] for name in chosen)) is None:
+            return None
+        return Step(kind, reserved={"from": Spelled.plain(chosen)})
+
+    def merge(self, scope: Scope, shape: Shape) -> Step | None:
+        """Branches: the first is free, each other is empty, free, or like the first, whichever fits."""
+        step = Step(self.draw(st.sampled_from(kinds(len(shape) - 1, many=True))), branches={})
+        shape = self.source(scope, step, shape)
+        first, out = self.body(scope.inner(), shape, 0, 2)
+        branches, shapes = [first], [out]
+        for _ in range(self.draw(st.integers(1, 2))):
+            free = self.body(scope.inner(), shape, 1, 2)
+            for body, result in self.draw(st.permutations([([], shape), free, (first, out)])):
+                if accepted(step.what, {}, *shapes, result) is not None:
+                    branches.append(body)
+                    shapes.append(result)
+                    break
+        if len(branches) < 2:
+            return None
+        step.branches = {self.fresh(STEPS): body for body in self.draw(st.permutations(branches))}
+        return step
+
+    def repeat(self, scope: Scope, shape: Shape) -> Step | None:
+        """A body that can follow itself, as often as it can."""
+        counter = f"i{self.fresh(('{0}',))}" if self.draw(st.booleans()) else ""
+        body, _ = self.body(scope.inner({counter: 0} if counter else {}), shape, 1, 2)
+        most = self.draw(st.integers(0, 3))
+        for times in range(most, -1, -1):
+            step = Step("repeat", {"times": Spelled.plain(times)}, body=body)
+            if counter:
+                step.arguments["as"] = Spelled.plain(counter)
+            if self.tried(scope.inner(), step, shape) is not None:
+                step.arguments["times"] = self.spell(scope, times, {"type": "integer"}, seen(scope.frame, shape))
+                return step
+        return None
+
+    # Blocks.
+
+    def block(self, scope: Scope, shape: Shape) -> Step | None:
+        """An instance of a block: of a known one, with its first values or others, or of a new one."""
+        step = Step("")
+        shape = self.source(scope, step, shape)
+        known = list(self.blocks)
+        step.what = self.draw(st.sampled_from(known)) if known and self.draw(st.booleans()) else self.new_block(scope, shape)
+        block = self.blocks[step.what]
+        env = seen(scope.frame, shape)
+        other = self.draw(st.booleans())
+        for name, value in block.example.items():
+            if other:
+                value = self.varied(value)
+            elif name in block.defaults and self.draw(st.booleans()):
+                continue
+            step.arguments[name] = self.spell(scope, value, {}, env)
+        return step
+
+    def varied(self, value: Any) -> Any:
+        if isinstance(value, bool):
+            return self.draw(st.booleans())
+        return value + self.draw(st.integers(-1, 2)) if isinstance(value, int) else value
+
+    def new_block(self, scope: Scope, shape: Shape, *, defaults: bool = False) -> str:
+        """Draws a block for this input; with `defaults` all of its arguments have one, as a head's block needs."""
+        inside = Scope(Frame(dict(self.args), ChainMap({"input": shape})), depth=scope.depth + 1)
+        body, _ = self.body(inside, shape, 1, 3)
+        given = [name for name in inside.types if defaults or self.draw(st.booleans())]
+        texts = {name: (_default(inside.types[name], inside.lifts[name]), inside.lifts[name]) for name in given}
+        name = self.fresh(BLOCKS)
+        self.blocks[name] = BlockDraft(body, inside.types, texts, inside.lifts)
+        return name
+
+    # Values.
+
+    def spell(self, scope: Scope, value: Any, field: Schema, env: Env) -> Spelled:
+        """A value as it is, by way of an expression, or lifted to an argument of the block or network around it."""
+        how = self.draw(st.integers(0, 6))
+        if how == 5 and isinstance(value, bool):
+            return self.draw(expressions.booleans(value, env))
+        if how in (4, 5) and type(value) is int:
+            return self.draw(expressions.integers(value, env))
+        types = _types(value, field) if how == 6 else []
+        if scope.root:  # the network's arguments are scalars
+            types = [kind for kind in types if not isinstance(value, list)]
+        return self.lift(scope, value, self.draw(st.sampled_from(types))) if types else Spelled.plain(value)
+
+    def lift(self, scope: Scope, value: Any, kind: str) -> Spelled:
+        name = self.fresh(ARGUMENTS)
+        scope.lifts[name], scope.types[name] = value, kind
+        return Spelled.name(name, self.draw(st.booleans()))
+
+    def patch(self, scope: Scope, step: Step, fields: dict[str, Any]) -> None:
+        """Has a kernel and a stride come from one argument, 3x3/2."""
+        sizes = [parse_size(fields.get(name)) for name in ("kernel", "stride")]
+        if scope.root or not all(isinstance(size, tuple) for size in sizes) or not self.once_in(3):
+            return
+        text = "/".join(map(format_shape, sizes))
+        name = self.lift(scope, text, "patch").text
+        inner = name.strip("${}")
+        for i, part in enumerate(("kernel", "stride")):
+            step.arguments[part] = Spelled(f"${{{inner}.{part}}}", lambda env, i=i: env[inner].split("/")[i])
+
+
+def _types(value: Any, field: Schema) -> list[str]:
+    """The argument types that hold a value."""
+    if isinstance(value, bool | int | float):
+        return [type(value).__name__]
+    size = parse_size(value)
+    whole = isinstance(size, tuple) and all(type(n) is int and n > 0 for n in size)
+    if isinstance(value, str):
+        return ["str", "size"] if whole else ["patch", "str"] if "/" in value else ["str"]
+    return ["shape", "size"] if whole and len(size) <= 3 else ["shape"] if whole else []
+
+
+def _default(kind: str, value: Any) -> str:
+    """A value as the default of an argument."""
+    if kind in ("size", "shape") and isinstance(value, list):
+        return format_shape(tuple(value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

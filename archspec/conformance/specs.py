@@ -1,0 +1,138 @@
+"""Whole random specs: blocks, branches, tables, expressions, repeats, skips and heads around every registered op.
+
+>>> from hypothesis import find
+>>> spec = find(specs(), lambda drawn: drawn.layers == (("relu", (1, 1)),) and "name: net" in drawn.text)
+>>> print(spec.text, end="")
+archspec: 1
+name: net
+input: [1, 1]
+network: [relu]
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from archspec.conformance.builder import Builder, Scope
+from archspec.conformance.drafts import Frame, HeadDraft, Interpreter, Refused, Step, body_data
+from archspec.conformance.expressions import Spelled
+from archspec.conformance.fields import Room, values
+from archspec.conformance.ops import shapes
+from archspec.conformance.text import yaml_text
+from archspec.document import HeadForm
+from archspec.types import Shape
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A spec's text, and what it has to mean: its layers in order, as kind and output shape, and its heads' outputs."""
+
+    text: str
+    input: Shape
+    layers: tuple[tuple[str, Shape], ...]
+    outputs: Mapping[str, Shape]
+    train_only: frozenset[str]
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """A failing example as hypothesis prints it: the spec, to be read."""
+        printer.text(f"\n{self.text}")
+
+
+@st.composite
+def specs(draw: st.DrawFn, ranks: tuple[int, ...] = (2, 1, 3, 0)) -> Drawn:
+    """A spec that is valid by construction, for an input with so many spatial axes."""
+    shape = draw(shapes(*ranks))
+    builder = Builder(draw)
+    steps, heads = _network(builder, shape)
+    heads = dict(draw(st.permutations(list(heads.items()))))
+    run = Interpreter(builder.blocks, builder.args, heads)
+    main = run.network(steps, shape)
+    outside = Scope(Frame({}, ChainMap()), lifts=builder.args, root=True)
+    stated = [builder.spell(outside, size, {}, dict(builder.args)) for size in shape]
+    forms = {name: head.form for name, head in heads.items()}
+    if draw(st.booleans()):
+        forms["main"] = _form(builder, main)
+    network: Any = body_data(steps)
+    if len(network) == 1 and "table" in network[0]:
+        network = network[0]
+    data: dict[str, Any] = {
+        "archspec": 1,
+        "name": draw(st.sampled_from(("net", "A net", "net-1/2 #3"))),
+        "input": [size.text for size in stated],
+        "args": builder.args,
+        "blocks": {name: block.data() for name, block in builder.blocks.items()},
+        "network": network,
+        "heads": forms,
+    }
+    text = yaml_text({key: part for key, part in data.items() if part or key == "network"})
+    only = frozenset(name for name, form in forms.items() if form.get("only"))
+    return Drawn(text, shape, tuple(run.trace), run.outputs, only)
+
+
+def _network(builder: Builder, shape: Shape) -> tuple[list[Step], dict[str, HeadDraft]]:
+    """The network's body, with heads on some of its steps."""
+    scope = Scope(Frame(dict(builder.args), ChainMap({"input": shape})), lifts=builder.args, root=True)
+    steps: list[Step] = []
+    heads: dict[str, HeadDraft] = {}
+    start = shape
+    for _ in range(builder.draw(st.integers(1, 7))):
+        found = builder.step(scope, shape)
+        if found is None:
+            continue
+        step, result = found
+        head = _head(builder, step, result, len(heads)) if "when" not in step.reserved else {}
+        try:
+            Interpreter(builder.blocks, builder.args, {**heads, **head}).network([*steps, step], start)
+        except Refused:  # too large together
+            break
+        steps.append(step)
+        heads.update(head)
+        shape = result
+        if builder.draw(st.integers(0, 3)) == 0:
+            step.reserved["output"] = Spelled.plain(_claim(builder, result))
+    assume(steps)
+    builder.mark_tables(steps)
+    return steps, heads
+
+
+def _claim(builder: Builder, shape: Shape) -> Any:
+    """A shape as `output` states it: 8x8x64 as papers do, or [64, 8, 8]."""
+    return "x".join(map(str, (*shape[1:], shape[0]))) if builder.draw(st.booleans()) else list(shape)
+
+
+HEADS = ("aux{0}", "side head {0}", "#{0} head")
+
+
+def _head(builder: Builder, step: Step, shape: Shape, count: int) -> dict[str, HeadDraft]:
+    """A head on a step, or none: a block or the value itself, in train mode alone or always."""
+    if count == 2 or not builder.once_in(4):
+        return {}
+    block = builder.new_block(Scope(Frame({}, ChainMap())), shape, defaults=True) if builder.draw(st.booleans()) else None
+    try:
+        found = Interpreter(builder.blocks, builder.args).block(block, {}, Frame({}, ChainMap()), shape) if block else shape
+    except Refused:
+        return {}
+    name = builder.fresh(HEADS)
+    form = _form(builder, found)
+    if builder.draw(st.booleans()):
+        form["only"] = "train"
+    if block:
+        form["block"] = block
+    here = step.reserved.get("name")
+    if here and "$" not in here.text and builder.draw(st.booleans()):
+        form["from"] = here.text
+    else:
+        step.reserved["aux"] = Spelled.plain(name)
+    return {name: HeadDraft(form, step, block)}
+
+
+def _form(builder: Builder, shape: Shape) -> dict[str, Any]:
+    """How a head is trained; the classes that it states are as many as its output is wide."""
+    fields = HeadForm.model_json_schema()["properties"]
+    return {"classes": shape[0], **{name: builder.draw(values(fields[name], Room())) for name in ("loss", "weight")}}

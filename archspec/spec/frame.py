@@ -1,0 +1,76 @@
+"""Where elaboration stands: the scope, the values of arguments, the names in sight, the block instances around it."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from dataclasses import dataclass, field
+from typing import Any
+
+from archspec.diagnostics import Note, Report, Span
+from archspec.graph import Scope
+from archspec.spec.form import Argument, Broken, Located, Step
+
+Value = int | None
+"""The index of a node; None where a step failed and the value is unknown."""
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """Where elaboration stands: a scope, the arguments' values, the names that `from` can reach."""
+
+    report: Report
+    scope: Scope
+    env: dict[str, Any]
+    entry: Value
+    names: ChainMap[str, Value] = field(default_factory=ChainMap[str, Value])
+    taken: dict[str, Span] = field(default_factory=dict[str, Span])
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    call: Step | None = None
+    caller: Frame | None = None
+    depth: int = 0
+
+    def inner(self, scope: Scope, entry: Value) -> Frame:
+        """A branch or an iteration: names of its own, and all of this frame's in sight."""
+        names = self.names.new_child()
+        return Frame(self.report, scope, self.env, entry, names, call=self.call, caller=self.caller, depth=self.depth)
+
+    def stack(self) -> tuple[Note, ...]:
+        """The block instances around it, the innermost first."""
+        notes: list[Note] = []
+        frame: Frame | None = self
+        while frame is not None and len(notes) < 6:
+            if frame.call is not None:
+                scope = next(s for s in frame.scope.chain() if s.kind in ("block", "head"))
+                notes.append(Note(f"in block {scope.block}, instantiated as {scope.path}", frame.call.span))
+            frame = frame.caller
+        return tuple(notes)
+
+    def fail(
+        self, code: str, span: Span, message: str, help: str = "", notes: tuple[Note, ...] = (), found: str = ""
+    ) -> None:
+        """Reports an error with the block instances around it."""
+        self.report.stack = self.stack()
+        self.report.error(code, span, message, help=help, notes=notes, found=found)
+        self.report.stack = ()
+
+    def evaluate(self, argument: Argument) -> Any:
+        """An argument's value; Broken, with the error reported, where it has none."""
+        try:
+            return argument.value(self.env)
+        except Located as failure:
+            # Without `in` the value that enters is unknown, and why has been said.
+            if "in" in self.env or "in" not in argument.reads():
+                error = failure.error
+                self.fail(error.code, failure.span, error.message, error.help)
+            return Broken
+
+    def origin(self, argument: Argument) -> Argument:
+        """Where a value was first written: follows `$name` out of the blocks to the cell or key that gave it."""
+        frame = self
+        while argument.expr is not None and frame.call is not None and frame.caller is not None:
+            names = argument.reads()
+            outer = frame.call.arguments.get(next(iter(names))) if len(names) == 1 else None
+            if outer is None:
+                break
+            argument, frame = outer, frame.caller
+        return argument

@@ -1,0 +1,142 @@
+"""The body of `forward`: which values get a name, which are written where they are read.
+
+An operand is written into the call that reads it where nothing else does and the line stays easy: activations around their
+convolution, branches within their merge. In all but the shortest classes a layer with weights begins a line of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from archspec_torch.classes import Class
+from archspec_torch.names import Namespace, identifier
+from archspec_torch.parts import Join, Leaf, Part, Several
+from archspec_torch.write import Call, Code, Infix, Items, flat, statement
+
+_NESTED = 3  # calls within one another
+
+
+class Forward:
+    """The statements of one class.
+
+    The network itself (`whole`) has a line for each step; its `late` outputs, those of heads that train mode alone has,
+    come after all that the others need.
+    """
+
+    def __init__(self, cls: Class, *, whole: bool = False, late: Collection[int] = ()) -> None:
+        self.example, self.whole = cls.example, whole
+        self.places: dict[int, str] = {}
+        steps: list[Part] = []
+        for part in self.example.parts:
+            if isinstance(part, Several):
+                self.places.update((id(item), f"{part.attr}[{item.attr}]") for item in part.parts)
+                steps.extend(part.parts)
+            else:
+                self.places[id(part)] = part.attr
+                steps.append(part)
+        outputs = self.example.outputs
+        first = _needed(steps, [value for value in outputs if value not in late])
+        self.early = len(first)
+        self.steps = [*first, *(part for part in _needed(steps, outputs) if part not in first)]
+        self.makers = {value: part for part in self.steps for value in part.outputs}
+        self.reads = Counter(value for part in self.steps for value in part.operands)
+        self.reads.update(outputs)
+        self.inline = self._inlined()
+        self.inline |= {v for v in late if v in self.makers and self.reads[v] == 1 and self.makers[v] not in first}
+        self.readers = self._readers()
+        self.names = dict(zip(self.example.inputs, self.inputs, strict=True))
+        self.space = Namespace("self", *self.inputs)
+
+    def _inlined(self) -> set[int]:
+        """The values that are written where they are read."""
+        found: set[int] = set()
+        calls: dict[int, int] = {}
+        for part in self.steps:
+            depth = 1
+            for value in part.operands:
+                maker = self.makers.get(value)
+                if maker is None or self.reads[value] > 1 or len(maker.outputs) > 1:
+                    continue
+                if self._reads_well(maker, part, calls[value]):
+                    found.add(value)
+                    depth = max(depth, calls[value] + 1)
+            for value in part.outputs:
+                calls[value] = depth
+        return found
+
+    def _reads_well(self, operand: Part, reader: Part, depth: int) -> bool:
+        if isinstance(reader, Join):
+            return depth < _NESTED - 1
+        light = isinstance(reader, Leaf) and reader.node.op.depth != "layer"
+        return not self.whole and depth < _NESTED and (light or len(self.steps) <= _NESTED)
+
+    @property
+    def inputs(self) -> list[str]:
+        """The names of forward's parameters."""
+        return ["x", *("skip" if n == 1 else f"skip_{n}" for n in range(1, len(self.example.inputs)))]
+
+    def _readers(self) -> dict[int, set[int]]:
+        """By value, the numbers of the statements that read it; an inlined step counts where it is written."""
+        readers: dict[int, set[int]] = {value: {len(self.steps)} for value in self.example.outputs}
+        for number, part in reversed(list(enumerate(self.steps))):
+            inlined = part.outputs[0] in self.inline
+            for value in part.operands:
+                readers.setdefault(value, set()).update(readers[part.outputs[0]] if inlined else {number})
+        return readers
+
+    def body(self, indent: int) -> list[str]:
+        """The statements and the return of a class without heads."""
+        *rest, end = [n for n, part in enumerate(self.steps) if part.outputs[0] not in self.inline] or [-1]
+        if end < 0 or self.steps[end].outputs != self.example.outputs:
+            return [*self.lines(0, len(self.steps), indent), f"{' ' * indent}return {', '.join(map(self.value, self.example.outputs))}"]
+        lines = self.lines(0, rest[-1] + 1 if rest else 0, indent)
+        return [*lines, *statement("return ", self.code(self.steps[end]), indent)]
+
+    def lines(self, start: int, stop: int, indent: int) -> list[str]:
+        """The statements of these steps."""
+        lines: list[str] = []
+        for number in range(start, stop):
+            part = self.steps[number]
+            if part.outputs[0] not in self.inline:
+                code = self.code(part)
+                lines += statement(f"{', '.join(self._targets(number, part))} = ", code, indent)
+        return lines
+
+    def _targets(self, number: int, part: Part) -> list[str]:
+        """Names for what a statement computes: `x` for the value that goes on, its step's for one that is read again."""
+        free = {text for value, text in self.names.items() if max(self.readers[value]) <= number}
+        targets: list[str] = []
+        for value in part.outputs:
+            readers = self.readers.get(value, set[int]())
+            on = len(readers) == 1 and "x" in free and "x" not in targets
+            targets.append("_" if not readers else "x" if on else self.space.take(identifier(part.name)))
+        self.names = {value: text for value, text in self.names.items() if text not in targets}
+        self.names.update(zip(part.outputs, targets, strict=True))
+        return targets
+
+    def value(self, value: int) -> str:
+        """A value as it is read: its name, or the call that computes it."""
+        return flat(self.code(self.makers[value])) if value in self.inline else self.names[value]
+
+    def code(self, part: Part) -> Code:
+        """The call of a step, its inlined operands within."""
+        operands = tuple(
+            self.code(self.makers[value]) if value in self.inline else self.names[value] for value in part.operands
+        )
+        if not isinstance(part, Join):
+            return Call(f"self.{self.places[id(part)]}", tuple(("", operand) for operand in operands))
+        if part.merge.operator == "cat":
+            return Call("torch.cat", (("", Items(operands)), ("dim", "1")))
+        return Infix(part.merge.operator, operands)
+
+
+def _needed(steps: list[Part], outputs: Collection[int]) -> list[Part]:
+    """The steps that these values need; a layer that nothing reads is built, for its weights, and not called."""
+    wanted = set(outputs)
+    kept: list[Part] = []
+    for part in reversed(steps):
+        if wanted & set(part.outputs):
+            wanted.update(part.operands)
+            kept.append(part)
+    return kept[::-1]

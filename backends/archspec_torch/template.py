@@ -1,0 +1,48 @@
+"""The end of every emitted file: from `attribute` on it is this text, with the network's class in the place of `Network`."""
+
+from __future__ import annotations
+
+from os import PathLike
+
+from torch import nn
+
+RENAMED = {"1x1.convolution": "b1x1"}
+EXACT = {"other.weight": "another.weight"}
+
+
+class Network(nn.Module):
+    """Stands for the emitted network."""
+
+
+def attribute(name: str) -> str:
+    """The attribute that holds the tensor which the spec calls `name`."""
+    if name in EXACT:
+        return EXACT[name]
+    path = f".{name}."
+    for theirs, ours in RENAMED.items():
+        path = path.replace(f".{theirs}.", f".{ours}.")
+    return path[1:-1]
+
+
+def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
+    """Fill the model from a safetensors file with the spec's names; raise a ValueError that tells all that differs."""
+    from safetensors.torch import load_file
+
+    found = {attribute(name): tensor for name, tensor in load_file(path).items()}
+    wanted = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    faults = [f"{name} is missing" for name in wanted if name not in found]
+    faults += [f"{name} is unexpected" for name in found if name not in wanted]
+    for name in wanted.keys() & found.keys():
+        if found[name].shape != wanted[name].shape:
+            faults.append(f"{name} is {tuple(found[name].shape)}, expected {tuple(wanted[name].shape)}")
+    if faults:
+        raise ValueError(f"{path} does not fit the model: {'; '.join(sorted(faults))}")
+    model.load_state_dict(found, strict=False)
+
+
+def build_model(weights: str | PathLike[str] | None = None) -> Network:
+    """Build the network in eval mode, with the weights of a safetensors file or with torch's initial ones."""
+    model = Network()
+    if weights is not None:
+        load_weights(model, weights)
+    return model.eval()

@@ -1,0 +1,72 @@
+"""From the names of a spec's tensors to the attributes of the emitted module, and how the emitted loader says it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from archspec.graph import Graph
+from archspec_torch.parts import Chain, Instance, Leaf, Part, Several
+
+Levels = tuple[tuple[tuple[str, ...], str], ...]
+"""A path level by level: what the spec calls it, in one part or more, and the attribute."""
+
+
+def attributes(graph: Graph, top: Instance) -> dict[str, str]:
+    """The attribute of every tensor, by its neutral name."""
+    paths = {leaf.node.index: levels for leaf, levels in _leaves(top.parts, ())}
+    found: dict[str, str] = {}
+    for neutral, node, param in graph.parameters():
+        found[neutral] = ".".join((*(attr for _, attr in paths[node.index]), param.role))
+    return found
+
+
+def _leaves(parts: list[Part], around: Levels) -> Iterator[tuple[Leaf, Levels]]:
+    for part in parts:
+        here = (*around, (part.levels, part.attr))
+        if isinstance(part, Leaf):
+            yield part, here
+        elif isinstance(part, Several):
+            for inner in part.parts:  # whose levels begin with the list's own
+                yield from _inner(inner, (*around, (inner.levels, f"{part.attr}.{inner.attr}")))
+        else:
+            yield from _inner(part, here)
+
+
+def _inner(part: Part, here: Levels) -> Iterator[tuple[Leaf, Levels]]:
+    if isinstance(part, Leaf):
+        yield part, here
+    elif isinstance(part, Chain | Instance):
+        yield from _leaves(part.parts, here)
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """How the loader renames: parts of a name everywhere, `exact` whole names where that would not do."""
+
+    parts: Mapping[str, str]
+    exact: Mapping[str, str]
+
+    def __call__(self, neutral: str) -> str:
+        """As the emitted `attribute` does it."""
+        if neutral in self.exact:
+            return self.exact[neutral]
+        dotted = f".{neutral}."
+        for theirs, ours in self.parts.items():
+            dotted = dotted.replace(f".{theirs}.", f".{ours}.")
+        return dotted[1:-1]
+
+
+def renaming(graph: Graph, top: Instance) -> Renaming:
+    """The shortest way to say `attributes`, tried on every tensor."""
+    votes: dict[str, Counter[str]] = {}
+    for leaf, levels in _leaves(top.parts, ()):
+        if graph.params(leaf.node):
+            for theirs, ours in levels:
+                votes.setdefault(".".join(theirs), Counter())[ours] += 1
+    wanted = {theirs: ours.most_common(1)[0][0] for theirs, ours in votes.items()}
+    longest_first = sorted((theirs for theirs, ours in wanted.items() if theirs != ours), key=lambda t: -t.count("."))
+    parts = {theirs: wanted[theirs] for theirs in longest_first}
+    rough = Renaming(parts, {})
+    return Renaming(parts, {n: attr for n, attr in attributes(graph, top).items() if rough(n) != attr})

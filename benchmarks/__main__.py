@@ -1,0 +1,70 @@
+"""`python -m benchmarks [name ...]`: runs benchmarks and prints their figures beside their targets."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from importlib import import_module
+from multiprocessing import get_context
+
+from benchmarks.measure import Figure, figures_of
+
+BENCHMARKS = ("stats_process", "scaling", "variants", "torch_forward")
+COLUMNS = ("figure", "ours", "peer", "ratio", "quartiles", "target", "met")
+
+
+def main() -> int:
+    """Exits 0 however slow anything is; with --strict, 1 where a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="name", help=", ".join(BENCHMARKS))
+    parser.add_argument("--strict", action="store_true", help="exit with 1 where a target is missed")
+    options = parser.parse_args()
+    print(_machine(), flush=True)
+    found: list[Figure] = []
+    for name in options.names or BENCHMARKS:
+        # A process of its own, so that none measures what another has left in memory.
+        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+            figures = pool.submit(figures_of, name).result()
+        print(f"\n{import_module(f'benchmarks.{name}').__doc__}\n\n{_table(figures)}", flush=True)
+        found += figures
+    missed = [figure for figure in found if not figure.met]
+    print(f"\n{len(found) - len(missed)} of {len(found)} targets met")
+    return int(options.strict and bool(missed))
+
+
+def _machine() -> str:
+    cpu = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            cpu = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), cpu)
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    return f"{date.today()}, {cpu}, {os.cpu_count()} cores, load {load}, Python {platform.python_version()}, {platform.system()}"
+
+
+def _table(figures: Sequence[Figure]) -> str:
+    rows = [COLUMNS, *map(_row, figures)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def _row(figure: Figure) -> tuple[str, ...]:
+    peer = "" if figure.theirs is None else f"{_quantity(figure.theirs, figure.unit)} {figure.peer}"
+    ratio = "" if figure.ratio is None else f"{figure.ratio:.3f}"
+    spread = "" if figure.spread is None else "{:.3f} to {:.3f}".format(*figure.spread)
+    bound = f"{figure.target.bound} {figure.target.value:g}" + (f" {figure.unit}" if figure.ratio is None else "")
+    met = "yes" if figure.met else "NO"
+    return figure.what, _quantity(figure.ours, figure.unit), peer, ratio, spread, bound.rstrip(), met
+
+
+def _quantity(value: float, unit: str) -> str:
+    digits = {"s": 3, "ms": 1, "MB": 0, "": 0}[unit]
+    return f"{value:.{digits}f} {unit}".rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""How things are timed: alternately, so that what slows the machine down slows both sides, and judged by medians.
+
+>>> figure = Figure("stats", "s", 0.2, at_least(10), "fvcore", 3.0, ratios=[15.1, 14.9, 15.0])
+>>> figure.ratio, figure.met
+(15.0, True)
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Literal, TypeVar
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).parent.parent
+
+ARCHSPEC = (sys.executable, "-c", "import sys; from archspec.cli import main; sys.exit(main())")
+"""What the command `archspec` runs."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a figure has to keep to: its ratio where it has one, else itself."""
+
+    bound: Literal["at least", "at most"]
+    value: float
+
+    def met(self, value: float) -> bool:
+        return value >= self.value if self.bound == "at least" else value <= self.value
+
+
+def at_least(value: float) -> Target:
+    return Target("at least", value)
+
+
+def at_most(value: float) -> Target:
+    return Target("at most", value)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table. `ratios` are of pairs measured side by side; the median of them is held to the target."""
+
+    what: str
+    unit: Literal["s", "ms", "MB", ""]
+    ours: float
+    target: Target
+    peer: str = ""
+    theirs: float | None = None
+    ratios: Sequence[float] = ()
+
+    @property
+    def ratio(self) -> float | None:
+        return median(self.ratios) if self.ratios else None
+
+    @property
+    def spread(self) -> tuple[float, float] | None:
+        """The quartiles of the ratios."""
+        if len(self.ratios) < 2:
+            return None
+        low, _, high = quantiles(self.ratios, n=4)
+        return low, high
+
+    @property
+    def met(self) -> bool:
+        return self.target.met(self.ours if self.ratio is None else self.ratio)
+
+
+def figures_of(benchmark: str) -> list[Figure]:
+    """Runs one of the benchmarks."""
+    return list(import_module(f"benchmarks.{benchmark}").figures())
+
+
+@dataclass(frozen=True)
+class Run:
+    """One whole process: wall-clock seconds, peak resident memory in MB, and what it printed."""
+
+    seconds: float
+    memory: float
+    output: str
+
+
+def process(command: Sequence[str]) -> Run:
+    """Runs a command from the project's folder to its end; raises `CalledProcessError` where it fails."""
+    started = time.perf_counter()
+    with subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        output = child.stdout.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - started
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command, output)
+    return Run(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), output)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, but compiled modules may be kept, as they are wherever a package is installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def processes(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[Run]]:
+    """Runs each command in turn, round after round, after one round that only fills the caches."""
+    return _alternate({name: lambda command=command: process(command) for name, command in commands.items()}, rounds)
+
+
+def alternate(calls: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> dict[str, list[float]]:
+    """Seconds of each call, every round timing all of them, each round the other way round, after `warm` rounds untimed."""
+
+    def timed(call: Callable[[], object]) -> Callable[[], float]:
+        def once() -> float:
+            started = time.perf_counter()
+            call()
+            return time.perf_counter() - started
+
+        return once
+
+    return _alternate({name: timed(call) for name, call in calls.items()}, rounds, warm)
+
+
+def _alternate(calls: Mapping[str, Callable[[], T]], rounds: int, warm: int = 1) -> dict[str, list[T]]:
+    found: dict[str, list[T]] = {name: [] for name in calls}
+    names = list(calls)
+    for index in range(-warm, rounds):
+        for name in names if index % 2 == 0 else reversed(names):
+            result = calls[name]()
+            if index >= 0:
+                found[name].append(result)
+    return found
+
+
+def ratios(of: Sequence[float], to: Sequence[float]) -> list[float]:
+    """Pair by pair."""
+    return [a / b for a, b in zip(of, to, strict=True)]

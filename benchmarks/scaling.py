@@ -1,0 +1,64 @@
+"""`archspec check` on generated specs of 10,000 and 20,000 layers: written out step by step, as a table, by `repeat`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from benchmarks.measure import ARCHSPEC, Figure, alternate, at_most, processes, ratios
+
+ROUNDS = 5
+SMALL, LARGE = 10_000, 20_000
+
+_START = "archspec: 1\nname: tower\ninput: [8, 32, 32]\nnetwork:\n"
+
+
+def steps(layers: int) -> str:
+    """Each layer a step of its own."""
+    pair = "  - {{name: conv{0}, conv: {{out: 8, kernel: 3, padding: 1}}}}\n  - {{name: relu{0}, relu: }}\n"
+    return _START + "".join(pair.format(i) for i in range(layers // 2))
+
+
+def rows(layers: int) -> str:
+    """Each layer a row of one table."""
+    head = "  table:\n    columns: [name, type, out, kernel, padding]\n    rows:\n"
+    pair = "      - [conv{0}, conv, 8, 3, 1]\n      - [relu{0}, relu, ~, ~, ~]\n"
+    return _START + head + "".join(pair.format(i) for i in range(layers // 2))
+
+
+def repeat(layers: int) -> str:
+    """Two layers, repeated."""
+    body = "        - conv: {out: $in.channels, kernel: 3, padding: 1}\n        - relu\n"
+    return f"{_START}  - repeat:\n      times: {layers // 2}\n      body:\n{body}"
+
+
+def figures() -> Iterator[Figure]:
+    with TemporaryDirectory() as folder:
+        for form in (steps, rows, repeat):
+            small, large = (_write(Path(folder), form.__name__, form(layers)) for layers in (SMALL, LARGE))
+            runs = processes({"small": (*ARCHSPEC, "check", str(small)), "large": (*ARCHSPEC, "check", str(large))}, ROUNDS)
+            yield from _pair(f"check, {form.__name__}, whole process", {n: [r.seconds for r in found] for n, found in runs.items()})
+            calls = {"small": lambda path=small: _check(path), "large": lambda path=large: _check(path)}
+            yield from _pair(f"check, {form.__name__}, in process", alternate(calls, ROUNDS))
+
+
+def _pair(what: str, seconds: dict[str, list[float]]) -> Iterator[Figure]:
+    small, large = seconds["small"], seconds["large"]
+    yield Figure(f"{what}, {SMALL:,} layers", "s", median(small), at_most(3))
+    at = f"{SMALL:,} layers"
+    yield Figure(f"{what}, {LARGE:,} layers", "s", median(large), at_most(2.5), at, median(small), ratios(large, small))
+
+
+def _write(folder: Path, name: str, text: str) -> Path:
+    path = folder / f"{name}{len(text)}.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _check(path: Path) -> None:
+    import archspec
+
+    spec, found = archspec.check(path)
+    assert spec is not None and not found, found
