@@ -40,7 +40,7 @@ docs: $(VENV)/test.stamp
 wheel: $(VENV)/test.stamp
 	.ci/wheel $(BIN)/python
 
-bench: $(VENV)/bench.stamp
+bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks
 
 $(BIN)/python:
@@ -53,10 +53,6 @@ $(VENV)/demo.stamp: $(REQUIREMENTS) | $(BIN)/python
 $(VENV)/test.stamp: $(REQUIREMENTS) | $(BIN)/python
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,dev]'
 	touch $@ $(VENV)/demo.stamp
-
-$(VENV)/bench.stamp: $(VENV)/test.stamp
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,bench]'
-	touch $@
 
 clean:
 	rm -rf $(VENV) build dist out site .cache .pytest_cache .ruff_cache .hypothesis

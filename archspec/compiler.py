@@ -20,7 +20,7 @@ from archspec import __version__
 from archspec.analysis.stats import stats
 from archspec.backend import About, Backend
 from archspec.backend import load as load_backend
-from archspec.diagnostics import Diagnostic, Note, SpecError
+from archspec.diagnostics import Diagnostic, Failure, Note, SpecError, quote
 from archspec.folder import WEIGHTS, manifest, replace_folder
 from archspec.graph import Graph
 from archspec.passes import inference
@@ -122,23 +122,16 @@ def _scratch() -> str:
 
 
 def _refuse_gaps(graph: Graph, backend: Backend) -> None:
-    """A graph with ops that the backend cannot lower is refused, each at its line."""
-    missing = [node for node in graph.nodes[1:] if node.op.kind not in backend.lowered]
+    """A graph with ops that the backend cannot lower is refused, each with its place and the reason."""
+    missing = {node.op.kind: node for node in graph.nodes[1:] if node.op.kind not in backend.lowered}
     if missing:
-        raise SpecError(
-            Diagnostic(
-                "AS0802",
-                f"the backend {backend.name} has no {node.op.kind}",
-                node.span,
-                help=_reason(backend, node.op.kind),
-            )
-            for node in {node.op.kind: node for node in missing}.values()
-        )
+        lines = (f"{quote(kind)} at {node.span}{_reason(backend, kind)}" for kind, node in missing.items())
+        raise Failure(f"the backend {quote(backend.name)} cannot build\n  " + "\n  ".join(lines))
 
 
 def _reason(backend: Backend, kind: str) -> str:
     gap = backend.gaps.get(kind)
-    return f"{gap.code}: {gap.reason}" if gap else ""
+    return f": {gap.reason} ({gap.code})" if gap else ""
 
 
 def _refuse_size(graph: Graph) -> None:

@@ -105,9 +105,13 @@ class SpecError(Exception):
 
 @dataclass
 class Report:
-    """Collects diagnostics; the same fault met again in another block instance becomes a note."""
+    """Collects diagnostics; the same fault met again in another block instance becomes a note.
+
+    Where `limit` errors are found, or one is met ten times as often, reading on would teach nothing: `SpecError`.
+    """
 
     limit: int = 200
+    met: int = 0
     found: dict[tuple[object, ...], Diagnostic] = field(default_factory=dict[tuple[object, ...], Diagnostic])
     stack: tuple[Note, ...] = ()  # the block instances around the place being read
 
@@ -122,13 +126,17 @@ class Report:
         help: str = "",
         severity: Severity = "error",
     ) -> None:
-        key = (code, *span.key)
+        self.met += severity == "error"
+        # Without a block around it, another message at the same place is another fault.
+        key = (code, span, "" if self.stack or severity == "warning" else message)
         known = self.found.get(key)
         if known is not None:
             if self.stack and len(known.notes) < 8 and self.stack[0] not in known.notes:
                 self.found[key] = replace(known, notes=(*known.notes, self.stack[0]))
         elif len(self.found) < self.limit:
             self.found[key] = Diagnostic(code, message, span, severity, found, (*notes, *self.stack), help)
+        if self.met >= 10 * self.limit or (severity == "error" and len(self.found) >= self.limit):
+            raise SpecError(self.diagnostics)
 
     def warning(self, code: str, span: Span, message: str, *, notes: Iterable[Note] = (), help: str = "") -> None:
         self.error(code, span, message, notes=notes, help=help, severity="warning")
@@ -148,10 +156,11 @@ class Report:
 
 
 def did_you_mean(name: str, known: Iterable[str], what: str = "") -> str:
-    """A help line for an unknown name: the nearest known one, or all of them when they are few."""
+    """A help line for an unknown name: the nearest of the first 500 known ones, or all of them when they are few."""
     from difflib import get_close_matches
+    from itertools import islice
 
-    names = list(known)
+    names = list(islice(known, 500))
     near = get_close_matches(name[:80], names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {quote(near[0])}?"

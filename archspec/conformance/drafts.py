@@ -21,7 +21,7 @@ from archspec.conformance.expressions import Env, Spelled
 from archspec.conformance.ops import accepted
 from archspec.types import Shape
 
-MOST_VALUES, MOST_WEIGHTS, MOST_LAYERS = 500, 4000, 80
+MOST_VALUES, MOST_WEIGHTS, MOST_LAYERS = 1000, 4000, 80
 """Of one value, of one layer, of a network: what the reference runs in a moment."""
 
 
@@ -147,7 +147,10 @@ class Interpreter:
         return [frame.names[name] for name in names]
 
     def _repeat(self, step: Step, frame: Frame, shape: Shape) -> Shape:
-        for i in range(value(step.arguments["times"], frame, shape)):
+        times = value(step.arguments["times"], frame, shape)
+        if times < 0:
+            raise Refused(f"{times} times")
+        for i in range(times):
             counter = {step.arguments["as"].text: i} if "as" in step.arguments else {}
             shape = self.body(step.body or [], Frame({**frame.env, **counter}, frame.names.new_child()), shape)
         return shape

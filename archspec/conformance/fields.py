@@ -83,7 +83,7 @@ def _numbers(field: Schema) -> st.SearchStrategy[float]:
     first = low if low is not None else (-1.0 if high is None else high - 2.0)
     last = high if high is not None else first + 2.0
     barred = {field.get("exclusiveMinimum"), field.get("exclusiveMaximum")}
-    grid = [first + (last - first) * k / 16 for k in range(17)]
+    grid = [first, *(round(first + (last - first) * k / 16, 6) for k in range(1, 16)), last]
     return st.sampled_from([value for value in grid if value not in barred])
 
 

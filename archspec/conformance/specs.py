@@ -1,12 +1,11 @@
 """Whole random specs: blocks, branches, tables, expressions, repeats, skips and heads around every registered op.
 
->>> from hypothesis import find
->>> spec = find(specs(), lambda drawn: drawn.layers == (("relu", (1, 1)),) and "name: net" in drawn.text)
->>> print(spec.text, end="")
-archspec: 1
-name: net
-input: [1, 1]
-network: [relu]
+>>> from hypothesis import given, settings
+>>> @settings(max_examples=5, database=None)
+... @given(specs())
+... def test_every_network_has_a_main_output(spec):
+...     assert spec.text.startswith("archspec: 1\\nname:") and "main" in spec.outputs
+>>> test_every_network_has_a_main_output()
 """
 
 from __future__ import annotations

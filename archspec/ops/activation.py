@@ -117,7 +117,9 @@ class Gelu(_Activation):
 
     kind = "gelu"
 
-    approximate: Literal["none", "tanh"] = Field(default="none", description="`tanh`: the approximation BERT and GPT used.")
+    approximate: Literal["none", "tanh"] = Field(
+        default="none", description="`tanh`: the approximation BERT and GPT used."
+    )
 
     def apply(self, x: Array) -> Array:
         if self.approximate == "tanh":

@@ -39,7 +39,9 @@ class _Convolution(Op):
     stride: Size = Field(default=(1,), description="Step of the window.")
     padding: Padding = Field(default=0, description="Zeros around the input: numbers per side, or a rule.")
     dilation: Size = Field(default=(1,), description="Distance between the window's taps.")
-    groups: Positive = Field(default=1, description="Channel groups that do not mix; `$in.channels` makes it depthwise.")
+    groups: Positive = Field(
+        default=1, description="Channel groups that do not mix; `$in.channels` makes it depthwise."
+    )
     bias: bool = Field(default=True, description="Add a learnt number per output channel.")
 
     def axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
@@ -119,7 +121,9 @@ class ConvTranspose(_Convolution):
 
     kind = "conv_transpose"
 
-    output_padding: Amount = Field(default=(0,), description="Rows added after the output, below the stride or the dilation.")
+    output_padding: Amount = Field(
+        default=(0,), description="Rows added after the output, below the stride or the dilation."
+    )
 
     def pads(self, shape: Shape) -> Pads:
         if self.padding in ("same", "same_lower"):

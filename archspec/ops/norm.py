@@ -95,7 +95,9 @@ class LayerNorm(_Norm):
 
     kind = "layer_norm"
 
-    axes: Literal["all", "channels"] = Field(default="all", description="What is normalised together: sample or position.")
+    axes: Literal["all", "channels"] = Field(
+        default="all", description="What is normalised together: sample or position."
+    )
 
     def _learnt(self, shape: Shape) -> Shape:
         return shape if self.axes == "all" else shape[:1]

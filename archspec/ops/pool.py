@@ -32,7 +32,9 @@ class _Sliding(_Pool):
     """A window that moves over the input."""
 
     kernel: Size = Field(description="Size of the window: 3, 3x5, [3, 5].")
-    stride: Size | None = Field(default=None, description="Step of the window; the kernel's size where it is not given.")
+    stride: Size | None = Field(
+        default=None, description="Step of the window; the kernel's size where it is not given."
+    )
     padding: Padding = Field(default=0, description="Border around the input: numbers per side, or a rule.")
     rounding: Rounding = Field(default="floor", description="`ceil`: a last window may hang over the end.")
 

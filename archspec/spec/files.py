@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from archspec.diagnostics import Report, Source, Span, quote
-from archspec.spec.tree import Map, Scalar, Tree, is_null
+from archspec.spec.tree import Map, Scalar, Tree, describe, height, is_null
+from archspec.spec.syntax import decode
 from archspec.spec.variant import apply_edits, overlay
-from archspec.spec.yaml import MAX_BYTES, decode, read
+from archspec.spec.yaml import MAX_BYTES, MAX_DEPTH, Room, read
 
 MAX_EXTENDS = 20
 
@@ -22,17 +24,26 @@ def shipped() -> Path:
 def find(spec: str | os.PathLike[str]) -> Path:
     """The file that a path or the name of a shipped spec stands for."""
     path = Path(spec)
-    if path.suffix or path.exists() or len(path.parts) != 1:
+    if path.suffix or len(path.parts) != 1 or _is(path, Path.exists):
         return path
     known = shipped() / f"{path.name}.yaml"
-    return known if known.is_file() else path
+    return known if _is(known, Path.is_file) else path
+
+
+def _is(path: Path, what: Callable[[Path], bool]) -> bool:
+    """What a path is; a name that cannot be one is nothing."""
+    try:
+        return what(path)
+    except (OSError, ValueError):
+        return False
 
 
 class Files:
     """Reads a spec and what it extends; `root` is the folder that `extends` may not leave, but for `include`."""
 
-    def __init__(self, report: Report, include: tuple[Path, ...] = ()) -> None:
+    def __init__(self, report: Report, include: Iterable[Path] = ()) -> None:
         self.report = report
+        self.room = Room()
         self.folders = [folder.resolve() for folder in include]
         self.texts: list[bytes] = []
 
@@ -49,13 +60,18 @@ class Files:
         place = at or Source(str(path), "").start
         code = "AS0001" if at is None else "AS0409"
         try:
-            if path.is_dir():
-                raise IsADirectoryError(21, "it is a folder")
+            if path.is_dir() or (at is not None and path.exists() and not path.is_file()):  # a pipe would never end
+                raise IsADirectoryError(21, "it is not a file")
             with path.open("rb") as file:
-                raw = file.read(MAX_BYTES + 1)
+                raw = file.read(self.room.bytes + 1)
         except (OSError, ValueError) as error:
             why = (getattr(error, "strerror", None) or str(error)).lower()
             self.report.error(code, place, f"cannot read {quote(path)}: {why}", help=self._near(path))
+            return None
+        self.room.bytes -= len(raw)
+        if self.room.bytes < 0:
+            message = f"a spec and what it extends have at most {MAX_BYTES // 2**20} MiB"
+            self.report.error("AS0106", place, message, help="use blocks and `repeat`")
             return None
         self.texts.append(raw)
         return decode(raw, str(path), self.report)
@@ -77,11 +93,12 @@ class Files:
 
     def _resolved(self, path: Path, at: Span | None, chain: list[Path]) -> Map | None:
         source = self._raw(path, at)
-        tree = read(source, self.report) if source else None
+        tree = read(source, self.report, room=self.room) if source else None
         if tree is None:
             return None
         if not isinstance(tree, Map):
-            self.report.error("AS0204", tree.span, "a spec is a mapping of keys such as `name`, `input` and `network`")
+            message = f"a spec is a mapping of keys such as `name`, `input` and `network`, found {describe(tree)}"
+            self.report.error("AS0204", tree.span, message)
             return None
         base = tree.get("extends")
         if is_null(base):
@@ -93,22 +110,30 @@ class Files:
                 return None
             merged = overlay(under, tree)
         edits = tree.get("edit")
-        return apply_edits(merged, edits, self.report) if edits is not None else merged
+        if edits is None:
+            return merged
+        merged = apply_edits(merged, edits, self.report)
+        if height(merged) > MAX_DEPTH:
+            self.report.error("AS0105", edits.span, f"once edited, the spec is nested more than {MAX_DEPTH} deep")
+            return None
+        return merged
 
     def _base(self, base: Tree, path: Path, chain: list[Path]) -> Map | None:
         if not isinstance(base, Scalar) or not isinstance(base.value, str):
-            self.report.error("AS0204", base.span, "`extends` is the path of a spec")
+            self.report.error("AS0204", base.span, f"`extends` is the path of a spec, found {describe(base)}")
             return None
-        wanted = path.parent / base.value
+        folder = path.parent if path.parent.resolve() == chain[-1].parent else chain[-1].parent
+        wanted = folder / base.value
         try:
             named = not Path(base.value).suffix and not wanted.exists() and len(Path(base.value).parts) == 1
             target = (find(base.value) if named else wanted).resolve()
         except (OSError, RuntimeError, ValueError):
-            self.report.error("AS0409", base.span, f"{quote(base.value)} is no path of a spec")
+            help = "as in `extends: googlenet.yaml`"
+            self.report.error("AS0409", base.span, f"{quote(base.value)} is no path of a spec", help=help)
             return None
         if target in chain:
             circle = " -> ".join(p.name for p in [*chain[chain.index(target) :], target])
-            self.report.error("AS0408", base.span, f"specs extend each other in a circle: {circle}")
+            self.report.error("AS0408", base.span, f"specs extend each other in a circle: {quote(circle)}")
             return None
         if len(chain) > MAX_EXTENDS:
             self.report.error("AS0408", base.span, f"specs extend each other more than {MAX_EXTENDS} times over")
@@ -117,5 +142,4 @@ class Files:
             help = "copy it next to the spec, or allow its folder with `--include DIR`"
             self.report.error("AS0410", base.span, f"{quote(base.value)} lies outside the spec's folder", help=help)
             return None
-        shown = path.parent / base.value if target == wanted.resolve() else target
-        return self._resolved(shown, base.span, chain)
+        return self._resolved(wanted if target == wanted.resolve() else target, base.span, chain)

@@ -7,10 +7,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from archspec.spec.network import read_network
 from archspec.spec.tree import Map, Scalar, Tree, from_data
 from archspec.spec.variant import AddressError, set_value, split
 from archspec.spec.yaml import read
+from archspec.types import LIMIT
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,28 +78,56 @@ def check(
 ) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
     """As `load`, and gives the diagnostics instead of raising them; the spec is None where one is an error."""
     report = Report()
+    try:
+        with _uncollected():
+            found = _read(spec, [*sets], [Path(folder) for folder in include], args, report)
+    except SpecError:  # the report is full
+        found = None
+    return found, report.diagnostics
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """While a large tree grows, the garbage collector only walks it over and over: two thirds of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _read(
+    spec: str | os.PathLike[str], sets: list[str], include: list[Path], args: Mapping[str, Any], report: Report
+) -> Spec | None:
     path = find(spec)
-    files = Files(report, tuple(Path(folder) for folder in include))
+    files = Files(report, include)
     tree = files.tree(path)
     if tree is None:
-        return None, report.diagnostics
-    overrides = [*sets]
-    for text in overrides:
+        return None
+    for text in sets:
         override(tree, text, report)
     for name, value in args.items():
-        source = Source(f"{name}=", f"{value}")
+        value = _plain(value)
+        source = Source(f"{name}=", str(value))
         key = Scalar(name, name, source, (1, 1), (1, 1))
-        _set(tree, [name], from_data(value, source), key, report)
-    facts = read_network(tree, path.stem, report, overridden=bool(overrides or args))
+        _set(tree, ["args", name], from_data(value, source), key, report)
+    facts = read_network(tree, path.stem, report, overridden=bool(sets or args))
     if facts is None or report.failed:
-        return None, report.diagnostics
+        return None
     check_graph(facts, report)
     if report.failed:
-        return None, report.diagnostics
-    digest = hashlib.sha256(b"\0".join([*files.texts, repr([overrides, sorted(args.items())]).encode()])).hexdigest()
-    return Spec(
-        str(path), facts.graph.name, facts.graph, facts.document, digest, tree, report.diagnostics
-    ), report.diagnostics
+        return None
+    digest = hashlib.sha256(b"\0".join([*files.texts, repr([sets, sorted(args.items())]).encode()])).hexdigest()
+    return Spec(str(path), facts.graph.name, facts.graph, facts.document, digest, tree, report.diagnostics)
+
+
+def _plain(value: Any) -> Any:
+    """An argument as YAML could give it: numpy's integers as ints, and no more digits than it takes to be refused."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return value
+    return max(-2 * LIMIT, min(index(value), 2 * LIMIT))
 
 
 def override(tree: Map, text: str, report: Report) -> None:

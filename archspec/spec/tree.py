@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,20 @@ def copy(tree: Tree) -> Tree:
         return List([copy(item) for item in tree.items], tree.source, tree.start, tree.end)
     entries = {text: (key, copy(value)) for text, (key, value) in tree.entries.items()}
     return Map(entries, tree.source, tree.start, tree.end)
+
+
+def height(tree: Tree) -> int:
+    """How deep it is nested: 0 for a scalar."""
+    level, deep = [tree], -1
+    while level:
+        level, deep = [inner for part in level for inner in _inside(part)], deep + 1
+    return deep
+
+
+def _inside(tree: Tree) -> Iterable[Tree]:
+    if isinstance(tree, Scalar):
+        return ()
+    return tree.items if isinstance(tree, List) else (value for _, value in tree)
 
 
 def describe(tree: Tree | None) -> str:

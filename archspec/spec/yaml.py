@@ -10,15 +10,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from archspec.diagnostics import Note, Report, Source, Span, quote
-from archspec.spec.tree import List, Map, Scalar, Tree, copy
+from archspec.spec.syntax import check_characters, explain
+from archspec.spec.tree import List, Map, Scalar, Tree, copy, height
 
-MAX_BYTES = 8 * 2**20
-MAX_NODES = 1_000_000
+MAX_BYTES = 4 * 2**20
+MAX_VALUES = 300_000
 MAX_DEPTH = 64
 
 _INT = re.compile(r"[-+]?[0-9]+")
@@ -27,8 +29,8 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Any] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
-    ".inf": float("inf"), ".Inf": float("inf"), ".INF": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"),
     ".nan": float("nan"), ".NaN": float("nan"), ".NAN": float("nan"),
+    **{sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")},
 }  # fmt: skip
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING_TAGS = ("!", "tag:yaml.org,2002:str")
@@ -52,61 +54,35 @@ def resolve(text: str) -> str | int | float | bool | None:
     return text
 
 
-def decode(raw: bytes, name: str, report: Report) -> Source | None:
-    """The text of a file; anything but UTF-8 is an error at its place."""
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        report.error("AS0102", Source(name, "").start, "the file is UTF-16", help="save it as UTF-8")
-        return None
-    try:
-        return Source(name, raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        before = raw[: error.start].decode("utf-8", "replace")
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        source = Source(name, raw.decode("utf-8", "replace"))
-        message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
-        report.error("AS0102", source.span(line, column, line, column + 1), message, help="save the file as UTF-8")
-        return None
+@dataclass
+class Room:
+    """How much may still be read; a spec and all that it extends share it."""
+
+    bytes: int = MAX_BYTES
+    values: int = MAX_VALUES
 
 
-def read(source: Source, report: Report, start: int = 0) -> Tree | None:
+def read(source: Source, report: Report, start: int = 0, room: Room | None = None) -> Tree | None:
     """The tree of the text's one document; None where the text cannot be read, and then the report says why.
 
     What stands before `start`, in the first line, is passed over, and counts in the columns.
     """
-    if len(source.text) > MAX_BYTES:
-        report.error(
-            "AS0106", source.start, f"a spec has at most {MAX_BYTES // 2**20} MiB", help="use blocks and `repeat`"
-        )
+    if not check_characters(source, report):
         return None
     try:
-        return _Reader(source, report, start).document()
+        return _Reader(source, report, start, room or Room()).document()
     except _Stop:
         return None
     except yaml.YAMLError as error:
-        _syntax(error, source, report)
+        explain(error, source, report)
         return None
 
 
-def _syntax(error: yaml.YAMLError, source: Source, report: Report) -> None:
-    mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem: str = getattr(error, "problem", None) or getattr(error, "reason", None) or "this cannot be read"
-    context: str | None = getattr(error, "context", None)
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    span = source.span(line, column, line, column + 1)
-    lines = source.text.splitlines()
-    text = lines[line - 1] if line <= len(lines) else ""
-    if text[column - 1 : column] == "\t" or (not text[: column - 1].strip(" \t") and "\t" in text[:column]):
-        report.error("AS0103", span, "a tab cannot indent YAML", help="indent with spaces")
-        return
-    alias = "anchor" in problem or "alias" in problem
-    report.error("AS0107" if alias else "AS0101", span, problem, notes=[Note(context)] if context else ())
-
-
 class _Reader:
-    def __init__(self, source: Source, report: Report, start: int) -> None:
-        self.source, self.report = source, report
-        self.nodes = 0
+    def __init__(self, source: Source, report: Report, start: int, room: Room) -> None:
+        self.source, self.report, self.room = source, report, room
         self.anchors: dict[str, tuple[Tree, int] | None] = {}
+        self.end = (1, 1)  # of the last value read: where a block's ends, too
         parse: Any = yaml.parse
         self.events = parse(" " * start + source.text[start:], Loader=_Loader)
 
@@ -123,73 +99,93 @@ class _Reader:
         return tree
 
     def span(self, event: Any) -> Span:
-        start, end = event.start_mark, event.end_mark
-        return Span(self.source, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+        return Span(self.source, *_start(event), *_end(event))
 
     def fail(self, code: str, event: Any, message: str, help: str = "") -> None:
         self.report.error(code, self.span(event), message, help=help)
         raise _Stop
 
-    def count(self, event: Any, nodes: int) -> None:
-        self.nodes += nodes
-        if self.nodes > MAX_NODES:
-            if nodes > 1:
-                self.fail("AS0107", event, f"aliases expand to more than {MAX_NODES:,} values", "use a block instead")
-            self.fail("AS0106", event, f"a spec holds at most {MAX_NODES:,} values", "use blocks and `repeat`")
+    def take(self, event: Any, values: int) -> None:
+        self.room.values -= values
+        if self.room.values < 0:
+            code, what = ("AS0107", "with its aliases expanded, ") if values > 1 else ("AS0106", "")
+            message = f"{what}a spec and what it extends hold at most {MAX_VALUES:,} values"
+            self.fail(code, event, message, "use blocks and `repeat`")
 
     def node(self, event: Any, depth: int) -> Tree:
         if isinstance(event, yaml.AliasEvent):
-            known = self.anchors.get(event.anchor)
-            if known is None:
-                inside = event.anchor in self.anchors
-                message = "holds itself" if inside else "is not defined"
-                self.fail("AS0107", event, f"the alias {quote('*' + event.anchor)} {message}")
-                raise _Stop
-            self.count(event, known[1])
-            return copy(known[0])
+            return self.alias(event, depth)
         if depth > MAX_DEPTH:
-            self.fail("AS0105", event, f"nested more than {MAX_DEPTH} deep")
-        before = self.nodes
-        self.count(event, 1)
+            self.fail("AS0105", event, f"nested more than {MAX_DEPTH} deep", _SHALLOW)
+        before = self.room.values
+        self.take(event, 1)
         if event.anchor:
             self.anchors[event.anchor] = None
         if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag in _STRING_TAGS):
             self.fail("AS0104", event, f"unknown tag {quote(event.tag)}", "a spec needs no tags: remove it")
-        start = (event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, yaml.ScalarEvent):
-            tree: Tree = self.scalar(event, start)
+            tree: Tree = self.scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
-            tree = self.sequence(start, depth)
+            tree = self.sequence(event, depth)
         else:
-            tree = self.mapping(start, depth)
+            tree = self.mapping(event, depth)
         if event.anchor:
-            self.anchors[event.anchor] = (tree, self.nodes - before)
+            self.anchors[event.anchor] = (tree, before - self.room.values)
         return tree
 
-    def scalar(self, event: Any, start: tuple[int, int]) -> Scalar:
-        end = (event.end_mark.line + 1, event.end_mark.column + 1)
+    def alias(self, event: Any, depth: int) -> Tree:
+        known = self.anchors.get(event.anchor)
+        if known is None:
+            what = "holds itself" if event.anchor in self.anchors else "is not defined"
+            help = "a text that begins with `*` needs quotes"
+            self.fail("AS0107", event, f"the alias {quote('*' + event.anchor)} {what}", help)
+            raise _Stop
+        tree, values = known
+        self.take(event, values)
+        if depth + height(tree) > MAX_DEPTH:
+            self.fail("AS0105", event, f"with this alias expanded, nested more than {MAX_DEPTH} deep", _SHALLOW)
+        self.end = _end(event)
+        return copy(tree)
+
+    def scalar(self, event: Any) -> Scalar:
+        self.end = _end(event)
         text: str = event.value
         plain = bool(event.implicit[0])
-        return Scalar(resolve(text) if plain else text, text, self.source, start, end, event.style in ("'", '"'))
+        value = resolve(text) if plain else text
+        return Scalar(value, text, self.source, _start(event), self.end, event.style in ("'", '"'))
 
-    def sequence(self, start: tuple[int, int], depth: int) -> List:
+    def sequence(self, begun: Any, depth: int) -> List:
         items: list[Tree] = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             items.append(self.node(event, depth + 1))
-        return List(items, self.source, start, (event.end_mark.line + 1, event.end_mark.column + 1))
+        if begun.flow_style:
+            self.end = _end(event)
+        return List(items, self.source, _start(begun), self.end)
 
-    def mapping(self, start: tuple[int, int], depth: int) -> Map:
+    def mapping(self, begun: Any, depth: int) -> Map:
         entries: dict[str, tuple[Scalar, Tree]] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self.node(event, depth + 1)
             value = self.node(next(self.events), depth + 1)
             if not isinstance(key, Scalar):
-                self.report.error(
-                    "AS0101", key.span, "a key has to be a name", help="quote a key that holds braces or brackets"
-                )
+                help = "quote a key that holds braces or brackets"
+                self.report.error("AS0101", key.span, "a key has to be a name", help=help)
             elif key.text in entries:
                 notes = [Note("first given", entries[key.text][0].span)]
                 self.report.error("AS0108", key.span, f"the key {quote(key.text)} is given twice", notes=notes)
             else:
                 entries[key.text] = (key, value)
-        return Map(entries, self.source, start, (event.end_mark.line + 1, event.end_mark.column + 1))
+        if begun.flow_style:
+            self.end = _end(event)
+        return Map(entries, self.source, _start(begun), self.end)
+
+
+_SHALLOW = "give the inner part a block of its own"
+
+
+def _start(event: Any) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _end(event: Any) -> tuple[int, int]:
+    return event.end_mark.line + 1, event.end_mark.column + 1

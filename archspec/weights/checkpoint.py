@@ -1,7 +1,7 @@
 """The neutral checkpoint: one safetensors file of float32 tensors under neutral names, in neutral layouts.
 
-Its metadata says `format: archspec` and the format's version, and may hold more, as the hash of the spec. Nothing in it
-is ever unpickled.
+Its metadata has one entry, `archspec`: the format's version, and more as the hash of the spec, as JSON. It is one entry
+since safetensors writes several in no fixed order, and equal weights are to be equal files. Nothing is ever unpickled.
 
 >>> import archspec, tempfile
 >>> from archspec.weights.init import initial
@@ -15,11 +15,12 @@ is ever unpickled.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from archspec.diagnostics import Failure, quote
 from archspec.graph import Graph
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 else:
     from archspec import lazy_numpy as np
 
-FORMAT, VERSION = "archspec", "1"
+KEY, VERSION = "archspec", "1"
 SHOWN = 20
 
 
@@ -52,7 +53,7 @@ def save(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str,
 
     # safetensors writes an array's memory as it lies, whatever its strides and byte order
     plain = {name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
-    data = encode(plain, {**(metadata or {}), "format": FORMAT, "version": VERSION})
+    data = encode(plain, {KEY: json.dumps({**(metadata or {}), "version": VERSION}, sort_keys=True)})
     staging = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     try:
         with staging.open("xb") as file:
@@ -74,8 +75,8 @@ def load(path: Path, graph: Graph, *, spec: str | None = None) -> dict[str, Tens
     try:
         opened: Any = safe_open(path, framework="numpy")
         with opened as file:
-            _own(path, file.metadata() or {})
-            if problems := tuple(_problems(file, graph, spec)):
+            stated = _own(path, file.metadata() or {})
+            if problems := tuple(_problems(file, stated, graph, spec)):
                 raise CheckpointError(f"{quote(path)} does not fit the network {quote(graph.name)}", problems)
             return {name: file.get_tensor(name) for name, _, _ in graph.parameters()}
     except FileNotFoundError:
@@ -84,21 +85,26 @@ def load(path: Path, graph: Graph, *, spec: str | None = None) -> dict[str, Tens
         raise CheckpointError(f"{quote(path)} is no safetensors file, or a damaged one: {error}") from error
 
 
-def _own(path: Path, metadata: Mapping[str, str]) -> None:
-    """Raises where a file is not ours."""
-    if metadata.get("format") != FORMAT:
+def _own(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What a file says of itself; raises where it is not ours."""
+    try:
+        stated: Any = json.loads(metadata[KEY])
+    except (KeyError, ValueError, RecursionError):
+        stated = None
+    if not isinstance(stated, dict):
         help = "names and layouts of other projects' files are others; it takes an importer to read them"
         raise CheckpointError(f"{quote(path)} was not written by archspec", help=help)
-    if metadata.get("version") != VERSION:
-        found = quote(metadata.get("version", "none"))
+    own = cast("dict[str, Any]", stated)
+    if own.get("version") != VERSION:
+        found = quote(own.get("version", "none"))
         raise CheckpointError(f"{quote(path)} has the format's version {found}; known is {quote(VERSION)}")
+    return own
 
 
-def _problems(file: Any, graph: Graph, spec: str | None) -> Iterator[str]:
+def _problems(file: Any, stated: Mapping[str, Any], graph: Graph, spec: str | None) -> Iterator[str]:
     """What differs between a file and a graph, from the file's header alone."""
-    stated = file.metadata().get("spec", "none")
-    if spec not in (None, stated):
-        yield f"of another spec: its hash is {quote(stated)}, expected {quote(spec)}"
+    if spec not in (None, stated.get("spec")):
+        yield f"of another spec: its hash is {quote(stated.get('spec', 'none'))}, expected {quote(spec)}"
     found = set(file.keys())
     for name, _, param in graph.parameters():
         if name not in found:

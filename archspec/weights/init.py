@@ -37,7 +37,9 @@ BLOCK = 1 << 15  # values at a time: what is computed with stays in the cache
 TWO = 0.022750131948179209, 0.954499736103641586  # P(x < -2) and P(|x| < 2) of a standard normal variable
 
 
-def initial(graph: Graph, seed: int = 0, defaults: Mapping[str, Mapping[Role, Init]] | None = None) -> dict[str, Tensor]:
+def initial(
+    graph: Graph, seed: int = 0, defaults: Mapping[str, Mapping[Role, Init]] | None = None
+) -> dict[str, Tensor]:
     """Every tensor of a graph by neutral name, as float32.
 
     A tensor starts as its step says (`init`, by role), else as `defaults` say for its op (by kind, then role), else as

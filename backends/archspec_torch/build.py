@@ -162,11 +162,13 @@ class _Build:
         args: list[Code] = []
         after: Channels = [entering]
         for run in zip(*(chain.runs for chain in chains), strict=True):
-            code, after = self.run_of(run, rows, after[0])
+            code, after = self.run_of(run, rows, after[0], chains[0].attr)
             args += code
         return Call("nn.Sequential", tuple(("", arg) for arg in args)), after
 
-    def run_of(self, alike: Sequence[Run], rows: Rows, entering: Expr | None) -> tuple[list[Code], Channels]:
+    def run_of(
+        self, alike: Sequence[Run], rows: Rows, entering: Expr | None, attr: str
+    ) -> tuple[list[Code], Channels]:
         """Iterations of one structure: each by itself where there are one or two, else a loop."""
         counts = [len(run.parts) for run in alike]
         start = alike[0].start
@@ -190,7 +192,7 @@ class _Build:
         lengths = stops if counted else counts
         hints = [apply("-", name(text), const(start)) for text in self.symbols.found] if start and not counted else []
         hints = hints if len(set(lengths)) > 1 else []
-        length = self.resolver.settle(lengths, rows, ("times", _role(alike[0].parts[0].scope)), hints=hints)
+        length = self.resolver.settle(lengths, rows, ("times", attr), hints=hints)
         numbers = f"range({start}, {show(length)})" if counted and start else f"range({show(length)})"
         stop = length if counted else total([length, const(start)])
         last = apply("-", stop, const(1))
@@ -202,10 +204,6 @@ class _Build:
     def channels(self, parts: Sequence[Part], place: int, rows: Rows, candidates: Channels) -> Expr | None:
         """Words for the channels of a value; the first of the candidates that is right."""
         return self.resolver.known(candidates, [self.graph.nodes[p.outputs[place]].shape[0] for p in parts], rows)
-
-
-def _role(scope: Scope) -> str:
-    return next(s.name for s in scope.chain() if s.kind == "repeat" and not s.name.isdecimal())
 
 
 def _hints(arg: Arg, found: Mapping[str, Expr], entering: Expr | None, shape: tuple[int, ...]) -> Channels:

@@ -30,37 +30,28 @@ def imports(source: str, modules: Collection[str] = ()) -> Iterator[tuple[int, s
             yield from ((node.lineno, f"{module}.{alias.name}" if nested else module) for alias in node.names)
 
 
-def unit_of(module: str, order: Sequence[Collection[str]]) -> str:
-    """The unit that a module of the package belongs to: the longest name in the order that it starts with, or nothing.
-
-    >>> unit_of("archspec.spec.yaml", ({"op"}, {"spec"}, {"spec.load"}))
-    'spec'
-    >>> unit_of("archspec.spec.loader", ({"op"}, {"spec"}, {"spec.load"}))
-    'spec.load'
-    """
-    inside = module.removeprefix("archspec").removeprefix(".")
-    names = (name for group in order for name in group)
-    return max((name for name in names if f"{inside}.".startswith(f"{name}.")), key=len, default="")
-
-
 def against_the_order(
     module: str, source: str, order: Sequence[Collection[str]], modules: Collection[str], free: Collection[str] = ()
 ) -> list[str]:
-    """The imports of a module that point neither to its own unit nor to one of an earlier group.
+    """The imports of a module that point neither into its own unit nor to one of an earlier group.
 
-    `order` names units by their path in the package (`graph`, `spec.load`); `free` are paths that may be imported too.
+    A unit is a file or folder of the package (`graph`, `spec`); `free` are those that this module may import too.
     """
     place = {name: index for index, group in enumerate(order) for name in group}
-    own = unit_of(module, order)
-    if not own:
-        return [f"{module} has no place in the order of imports"]
+    own = _unit(module)
+    if own not in place:
+        return [f"{own} has no place in the order of imports"]
     wrong: list[str] = []
     for line, target in imports(source, modules):
-        package, _, inside = target.partition(".")
-        unit = unit_of(target, order)
-        if package == "archspec" and inside not in free and unit != own and place.get(unit, len(order)) >= place[own]:
+        unit = _unit(target)
+        ours = target.partition(".")[0] == "archspec" and unit not in {own, *free}
+        if ours and place.get(unit, len(order)) >= place[own]:
             wrong.append(f"line {line}: {own} imports {target}")
     return wrong
+
+
+def _unit(module: str) -> str:
+    return module.partition(".")[2].partition(".")[0]
 
 
 def foreign(source: str, allowed: Collection[str], modules: Collection[str]) -> list[str]:

@@ -64,7 +64,7 @@ def cut(x: float) -> float:
         ({"uniform": 0.1}, lambda x: (x + 0.1) / 0.2),
         ({"truncated_normal": 0.1}, cut),
     ],
-    ids=str,
+    ids=["normal", "uniform", "truncated_normal"],
 )
 def test_values_follow_the_distribution(given: dict[str, float], cdf: Any) -> None:
     found = draw(options(**given), 40, 1000)

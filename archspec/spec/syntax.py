@@ -1,0 +1,88 @@
+"""What the YAML parser refuses, in words: the place, what is expected there, and the way out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from archspec.diagnostics import Note, Report, Source, quote
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SEPARATE = "separate the entries by commas, and close every bracket; a text that holds one of `,[]{}` needs quotes"
+_WORDS = {
+    "mapping values are not allowed in this context": (
+        "a key cannot stand here",
+        "quote a text that holds `: `; the keys of a mapping begin in one column, each on a line of its own",
+    ),
+    "did not find expected ',' or '}'": ("expected `,` or `}`", _SEPARATE),
+    "did not find expected ',' or ']'": ("expected `,` or `]`", _SEPARATE),
+    "did not find expected key": ("expected a key of the mapping", "the keys of a mapping begin in one column"),
+    "did not find expected '-' indicator": (
+        "expected an item of the list",
+        "the items of a list begin in one column, each with `- `",
+    ),
+    "did not find expected node content": (
+        "expected a value",
+        "quote a text that begins with one of `,]}`, or a name that begins with `#`, which starts a comment",
+    ),
+    "found character that cannot start any token": ("a value cannot begin so", "quote it"),
+    "found unexpected end of stream": ("the quoted text does not end", "close the quote"),
+    "found unknown escape character": ("an unknown escape", "use single quotes, or `\\\\` for a backslash"),
+    "did not find expected <document start>": ("a spec is one document", "remove the `...` and what follows"),
+}
+"""The parser's phrases as ours, each with its help."""
+
+
+def decode(raw: bytes, name: str, report: Report) -> Source | None:
+    """The text of a file; anything but UTF-8 is an error at its place."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        report.error("AS0102", Source(name, "").start, "the file is UTF-16", help="save it as UTF-8")
+        return None
+    try:
+        return Source(name, raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        source = Source(name, raw.decode("utf-8", "replace"))
+        line, column = _place(raw[: error.start].decode("utf-8", "replace"))
+        message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
+        report.error("AS0102", source.span(line, column, line, column + 1), message, help="save the file as UTF-8")
+        return None
+
+
+def check_characters(source: Source, report: Report) -> bool:
+    """Whether every character is one that YAML allows; the first that is not is reported."""
+    found = _FORBIDDEN.search(source.text)
+    if found:
+        line, column = _place(source.text[: found.start()])
+        message = f"the character U+{ord(found.group()):04X} is not allowed in YAML"
+        help = 'remove it, or write it as an escape, such as "\\x1b"'
+        report.error("AS0101", source.span(line, column, line, column + 1), message, help=help)
+    return found is None
+
+
+def explain(error: yaml.YAMLError, source: Source, report: Report) -> None:
+    """Reports what stopped the parser."""
+    mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    begun: Any = getattr(error, "context_mark", None)
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    span = source.span(line, column, line, column + 1)
+    problem: str = getattr(error, "problem", None) or "this cannot be read"
+    context: str | None = getattr(error, "context", None)
+    text = lines[line - 1] if line <= len(lines := source.text.splitlines()) else ""
+    before, here = text[: column - 1], text[column - 1 : column]
+    message, help = _WORDS.get(problem, (problem, ""))
+    if here == "\t" or (not before.strip(" \t") and "\t" in before):
+        report.error("AS0103", span, "a tab cannot indent YAML", help="indent with spaces")
+        return
+    if here == "{" and before.endswith("$"):
+        help = 'between braces or brackets an expression needs quotes: "${...}"'
+    elif here:
+        message += f", found {quote(here)}"
+    notes = [Note(context, source.span(begun.line + 1, begun.column + 1, begun.line + 1, begun.column + 2))] if context and begun else []
+    report.error("AS0107" if "anchor" in problem or "alias" in problem else "AS0101", span, message, notes=notes, help=help)
+
+
+def _place(before: str) -> tuple[int, int]:
+    """Line and column of what follows a text."""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")

@@ -1,0 +1,63 @@
+"""The emitted googlenet-torchvision against torchvision's own class, with the same weights: inference and a training step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import product
+from statistics import median
+from typing import Any
+
+from benchmarks.measure import Figure, alternate, at_most, ratios
+
+SECONDS = 30  # for each figure; pairs of runs alternate until they are over
+PAIRS = 15  # at the least
+
+
+def figures() -> Iterator[Figure]:
+    import torch
+
+    from tests.helpers import torchvision_cpu, torchvision_googlenet
+
+    theirs = torchvision_cpu.load().models.googlenet(aux_logits=True, transform_input=False, init_weights=False)
+    models = {"ours": torchvision_googlenet.build(theirs), "theirs": theirs}
+    for train, batch, layout in product((False, True), (1, 16), (torch.contiguous_format, torch.channels_last)):
+        x = torch.randn(batch, 3, 224, 224).contiguous(memory_format=layout)
+        for model in models.values():
+            model.train(train).to(memory_format=layout)
+        make = _training if train else _inference
+        calls = {name: make(model, x) for name, model in models.items()}
+        seconds = alternate(calls, _pairs(calls), warm=3)
+        what = f"{'forward + backward' if train else 'forward'}, batch {batch}, {str(layout).removeprefix('torch.')}"
+        mine, peer = ([1000 * s for s in seconds[name]] for name in models)
+        yield Figure(what, "ms", median(mine), at_most(1.02), "torchvision", median(peer), ratios(mine, peer))
+
+
+def _inference(model: Any, x: Any) -> Callable[[], object]:
+    import torch
+
+    def call() -> None:
+        with torch.inference_mode():
+            model(x)
+
+    return call
+
+
+def _training(model: Any, x: Any) -> Callable[[], object]:
+    """One step without its update, all three heads."""
+
+    def call() -> None:
+        model.zero_grad()
+        sum(output.square().mean() for output in model(x)).backward()
+
+    return call
+
+
+def _pairs(calls: dict[str, Callable[[], object]]) -> int:
+    """How many fit into the time."""
+    for call in calls.values():
+        call()
+    started = time.perf_counter()
+    for call in calls.values():
+        call()
+    return max(PAIRS, int(SECONDS / (time.perf_counter() - started)))
