@@ -50,7 +50,7 @@ CODES: Mapping[str, str] = {
     "AS0502": "an unknown function",
     "AS0503": "division by zero",
     "AS0504": "a fraction where an integer is due",
-    "AS0505": "a number too large",
+    "AS0505": "a value too large",
     "AS0506": "a value of the wrong kind in an expression",
     "AS0601": "an argument that nothing uses",
     "AS0602": "a block that nothing uses",

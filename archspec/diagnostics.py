@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NoReturn
 
 Severity = Literal["error", "warning"]
 
@@ -137,6 +137,11 @@ class Report:
             self.found[key] = Diagnostic(code, message, span, severity, found, (*notes, *self.stack), help)
         if self.met >= 10 * self.limit or (severity == "error" and len(self.found) >= self.limit):
             raise SpecError(self.diagnostics)
+
+    def stop(self, code: str, span: Span, message: str, *, help: str = "") -> NoReturn:
+        """Reports an error that nothing can be read after."""
+        self.error(code, span, message, help=help)
+        raise SpecError(self.diagnostics)
 
     def warning(self, code: str, span: Span, message: str, *, notes: Iterable[Note] = (), help: str = "") -> None:
         self.error(code, span, message, notes=notes, help=help, severity="warning")

@@ -18,6 +18,8 @@ from typing import Any, cast
 from archspec.diagnostics import did_you_mean, quote
 from archspec.types import LIMIT, Patch, Shape, format_shape
 
+MAX_TEXT = 1000
+
 Value = int | float | bool | str | tuple[int, ...] | Patch | list[Any]
 
 
@@ -126,13 +128,16 @@ def _truth(value: Any, at: tuple[int, int]) -> bool:
 
 
 def _apply(op: str, args: list[Any], at: tuple[int, int]) -> Any:
-    if op == "join":
-        return "".join(_text(a) for a in args)
+    if op == "join" or (op == "+" and all(isinstance(a, str) for a in args)):
+        text = "".join(_text(a) for a in args)
+        if len(text) > MAX_TEXT:  # texts that double from block to block would fill the memory
+            raise ExprError("AS0505", f"the text has more than {MAX_TEXT:,} characters", *at)
+        return text
     if op == "not":
         return not _truth(args[0], at)
     if op in ("==", "!="):
         return (args[0] == args[1]) == (op == "==")
-    if op in ("<", "<=", ">", ">=", "+") and all(isinstance(a, str) for a in args):
+    if op in ("<", "<=", ">", ">=") and all(isinstance(a, str) for a in args):
         return _BINARY[op](*args)
     for value in args:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -143,6 +148,8 @@ def _apply(op: str, args: list[Any], at: tuple[int, int]) -> Any:
         raise ExprError("AS0503", "division by zero", *at) from None
     except OverflowError:
         result = math.inf
+    except ValueError:  # of NaN
+        result = math.nan
     if isinstance(result, complex) or result != result:
         raise ExprError("AS0506", f"`{op}` has no real value here", *at)
     if not isinstance(result, bool) and abs(result) > LIMIT:
@@ -159,13 +166,11 @@ def _number(op: str, args: list[Any]) -> Any:
             return a // b if isinstance(a, int) and isinstance(b, int) and b and a % b == 0 else a / b
         case "**":
             base, power = args
-            if isinstance(base, int) and abs(base) > 1 and abs(power) > 62:
-                return 0.0 if power < 0 else math.inf
-            return base**power
+            return math.inf if isinstance(base, int) and abs(base) > 1 and power > 62 else base**power
         case "min" | "max":
             return (min if op == "min" else max)(args)
-        case "round":
-            return math.floor(args[0] + 0.5)
+        case "round":  # halves go up; integers stay as they are, however large
+            return args[0] if isinstance(args[0], int) else math.floor(args[0] + 0.5)
         case "floor" | "ceil":
             return (math.floor if op == "floor" else math.ceil)(args[0])
         case _:

@@ -31,7 +31,8 @@ def longest(nodes: Iterable[Node], kinds: Collection[str] = ("layer",)) -> dict[
     """How many of these kinds (`layer`, `pool`) lie on the longest path to each node, among these nodes alone."""
     depth: dict[int, int] = {}
     for node in nodes:
-        depth[node.index] = (node.op.depth in kinds) + max((depth.get(i, 0) for i in node.inputs), default=0)
+        before = max([depth.get(i, 0) for i in node.inputs], default=0)
+        depth[node.index] = before + (node.op.depth in kinds)
     return depth
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from archspec.conformance import expressions
 from archspec.conformance.drafts import BlockDraft, Frame, Interpreter, Refused, Step, seen
 from archspec.conformance.expressions import Env, Spelled
-from archspec.conformance.fields import Schema, schema
+from archspec.conformance.fields import schema
 from archspec.conformance.ops import accepted, drawn_fields, kinds
 from archspec.types import Shape, format_shape, parse_size
 
@@ -106,7 +106,9 @@ class Builder:
             else:
                 step.reserved["name"] = Spelled.plain(name)
         if self.once_in(6):
-            step.reserved["when"] = self.draw(expressions.booleans(self.draw(st.booleans()), seen(scope.frame, shape)))
+            wanted, env = self.draw(st.booleans()), seen(scope.frame, shape)
+            plain = self.once_in(4)
+            step.reserved["when"] = Spelled.plain(wanted) if plain else self.draw(expressions.booleans(wanted, env))
 
     def source(self, scope: Scope, step: Step, shape: Shape) -> Shape:
         """What enters a step: the value before it, or now and then an earlier one."""
@@ -119,12 +121,14 @@ class Builder:
     def op(self, scope: Scope, shape: Shape) -> Step | None:
         step = Step("")
         shape = self.source(scope, step, shape)
-        step.what = self.draw(st.sampled_from(kinds(len(shape) - 1)))
-        fields = self.draw(drawn_fields(step.what, shape))
-        if accepted(step.what, fields, shape) is None:
+        # The more options an op has, the more often it is drawn.
+        known = [kind for kind in kinds(len(shape) - 1) for _ in range(2 + len(schema(kind)))]
+        step.what = self.draw(st.sampled_from(known))
+        fields = next((f for f in (self.draw(drawn_fields(step.what, shape)) for _ in range(3)) if accepted(step.what, f, shape)), None)
+        if fields is None:
             return None
         env = seen(scope.frame, shape)
-        step.arguments = {n: self.spell(scope, v, schema(step.what)[n], env) for n, v in fields.items()}
+        step.arguments = {n: self.spell(scope, v, env) for n, v in fields.items()}
         self.patch(scope, step, fields)
         return step
 
@@ -167,7 +171,7 @@ class Builder:
             if counter:
                 step.arguments["as"] = Spelled.plain(counter)
             if self.tried(scope.inner(), step, shape) is not None:
-                step.arguments["times"] = self.spell(scope, times, {"type": "integer"}, seen(scope.frame, shape))
+                step.arguments["times"] = self.spell(scope, times, seen(scope.frame, shape))
                 return step
         return None
 
@@ -187,7 +191,7 @@ class Builder:
                 value = self.varied(value)
             elif name in block.defaults and self.draw(st.booleans()):
                 continue
-            step.arguments[name] = self.spell(scope, value, {}, env)
+            step.arguments[name] = self.spell(scope, value, env, block.types[name])
         return step
 
     def varied(self, value: Any) -> Any:
@@ -207,14 +211,17 @@ class Builder:
 
     # Values.
 
-    def spell(self, scope: Scope, value: Any, field: Schema, env: Env) -> Spelled:
-        """A value as it is, by way of an expression, or lifted to an argument of the block or network around it."""
+    def spell(self, scope: Scope, value: Any, env: Env, kind: str = "") -> Spelled:
+        """A value as it is, by way of an expression, or lifted to an argument of the block or network around it.
+
+        `kind` is the type of the argument that it is for, where it is for one and not for an op's field.
+        """
         how = self.draw(st.integers(0, 6))
         if how == 5 and isinstance(value, bool):
             return self.draw(expressions.booleans(value, env))
         if how in (4, 5) and type(value) is int:
             return self.draw(expressions.integers(value, env))
-        types = _types(value, field) if how == 6 else []
+        types = [t for t in _types(value) if t in (kind, *_ALSO.get(kind, ())) or not kind] if how == 6 else []
         if scope.root:  # the network's arguments are scalars
             types = [kind for kind in types if not isinstance(value, list)]
         return self.lift(scope, value, self.draw(st.sampled_from(types))) if types else Spelled.plain(value)
@@ -236,7 +243,11 @@ class Builder:
             step.arguments[part] = Spelled(f"${{{inner}.{part}}}", lambda env, i=i: env[inner].split("/")[i])
 
 
-def _types(value: Any, field: Schema) -> list[str]:
+_ALSO = {"size": ("str", "shape"), "shape": ("size",), "patch": ("str",)}
+"""Of which other types an argument's values may come."""
+
+
+def _types(value: Any) -> list[str]:
     """The argument types that hold a value."""
     if isinstance(value, bool | int | float):
         return [type(value).__name__]

@@ -72,12 +72,12 @@ def booleans(draw: st.DrawFn, value: bool, env: Env) -> Spelled:
         if type(known) is bool:
             ways.append((name, lambda e, name=name: e[name]) if known is value else (f"not {name}", lambda e, name=name: not e[name]))
         elif type(known) is int:
-            compared = ("==" if value else "!=", "<=" if value else ">")
-            ways.append((f"{name} {compared[0]} {known}", lambda e, name=name, n=known: (e[name] == n) is value))
-            ways.append((f"{name} {compared[1]} {known} and true", lambda e, name=name, n=known: (e[name] <= n) is value))
+            equal, least = ("==", "<= {} and true") if value else ("!=", "> {} or false")
+            ways.append((f"{name} {equal} {known}", lambda e, name=name, n=known: (e[name] == n) is value))
+            ways.append((f"{name} {least.format(known)}", lambda e, name=name, n=known: (e[name] <= n) is value))
         elif type(known) is str:
             word = "==" if value else "!="
-            ways.append((f"{name} {word} '{known}' or false", lambda e, name=name, n=known: (e[name] == n) is value))
+            ways.append((f"{name} {word} '{known}'", lambda e, name=name, n=known: (e[name] == n) is value))
     if not ways:
         return Spelled.plain(value)
     text, of = draw(st.sampled_from(ways))

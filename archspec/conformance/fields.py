@@ -49,7 +49,9 @@ def values(field: Schema, room: Room) -> st.SearchStrategy[Any]:
         # A size spelt 3x5 has the same least number as the integers beside it.
         least = [part["minimum"] for part in field["anyOf"] if "minimum" in part]
         room = replace(room, least=min(least, default=0))
-        return st.one_of([values(part, room) for part in field["anyOf"]])
+        # Each named rule counts as much as numbers do.
+        parts = [{"const": name} for part in field["anyOf"] for name in part.get("enum", ())]
+        return st.one_of([values(part, room) for part in [*field["anyOf"], *parts] if "enum" not in part])
     if "enum" in field:
         return st.sampled_from(field["enum"])
     if "const" in field:
@@ -77,14 +79,15 @@ def _integers(field: Schema, room: Room) -> st.SearchStrategy[int]:
 
 
 def _numbers(field: Schema) -> st.SearchStrategy[float]:
-    """A grid over the range, or over 2 from its one end: coarse, so that each value can be seen in the result."""
+    """The default, or a grid over the range, or over 2 from its one end: coarse, to be seen in the result."""
     low = field.get("minimum", field.get("exclusiveMinimum"))
     high = field.get("maximum", field.get("exclusiveMaximum"))
     first = low if low is not None else (-1.0 if high is None else high - 2.0)
     last = high if high is not None else first + 2.0
     barred = {field.get("exclusiveMinimum"), field.get("exclusiveMaximum")}
     grid = [first, *(round(first + (last - first) * k / 16, 6) for k in range(1, 16)), last]
-    return st.sampled_from([value for value in grid if value not in barred])
+    usual = [field["default"]] * 8 if "default" in field else []
+    return st.sampled_from([*(value for value in grid if value not in barred), *usual])
 
 
 def _spelt(field: Schema, room: Room) -> st.SearchStrategy[str]:

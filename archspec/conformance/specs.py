@@ -53,7 +53,7 @@ def specs(draw: st.DrawFn, ranks: tuple[int, ...] = (2, 1, 3, 0)) -> Drawn:
     run = Interpreter(builder.blocks, builder.args, heads)
     main = run.network(steps, shape)
     outside = Scope(Frame({}, ChainMap()), lifts=builder.args, root=True)
-    stated = [builder.spell(outside, size, {}, dict(builder.args)) for size in shape]
+    stated = [builder.spell(outside, size, dict(builder.args)) for size in shape]
     forms = {name: head.form for name, head in heads.items()}
     if draw(st.booleans()):
         forms["main"] = _form(builder, main)

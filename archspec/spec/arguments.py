@@ -14,7 +14,8 @@ from typing import Any
 
 from archspec.diagnostics import did_you_mean, quote
 from archspec.expr import ExprError, describe
-from archspec.spec.form import Argument, BodyReader, Parameter
+from archspec.spec.form import BodyReader
+from archspec.spec.step import Argument, Parameter
 from archspec.spec.tree import List, Map, Scalar, Tree
 from archspec.spec.tree import describe as describe_tree
 from archspec.spec.yaml import resolve

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from archspec.diagnostics import did_you_mean, quote
 from archspec.ops import OPS
 from archspec.spec.arguments import declarations
-from archspec.spec.form import STRUCTURES, Block, BodyReader, Parameter
+from archspec.spec.form import BodyReader
+from archspec.spec.step import RESERVED, STRUCTURES, Block, Parameter
 from archspec.spec.tree import Map, Scalar, Tree, describe, is_null
 
 KEYS = ("args", "body", "doc")

@@ -17,23 +17,21 @@ from archspec.expr import ExprError, Features, describe
 from archspec.graph import Claim, Input, Node, Scope
 from archspec.op import Op, ShapeError
 from archspec.ops import OPS
+from archspec.spec.address import numbered
 from archspec.spec.arguments import coerce
-from archspec.spec.form import Argument, Block, Body, Broken, Step
 from archspec.spec.frame import Frame, Value
 from archspec.spec.heads import Heads
 from archspec.spec.initial import read_init
 from archspec.spec.mismatch import explain_merge
 from archspec.spec.shapes import answers, claimed_shape
+from archspec.spec.step import Argument, Block, Body, Broken, Step
 from archspec.spec.validate import explain
 from archspec.types import Shape, format_shape
 
-MAX_NODES = 100_000
-MAX_STEPS = 400_000
-MAX_BLOCKS = 40
-
-
-class _TooMuch(Exception):
-    """A limit is reached; the report says which."""
+MAX_LAYERS = 50_000
+MAX_WORK = 1_000_000
+"""Steps, arguments, operators and characters of paths that a spec may unroll to: it bounds time and memory."""
+MAX_NESTING = 100
 
 
 class Elaborator:
@@ -44,18 +42,16 @@ class Elaborator:
         self.nodes: list[Node] = []
         self.written: list[tuple[Step | None, Frame | None]] = []
         self.claims: list[Claim] = []
-        self.steps = 0
+        self.work = 0
+        self.lost = False
+        """Whether a step could not be read: what names it is not at fault."""
 
-    def network(self, body: Body, shape: Shape) -> tuple[Frame, Value]:
+    def network(self, body: Body, shape: Shape | None) -> tuple[Frame, Value]:
         """Elaborates the network's body; the frame knows its steps by name."""
-        env = dict(self.root.args)
-        self.add(Input(), "input", (), shape, self.root, None, None)
-        frame = Frame(self.report, self.root, env, 0)
-        frame.names["input"] = 0
-        try:
-            return frame, self.body(frame, body, 0)
-        except _TooMuch:
-            return frame, None
+        entry = self.add(Input(), "input", (), shape, self.root, None, None) if shape else None
+        frame = Frame(self.report, self.root, dict(self.root.args), entry)
+        frame.names["input"] = entry
+        return frame, self.body(frame, body, entry)
 
     def head(self, frame: Frame, name: str, block: str, value: Value, span: Span) -> Value:
         """Instantiates a head's block on a value."""
@@ -71,20 +67,22 @@ class Elaborator:
         return value
 
     def step(self, frame: Frame, step: Step, value: Value) -> Value:
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            frame.fail("AS0701", step.span, f"the spec unrolls to more than {MAX_STEPS:,} steps", "repeat less")
-            raise _TooMuch
+        self.spend(frame, step, step.cost)
         self.enter(frame, value)
+        numbered = self.numbered(frame, step) if "name" not in step.reserved else ""
         if (when := step.reserved.get("when")) is not None:
             wanted = frame.evaluate(when)
             if wanted is False:
                 return value
             if wanted is not True and wanted is not Broken:
                 frame.fail("AS0506", when.span, f"`when` is true or false, found {describe(wanted)}")
-        name = self.name(frame, step)
+        name = numbered or self.name(frame, step)
+        self.take(frame, name, step.reserved["name"].span if "name" in step.reserved else step.span)
         sources = self.sources(frame, step, value)
-        if step.what == "repeat":
+        result: Value = None
+        if step.lost:
+            self.lost = True
+        elif step.what == "repeat":
             result = self.repeat(frame, step, name, sources[0])
         elif step.what in self.blocks:
             result = self.block(frame, step, name, sources[0])
@@ -92,6 +90,7 @@ class Elaborator:
             result = self.merge(frame, step, name, sources)
         else:
             result = self.op(frame, step, name, sources[:1])
+        self.enter(frame, sources[0])
         result = self.claimed(frame, step, name, result)
         frame.names[name] = result
         if (aux := step.reserved.get("aux")) is not None:
@@ -99,6 +98,20 @@ class Elaborator:
         if frame.scope is self.root:
             self.heads.passed(self, frame, name, result)
         return result
+
+    def spend(self, frame: Frame, step: Step, work: int) -> None:
+        """Every step costs its arguments and its path; stops where the whole costs too much."""
+        self.work += work + frame.length // 64
+        if self.work > MAX_WORK:
+            message = f"the spec unrolls to more than {MAX_WORK:,} steps, arguments and operators"
+            self.report.stop("AS0701", step.span, message, help="repeat less")
+
+    def nest(self, frame: Frame, step: Step) -> bool:
+        """Whether a body may be nested in this one."""
+        if frame.depth >= MAX_NESTING:
+            message = f"blocks, branches and repeats are nested more than {MAX_NESTING} deep"
+            frame.fail("AS0702", step.span, message, "use steps that follow each other")
+        return frame.depth < MAX_NESTING
 
     def enter(self, frame: Frame, value: Value) -> None:
         """`in` is the value that enters the step; it has no meaning while that is unknown."""
@@ -118,30 +131,30 @@ class Elaborator:
         elif head is not Broken:
             frame.fail("AS0204", aux.span, f"`aux` names a head, found {describe(head)}")
 
+    def numbered(self, frame: Frame, step: Step) -> str:
+        """The name of a step that states none. A step that `when` leaves out keeps its number."""
+        return numbered(step.what, frame.counts, frame.taken)
+
     def name(self, frame: Frame, step: Step) -> str:
-        """The step's name, or its op's with a number where that is taken."""
-        given = step.reserved.get("name")
-        value = frame.evaluate(given) if given is not None else Broken
-        if given is None or value is Broken:
-            base = step.what.replace(".", "_")
-            count = frame.counts.get(base, 0)
-            while (name := base if count == 0 else f"{base}_{count + 1}") in frame.taken:
-                count += 1
-            frame.counts[base] = count + 1
+        """The name that a step states."""
+        given = step.reserved["name"]
+        value = frame.evaluate(given)
+        if value is Broken:
+            return self.numbered(frame, step)
+        name = str(value)
+        if not isinstance(value, str | int) or isinstance(value, bool) or not name.strip() or "." in name:
+            frame.fail("AS0210", given.span, f"a name is a text without dots, found {describe(value)}")
+        elif name == "input":
+            frame.fail("AS0210", given.span, "`input` is the network's input: a step needs another name")
         else:
-            name = str(value)
-            if not name.strip() or "." in name or name == "input" or isinstance(value, list | dict):
-                what = "a name is a text without dots, and not `input`"
-                frame.fail("AS0210", given.span, f"{what}, found {describe(value)}")
-                name = name.replace(".", "_") + "_"
-        self.take(frame, name, given.span if given is not None else step.span)
-        return name
+            return name
+        return self.numbered(frame, step)
 
     def take(self, frame: Frame, name: str, span: Span) -> None:
         if (first := frame.taken.get(name)) is not None:
             help = "give one of them another `name`"
             frame.fail("AS0403", span, f"the name {quote(name)} is used twice here", help, (Note("first used", first),))
-        frame.taken[name] = span
+        frame.taken.setdefault(name, span)
 
     def sources(self, frame: Frame, step: Step, value: Value) -> list[Value]:
         """The values that enter: those that `from` names, else the one before."""
@@ -216,9 +229,9 @@ class Elaborator:
         frame: Frame | None,
     ) -> int:
         index = len(self.nodes)
-        if index > MAX_NODES and frame is not None and step is not None:
-            frame.fail("AS0701", step.span, f"the network has more than {MAX_NODES:,} layers", "repeat less")
-            raise _TooMuch
+        if index > MAX_LAYERS and step is not None:
+            message = f"the network has more than {MAX_LAYERS:,} layers"
+            self.report.stop("AS0701", step.span, message, help="repeat less")
         exprs = {key: a.expr for key, a in step.arguments.items() if a.expr is not None} if step else {}
         init: Mapping[str, Any] = {}
         if step and frame and (stated := step.reserved.get("init")) is not None:
@@ -231,10 +244,10 @@ class Elaborator:
         return index
 
     def block(self, frame: Frame, step: Step, name: str, value: Value, kind: Any = "block") -> Value:
-        if frame.depth >= MAX_BLOCKS:
-            frame.fail("AS0702", step.span, f"blocks are nested more than {MAX_BLOCKS} deep")
+        if not self.nest(frame, step):
             return None
         block = self.blocks[step.what]
+        self.spend(frame, step, block.cost)
         if (stated := step.reserved.get("init")) is not None:
             help = "state it at the op inside the block"
             frame.fail("AS0202", stated.key, "`init` belongs to an op, and this is a block", help)
@@ -265,13 +278,14 @@ class Elaborator:
         scope = Scope(name, kind, step.span, frame.scope, step.what, args, exprs, step.row, block.doc)
         if broken:
             return None
-        inside = Frame(
-            self.report, scope, env, value, ChainMap({"input": value}), call=step, caller=frame, depth=frame.depth + 1
-        )
+        inside = frame.inner(scope, value)
+        inside.env, inside.names, inside.call, inside.caller = env, ChainMap({"input": value}), step, frame
         return self.body(inside, block.body, value)
 
     def merge(self, frame: Frame, step: Step, name: str, sources: list[Value]) -> Value:
         values: list[Value] = []
+        if not self.nest(frame, step):
+            return None
         if step.branches is None:
             values, labels = sources, [f"{i + 1}" for i in range(len(sources))]
             spans = [step.span] * len(sources)
@@ -318,6 +332,8 @@ class Elaborator:
         if count < 0:
             frame.fail("AS0205", frame.origin(argument).span, f"`times` is at least 0, found {count}")
             return None
+        if not self.nest(frame, step):
+            return None
         counter = step.arguments.get("as")
         scope = Scope(name, "repeat", step.span, frame.scope)
         before = frame.env.get(counter.constant) if counter else None
@@ -326,12 +342,9 @@ class Elaborator:
             iteration = Scope(str(i), "repeat", step.span, scope, args=args)
             inside = frame.inner(iteration, value)
             frame.env.update(args)
-            self.steps += 1
+            self.spend(inside, step, 4)
             value = self.body(inside, step.body or [], value)
             frame.names[f"{name}.{i}"] = value
-            if self.steps > MAX_STEPS:
-                frame.fail("AS0701", step.span, f"the spec unrolls to more than {MAX_STEPS:,} steps", "repeat less")
-                raise _TooMuch
         if counter:
             frame.env.pop(counter.constant, None)
             if before is not None:
@@ -340,8 +353,8 @@ class Elaborator:
 
     def claimed(self, frame: Frame, step: Step, name: str, value: Value) -> Value:
         """Holds `output` against the shape; keeps the paper's figures for later."""
-        path = f"{frame.scope.path}.{name}" if frame.scope.path else name
         for quantity, scalar in step.claims.items():
+            path = f"{frame.scope.path}.{name}" if frame.scope.path else name
             self.claims.append(Claim(path, quantity, scalar.text, scalar.span))  # pyright: ignore[reportArgumentType]
         stated = step.reserved.get("output")
         if stated is None:

@@ -128,7 +128,7 @@ class Files:
             named = not Path(base.value).suffix and not wanted.exists() and len(Path(base.value).parts) == 1
             target = (find(base.value) if named else wanted).resolve()
         except (OSError, RuntimeError, ValueError):
-            help = "as in `extends: googlenet.yaml`"
+            help = "as in `extends: base.yaml`"
             self.report.error("AS0409", base.span, f"{quote(base.value)} is no path of a spec", help=help)
             return None
         if target in chain:

@@ -8,7 +8,7 @@ from typing import Any
 
 from archspec.diagnostics import Note, Report, Span
 from archspec.graph import Scope
-from archspec.spec.form import Argument, Broken, Located, Step
+from archspec.spec.step import Argument, Broken, Located, Step
 
 Value = int | None
 """The index of a node; None where a step failed and the value is unknown."""
@@ -28,22 +28,33 @@ class Frame:
     call: Step | None = None
     caller: Frame | None = None
     depth: int = 0
+    length: int = 0
+    """Of the scope's path."""
 
     def inner(self, scope: Scope, entry: Value) -> Frame:
         """A branch or an iteration: names of its own, and all of this frame's in sight."""
-        names = self.names.new_child()
-        return Frame(self.report, scope, self.env, entry, names, call=self.call, caller=self.caller, depth=self.depth)
+        return Frame(
+            self.report,
+            scope,
+            self.env,
+            entry,
+            self.names.new_child(),
+            call=self.call,
+            caller=self.caller,
+            depth=self.depth + 1,
+            length=self.length + len(scope.name) + 1,
+        )
 
     def stack(self) -> tuple[Note, ...]:
-        """The block instances around it, the innermost first."""
+        """The block instances and iterations around it, the innermost first."""
         notes: list[Note] = []
-        frame: Frame | None = self
-        while frame is not None and len(notes) < 6:
-            if frame.call is not None:
-                scope = next(s for s in frame.scope.chain() if s.kind in ("block", "head"))
-                notes.append(Note(f"in block {scope.block}, instantiated as {scope.path}", frame.call.span))
-            frame = frame.caller
-        return tuple(notes)
+        for scope in self.scope.chain():
+            if scope.block:
+                notes.append(Note(f"in block {scope.block}, instantiated as {scope.path}", scope.span))
+            elif scope.kind == "repeat" and scope.parent is not None and scope.parent.kind == "repeat":
+                if scope.parent.span is scope.span:
+                    notes.append(Note(f"in iteration {scope.name} of {scope.parent.path}", scope.span))
+        return tuple(notes[:6])
 
     def fail(
         self, code: str, span: Span, message: str, help: str = "", notes: tuple[Note, ...] = (), found: str = ""

@@ -11,7 +11,7 @@ from archspec.diagnostics import Span, did_you_mean, quote
 from archspec.document import Init, Initializer
 from archspec.expr import describe
 from archspec.op import Op
-from archspec.spec.form import Argument, Broken
+from archspec.spec.step import Argument, Broken
 from archspec.spec.validate import expected
 from archspec.types import Shape
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,14 +21,16 @@ from typing import Any
 from archspec.checks import check_graph
 from archspec.diagnostics import Diagnostic, Report, Source, SpecError, quote
 from archspec.document import Document
-from archspec.expr import ExprError
 from archspec.graph import Graph
 from archspec.spec.files import Files, find
 from archspec.spec.network import read_network
-from archspec.spec.tree import Map, Scalar, Tree, from_data
-from archspec.spec.variant import AddressError, set_value, split
-from archspec.spec.yaml import read
+from archspec.spec.tree import Map, Scalar, from_data, height
+from archspec.spec.variant import change
+from archspec.spec.yaml import MAX_DEPTH, read
 from archspec.types import LIMIT
+
+_SET = re.compile(r"""((?:[^="']|"[^"]*"|'[^']*')*)(=)(.*)""", re.DOTALL)
+"""ADDRESS=VALUE; an equals sign between quotes belongs to the address."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,10 @@ def _read(
         value = _plain(value)
         source = Source(f"{name}=", str(value))
         key = Scalar(name, name, source, (1, 1), (1, 1))
-        _set(tree, ["args", name], from_data(value, source), key, report)
+        change(tree, "set", key, from_data(value, source), report, ["args", name])
+    if (sets or args) and height(tree) > MAX_DEPTH:
+        report.error("AS0105", tree.source.start, f"once overridden, the spec is nested more than {MAX_DEPTH} deep")
+        return None
     facts = read_network(tree, path.stem, report, overridden=bool(sets or args))
     if facts is None or report.failed:
         return None
@@ -133,29 +139,13 @@ def _plain(value: Any) -> Any:
 def override(tree: Map, text: str, report: Report) -> None:
     """Carries out one `--set ADDRESS=VALUE`; the value is YAML."""
     source = Source("--set", text)
-    address, equals, value = text.partition("=")
+    match = _SET.fullmatch(text)
+    address, equals, value = match.groups() if match else text.partition("=")
     if not equals or not address.strip():
         whole = source.span(1, 1, 1, len(text) + 1)
         help = "as in `--set classes=10` or `--set 'conv1.out=32'`"
         report.error("AS0002", whole, f"an override reads ADDRESS=VALUE, found {quote(text)}", help=help)
         return
-    failed = len(report.found)
     wanted = read(source, report, start=len(address) + 1) if value.strip() else from_data(None, source)
-    if wanted is None or len(report.found) > failed:
-        return
-    key = Scalar(address, address, source, (1, 1), (1, len(address) + 1))
-    try:
-        names = split(address)
-    except AddressError as error:
-        report.error("AS0411", key.span, error.message, help=error.help)
-        return
-    _set(tree, names, wanted, key, report)
-
-
-def _set(tree: Map, names: list[str], value: Tree, key: Scalar, report: Report) -> None:
-    try:
-        set_value(tree, names, value, key)
-    except AddressError as error:
-        report.error("AS0411", key.span, error.message, help=error.help)
-    except ExprError as error:
-        report.error(error.code, value.span, f"{quote('.'.join(names))}: {error.message}", help=error.help)
+    if wanted is not None:
+        change(tree, "set", Scalar(address, address, source, (1, 1), (1, len(address) + 1)), wanted, report)

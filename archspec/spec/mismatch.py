@@ -11,7 +11,7 @@ from archspec.types import format_shape
 
 if TYPE_CHECKING:
     from archspec.spec.elaborate import Elaborator
-    from archspec.spec.form import Step
+    from archspec.spec.step import Step
     from archspec.spec.frame import Frame, Value
 
 

@@ -16,9 +16,10 @@ from archspec.ops import OPS
 from archspec.spec.arguments import coerce, type_of
 from archspec.spec.blocks import read_blocks
 from archspec.spec.elaborate import Elaborator
-from archspec.spec.form import Argument, BodyReader, Broken, Located
+from archspec.spec.form import BodyReader
 from archspec.spec.heads import Heads
 from archspec.spec.recursion import find_cycles
+from archspec.spec.step import Argument, Broken, Located
 from archspec.spec.tree import List, Map, Scalar, Tree, data, describe, is_null
 from archspec.spec.validate import explain, in_tree
 from archspec.types import Shape

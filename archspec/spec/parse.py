@@ -13,143 +13,156 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Set
+from functools import lru_cache
 
 from archspec.diagnostics import did_you_mean, quote
 from archspec.expr import Apply, Attribute, Const, Expr, ExprError, Name
 from archspec.types import LIMIT
 
 _FUNCTIONS = {"min": (1, 9), "max": (1, 9), "round": (1, 1), "floor": (1, 1), "ceil": (1, 1)}
-_LEVELS = (("==", "!=", "<=", ">=", "<", ">"), ("+", "-"), ("//", "/", "*", "%"))
+_LEVELS = {
+    "or": 0, "and": 1, "==": 3, "!=": 3, "<=": 3, ">=": 3, "<": 3, ">": 3,
+    "+": 4, "-": 4, "//": 5, "/": 5, "*": 5, "%": 5,
+}  # fmt: skip
+_NOT, _COMPARISON = 2, 3
+_OPERATOR = re.compile(r"\s*((?:or|and)(?!\w)|==|!=|<=|>=|[<>]|\+|-|//|/|%|\*(?!\*))")
+_SPACE = re.compile(r"\s*")
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 _WORD = re.compile(r"[^\W\d]\w*")
 _DOLLAR = re.compile(r"\$(\$|\{|[^\W\d]\w*)")
 _ATTRIBUTES = re.compile(r"(?:\.[^\W\d]\w*)*")
-_MAX_LENGTH, _MAX_DEPTH = 2000, 40
+_MAX_LENGTH, _MAX_DEPTH, _MAX_OPERATORS = 2000, 30, 100
 
 
-def _stands(name: str, text: str, start: int, end: int) -> bool:
-    """Whether a name stands there whole, and not as the beginning of a longer word."""
-    stop = start + len(name)
-    if stop > end or not text.startswith(name, start):
-        return False
-    tail = text[stop : min(stop + 1, end)]
-    return not (name[-1:].isalnum() and (tail.isalnum() or tail == "_"))
+@lru_cache(maxsize=256)
+def _lengths(names: frozenset[str]) -> tuple[int, ...]:
+    return tuple(sorted({len(name) for name in names if name}, reverse=True))
+
+
+def _longest(names: frozenset[str], text: str, start: int, end: int) -> str:
+    """The longest name that stands there whole, and not as the beginning of a longer word; else an empty one."""
+    for length in _lengths(names):
+        name, stop = text[start : start + length], start + length
+        if stop <= end and name in names:
+            tail = text[stop : min(stop + 1, end)]
+            if not (name[-1].isalnum() and (tail.isalnum() or tail == "_")):
+                return name
+    return ""
 
 
 class _Parser:
-    """Recursive descent over text[i:end]; precedence as in Python."""
+    """Precedence climbing over text[i:end], with Python's precedence; `i` is the end of what has been read."""
 
-    def __init__(self, text: str, start: int, end: int, names: Collection[str]) -> None:
-        self.text, self.i, self.end = text, start, end
-        self.names = sorted(names, key=len, reverse=True)
-        self.depth = 0
+    def __init__(self, text: str, start: int, end: int, names: frozenset[str]) -> None:
+        self.text, self.i, self.end, self.names = text, start, end, names
+        self.depth = self.operators = 0
 
     def whole(self) -> Expr:
         result = self.conditional()
-        if self.peek():
-            raise self.fail(f"unexpected {quote(self.text[self.i : self.end])}")
+        if (rest := self.begin()) < self.end:
+            help = "compare with `==`" if self.text[rest] == "=" else ""
+            raise ExprError("AS0501", f"unexpected {quote(self.text[rest : self.end])}", rest, self.end, help)
         return result
 
     def fail(self, message: str) -> ExprError:
-        return ExprError("AS0501", message, self.i, min(self.i + 1, self.end))
+        start = self.begin()
+        return ExprError("AS0501", message, start, min(start + 1, self.end))
 
-    def peek(self) -> str:
-        while self.i < self.end and self.text[self.i].isspace():
-            self.i += 1
-        return self.text[self.i] if self.i < self.end else ""
+    def begin(self) -> int:
+        """Where the next token begins."""
+        match = _SPACE.match(self.text, self.i, self.end)
+        return match.end() if match else self.i
 
-    def take(self, *tokens: str) -> str:
-        self.peek()
-        for token in tokens:
-            stop = self.i + len(token)
-            if stop <= self.end and self.text.startswith(token, self.i):
-                if token.isalpha() and stop < self.end and (self.text[stop].isalnum() or self.text[stop] == "_"):
-                    continue
-                if token == "*" and self.text.startswith("**", self.i):
-                    continue
-                self.i = stop
-                return token
-        return ""
+    def take(self, token: str) -> bool:
+        """Whether that sign or word comes next; then it is read."""
+        start = self.begin()
+        stop = start + len(token)
+        if stop > self.end or not self.text.startswith(token, start):
+            return False
+        if token.isalpha() and stop < self.end and (self.text[stop].isalnum() or self.text[stop] == "_"):
+            return False
+        self.i = stop
+        return True
 
-    def conditional(self) -> Expr:
+    def apply(self, op: str, args: tuple[Expr, ...], start: int) -> Expr:
+        self.one_more()
+        return Apply(op, args, (start, self.i))
+
+    def one_more(self) -> None:
+        """Bounds the tree's depth, which a long chain of operators has as well."""
+        self.operators += 1
+        if self.operators > _MAX_OPERATORS:
+            raise self.fail(f"more than {_MAX_OPERATORS} operators in one expression")
+
+    def deeper(self) -> None:
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise self.fail(f"nested more than {_MAX_DEPTH} deep")
-        start, then = self.i, self.logical("or")
+
+    def conditional(self) -> Expr:
+        self.deeper()
+        start, result = self.begin(), self.binary(0)
         if self.take("if"):
-            test = self.logical("or")
+            test = self.binary(0)
             if not self.take("else"):
                 raise self.fail("expected `else`: a choice reads `a if condition else b`")
-            then = Apply("if", (test, then, self.conditional()), (start, self.i))
+            result = self.apply("if", (test, result, self.conditional()), start)
         self.depth -= 1
-        return then
+        return result
 
-    def logical(self, word: str) -> Expr:
-        def operand() -> Expr:
-            return self.logical("and") if word == "or" else self.negation()
-
-        start, left = self.i, operand()
-        while self.take(word):
-            left = Apply(word, (left, operand()), (start, self.i))
-        return left
-
-    def negation(self) -> Expr:
-        start = self.i
-        if self.take("not"):
-            self.depth += 1
-            if self.depth > _MAX_DEPTH:
-                raise self.fail(f"nested more than {_MAX_DEPTH} deep")
-            inner = self.negation()
+    def binary(self, least: int) -> Expr:
+        start = self.begin()
+        if least <= _NOT and self.take("not"):
+            self.deeper()
+            left = self.apply("not", (self.binary(_NOT),), start)
             self.depth -= 1
-            return Apply("not", (inner,), (start, self.i))
-        return self.binary(0)
-
-    def binary(self, level: int) -> Expr:
-        if level == len(_LEVELS):
-            return self.unary()
-        self.peek()
-        start, left = self.i, self.binary(level + 1)
-        while op := self.take(*_LEVELS[level]):
-            left = Apply(op, (left, self.binary(level + 1)), (start, self.i))
-            if level == 0 and self.take(*_LEVELS[0]):
+        else:
+            left = self.unary()
+        while (op := self.operator()) and _LEVELS[op] >= least:
+            self.take(op)
+            level = _LEVELS[op]
+            left = self.apply(op, (left, self.binary(level + 1)), start)
+            if level == _COMPARISON and _LEVELS.get(self.operator()) == _COMPARISON:
                 raise self.fail("comparisons do not chain; join them with `and`")
         return left
 
+    def operator(self) -> str:
+        """The infix operator that comes next, if one does."""
+        match = _OPERATOR.match(self.text, self.i, self.end)
+        return match[1] if match else ""
+
     def unary(self) -> Expr:
-        self.peek()
-        start = self.i
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise self.fail(f"nested more than {_MAX_DEPTH} deep")
+        self.deeper()
+        start = self.begin()
         if self.take("-"):
-            result: Expr = Apply("neg", (self.unary(),), (start, self.i))
+            result = self.apply("neg", (self.unary(),), start)
         else:
             result = self.attribute()
             if self.take("**"):
-                result = Apply("**", (result, self.unary()), (start, self.i))
+                result = self.apply("**", (result, self.unary()), start)
         self.depth -= 1
         return result
 
     def attribute(self) -> Expr:
-        result = self.operand()
-        while self.peek() == ".":
-            self.i += 1
+        start, result = self.begin(), self.operand()
+        while self.take("."):
             word = _WORD.match(self.text, self.i, self.end)
             if not word:
                 raise self.fail("expected a name after the dot")
             self.i = word.end()
-            result = Attribute(result, word.group(), (result.at[0], self.i))
+            self.one_more()
+            result = Attribute(result, word.group(), (start, self.i))
         return result
 
     def operand(self) -> Expr:
-        char, start = self.peek(), self.i
-        for name in self.names:
-            if _stands(name, self.text, start, self.end):
-                self.i = start + len(name)
-                return Name(name, (start, self.i))
+        start = self.begin()
+        if name := _longest(self.names, self.text, start, self.end):
+            self.i = start + len(name)
+            return Name(name, (start, self.i))
+        char = self.text[start] if start < self.end else ""
         if char == "(":
-            self.i += 1
+            self.i = start + 1
             inner = self.conditional()
             if not self.take(")"):
                 raise self.fail("expected `)`")
@@ -163,6 +176,7 @@ class _Parser:
         if number := _NUMBER.match(self.text, start, self.end):
             return self.number(number)
         if word := _WORD.match(self.text, start, self.end):
+            self.i = word.end()
             return self.word(word.group(), start)
         raise self.fail(f"expected a value, found {quote(char)}" if char else "expected a value, found the end")
 
@@ -170,77 +184,67 @@ class _Parser:
         start, self.i = match.span()
         digits = match.group()
         plain = digits.isdigit()
-        if (plain and len(digits) > 19) or (plain and int(digits) > LIMIT) or math.isinf(float(digits)):
-            raise ExprError("AS0505", "the number is too large", start, self.i)
+        if (plain and (len(digits) > 19 or int(digits) > LIMIT)) or (not plain and math.isinf(float(digits))):
+            raise ExprError("AS0505", "the number is too large", start, self.i, "values stay below 2**62")
         return Const(int(digits) if plain else float(digits), (start, self.i))
 
     def word(self, word: str, start: int) -> Expr:
-        self.i = start + len(word)
         if word in ("true", "false"):
             return Const(word == "true", (start, self.i))
-        if self.peek() == "(":
-            if word not in _FUNCTIONS:
-                raise ExprError(
-                    "AS0502",
-                    f"unknown function {quote(word)}",
-                    start,
-                    self.i,
-                    did_you_mean(word, _FUNCTIONS, "functions"),
-                )
-            self.i += 1
-            args = [self.conditional()]
-            while self.take(","):
-                args.append(self.conditional())
-            if not self.take(")"):
-                raise self.fail("expected `)`")
-            least, most = _FUNCTIONS[word]
-            if not least <= len(args) <= most:
-                raise ExprError("AS0501", f"`{word}` takes {least} value, not {len(args)}", start, self.i)
-            return Apply(word, tuple(args), (start, self.i))
-        raise ExprError(
-            "AS0401",
-            f"undefined argument {quote(word)}",
-            start,
-            start + len(word),
-            did_you_mean(word, [n for n in self.names if n != "in"], "arguments"),
-        )
+        if not self.take("("):
+            help = did_you_mean(word, sorted(self.names - {"in"}), "arguments")
+            raise ExprError("AS0401", f"undefined argument {quote(word)}", start, self.i, help)
+        if word not in _FUNCTIONS:
+            help = did_you_mean(word, _FUNCTIONS, "functions")
+            raise ExprError("AS0502", f"unknown function {quote(word)}", start, start + len(word), help)
+        args = [self.conditional()]
+        while self.take(","):
+            args.append(self.conditional())
+        if not self.take(")"):
+            raise self.fail("expected `)`")
+        least, most = _FUNCTIONS[word]
+        if not least <= len(args) <= most:
+            wanted = "one value" if most == 1 else f"{least} to {most} values"
+            raise ExprError("AS0501", f"`{word}` takes {wanted}, found {len(args)}", start, self.i)
+        return self.apply(word, tuple(args), start)
 
 
-def parse(text: str, names: Collection[str]) -> Expr | str:
+def parse(text: str, names: Set[str]) -> Expr | str:
     """The expression that a scalar holds, or the plain text where it holds none; `$$` stands for a dollar."""
     if "$" not in text:
         return text
     if len(text) > _MAX_LENGTH:
-        raise ExprError("AS0501", f"an expression has at most {_MAX_LENGTH} characters", 0, 1)
+        raise ExprError("AS0501", f"an expression has at most {_MAX_LENGTH} characters", 0, len(text))
+    known = frozenset(names)
     parts: list[Expr] = []
     at = 0
     while (found := text.find("$", at)) >= 0:
-        match = _DOLLAR.match(text, found)
-        named = any(_stands(n, text, found + 1, len(text)) for n in names)
-        if not match and not named:
-            raise ExprError(
-                "AS0501", "`$` starts an expression: $name or ${...}", found, found + 1, "write `$$` for a dollar sign"
-            )
         if found > at:
             parts.append(Const(text[at:found], (at, found)))
-        body = match.group(1) if match else ""
-        if body == "$":
-            parts.append(Const("$", (found, found + 2)))
-            at = found + 2
-            continue
-        if body == "{":
-            start, end = found + 2, text.find("}", found)
-            if end < 0:
-                raise ExprError("AS0501", "`${` is not closed by `}`", found, found + 2)
-            at = end + 1
-        else:
-            start = found + 1
-            longest = max((n for n in names if _stands(n, text, start, len(text))), key=len, default=body)
-            tail = _ATTRIBUTES.match(text, start + len(longest))
-            end = at = tail.end() if tail else start + len(longest)
-        parts.append(_Parser(text, start, end, names).whole())
+        part, at = _part(text, found, known)
+        parts.append(part)
     if at < len(text):
         parts.append(Const(text[at:], (at, len(text))))
-    if len(parts) == 1 and not (isinstance(parts[0], Const) and text.startswith("$$")):
+    if len(parts) == 1 and not text.startswith("$$"):
         return parts[0]
     return Apply("join", tuple(parts), (0, len(text)))
+
+
+def _part(text: str, found: int, names: frozenset[str]) -> tuple[Expr, int]:
+    """What the dollar at `found` begins, and where it ends."""
+    start, match = found + 1, _DOLLAR.match(text, found)
+    body = match[1] if match else ""
+    if body == "$":
+        return Const("$", (found, found + 2)), found + 2
+    if body == "{":
+        end = text.find("}", found)
+        if end < 0:
+            raise ExprError("AS0501", "`${` is not closed by `}`", found, found + 2)
+        return _Parser(text, found + 2, end, names).whole(), end + 1
+    name = _longest(names, text, start, len(text)) or body
+    if not name:
+        help = "write `$$` for a dollar sign"
+        raise ExprError("AS0501", "`$` starts an expression: $name or ${...}", found, start, help)
+    tail = _ATTRIBUTES.match(text, start + len(name))
+    end = tail.end() if tail else start + len(name)
+    return _Parser(text, start, end, names).whole(), end

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from archspec.diagnostics import Note, Report
-from archspec.spec.form import Block, Body, Step
+from archspec.spec.step import Block, Body, Step
 
 
 def uses(body: Body) -> Iterator[Step]:

@@ -11,7 +11,7 @@ from typing import Any
 from archspec.document import Document
 from archspec.ops import OPS
 from archspec.spec.arguments import TYPES
-from archspec.spec.form import CLAIMS
+from archspec.spec.step import CLAIMS
 from archspec.spec.network import VERSION
 
 Json = dict[str, Any]

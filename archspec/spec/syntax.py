@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from archspec.diagnostics import Note, Report, Source, quote
+from archspec.diagnostics import Note, Report, Source, Span, quote
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SEPARATE = "separate the entries by commas, and close every bracket; a text that holds one of `,[]{}` needs quotes"
@@ -28,7 +28,11 @@ _WORDS = {
         "quote a text that begins with one of `,]}`, or a name that begins with `#`, which starts a comment",
     ),
     "found character that cannot start any token": ("a value cannot begin so", "quote it"),
-    "found unexpected end of stream": ("the quoted text does not end", "close the quote"),
+    "did not find expected alphabetic or numeric character": (
+        "expected the name of an anchor",
+        "quote a text that begins with `*` or `&`",
+    ),
+    "found unexpected end of stream": ("expected the closing quote", "close the quote"),
     "found unknown escape character": ("an unknown escape", "use single quotes, or `\\\\` for a backslash"),
     "did not find expected <document start>": ("a spec is one document", "remove the `...` and what follows"),
 }
@@ -62,25 +66,31 @@ def check_characters(source: Source, report: Report) -> bool:
 
 
 def explain(error: yaml.YAMLError, source: Source, report: Report) -> None:
-    """Reports what stopped the parser."""
-    mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    begun: Any = getattr(error, "context_mark", None)
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    span = source.span(line, column, line, column + 1)
+    """Reports what stopped the parser: where it stopped, or what began before and never ends."""
     problem: str = getattr(error, "problem", None) or "this cannot be read"
     context: str | None = getattr(error, "context", None)
-    text = lines[line - 1] if line <= len(lines := source.text.splitlines()) else ""
-    before, here = text[: column - 1], text[column - 1 : column]
+    begun, stopped = _span(error, "context_mark", source), _span(error, "problem_mark", source)
+    span = stopped or begun or source.start
+    lines = source.text.splitlines()
+    line = lines[span.line - 1] if span.line <= len(lines) else ""
+    before, here = line[: span.column - 1], line[span.column - 1 : span.column]
     message, help = _WORDS.get(problem, (problem, ""))
     if here == "\t" or (not before.strip(" \t") and "\t" in before):
         report.error("AS0103", span, "a tab cannot indent YAML", help="indent with spaces")
         return
-    if here == "{" and before.endswith("$"):
+    notes = [Note(context, begun)] if context and begun else []
+    if begun and not here and not "".join(lines[span.line :]).strip():
+        span, message, notes = begun, f"this does not end: {message}", []
+    elif here == "{" and before.endswith("$"):
         help = 'between braces or brackets an expression needs quotes: "${...}"'
     elif here:
         message += f", found {quote(here)}"
-    notes = [Note(context, source.span(begun.line + 1, begun.column + 1, begun.line + 1, begun.column + 2))] if context and begun else []
-    report.error("AS0107" if "anchor" in problem or "alias" in problem else "AS0101", span, message, notes=notes, help=help)
+    report.error("AS0101", span, message, notes=notes, help=help)
+
+
+def _span(error: yaml.YAMLError, name: str, source: Source) -> Span | None:
+    mark: Any = getattr(error, name, None)
+    return source.span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2) if mark else None
 
 
 def _place(before: str) -> tuple[int, int]:

@@ -29,6 +29,20 @@ class Scalar:
         """Where the text begins within the span: after the opening quote, if there is one."""
         return int(self.quoted)
 
+    @property
+    def verbatim(self) -> bool:
+        """Whether the source holds the text character for character, on one line: without escapes or folds."""
+        return self.start[0] == self.end[0] and self.end[1] - self.start[1] == len(self.text) + 2 * self.quoted
+
+    def part(self, start: int, end: int) -> Scalar:
+        """A text from start to end of its own, in its place."""
+        text = self.text[start:end]
+        if not self.verbatim:
+            return Scalar(text, text, self.source, self.start, self.end)
+        line, column = self.start
+        column += self.offset
+        return Scalar(text, text, self.source, (line, column + start), (line, column + end))
+
 
 @dataclass(slots=True, eq=False)
 class List:
@@ -113,6 +127,15 @@ def height(tree: Tree) -> int:
     while level:
         level, deep = [inner for part in level for inner in _inside(part)], deep + 1
     return deep
+
+
+def size(tree: Tree) -> int:
+    """How many values it holds, itself included."""
+    found, open_ = 0, [tree]
+    while open_:
+        found += 1
+        open_.extend(_inside(open_.pop()))
+    return found
 
 
 def _inside(tree: Tree) -> Iterable[Tree]:

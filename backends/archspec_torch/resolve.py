@@ -101,7 +101,9 @@ class Resolver:
         for row, value in zip(rows.owner, values, strict=True):
             found.setdefault(row, []).append(value)
         inner = [found[row] for row in range(len(around.envs))]
-        steps = [row[1] - row[0] if len(row) > 1 and type(row[0]) is type(row[1]) is int else 0 for row in inner]
+        grows = {at: row[1] - row[0] for at, row in enumerate(inner) if len(row) > 1 and type(row[0]) is type(row[1]) is int}
+        # A loop of one iteration has no step: it takes part in whatever the others do.
+        steps = [grows.get(at, max(grows.values(), default=0) if len(row) == 1 else 0) for at, row in enumerate(inner)]
         firsts = [row[0] - rows.start * step if step else row[0] for row, step in zip(inner, steps, strict=True)]
         if wanted:
             base = self.settle(firsts, around, wanted, hints=hints)

@@ -86,10 +86,15 @@ def _step(a: Any, b: Any) -> int | None:
 
 
 def settings(part: Part) -> Iterator[Any]:
-    """Every value that a part is built with."""
+    """Every value that a part is built with; of a loop its length, where it begins and how it goes on."""
     match part:
         case Leaf(module=module):
             yield from (arg.value for arg in module.args)
+        case Chain(numbered=True):
+            for run in part.runs:
+                yield len(run.parts)
+                yield from settings(run.parts[0])
+                yield from settings(run.parts[min(1, len(run.parts) - 1)])
         case Chain(parts=parts):
             for child in parts:
                 yield from settings(child)

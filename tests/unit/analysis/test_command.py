@@ -68,6 +68,8 @@ def test_every_format_lists_the_same_layers(run: Run) -> None:
     lines = [line.split() for line in table.split("\n") if line.startswith("inception_5b.3x3.conv.conv ")]
     assert lines == [["inception_5b.3x3.conv.conv", "conv", "384x7x7", "663,936", "32,514,048", "651", "32"]]
     assert "| inception_5b.3x3.conv.conv | conv | 384x7x7 | 663,936 | 32,514,048 | 651 | 32 |" in markdown.split("\n")
+    assert ["total", "6,998,552", "1,582,671,872"] in [line.split() for line in table.split("\n")]
+    assert "| total |  |  | 6,998,552 | 1,582,671,872 |  |  |" in markdown.split("\n")
     for text in (table, markdown):
         assert "6,998,552 (13,378,280 with train-only heads)" in text.replace("\\", "")
         assert "22 (27 with pools)" in text
@@ -94,7 +96,10 @@ def test_memory_is_that_of_the_batch(run: Run) -> None:
     one, many = (json.loads(run("lenet5", "--format", "json", "--batch", n))["memory"] for n in ("1", "64"))
     assert many["activations_inference"] == 64 * one["activations_inference"]
     assert many["batch"] == 64
-    assert "for a batch of 64" in run("lenet5", "--batch", "64")
+    assert one["activations_inference"] == 4 * 2 * 6 * 28 * 28  # the first convolution and its activation
+    said = run("lenet5", "--batch", "64")
+    assert f"{64 * 36.75 / 1024:.1f} MiB of activations at most in inference" in said
+    assert f"{many['activations_training'] / 2**20:.1f} MiB kept in training, for a batch of 64" in said
 
 
 @pytest.mark.parametrize("batch", ["0", "-1", "many", "1.5", "99999999999999999999"])

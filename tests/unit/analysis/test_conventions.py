@@ -15,6 +15,7 @@ from archspec.analysis.conventions import CONVENTIONS, figures
 from archspec.analysis.stats import stats
 from archspec.cli.stats import TOOLS
 from archspec.graph import Graph, Head
+from tests.helpers import torchvision_cpu
 from tests.helpers.graphs import Builder
 from tests.helpers.twin import Twin
 
@@ -129,6 +130,7 @@ def measure_torchinfo(model: Twin) -> tuple[int | None, int | None]:
 
 
 def measure_ptflops(model: Twin, backend: str = "pytorch") -> tuple[int | None, int | None]:
+    torchvision_cpu.load()  # ptflops imports it
     ptflops: Any = pytest.importorskip("ptflops")
     options: dict[str, Any] = {"as_strings": False, "print_per_layer_stat": False, "backend": backend}
     count, params = ptflops.get_model_complexity_info(model, tuple(model.graph.input), **options)

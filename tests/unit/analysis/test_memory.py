@@ -33,9 +33,10 @@ def test_a_skipped_connection_stays_alive() -> None:
 def test_an_output_stays_alive_to_the_end() -> None:
     b = Builder(100)
     main = b.add("main", "linear", out=25, bias=False)
-    other = b.add("other", "linear", main, out=1, bias=False)
+    b.add("between", "linear", 0, out=10, bias=False)
+    other = b.add("other", "linear", out=1, bias=False)
     graph = b.graph(Head("main", main), Head("other", other))
-    assert memory(graph).alive == (400, 500, 104)
+    assert memory(graph).alive == (400, 500, 540, 144)
 
 
 def test_train_only_heads_and_unused_layers() -> None:

@@ -118,6 +118,15 @@ def test_train_only_heads_count_apart() -> None:
     assert sum(layer.params for layer in with_heads.layers) == found.params_with_aux
 
 
+def test_a_head_hangs_on_the_last_step_that_it_reads() -> None:
+    b = Builder(8)
+    first = b.add("first", "relu")
+    second = b.add("second", "relu")
+    aux = b.add("aux", "add", first, second)
+    found = stats(b.graph(Head("main", second), Head("aux", aux, train_only=True)))
+    assert [(head.name, head.on) for head in found.heads] == [("main", ""), ("aux", "second")]
+
+
 def test_outputs_of_the_inference_graph_all_count() -> None:
     b = Builder(8)
     trunk = b.add("trunk", "linear", out=4, bias=False)
