@@ -6,6 +6,7 @@ VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
 REQUIREMENTS := pyproject.toml constraints.txt
+PHOTO = $$($(BIN)/python -c 'import skimage; print(skimage.__path__[0])')/data/chelsea.png
 
 .PHONY: demo test unit deep bench lint format docs wheel clean
 
@@ -15,7 +16,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/archspec build specs/googlenet.yaml --backend torch -o out/googlenet --seed 0
 	@echo
 	@echo "The weights are random (seed 0): the scores below show that the network runs, not what is in the picture."
-	$(BIN)/archspec run out/googlenet examples/chelsea.png --top 5
+	$(BIN)/archspec run out/googlenet $(PHOTO) --top 5
 
 test: lint docs unit wheel
 
@@ -47,7 +48,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/demo.stamp: $(REQUIREMENTS) | $(BIN)/python
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch]' scikit-image
 	touch $@
 
 $(VENV)/test.stamp: $(REQUIREMENTS) | $(BIN)/python

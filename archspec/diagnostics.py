@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 Severity = Literal["error", "warning"]
 
@@ -31,8 +31,7 @@ class Source:
         return Span(self, 1, 1, 1, 1)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Span:
+class Span(NamedTuple):
     """A stretch of a source; lines and columns count from 1, the end column is exclusive."""
 
     source: Source

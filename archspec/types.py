@@ -9,6 +9,7 @@ Patch(kernel=(7, 7), stride=(2,))
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -100,6 +101,7 @@ class Patch(NamedTuple):
     stride: tuple[int, ...] = (1,)
 
     @classmethod
+    @lru_cache(maxsize=2**8)
     def parse(cls, text: str) -> Patch | None:
         kernel, slash, stride = text.replace(" ", "").partition("/")
         if not _SIZE.fullmatch(kernel) or (slash and not _SIZE.fullmatch(stride)):

@@ -5,12 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import skimage
 import yaml
 
 from tests.helpers.markdown import run_page
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+PHOTO = Path(skimage.__path__[0]) / "data" / "chelsea.png"
 APART = {"errors", "decisions"}  # the error pages have tests of their own; decisions quote what was weighed
 
 
@@ -21,8 +23,8 @@ def pages() -> list[Path]:
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_block_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for folder in ("specs", "examples"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copytree(ROOT / "specs", tmp_path / "specs")
+    shutil.copy(PHOTO, tmp_path / "photo.png")  # the pages speak of a photograph of the reader's own
     monkeypatch.chdir(tmp_path)
     run_page(page.read_text(), tmp_path, page.relative_to(ROOT).as_posix())
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 from archspec.graph import Graph, Node, Scope
+from archspec.op import Op
 from archspec.types import Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One layer's share: trainable values, multiply-adds of one sample, values of moving statistics.
 
     `block` is the block that it was written in, `row` the step of the network that holds it, `head` the train-only head
@@ -43,19 +45,27 @@ class HeadStats:
 
 def layers(graph: Graph) -> Iterator[Layer]:
     """Every layer that some output needs, in execution order."""
-    known: dict[object, tuple[int, int, int]] = {}  # equal layers on equal inputs are counted once
-    owner = _owners(graph)
+    owner, place = _owners(graph), cache(_place)
     for node in graph.nodes[1:]:
         if (head := owner.get(node.index)) is None:
             continue
-        key = (node.op, inputs := graph.inputs(node))
-        if key not in known:
-            params = node.op.params(*inputs)
-            trainable, moving = (sum(p.size for p in params if p.trainable == t) for t in (True, False))
-            known[key] = trainable, node.op.macs(*inputs), moving
-        block = next((scope.block for scope in node.scope.chain() if scope.block), "")
-        row = step(node).name
-        yield Layer(node.index, node.path, node.op.kind, node.shape, *known[key], block, row, head)
+        cost = _cost(node.op, *graph.inputs(node))
+        block, row = place(node.scope)
+        yield Layer(node.index, node.path, node.op.kind, node.shape, *cost, block, row or node.name, head)
+
+
+@lru_cache(maxsize=2**12)
+def _cost(op: Op, *inputs: Shape) -> tuple[int, int, int]:
+    """Trainable values, multiply-adds and moving statistics; equal layers on equal inputs are counted once."""
+    params = op.params(*inputs)
+    trainable, moving = (sum(p.size for p in params if p.trainable == t) for t in (True, False))
+    return trainable, op.macs(*inputs), moving
+
+
+def _place(scope: Scope) -> tuple[str, str]:
+    """The block that a scope is written in and the step of the network that holds it; empty in the network itself."""
+    chain = list(scope.chain())
+    return next((around.block for around in chain if around.block), ""), chain[-2].name if len(chain) > 1 else ""
 
 
 def step(node: Node) -> Node | Scope:

@@ -9,13 +9,14 @@ archspec.expr.ExprError: expected an int, found float `2.5`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from typing import Any
 
-from archspec.diagnostics import did_you_mean, quote
+from archspec.diagnostics import Note, Report, did_you_mean, quote
 from archspec.expr import ExprError, describe
 from archspec.spec.form import BodyReader
-from archspec.spec.step import Argument, Parameter
+from archspec.spec.step import Argument, Broken, Parameter
 from archspec.spec.tree import List, Map, Scalar, Tree
 from archspec.spec.tree import describe as describe_tree
 from archspec.spec.yaml import resolve
@@ -30,6 +31,10 @@ TYPES = {
     "patch": "a patch such as 3x3/2",
     "shape": "a shape such as [64, 7, 7]",
 }
+
+
+MAX_ARGUMENTS, MAX_NAME = 256, 100
+_SHAPE = re.compile(r"\[ *[0-9]{1,18}(?: *, *[0-9]{1,18}){0,3} *\]")
 
 
 def coerce(kind: str, value: Any) -> Any:
@@ -86,20 +91,27 @@ def declarations(tree: Tree | None, reader: BodyReader, globals: Set[str]) -> di
         report.error("AS0204", tree.span, f"`args` is a list of names or a mapping, found {describe_tree(tree)}")
     for key, declared in pairs:
         name = key.text
-        if not name.strip() or name == "in" or any(c in name for c in "${}"):
-            report.error(
-                "AS0210", key.span, f"{quote(name)} cannot be an argument's name", help="`in` is the value that enters"
-            )
-        elif name in found:
-            report.error("AS0403", key.span, f"the argument {quote(name)} is declared twice")
-        else:
-            parameter = _parameter(name, key, declared, reader, {*found, *globals})
-            if parameter:
-                found[name] = parameter
+        if name in found:
+            notes = [Note("first declared", found[name].span)]
+            report.error("AS0403", key.span, f"the argument {quote(name)} is declared twice", notes=notes)
+        elif nameable(key, len(found), report):
+            found[name] = _parameter(name, key, declared, reader, {*found, *globals})
     return found
 
 
-def _parameter(name: str, key: Scalar, declared: Tree | None, reader: BodyReader, names: Set[str]) -> Parameter | None:
+def nameable(key: Scalar, others: int, report: Report) -> bool:
+    """Whether that can be an argument's name, beside so many others; reports why not."""
+    name = key.text
+    if others >= MAX_ARGUMENTS:
+        report.stop("AS0106", key.span, f"there are more than {MAX_ARGUMENTS} arguments in one place")
+    if not name.strip() or name == "in" or any(c in name for c in "${}") or len(name) > MAX_NAME:
+        help = f"a name has at most {MAX_NAME} characters, none of `${{}}`; `in` is the value that enters a step"
+        report.error("AS0210", key.span, f"{quote(name)} cannot be an argument's name", help=help)
+        return False
+    return True
+
+
+def _parameter(name: str, key: Scalar, declared: Tree | None, reader: BodyReader, names: Set[str]) -> Parameter:
     if declared is None:
         return Parameter(name, "int", key.span)
     if not isinstance(declared, Scalar) or not isinstance(declared.value, str):
@@ -114,15 +126,18 @@ def _parameter(name: str, key: Scalar, declared: Tree | None, reader: BodyReader
         return Parameter(name, "str", key.span)
     if not equals:
         return Parameter(name, kind, key.span)
-    value = default if kind in ("str", "size", "patch") and "$" not in default else resolve(default)
-    scalar = Scalar(value, default, declared.source, declared.start, declared.end, declared.quoted)
-    argument = reader.argument(key.span, scalar, names)
-    if argument.expr is None and isinstance(argument.constant, str | int | float | bool):
+    end = len(declared.text.rstrip())
+    scalar = declared.part(end - len(default), end)
+    if _SHAPE.fullmatch(default):
+        argument = Argument(key.span, scalar, constant=[int(n) for n in default[1:-1].split(",")])
+    else:
+        scalar.value = default if kind in ("str", "size", "patch") or "$" in default else resolve(default)
+        argument = reader.argument(key.span, scalar, names)
+    if argument.expr is None and argument.constant is not Broken:
         try:
             coerce(kind, argument.constant)
         except ExprError as error:
-            reader.report.error(
-                error.code, declared.span, f"the default of {quote(name)}: {error.message}", help=error.help
-            )
-            return Parameter(name, kind, key.span)
-    return Parameter(name, kind, key.span, Argument(declared.span, scalar, argument.constant, argument.expr))
+            message = f"the default of {quote(name)}: {error.message}"
+            reader.report.error(error.code, scalar.span, message, help=error.help)
+            argument.constant = Broken
+    return Parameter(name, kind, key.span, argument)

@@ -23,10 +23,11 @@ from archspec.spec.frame import Frame, Value
 from archspec.spec.heads import Heads
 from archspec.spec.initial import read_init
 from archspec.spec.mismatch import explain_merge
+from archspec.spec.reuse import make_op, output_shape
 from archspec.spec.shapes import answers, claimed_shape
 from archspec.spec.step import Argument, Block, Body, Broken, Step
 from archspec.spec.validate import explain
-from archspec.types import Shape, format_shape
+from archspec.types import LIMIT, Shape, format_shape
 
 MAX_LAYERS = 50_000
 MAX_WORK = 1_000_000
@@ -44,7 +45,7 @@ class Elaborator:
         self.claims: list[Claim] = []
         self.work = 0
         self.lost = False
-        """Whether a step could not be read: what names it is not at fault."""
+        """Whether there is a row of which nothing is known: the head that hangs on no step may hang on it."""
 
     def network(self, body: Body, shape: Shape | None) -> tuple[Frame, Value]:
         """Elaborates the network's body; the frame knows its steps by name."""
@@ -69,19 +70,22 @@ class Elaborator:
     def step(self, frame: Frame, step: Step, value: Value) -> Value:
         self.spend(frame, step, step.cost)
         self.enter(frame, value)
-        numbered = self.numbered(frame, step) if "name" not in step.reserved else ""
+        name = "" if "name" in step.reserved else self.numbered(frame, step)
         if (when := step.reserved.get("when")) is not None:
             wanted = frame.evaluate(when)
             if wanted is False:
                 return value
             if wanted is not True and wanted is not Broken:
                 frame.fail("AS0506", when.span, f"`when` is true or false, found {describe(wanted)}")
-        name = numbered or self.name(frame, step)
+        name = name or self.name(frame, step)
         self.take(frame, name, step.reserved["name"].span if "name" in step.reserved else step.span)
         sources = self.sources(frame, step, value)
+        if "init" in step.reserved and step.what not in OPS and not step.lost:
+            message = f"`init` belongs to an op, and {quote(step.what)} is none"
+            frame.fail("AS0202", step.reserved["init"].key, message, "state it at the op inside")
         result: Value = None
         if step.lost:
-            self.lost = True
+            self.lost |= step.row and not step.what
         elif step.what == "repeat":
             result = self.repeat(frame, step, name, sources[0])
         elif step.what in self.blocks:
@@ -133,7 +137,7 @@ class Elaborator:
 
     def numbered(self, frame: Frame, step: Step) -> str:
         """The name of a step that states none. A step that `when` leaves out keeps its number."""
-        return numbered(step.what, frame.counts, frame.taken)
+        return numbered(step.what or "step", frame.counts, frame.taken)
 
     def name(self, frame: Frame, step: Step) -> str:
         """The name that a step states."""
@@ -188,14 +192,24 @@ class Elaborator:
         if op is None or len(known) < len(inputs):
             return None
         try:
-            shape = op.shape(*(self.nodes[i].shape for i in known))
+            shape = output_shape(op, *(self.nodes[i].shape for i in known))
         except ShapeError as error:
             argument = step.arguments.get(error.field)
             span = frame.origin(argument).span if argument else step.span
             found = f"its input is {format_shape(self.nodes[known[0]].shape)}" if len(known) == 1 else ""
             frame.fail(error.code, span, error.message, error.help, found=found)
             return None
+        if not self.fits(frame, step, shape):
+            return None
         return self.add(op, name, tuple(known), shape, frame.scope, step, frame)
+
+    def fits(self, frame: Frame, step: Step, shape: Shape) -> bool:
+        """Whether every axis of an output can be counted."""
+        if max(shape) <= LIMIT:
+            return True
+        message = f"{quote(step.what)} gives {format_shape(shape)}, an axis too large"
+        frame.fail("AS0505", step.span, message, "sizes stay below 2**62")
+        return False
 
     def make(self, frame: Frame, step: Step) -> Op | None:
         values: dict[str, Any] = {key: frame.evaluate(argument) for key, argument in step.arguments.items()}
@@ -203,7 +217,7 @@ class Elaborator:
             return None
         kind = OPS[step.what]
         try:
-            return kind.model_validate(values)
+            return make_op(kind, values)
         except ValidationError as error:
 
             def place(path: tuple[Any, ...], key: bool) -> Span:
@@ -248,9 +262,6 @@ class Elaborator:
             return None
         block = self.blocks[step.what]
         self.spend(frame, step, block.cost)
-        if (stated := step.reserved.get("init")) is not None:
-            help = "state it at the op inside the block"
-            frame.fail("AS0202", stated.key, "`init` belongs to an op, and this is a block", help)
         env: dict[str, Any] = dict(self.root.args)
         broken = False
         for parameter in block.parameters.values():
@@ -308,6 +319,8 @@ class Elaborator:
             shape = op.shape(*shapes)
         except ShapeError as error:
             explain_merge(self, frame, step, error, labels, spans, known, sources[0])
+            return None
+        if not self.fits(frame, step, shape):
             return None
         return self.add(
             op,

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from archspec.diagnostics import Report, Source, Span, quote
 from archspec.spec.tree import Map, Scalar, Tree, describe, height, is_null
+from archspec.spec.reuse import read_text
 from archspec.spec.syntax import decode
 from archspec.spec.variant import apply_edits, overlay
-from archspec.spec.yaml import MAX_BYTES, MAX_DEPTH, Room, read
+from archspec.spec.yaml import MAX_BYTES, MAX_DEPTH, Room
 
 MAX_EXTENDS = 20
 
@@ -93,7 +94,7 @@ class Files:
 
     def _resolved(self, path: Path, at: Span | None, chain: list[Path]) -> Map | None:
         source = self._raw(path, at)
-        tree = read(source, self.report, room=self.room) if source else None
+        tree = read_text(source, self.report, self.room) if source else None
         if tree is None:
             return None
         if not isinstance(tree, Map):

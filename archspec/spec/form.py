@@ -266,7 +266,7 @@ class BodyReader:
             short = len(row.items) < len(titles)
             help = "write `~` for a cell that is not given" if short else "remove a cell, or name its column"
             self.report.error("AS0208", row.span, message, notes=[Note("columns", columns.span)], help=help)
-            step.lost = True
+            step.what, step.lost = "", True
             cells = {"name": cells["name"]} if "name" in cells else {}
         self.reserve(step, {name: (titles[name], cell) for name, cell in cells.items() if name in RESERVED}, names)
         if step.lost:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from archspec.diagnostics import Report, Span, did_you_mean, quote
+from archspec.diagnostics import Note, Report, Span, did_you_mean, quote
 from archspec.document import HeadForm
 from archspec.graph import Head
 from archspec.spec.tree import Map, Tree
@@ -17,15 +17,22 @@ if TYPE_CHECKING:
 
 
 class Heads:
-    """The heads that a spec declares; elaboration attaches each as it passes its step."""
+    """The heads that a spec declares; elaboration attaches each as it passes its step.
 
-    def __init__(self, forms: Mapping[str, HeadForm], tree: Tree | None, report: Report) -> None:
-        self.forms, self.report = forms, report
+    `forms` is None where the section cannot be read: then nothing is said of heads.
+    """
+
+    def __init__(self, forms: Mapping[str, HeadForm] | None, tree: Tree | None, report: Report) -> None:
+        self.known, self.forms, self.report = forms is not None, forms or {}, report
         self.spans: dict[str, Span] = {key.text: key.span for key, _ in tree} if isinstance(tree, Map) else {}
         self.place = in_tree(tree) if tree is not None else None
         self.values: dict[str, Value] = {}
+        self.places: dict[str, Span] = {}
         self.on: dict[str, list[str]] = {}
-        for name, form in forms.items():
+        for name, form in self.forms.items():
+            if not name.strip() or "." in name:
+                message = f"a head's name is a text without dots, found {quote(name)}"
+                report.error("AS0210", self.spans[name], message)
             if form.at is not None and name != "main":
                 self.on.setdefault(form.at, []).append(name)
 
@@ -41,14 +48,20 @@ class Heads:
     def attach(self, build: Elaborator, frame: Frame, name: str, value: Value, span: Span) -> None:
         """Hangs a head on a value: its block's output, or the value itself where it has no block."""
         form = self.forms.get(name)
+        if not self.known:
+            return
         if form is None or name == "main":
             known = [n for n in self.forms if n != "main"]
             self.report.error(
                 "AS0405", span, f"there is no head {quote(name)}", help=did_you_mean(name, known, "heads")
             )
         elif name in self.values:
-            self.report.error("AS0407", span, f"the head {quote(name)} is attached twice")
-        elif form.block is None:
+            help = "attach it by `aux` or by `from`, at one step"
+            notes = [Note("first attached", self.places[name])]
+            self.report.error("AS0407", span, f"the head {quote(name)} is attached twice", notes=notes, help=help)
+            return
+        self.places[name] = span
+        if form is None or form.block is None:
             self.values[name] = value
         elif form.block not in build.blocks:
             help = did_you_mean(form.block, build.blocks, "blocks")
@@ -57,8 +70,11 @@ class Heads:
         else:
             self.values[name] = build.head(frame, name, form.block, value, self.span(name))
 
-    def outputs(self, main: Value, frame: Frame) -> tuple[Head, ...]:
-        """The heads with the values that elaboration found, `main` first; reports those that hang nowhere."""
+    def outputs(self, main: Value, frame: Frame, lost: bool) -> tuple[Head, ...]:
+        """The heads with the values that elaboration found, `main` first; reports those that hang nowhere.
+
+        Where a row is lost, they may hang there.
+        """
         found: list[Head] = []
         main_form = self.forms.get("main") or HeadForm.model_validate({})
         for key in ("block", "at"):
@@ -67,7 +83,7 @@ class Heads:
                 help = "add the steps to the network itself"
                 self.report.error("AS0202", self.span("main", spelt), f"the head `main` takes no `{spelt}`", help=help)
         for name, form in {"main": main_form, **self.forms}.items():
-            if name != "main" and name not in self.values:
+            if name != "main" and name not in self.values and not lost:
                 self._unattached(name, form, frame)
             value = main if name == "main" else self.values.get(name)
             if value is not None:

@@ -13,7 +13,7 @@ from archspec.document import Document
 from archspec.expr import ExprError
 from archspec.graph import Graph, Scope
 from archspec.ops import OPS
-from archspec.spec.arguments import coerce, type_of
+from archspec.spec.arguments import coerce, nameable, type_of
 from archspec.spec.blocks import read_blocks
 from archspec.spec.elaborate import Elaborator
 from archspec.spec.form import BodyReader
@@ -40,7 +40,7 @@ def read_network(tree: Map, default_name: str, report: Report, *, overridden: bo
     network = tree.get("network")
     if isinstance(network, Map):  # `network: {table: ...}` is a list of one step
         network = List([network], network.source, network.start, network.end)
-    body = reader.body(network, {*args, "in"})
+    body = reader.body(network, reader.globals | {"in"})
     document = _document(tree, reader, values)
     shape = _input(tree, reader, values)
     for kind in document.init if document else ():
@@ -48,15 +48,15 @@ def read_network(tree: Map, default_name: str, report: Report, *, overridden: bo
             place = in_tree(tree)(("init", kind), True)
             report.error("AS0203", place, f"unknown op {quote(kind)}", help=did_you_mean(kind, OPS, "ops"))
     cyclic = find_cycles(blocks.blocks, report)
-    if shape is None or document is None or cyclic or network is None:
+    if cyclic or network is None:
         return None
     name = tree.get("name")
     title = str(name.value) if isinstance(name, Scalar) and name.value is not None else default_name
-    heads = Heads(document.heads, tree.get("heads"), report)
+    heads = Heads(document.heads if document else None, tree.get("heads"), report)
     build = Elaborator(report, blocks.blocks, Scope(title, "network", tree.span, args=values), heads)
     frame, value = build.network(body, shape)
-    outputs = heads.outputs(value, frame)
-    if report.failed or value is None:
+    outputs = heads.outputs(value, frame, build.lost)
+    if report.failed or value is None or document is None:
         return None
     graph = Graph(title, tuple(build.nodes), outputs, build.root, values, tuple(build.claims))
     reads = reader.read_names.union(*blocks.reads.values())
@@ -107,9 +107,9 @@ def _args(tree: Tree | None, report: Report) -> dict[str, Argument]:
         report.error("AS0204", tree.span, f"`args` maps names to their values, found {describe(tree)}")
         return found
     for key, value in tree:
-        if key.text == "in" or not key.text.strip() or any(c in key.text for c in "${}"):
-            report.error("AS0210", key.span, f"{quote(key.text)} cannot be an argument's name")
-        elif not isinstance(value, Scalar) or value.value is None:
+        if not nameable(key, len(found), report):
+            continue
+        if not isinstance(value, Scalar) or value.value is None:
             report.error(
                 "AS0204", value.span, f"{quote(key.text)} is a number, a text or a bool, found {describe(value)}"
             )
@@ -126,15 +126,10 @@ def _input(tree: Map, reader: BodyReader, values: Mapping[str, Any]) -> Shape | 
     stated, report = tree.get("input"), reader.report
     if stated is None or is_null(stated):
         return None
-    argument = reader.argument(tree.key("input").span, stated, frozenset(values))
-    try:
-        value = argument.value(values)
-    except Located as error:
-        error.report(report)
+    value = _value(reader.argument(tree.key("input").span, stated, reader.globals), values, report)
+    if value is Broken:
         return None
     sizes: list[Any] = cast("list[Any]", value) if isinstance(value, list) else []
-    if Broken in sizes or value is Broken:
-        return None
     if not 1 <= len(sizes) <= 4 or not all(type(n) is int for n in sizes):
         help = "C, C,L, C,H,W or C,D,H,W: channels first, no batch axis"
         report.error("AS0204", stated.span, "`input` is one sample's shape, as in [3, 224, 224]", help=help)
@@ -155,22 +150,21 @@ def _document(tree: Map, reader: BodyReader, values: Mapping[str, Any]) -> Docum
         if section is None or is_null(section):
             continue
         if name in COMPUTED:
-            try:
-                sections[name] = reader.argument(tree.key(name).span, section, frozenset(values)).value(values)
-            except Located as error:
-                error.report(reader.report)
-                return None
+            sections[name] = _value(reader.argument(tree.key(name).span, section, reader.globals), values, reader.report)
         else:
             sections[name] = data(section)
-    if any(Broken in items for items in _collections(sections)):
-        return None
-    return validated(Document, sections, tree, "the spec", reader.report)
+    known = {name: section for name, section in sections.items() if section is not Broken}
+    document = validated(Document, known, tree, "the spec", reader.report)
+    return document if len(known) == len(sections) else None
 
 
-def _collections(value: Any) -> list[list[Any]]:
-    """The values of every mapping and list inside a value."""
-    inner: list[Any] = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    return [inner, *(deeper for item in inner for deeper in _collections(item))]
+def _value(argument: Argument, values: Mapping[str, Any], report: Report) -> Any:
+    """An argument's value; Broken, with the error reported, where it has none."""
+    try:
+        return argument.value(values)
+    except Located as error:
+        error.report(report)
+        return Broken
 
 
 def validated(model: type[Document], value: Any, tree: Tree, what: str, report: Report) -> Document | None:

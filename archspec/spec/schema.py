@@ -11,13 +11,15 @@ from typing import Any
 from archspec.document import Document
 from archspec.ops import OPS
 from archspec.spec.arguments import TYPES
-from archspec.spec.step import CLAIMS
 from archspec.spec.network import VERSION
+from archspec.spec.step import CLAIMS
 
 Json = dict[str, Any]
 
 EXPRESSION: Json = {"type": "string", "pattern": "\\$", "description": "An expression: $name or ${...}."}
 _BODY: Json = {"$ref": "#/$defs/body"}
+_STEP: Json = {"$ref": "#/$defs/step"}
+_ROW: Json = {"anyOf": [{"type": "array"}, _STEP]}
 
 
 def schema() -> Json:
@@ -26,7 +28,7 @@ def schema() -> Json:
     definitions: Json = {name: _computed(part) for name, part in document.pop("$defs", {}).items()}
     for kind, op in OPS.items():
         definitions[f"op.{kind}"] = _op(op.model_json_schema(), op.__doc__ or "")
-    definitions |= {"step": _step(), "body": {"type": ["array", "null"], "items": {"$ref": "#/$defs/step"}}}
+    definitions |= {"step": _step(), "body": {"type": ["array", "null"], "items": _STEP}}
     definitions |= {"table": _table(), "block": _block(), "edit": _edit()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -36,13 +38,13 @@ def schema() -> Json:
         "required": ["archspec"],
         "anyOf": [{"required": ["extends"]}, {"required": ["input", "network"]}],
         "additionalProperties": False,
-        "properties": _root() | {name: _nullable(part) for name, part in document["properties"].items()},
+        "properties": _root() | {name: _removable(part) for name, part in document["properties"].items()},
         "$defs": definitions,
     }
 
 
 def _root() -> Json:
-    scalar = {"type": ["number", "string", "boolean"]}
+    scalar = {"type": ["number", "string", "boolean", "null"]}
     return {
         "archspec": {"const": VERSION, "description": "The version of the language."},
         "name": {"type": ["string", "number"], "description": "The network's name."},
@@ -67,14 +69,23 @@ def _root() -> Json:
     }
 
 
-def _nullable(part: Json) -> Json:
-    return {"anyOf": [part, {"type": "null"}]} if "$ref" in part else part
+def _removable(part: Json) -> Json:
+    """A section, or a mapping in it: a variant removes an entry, or the whole, by a null."""
+    if not part.get("additionalProperties"):
+        return {"anyOf": [part, {"type": "null"}]} if "$ref" in part else part
+    values: Json = part["additionalProperties"]
+    mapping = "$ref" in values or "additionalProperties" in values
+    inner = _removable(values) if mapping else _or_expression(values, null=True)
+    return part | {"additionalProperties": inner, "type": ["object", "null"]}
 
 
 def _computed(part: Json) -> Json:
-    """A section's model, its values also expressions, and nulls where a variant removes a key."""
-    fields = part.get("properties", {})
-    return part | {"properties": {name: _or_expression(field, null=True) for name, field in fields.items()}}
+    """A section's model, its values also expressions; a variant states no more than it changes, and removes by a null."""
+    fields = {
+        name: _removable(field) if "additionalProperties" in field else _or_expression(field, null=True)
+        for name, field in part.get("properties", {}).items()
+    }
+    return {key: value for key, value in part.items() if key != "required"} | {"properties": fields}
 
 
 def _or_expression(field: Json, null: bool = False) -> Json:
@@ -139,13 +150,12 @@ def _step() -> Json:
 
 
 def _table() -> Json:
-    row: Json = {"anyOf": [{"type": "array"}, {"$ref": "#/$defs/step"}]}
     columns: Json = {"type": "array", "items": {"type": ["string", "number"]}, "contains": {"const": "type"}}
     return {
         "type": "object",
         "required": ["columns", "rows"],
         "additionalProperties": False,
-        "properties": {"columns": columns, "rows": {"type": "array", "items": row}},
+        "properties": {"columns": columns, "rows": {"type": "array", "items": _ROW}},
     }
 
 
@@ -161,7 +171,7 @@ def _block() -> Json:
 
 
 def _edit() -> Json:
-    steps: Json = {"type": "object", "additionalProperties": {"anyOf": [_BODY, {"$ref": "#/$defs/step"}]}}
+    steps: Json = {"type": "object", "additionalProperties": {"anyOf": [{"type": "array", "items": _ROW}, _STEP]}}
     address = {"type": "string"}
     return {
         "type": "object",

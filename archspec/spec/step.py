@@ -55,7 +55,7 @@ class Argument:
     @property
     def cost(self) -> int:
         """About how much it takes to evaluate it."""
-        text = len(self.tree.text) // 4 if self.expr is not None and isinstance(self.tree, Scalar) else 0
+        text = len(self.tree.text) // (64 if self.expr is None else 4) if isinstance(self.tree, Scalar) else 0
         return 1 + text + sum(part.cost for part in self.parts)
 
 

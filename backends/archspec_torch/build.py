@@ -9,7 +9,7 @@ from typing import Any
 from archspec.expr import Attribute, Const, Expr
 from archspec.graph import Graph, Scope
 from archspec_torch.classes import Class, Param
-from archspec_torch.expressions import apply, const, name, parameters, product, show, substitute, total
+from archspec_torch.expressions import apply, chain, const, name, parameters, product, show, substitute, summands, total
 from archspec_torch.lowering import REQUIRED, Arg
 from archspec_torch.parts import Chain, Instance, Join, Leaf, Part, Run, Several
 from archspec_torch.resolve import Resolver, same
@@ -122,7 +122,7 @@ class _Build:
                 args.append((param.name if keyword else "", show(expr)))
         after = [c and substitute(c, found) for c in cls.channels]
         outputs = [self.channels(instances, place, rows, [c]) for place, c in enumerate(after)]
-        return Call(cls.name, tuple(args)), outputs
+        return Call(cls, tuple(args)), outputs
 
     def given(self, instance: Instance, param: Param) -> Expr | None:
         """What the spec gives an instance for a parameter, in this class's words."""
@@ -184,6 +184,10 @@ class _Build:
             enters = self.resolver.progress(before, inner, [entering])
         outside, self.resolver.read = self.resolver.read, set()
         element, leaving = self.part(parts, inner, [enters])
+        if finer := _growing(entering, leaving[0], enters, inner):
+            self.resolver.read.clear()
+            enters = finer
+            element, leaving = self.part(parts, inner, [enters])
         counted = inner.counter in self.resolver.read
         self.resolver.read |= outside
         if not counted and max(counts) == min(counts) == 2:
@@ -204,6 +208,17 @@ class _Build:
     def channels(self, parts: Sequence[Part], place: int, rows: Rows, candidates: Channels) -> Expr | None:
         """Words for the channels of a value; the first of the candidates that is right."""
         return self.resolver.known(candidates, [self.graph.nodes[p.outputs[place]].shape[0] for p in parts], rows)
+
+
+def _growing(entering: Expr | None, leaving: Expr | None, enters: Expr | None, rows: Rows) -> Expr | None:
+    """How channels grow in a loop from its start, in the words of what an iteration adds: `in_channels + i * growth`."""
+    if entering is None or leaving is None or enters is None or rows.start or rows.counter not in parameters(enters):
+        return None
+    before, after = summands(enters), summands(leaving)
+    added = after[len(before) :]
+    if after[: len(before)] != before or not added or not parameters(total(added)):
+        return None
+    return chain("+", [entering, chain("*", [name(rows.counter), total(added)])])
 
 
 def _hints(arg: Arg, found: Mapping[str, Expr], entering: Expr | None, shape: tuple[int, ...]) -> Channels:

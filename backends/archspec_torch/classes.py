@@ -57,9 +57,6 @@ class Class:
 
 def form_classes(graph: Graph, top: Instance, taken: Collection[str], resolve: Callable[[Class], None]) -> list[Class]:
     """Every class, inner ones first, the network's own last; `resolve` settles the parameters of each."""
-    space = Namespace(*taken)
-    top_name = space.take(class_name(graph.name), "")
-    space.take(f"{top_name}Output")
     heights: dict[int, list[Instance]] = {}
     _measure(top, heights)
     for height in sorted(heights):
@@ -67,13 +64,24 @@ def form_classes(graph: Graph, top: Instance, taken: Collection[str], resolve: C
         for instance in heights[height]:
             alike.setdefault(signature(instance), []).append(instance)
         for instances in alike.values():
-            scope = instances[0].scope
-            cls = Class(top_name if instances[0] is top else space.take(_class_name(scope, top_name), ""), instances)
+            cls = Class("", instances)
             for index, instance in enumerate(instances):
                 instance.cls, instance.index = cls, index
                 _name_parts(instance.parts)
             resolve(cls)
-    return _in_order(top)
+    classes = _in_order(top)
+    _name_classes(graph, classes, taken)
+    return classes
+
+
+def _name_classes(graph: Graph, classes: list[Class], taken: Collection[str]) -> None:
+    space = Namespace(*taken)
+    whole = classes[-1].name = space.take(class_name(graph.name), "")
+    space.take(f"{whole}Output")
+    for cls in classes[:-1]:
+        block = scopes_to_block(cls.scope)[-1]
+        name = whole if block.kind == "network" else class_name(block.block)
+        cls.name = space.take(name if block is cls.scope else class_name(f"{name} {role(cls.scope)}"), "")
 
 
 def _measure(instance: Instance, heights: dict[int, list[Instance]]) -> int:
@@ -104,12 +112,6 @@ def _in_order(top: Instance) -> list[Class]:
 
     visit(top)
     return list(seen)
-
-
-def _class_name(scope: Scope, top: str) -> str:
-    block = scopes_to_block(scope)[-1]
-    name = top if block.kind == "network" else class_name(block.block)
-    return name if block is scope else class_name(f"{name} {role(scope)}")
 
 
 def _name_parts(parts: list[Part], numbered: bool = False) -> None:

@@ -42,15 +42,16 @@ def apply(op: str, *args: Expr) -> Expr:
 
 def total(terms: Iterable[Expr]) -> Expr:
     """Their sum, its numbers added up and put last."""
-    parts = [part for term in terms for part in _summands(term)]
+    parts = [part for term in terms for part in summands(term)]
     number = sum(part.value for part in parts if isinstance(part, Const) and isinstance(part.value, int))
     named = [part for part in parts if not isinstance(part, Const)]
     return chain("+", [*named, const(number)] if number or not named else named)
 
 
-def _summands(expr: Expr) -> tuple[Expr, ...]:
+def summands(expr: Expr) -> tuple[Expr, ...]:
+    """The terms of a sum; an expression that is none is its own only term."""
     if isinstance(expr, Apply) and expr.op == "+":
-        return tuple(part for arg in expr.args for part in _summands(arg))
+        return tuple(part for arg in expr.args for part in summands(arg))
     return (expr,)
 
 

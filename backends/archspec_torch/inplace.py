@@ -10,22 +10,22 @@ from archspec.graph import Graph
 from archspec_torch.classes import within
 from archspec_torch.parts import Chain, Instance, Leaf, Part, Several
 
-# The gradients of these are computed from their inputs and parameters, never from their outputs.
-FREE = frozenset(("conv", "conv_transpose", "linear", "batch_norm"))
+# What these compute is a tensor of its own, which their gradients are not computed from.
+FREE = frozenset(("conv", "conv_transpose", "linear", "batch_norm", "concat", "add", "multiply"))
 
 
 def overwrite_inputs(graph: Graph, top: Instance) -> None:
-    """Lets the ReLUs of the whole network work in place where both layers are in one class and it cannot be noticed."""
+    """Lets the ReLUs of the whole network work in place where it cannot be noticed; never on what a class is given."""
     readers = Counter(value for node in graph.nodes for value in node.inputs)
     readers.update(head.node for head in graph.heads)
     stack = [top]
     while stack:
         instance = stack.pop()
         stack.extend(within(instance.parts))
-        layers = {leaf.node.index: leaf for leaf in _leaves(instance.parts)}
-        for leaf in layers.values():
-            read = layers.get(leaf.inputs[0])
-            if leaf.node.op.kind == "relu" and read and read.node.op.kind in FREE and readers[leaf.inputs[0]] == 1:
+        for leaf in _leaves(instance.parts):
+            (read,) = leaf.inputs
+            free = graph.nodes[read].op.kind in FREE and readers[read] == 1 and read not in instance.inputs
+            if leaf.node.op.kind == "relu" and free:
                 args = tuple(replace(arg, value=True) if arg.name == "inplace" else arg for arg in leaf.module.args)
                 leaf.module = replace(leaf.module, args=args)
 

@@ -1,7 +1,8 @@
 """A graph's flat list as parts inside parts: what becomes a module, a sequence of modules, or a class of its own.
 
-A scope with one child that is a module is that module under the scope's name; a branch or an iteration that is a chain is
-an `nn.Sequential`; a repeat whose iterations are read one by one is an `nn.ModuleList`; any other scope gets a class.
+A scope with one layer, or with one scope that has a class, is that under its own name; a branch or an iteration that is
+a chain is an `nn.Sequential`; a repeat whose iterations are read one by one is an `nn.ModuleList`; any other scope gets a
+class.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class _Builder:
             return self.layer(item)
         whole = self.region(item)
         only = whole.parts[0]
-        if len(whole.parts) == 1 and isinstance(only, Leaf | Chain | Instance):
+        if len(whole.parts) == 1 and isinstance(only, Leaf | Instance if item.block else Leaf | Chain | Instance):
             return replace(only, name=item.name, levels=(item.name, *only.levels), row=item.row)
         if item.kind in ("branch", "repeat") and _is_chain(whole):
             return Chain(**_common(whole), parts=whole.parts, numbered=_holds_iterations(item))

@@ -12,7 +12,8 @@ from archspec.expr import Const, Expr
 from archspec_torch.expressions import chain, const, name, parameters, show, tuple_of, value_of
 from archspec_torch.symbols import Rows, Symbols
 
-_LONGEST = 72  # characters of an expression before a parameter reads better
+# Characters of an expression before a parameter reads better; in the network itself, before a number does.
+_LONGEST, _LONGEST_IN_NETWORK = 72, 24
 
 
 class Resolver:
@@ -78,7 +79,7 @@ class Resolver:
 
     def fits(self, expr: Expr, values: list[Any], rows: Rows) -> bool:
         """Whether it gives each row its value."""
-        if len(show(expr)) > _LONGEST:
+        if len(show(expr)) > (_LONGEST_IN_NETWORK if self.symbols.whole else _LONGEST):
             return False
         return all(same(value_of(expr, env), value) for env, value in zip(rows.envs, values, strict=True))
 

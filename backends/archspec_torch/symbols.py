@@ -55,6 +55,7 @@ class Symbols:
 
     def __init__(self, graph: Graph, cls: Class) -> None:
         self.graph, self.cls = graph, cls
+        self.whole = cls.scope is graph.root
         self.found: dict[str, Param] = {}
         self.words: dict[tuple[str, str], str] = {}
         self.used: set[str] = set()
@@ -68,14 +69,16 @@ class Symbols:
                 self._arguments(scope, [scopes_to_block(instance.scope)[depth] for instance in cls.instances])
         if scopes[-1].kind == "network":
             for key, value in graph.root.args.items():
-                default = value if cls.scope is graph.root else None
+                default = value if self.whole else None
                 self._declare(key, "", [value] * count, ("global", key), default=default)
 
     def _channels(self, place: int) -> Expr:
         values = [self.graph.nodes[instance.inputs[place]].shape[0] for instance in self.cls.instances]
-        if self.cls.scope is self.graph.root:
+        if self.whole:
             return const(values[0])
-        return name(self._add("in_channels" if place == 0 else "skip_channels", values, ("in", place), None))
+        vector = len(self.graph.nodes[self.cls.example.inputs[place]].shape) == 1
+        text = f"{'skip' if place else 'in'}_{'features' if vector else 'channels'}"
+        return name(self._add(text, values, ("in", place), None))
 
     def _arguments(self, scope: Scope, alike: list[Scope]) -> None:
         """What a block or an iteration is given; `alike` are the scopes in its place around each instance."""

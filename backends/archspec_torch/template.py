@@ -6,7 +6,7 @@ from os import PathLike
 
 from torch import nn
 
-RENAMED = {"1x1.convolution": "b1x1"}
+RENAMED = {"1x1": "b1x1", "convolution": ""}
 EXACT = {"other.weight": "another.weight"}
 
 
@@ -20,7 +20,7 @@ def attribute(name: str) -> str:
         return EXACT[name]
     path = f".{name}."
     for theirs, ours in RENAMED.items():
-        path = path.replace(f".{theirs}.", f".{ours}.")
+        path = path.replace(f".{theirs}.", f".{ours}." if ours else ".")
     return path[1:-1]
 
 

@@ -54,19 +54,26 @@ class Renaming:
             return self.exact[neutral]
         dotted = f".{neutral}."
         for theirs, ours in self.parts.items():
-            dotted = dotted.replace(f".{theirs}.", f".{ours}.")
+            dotted = dotted.replace(f".{theirs}.", f".{ours}." if ours else ".")
         return dotted[1:-1]
 
 
 def renaming(graph: Graph, top: Instance) -> Renaming:
-    """The shortest way to say `attributes`, tried on every tensor."""
+    """The shortest of the ways to say `attributes`, tried on every tensor."""
+    levels = [pair for leaf, path in _leaves(top.parts, ()) if graph.params(leaf.node) for pair in path]
+    whole = [(".".join(theirs), ours) for theirs, ours in levels]
+    # Where scopes fold into one attribute, the outermost names it and the others are dropped.
+    dropped = [pair for theirs, ours in levels for pair in ((theirs[0], ours), *((part, "") for part in theirs[1:]))]
+    found = [_checked(graph, top, pairs) for pairs in (whole, dropped)]
+    return min(found, key=lambda renaming: len(renaming.parts) + len(renaming.exact))
+
+
+def _checked(graph: Graph, top: Instance, pairs: list[tuple[str, str]]) -> Renaming:
+    """What most of the pairs say, and the names for which that is not true."""
     votes: dict[str, Counter[str]] = {}
-    for leaf, levels in _leaves(top.parts, ()):
-        if graph.params(leaf.node):
-            for theirs, ours in levels:
-                votes.setdefault(".".join(theirs), Counter())[ours] += 1
+    for theirs, ours in pairs:
+        votes.setdefault(theirs, Counter())[ours] += 1
     wanted = {theirs: ours.most_common(1)[0][0] for theirs, ours in votes.items()}
     longest_first = sorted((theirs for theirs, ours in wanted.items() if theirs != ours), key=lambda t: -t.count("."))
-    parts = {theirs: wanted[theirs] for theirs in longest_first}
-    rough = Renaming(parts, {})
-    return Renaming(parts, {n: attr for n, attr in attributes(graph, top).items() if rough(n) != attr})
+    rough = Renaming({theirs: wanted[theirs] for theirs in longest_first}, {})
+    return Renaming(rough.parts, {n: attr for n, attr in attributes(graph, top).items() if rough(n) != attr})

@@ -8,16 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from archspec_torch.text import WIDTH
+
+
+class Named(Protocol):
+    """Something whose name may be settled later."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call; an argument is its keyword, or an empty text, and its value."""
 
-    func: str
+    func: str | Named
     args: tuple[tuple[str, Code], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.func if isinstance(self.func, str) else self.func.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +63,8 @@ def flat(code: Code) -> str:
     match code:
         case str():
             return code
-        case Call(func, args):
-            return f"{func}({', '.join(_keyword(key) + flat(value) for key, value in args)})"
+        case Call(name=name, args=args):
+            return f"{name}({', '.join(_keyword(key) + flat(value) for key, value in args)})"
         case Items(items):
             return f"[{', '.join(map(flat, items))}]"
         case Infix(operator, operands):
@@ -85,11 +96,11 @@ def _lines(start: str, code: Code, end: str, indent: int) -> list[str]:
     if len(line) <= WIDTH:
         return [line]
     match code:
-        case Call(func, args) if args:
+        case Call(name=name, args=args) if args:
             # A single argument that is a bracket itself needs no comma after it.
             comma = "" if len(args) == 1 and isinstance(args[0][1], Call | Items) else ","
             inner = [text for key, value in args for text in _lines(_keyword(key), value, comma, indent + 4)]
-            return [f"{pad}{start}{func}(", *inner, f"{pad}){end}"]
+            return [f"{pad}{start}{name}(", *inner, f"{pad}){end}"]
         case Items(items):
             return [f"{pad}{start}[", *(text for item in items for text in _lines("", item, ",", indent + 4)), f"{pad}]{end}"]
         case Infix():
