@@ -65,9 +65,13 @@ CODES: Mapping[str, str] = {
 
 
 def page(code: str) -> str:
-    """The page that explains a code: what it means, a failing and a mended spec, in Markdown."""
+    """The page that explains a code: what it means, a failing and a mended spec, in Markdown.
+
+    Comments are for the tests, and left out.
+    """
+    import re
     from pathlib import Path
 
     inside = Path(__file__).parent / "errors"
     folder = inside if inside.is_dir() else Path(__file__).parent.parent / "docs" / "errors"
-    return (folder / f"{code}.md").read_text(encoding="utf-8")
+    return re.sub(r"<!--.*?-->\n?", "", (folder / f"{code}.md").read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -111,7 +111,7 @@ class Report:
 
     limit: int = 200
     met: int = 0
-    found: dict[tuple[object, ...], Diagnostic] = field(default_factory=dict[tuple[object, ...], Diagnostic])
+    found: dict[tuple[str, Span], Diagnostic] = field(default_factory=dict[tuple[str, Span], Diagnostic])
     stack: tuple[Note, ...] = ()  # the block instances around the place being read
 
     def error(
@@ -126,8 +126,7 @@ class Report:
         severity: Severity = "error",
     ) -> None:
         self.met += severity == "error"
-        # Without a block around it, another message at the same place is another fault.
-        key = (code, span, "" if self.stack or severity == "warning" else message)
+        key = (code, span)
         known = self.found.get(key)
         if known is not None:
             if self.stack and len(known.notes) < 8 and self.stack[0] not in known.notes:

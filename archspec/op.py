@@ -88,6 +88,12 @@ class Op(BaseModel):
     depth: ClassVar[Literal["", "layer", "pool"]] = ""
     """What papers count it as: a layer with weights, a pool, or neither."""
 
+    if TYPE_CHECKING:
+
+        def __hash__(self) -> int:
+            """By its fields: pydantic gives it to what is frozen."""
+            ...
+
     def shape(self, *inputs: Shape) -> Shape:
         """The output's shape; raises `ShapeError`."""
         return inputs[0]

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from importlib import import_module
 from multiprocessing import get_context
+from pathlib import Path
 
 from benchmarks.measure import Figure, figures_of
 
@@ -38,18 +39,20 @@ def main() -> int:
 
 
 def _machine() -> str:
+    """What the figures hold for: the day, the machine and how busy it is."""
     cpu = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            cpu = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), cpu)
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    return f"{date.today()}, {cpu}, {os.cpu_count()} cores, load {load}, Python {platform.python_version()}, {platform.system()}"
+    if (about := Path("/proc/cpuinfo")).exists():
+        lines = about.read_text(encoding="utf-8").splitlines()
+        cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
+    system = f"{platform.system()}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    return f"{date.today()}, {cpu}, {os.cpu_count()} cores, {system}"
 
 
 def _table(figures: Sequence[Figure]) -> str:
     rows = [COLUMNS, *map(_row, figures)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _row(figure: Figure) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ def processes(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, l
 
 
 def alternate(calls: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> dict[str, list[float]]:
-    """Seconds of each call, every round timing all of them, each round the other way round, after `warm` rounds untimed."""
+    """Seconds of each call: every round times all of them, in turn there and back, after `warm` rounds untimed."""
 
     def timed(call: Callable[[], object]) -> Callable[[], float]:
         def once() -> float:

@@ -13,7 +13,8 @@ def fvcore(model: Any) -> str:
     import torch
     from fvcore.nn import FlopCountAnalysis
 
-    return str(FlopCountAnalysis(model, torch.zeros(1, 3, 224, 224)).total())
+    counted = FlopCountAnalysis(model, torch.zeros(1, 3, 224, 224))
+    return str(counted.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
 
 
 def torchinfo(model: Any) -> str:

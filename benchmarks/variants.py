@@ -1,4 +1,4 @@
-"""1,000 variants of GoogLeNet by `args`, each read from its file, checked and counted, one after the other in one process."""
+"""1,000 variants of GoogLeNet by `args`, each read from its file, checked and counted, all in one process."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ def test_every_block_runs(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     shutil.copytree(ROOT / "specs", tmp_path / "specs")
     shutil.copy(PHOTO, tmp_path / "photo.png")  # the pages speak of a photograph of the reader's own
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # as for a script in that folder
     run_page(page.read_text(), tmp_path, page.relative_to(ROOT).as_posix())
 
 

@@ -75,7 +75,7 @@ def booleans(draw: st.DrawFn, value: bool, env: Env) -> Spelled:
             equal, least = ("==", "<= {} and true") if value else ("!=", "> {} or false")
             ways.append((f"{name} {equal} {known}", lambda e, name=name, n=known: (e[name] == n) is value))
             ways.append((f"{name} {least.format(known)}", lambda e, name=name, n=known: (e[name] <= n) is value))
-        elif type(known) is str:
+        elif isinstance(known, str) and known.isidentifier():  # a rule by name: 3x3 may stand for a size
             word = "==" if value else "!="
             ways.append((f"{name} {word} '{known}'", lambda e, name=name, n=known: (e[name] == n) is value))
     if not ways:

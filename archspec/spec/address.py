@@ -1,7 +1,7 @@
 """Addresses: dotted paths of names that point into a spec's tree, as `edit` and `--set` write them.
 
 Names are quoted where they hold a dot or begin with a quote: `classes`, `inception_4a."#3x3"`, `stem.conv.bias`,
-`blocks.convolution.conv.bias`, `heads.aux1.weight`. The way to a step is its neutral path, through branches and repeats:
+`blocks.convolution.conv.bias`, `heads.aux1.weight`. A step's address is its neutral path, through branches and repeats:
 
 >>> split('blocks.convolution."b.1".bias')
 ['blocks', 'convolution', 'b.1', 'bias']

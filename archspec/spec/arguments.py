@@ -71,7 +71,8 @@ def coerce(kind: str, value: Any) -> Any:
 
 def type_of(value: Any) -> str:
     """The type of a network argument, told from its default."""
-    return next((name for kind, name in ((bool, "bool"), (int, "int"), (float, "float")) if isinstance(value, kind)), "str")
+    kinds = ((bool, "bool"), (int, "int"), (float, "float"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "str")
 
 
 def declarations(tree: Tree | None, reader: BodyReader, globals: Set[str]) -> dict[str, Parameter]:

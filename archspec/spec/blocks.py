@@ -33,8 +33,9 @@ def read_blocks(tree: Tree | None, reader: BodyReader) -> Blocks:
         report.error("AS0204", tree.span, f"`blocks` maps names to blocks, found {describe(tree)}")
     for key, value in tree if isinstance(tree, Map) else ():
         name = key.text
-        if name in OPS or name in STRUCTURES:
-            report.error("AS0403", key.span, f"{quote(name)} is an op: a block needs a name of its own")
+        if name in OPS or name in (*STRUCTURES, *RESERVED):
+            what = "an op" if name in OPS else "a key of steps"
+            report.error("AS0403", key.span, f"{quote(name)} is {what}: a block needs a name of its own")
         elif not name.strip():
             report.error("AS0210", key.span, "a block needs a name")
         elif not isinstance(value, Map):

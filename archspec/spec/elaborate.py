@@ -227,7 +227,8 @@ class Elaborator:
                 return argument.key if key else frame.origin(argument).span
 
             def fail(code: str, span: Span, message: str, help: str) -> None:
-                frame.fail(code, span, message, help)
+                hint = next((a.hint for a in map(frame.origin, step.arguments.values()) if a.span == span), "")
+                frame.fail(code, span, message, help or hint)
 
             explain(error, kind, step.what, place, fail)
             return None
@@ -281,7 +282,7 @@ class Elaborator:
                 env[parameter.name] = result if result is Broken else coerce(parameter.type, result)
             except ExprError as error:
                 span = frame.origin(argument).span
-                frame.fail(error.code, span, f"{quote(parameter.name)}: {error.message}", error.help)
+                frame.fail(error.code, span, f"{quote(parameter.name)}: {error.message}", error.help or argument.hint)
                 env[parameter.name] = Broken
             broken |= env[parameter.name] is Broken
         args = {key: env[key] for key in block.parameters if key in env}
@@ -290,7 +291,8 @@ class Elaborator:
         if broken:
             return None
         inside = frame.inner(scope, value)
-        inside.env, inside.names, inside.call, inside.caller = env, ChainMap({"input": value}), step, frame
+        inside.env, inside.names, inside.parameters = env, ChainMap({"input": value}), block.parameters
+        inside.call, inside.caller = step, frame
         return self.body(inside, block.body, value)
 
     def merge(self, frame: Frame, step: Step, name: str, sources: list[Value]) -> Value:
@@ -354,6 +356,7 @@ class Elaborator:
             args = {counter.constant: i} if counter else {}
             iteration = Scope(str(i), "repeat", step.span, scope, args=args)
             inside = frame.inner(iteration, value)
+            inside.length += len(name) + 1
             frame.env.update(args)
             self.spend(inside, step, 4)
             value = self.body(inside, step.body or [], value)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from archspec.diagnostics import Report, Source, Span, quote
-from archspec.spec.tree import Map, Scalar, Tree, describe, height, is_null
 from archspec.spec.reuse import read_text
 from archspec.spec.syntax import decode
+from archspec.spec.tree import Map, Scalar, Tree, describe, height, is_null
 from archspec.spec.variant import apply_edits, overlay
 from archspec.spec.yaml import MAX_BYTES, MAX_DEPTH, Room
 

@@ -192,9 +192,9 @@ class BodyReader:
                 help = did_you_mean(key.text, ("times", "as", "body"))
                 self.report.error("AS0202", key.span, f"unknown key {quote(key.text)} in `repeat`", help=help)
         counter, times, body = value.get("as"), value.get("times"), value.get("body")
-        for needed, part in (("times", times), ("body", body)):
-            if part is None:
-                self.report.error("AS0201", step.span, f"`repeat` has no {quote(needed)}")
+        missing = [quote(key) for key in ("times", "body") if value.get(key) is None]
+        if missing:
+            self.report.error("AS0201", step.span, f"`repeat` has no {' and no '.join(missing)}")
         if counter is not None:
             if not (isinstance(counter, Scalar) and isinstance(counter.value, str) and counter.text.isidentifier()):
                 message = f"`as` is the counter's name, such as `i`, found {describe(counter)}"
@@ -248,7 +248,7 @@ class BodyReader:
         """A column that is empty throughout has to be one that some row could fill."""
         kinds = {step.what for step in steps if step.row and not step.lost}
         known = [fields for kind in kinds if (fields := self.fields(kind)) is not None]
-        if len(known) < len(kinds) or any(step.lost for step in steps):
+        if not kinds or len(known) < len(kinds) or any(step.lost for step in steps):
             return
         filled = {name for step in steps if step.row for name in step.arguments}
         for name, title in titles.items():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import ChainMap
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.diagnostics import Note, Report, Span
 from archspec.graph import Scope
-from archspec.spec.step import Argument, Broken, Located, Step
+from archspec.spec.step import Argument, Broken, Located, Parameter, Step
 
 Value = int | None
 """The index of a node; None where a step failed and the value is unknown."""
@@ -25,6 +26,7 @@ class Frame:
     names: ChainMap[str, Value] = field(default_factory=ChainMap[str, Value])
     taken: dict[str, Span] = field(default_factory=dict[str, Span])
     counts: dict[str, int] = field(default_factory=dict[str, int])
+    parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
     call: Step | None = None
     caller: Frame | None = None
     depth: int = 0
@@ -39,6 +41,7 @@ class Frame:
             self.env,
             entry,
             self.names.new_child(),
+            parameters=self.parameters,
             call=self.call,
             caller=self.caller,
             depth=self.depth + 1,
@@ -51,9 +54,8 @@ class Frame:
         for scope in self.scope.chain():
             if scope.block:
                 notes.append(Note(f"in block {scope.block}, instantiated as {scope.path}", scope.span))
-            elif scope.kind == "repeat" and scope.parent is not None and scope.parent.kind == "repeat":
-                if scope.parent.span is scope.span:
-                    notes.append(Note(f"in iteration {scope.name} of {scope.parent.path}", scope.span))
+            elif (whole := scope.parent) and scope.kind == whole.kind == "repeat" and scope.span is whole.span:
+                notes.append(Note(f"in iteration {scope.name} of {whole.path}", scope.span))
         return tuple(notes[:6])
 
     def fail(
@@ -76,12 +78,15 @@ class Frame:
             return Broken
 
     def origin(self, argument: Argument) -> Argument:
-        """Where a value was first written: follows `$name` out of the blocks to the cell or key that gave it."""
+        """Where a value was first written: follows `$name` out of the blocks to the cell, key or default."""
         frame = self
         while argument.expr is not None and frame.call is not None and frame.caller is not None:
             names = argument.reads()
-            outer = frame.call.arguments.get(next(iter(names))) if len(names) == 1 else None
-            if outer is None:
+            name = next(iter(names)) if len(names) == 1 else ""
+            if (given := frame.call.arguments.get(name)) is not None:
+                argument, frame = given, frame.caller
+            elif name in frame.parameters and (default := frame.parameters[name].default) is not None:
+                return default
+            else:
                 break
-            argument, frame = outer, frame.caller
         return argument

@@ -11,7 +11,7 @@ import gc
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import index
@@ -90,7 +90,7 @@ def check(
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _uncollected() -> Generator[None]:
     """While a large tree grows, the garbage collector only walks it over and over: two thirds of the time."""
     enabled = gc.isenabled()
     gc.disable()

@@ -11,8 +11,8 @@ from archspec.types import format_shape
 
 if TYPE_CHECKING:
     from archspec.spec.elaborate import Elaborator
-    from archspec.spec.step import Step
     from archspec.spec.frame import Frame, Value
+    from archspec.spec.step import Step
 
 
 def explain_merge(

@@ -85,10 +85,11 @@ def _keys(tree: Map, report: Report) -> None:
             report.error(
                 "AS0202", key.span, f"unknown key {quote(key.text)}", help=did_you_mean(key.text, KEYS, "keys")
             )
-    for needed in ("archspec", "input", "network"):
-        if is_null(tree.get(needed)):
-            help = f"a spec begins with `archspec: {VERSION}`" if needed == "archspec" else ""
-            report.error("AS0201", tree.source.start, f"the spec has no {quote(needed)}", help=help)
+    missing = [key for key in ("archspec", "input", "network") if is_null(tree.get(key))]
+    if missing:
+        help = f"a spec begins with `archspec: {VERSION}`" if "archspec" in missing else ""
+        message = f"the spec has no {' and no '.join(map(quote, missing))}"
+        report.error("AS0201", tree.source.start, message, help=help)
     version = tree.get("archspec")
     if version is not None and not is_null(version) and data(version) != VERSION:
         help = f"this archspec reads version {VERSION}"
@@ -150,7 +151,8 @@ def _document(tree: Map, reader: BodyReader, values: Mapping[str, Any]) -> Docum
         if section is None or is_null(section):
             continue
         if name in COMPUTED:
-            sections[name] = _value(reader.argument(tree.key(name).span, section, reader.globals), values, reader.report)
+            argument = reader.argument(tree.key(name).span, section, reader.globals)
+            sections[name] = _value(argument, values, reader.report)
         else:
             sections[name] = data(section)
     known = {name: section for name, section in sections.items() if section is not Broken}

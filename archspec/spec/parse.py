@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Set
+from collections.abc import Collection
 from functools import lru_cache
 
 from archspec.diagnostics import did_you_mean, quote
@@ -209,7 +209,7 @@ class _Parser:
         return self.apply(word, tuple(args), start)
 
 
-def parse(text: str, names: Set[str]) -> Expr | str:
+def parse(text: str, names: Collection[str]) -> Expr | str:
     """The expression that a scalar holds, or the plain text where it holds none; `$$` stands for a dollar."""
     if "$" not in text:
         return text

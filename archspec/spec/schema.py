@@ -80,7 +80,7 @@ def _removable(part: Json) -> Json:
 
 
 def _computed(part: Json) -> Json:
-    """A section's model, its values also expressions; a variant states no more than it changes, and removes by a null."""
+    """A section's model, its values also expressions; a variant states what it changes, and removes by a null."""
     fields = {
         name: _removable(field) if "additionalProperties" in field else _or_expression(field, null=True)
         for name, field in part.get("properties", {}).items()

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from archspec.diagnostics import Report, Span
-from archspec.expr import Expr, ExprError, evaluate, names_in
+from archspec.expr import Apply, Expr, ExprError, evaluate, names_in
 from archspec.spec.tree import Scalar, Tree
 
 CLAIMS = ("params", "ops", "depth")
@@ -36,7 +36,9 @@ class Argument:
 
     def reads(self) -> frozenset[str]:
         """The arguments that it depends on."""
-        return names_in(self.expr) if self.expr is not None else frozenset().union(*(p.reads() for p in self.parts))
+        if self.expr is not None:
+            return names_in(self.expr)
+        return frozenset[str]().union(*(part.reads() for part in self.parts))
 
     def value(self, env: Mapping[str, Any]) -> Any:
         """Its value; Broken where a part of it is; raises `Located`."""
@@ -53,10 +55,16 @@ class Argument:
         return dict(zip(self.items, values, strict=True)) if isinstance(self.items, dict) else values
 
     @property
+    def hint(self) -> str:
+        """The help for a text where a number is due: `$a // 2` is a text, `${a // 2}` is computed."""
+        joined = isinstance(self.expr, Apply) and self.expr.op == "join"
+        return 'an expression needs braces around the whole of it: "${...}"' if joined else ""
+
+    @property
     def cost(self) -> int:
         """About how much it takes to evaluate it."""
         text = len(self.tree.text) // (64 if self.expr is None else 4) if isinstance(self.tree, Scalar) else 0
-        return 1 + text + sum(part.cost for part in self.parts)
+        return 2 + text + sum(part.cost for part in self.parts)
 
 
 class Located(Exception):
@@ -99,7 +107,7 @@ class Step:
     def cost(self) -> int:
         """About how much work one run through it is, what is inside it aside."""
         arguments = (*self.arguments.values(), *self.reserved.values())
-        return 1 + sum(argument.cost for argument in arguments) + len(self.branches or ())
+        return 1 + sum(argument.cost for argument in arguments) + 4 * len(self.branches or ())
 
 
 Body = list[Step]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -24,6 +25,7 @@ def explain(
 ) -> None:
     """Reports each field at fault once; `place` gives the span of a path into the value, or of its key."""
     seen: set[tuple[Any, ...]] = set()
+    missing: dict[tuple[Any, ...], list[str]] = {}
     findings: list[Any] = list(error.errors(include_url=False))
     for finding in findings:
         path, owner = _field(finding["loc"], model)
@@ -35,7 +37,7 @@ def explain(
             help = str(finding["ctx"].get("expected", ""))
             fail("AS0202", place(path, True), f"unknown key {quote(name)}", f"known keys: {help}")
         elif kind == "missing":
-            fail("AS0207", place(path[:-1], True), f"{quote(what)} needs a value for {quote(name)}", "")
+            missing.setdefault(path[:-1], []).append(quote(name))
         elif kind == "extra_forbidden":
             inside = quote(path[-2]) if len(path) > 1 else quote(what)
             fail(
@@ -49,6 +51,9 @@ def explain(
             fail("AS0205", place(path, False), f"{quote(what)}: {finding['ctx']['error']}", "")
         else:
             _value(name, value, kind, _schema(owner, path), finding, place(path, False), fail)
+    for path, names in missing.items():
+        needs = f"{quote(path[-1] if path else what)} needs a value for {' and '.join(names)}"
+        fail("AS0207", place(path, True), needs, "")
 
 
 def _value(name: str, value: Any, kind: str, schema: dict[str, Any], finding: Any, span: Span, fail: Fail) -> None:
@@ -108,7 +113,7 @@ def _schema(owner: type[BaseModel] | None, path: tuple[Any, ...]) -> dict[str, A
     """The schema of the value at the end of a path, which may go on into mappings of the owner's field."""
     if owner is None:
         return {}
-    properties = owner.model_json_schema()["properties"]
+    properties = _properties(owner)
     names = [part for part in path if part in properties]
     schema: dict[str, Any] = properties.get(names[-1], {}) if names else {}
     for _ in path[path.index(names[-1]) + 1 :] if names else ():
@@ -116,43 +121,56 @@ def _schema(owner: type[BaseModel] | None, path: tuple[Any, ...]) -> dict[str, A
     return schema
 
 
+@cache
+def _properties(owner: type[BaseModel]) -> dict[str, Any]:
+    return owner.model_json_schema()["properties"]
+
+
 def _mappings(annotation: Any) -> int:
     """How many mappings a field's type nests: dict[str, dict[str, X]] has two."""
     return 1 + _mappings(get_args(annotation)[1]) if get_origin(annotation) is dict else 0
 
 
-def expected(schema: dict[str, Any]) -> str:
-    """What a JSON Schema lets through, in words."""
+_WORDS = {
+    "integer": ("an integer", "integers"),
+    "number": ("a number", "numbers"),
+    "boolean": ("true or false", "trues or falses"),
+    "string": ("a text", "texts"),
+    "object": ("a mapping", "mappings"),
+    "array": ("a list", "lists"),
+}
+
+
+def expected(schema: Mapping[str, Any], many: bool = False) -> str:
+    """What a JSON Schema lets through, in words.
+
+    >>> size = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "integer"}}]}
+    >>> expected(size)
+    'an integer of at least 1 or a list of integers'
+    """
     if "$ref" in schema:
-        return "a mapping"
+        return _WORDS["object"][many]
     if "anyOf" in schema:
-        parts = [part for part in map(expected, schema["anyOf"]) if part and part != "nothing"]
-        return " or ".join(dict.fromkeys(parts))
+        parts = dict.fromkeys(part for inner in schema["anyOf"] if (part := expected(inner, many)))
+        *most, last = parts or [""]
+        return f"{', '.join(most)} or {last}" if most else last
     if "enum" in schema:
         return "one of " + ", ".join(quote(v) for v in schema["enum"])
     if "const" in schema:
         return quote(schema["const"])
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    bounds = [f"at least {low}"] if low is not None else [f"above {above}"] if above is not None else []
-    bounds += (
-        [f"at most {high:,}"] if high is not None and high < 2**60 else [f"below {below}"] if below is not None else []
-    )
-    limits = " of " + " and ".join(bounds) if bounds else ""
-    if schema.get("type") == "array":
-        inner = expected(schema.get("items", {}))
-        return f"a list of {inner}" if inner else "a list"
-    if schema.get("type") == "string" and "pattern" in schema:
-        return "a size such as 3x5"
-    words = {
-        "integer": "an integer",
-        "number": "a number",
-        "boolean": "true or false",
-        "string": "a text",
-        "null": "nothing",
-        "object": "a mapping",
-    }
-    return words.get(schema.get("type", ""), "") + limits if schema.get("type") in words else ""
+    kind = schema.get("type", "")
+    if kind == "string" and "pattern" in schema:
+        return "sizes such as 3x5" if many else "a size such as 3x5"
+    words = _WORDS[kind][many] if kind in _WORDS else ""
+    inner = expected(schema["items"], True) if kind == "array" and "items" in schema else ""
+    return words + (f" of {inner}" if inner else _limits(schema))
+
+
+def _limits(schema: Mapping[str, Any]) -> str:
+    """The bounds of a number; the largest that a spec may state goes without saying."""
+    names = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    bounds = [f"{word} {schema[key]:,}" for key, word in names.items() if key in schema and schema[key] < 2**60]
+    return " of " + " and ".join(bounds) if bounds else ""
 
 
 def in_tree(tree: Tree) -> Callable[[tuple[Any, ...], bool], Span]:

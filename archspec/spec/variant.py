@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from archspec.diagnostics import Report, did_you_mean, quote
 from archspec.expr import ExprError
+from archspec.ops import OPS
 from archspec.spec.address import AddressError, Place, find_step, join, split, steps
 from archspec.spec.arguments import coerce, type_of
-from archspec.spec.step import RESERVED
+from archspec.spec.step import RESERVED, STRUCTURES
 from archspec.spec.tree import List, Map, Scalar, Tree, copy, data, describe, is_null, size
 
 SHALLOW = ("args", "blocks")
@@ -158,7 +159,8 @@ def _put(here: Map, name: str, value: Tree, at: Scalar) -> None:
     elif name in here.entries:
         del here.entries[name]
     else:
-        raise AddressError(f"{quote(at.text)} removes nothing: there is no {quote(name)}", did_you_mean(name, here.entries))
+        message = f"{quote(at.text)} removes nothing: there is no {quote(name)}"
+        raise AddressError(message, did_you_mean(name, here.entries))
 
 
 def _nothing(names: list[str], missing: str, known: Iterable[str]) -> AddressError:
@@ -167,7 +169,8 @@ def _nothing(names: list[str], missing: str, known: Iterable[str]) -> AddressErr
 
 
 def _is_a_step(names: list[str]) -> AddressError:
-    return AddressError(f"{quote(join(names))} is a step", f"address one of its arguments, as in `{names[-1][:40]}.out`")
+    help = f"address one of its arguments, as in `{names[-1][:40]}.out`"
+    return AddressError(f"{quote(join(names))} is a step", help)
 
 
 def _set_in_body(body: Tree | None, names: list[str], value: Tree, at: Scalar, also: list[str] | None = None) -> None:
@@ -184,8 +187,10 @@ def _set_in_body(body: Tree | None, names: list[str], value: Tree, at: Scalar, a
 
 
 def _inside(place: Place, rest: list[str]) -> AddressError:
-    address = join(["blocks", place.what, *rest])
-    return AddressError(f"what is inside the block {quote(place.what)} belongs to every use", f"address {quote(address)}")
+    if place.what in (*OPS, *STRUCTURES):
+        return AddressError(f"{quote(place.what)} holds no {quote(join(rest))}")
+    message = f"what is inside the block {quote(place.what)} belongs to every use"
+    return AddressError(message, f"address {quote(join(['blocks', place.what, *rest]))}")
 
 
 def _set_in_step(place: Place, name: str, value: Tree, at: Scalar) -> None:
@@ -235,7 +240,8 @@ def _change_steps(tree: Map, names: list[str], how: str, value: Tree | None) -> 
     elif names[0] == "network" and len(names) > 1:
         path = names[1:]
     elif names[0] in tree.entries and names[0] not in steps(body):
-        raise AddressError(f"{quote(join(names))} is no step", "to change a key, `set` it; to remove it, `set` it to `~`")
+        help = "to change a key, `set` it; to remove it, `set` it to `~`"
+        raise AddressError(f"{quote(join(names))} is no step", help)
     if body is None:
         raise AddressError(f"{quote(join(names))} names nothing")
     place, rest = find_step(body, path)

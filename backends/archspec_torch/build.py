@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from archspec.expr import Attribute, Const, Expr
@@ -22,15 +22,25 @@ Channels = list[Expr | None]
 
 def resolve(graph: Graph, cls: Class) -> None:
     """Settles the parameters of a class, and the code that builds its parts."""
-    _Build(graph, cls).run()
+    build = _Build(graph, cls)
+    build.run()
+    if cls.scope is graph.root:
+        # A parameter of the network that could not be changed would be a lie: where some value that follows from it has
+        # to be a number, they all are.
+        left_out: set[str] = set()
+        while found := build.resolver.lost & build.symbols.used:
+            left_out |= found
+            build = _Build(graph, cls, left_out)
+            build.run()
 
 
 class _Build:
-    def __init__(self, graph: Graph, cls: Class) -> None:
+    def __init__(self, graph: Graph, cls: Class, left_out: Collection[str] = ()) -> None:
         self.graph, self.cls = graph, cls
-        self.symbols = Symbols(graph, cls)
+        self.symbols = Symbols(graph, cls, left_out)
         self.resolver = Resolver(self.symbols)
         self.ends = frozenset(instance.scope for instance in cls.instances)
+        self.equal: list[tuple[Expr, Expr]] = []
 
     def run(self) -> None:
         cls, rows = self.cls, self.symbols.rows
@@ -53,6 +63,7 @@ class _Build:
         cls.params = self.symbols.params()
         cls.entries = tuple(text for text, param in self.symbols.found.items() if param.source[0] == "in")
         spoken = {param.name for param in cls.params} | set(cls.entries)
+        cls.equal = tuple((a, b) for a, b in self.equal if parameters(a) | parameters(b) <= spoken)
         outputs = (channels[value] for value in cls.example.outputs)
         cls.channels = tuple(c if c is not None and parameters(c) <= spoken else None for c in outputs)
 
@@ -120,6 +131,8 @@ class _Build:
             if param.default is None or not _is(expr, param.default):
                 keyword = param.keyword or param.default is not None
                 args.append((param.name if keyword else "", show(expr)))
+        for a, b in cls.equal:
+            self.agree(substitute(a, found), substitute(b, found))
         after = [c and substitute(c, found) for c in cls.channels]
         outputs = [self.channels(instances, place, rows, [c]) for place, c in enumerate(after)]
         return Call(cls, tuple(args)), outputs
@@ -145,8 +158,18 @@ class _Build:
         joins: Sequence[Join] = alike
         known = [expr for expr in entering if expr is not None]
         if joins[0].merge.operator != "cat":
+            for other in entering[1:]:
+                self.agree(entering[0], other)
             return self.channels(joins, 0, rows, known)
         return self.channels(joins, 0, rows, [total(known)] if len(known) == len(entering) else [])
+
+    def agree(self, a: Expr | None, b: Expr | None) -> None:
+        """Two channel counts that are added or multiplied: where they differ in words, neither can be changed alone."""
+        known = [expr for expr in (a, b) if expr is not None]
+        names = frozenset[str]().union(*map(parameters, known))
+        if names and (len(known) < 2 or show(known[0]) != show(known[1])):
+            self.equal += [(a, b)] if a is not None and b is not None else []
+            self.resolver.lost |= names
 
     def sequence(self, alike: Sequence[Any], rows: Rows, entering: Expr | None) -> tuple[Code, Channels]:
         chains: Sequence[Chain] = alike

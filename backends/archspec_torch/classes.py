@@ -35,7 +35,7 @@ class Param:
 @dataclass(eq=False)
 class Class:
     """A class. `entries` name the channels of its inputs, `channels` says those of its outputs in the words of its
-    parameters and entries, `code` is what its parts are built by.
+    parameters and entries, `equal` are pairs that have to agree for its merges; `code` is what its parts are built by.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Class:
     params: list[Param] = field(default_factory=list[Param])
     entries: tuple[str, ...] = ()
     channels: tuple[Expr | None, ...] = ()
+    equal: tuple[tuple[Expr, Expr], ...] = ()
     code: dict[Part, Any] = field(default_factory=dict[Part, Any])
 
     @property

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from archspec_torch.classes import Class
 from archspec_torch.parts import Chain, Join, Part
+from archspec_torch.structure import role, scopes_to_block
 
 _JOINED = {"cat": "concatenated", "+": "added", "*": "multiplied"}
 _MOST = 8  # names in a line
 
 
 def describe(cls: Class) -> str:
-    """`conv, batch_norm and relu in sequence.`, or `its input and body, added.`"""
+    """As in `Convolution: conv, batch_norm and relu in sequence`, or `Gate: its input and squeeze, multiplied`."""
+    *inner, block = scopes_to_block(cls.scope)
+    title = " of ".join([*(f"`{role(scope)}`" for scope in inner), block.block or "the network"])
+    return f"{title[:1].upper()}{title[1:]}: {_contents(cls)}."
+
+
+def _contents(cls: Class) -> str:
     parts = cls.example.parts
     joins = [part for part in parts if isinstance(part, Join)]
     steps = [_called(part) for part in parts if not isinstance(part, Join)]
     if len(joins) == 1 and joins[0] is parts[-1]:
         makers = {value: _called(part) for part in parts for value in part.outputs}
         operands = [makers.get(value, "its input") for value in joins[0].operands]
-        return f"{_listed(operands)}, {_JOINED[joins[0].merge.operator]}."
-    return f"{_listed(steps)} in sequence." if len(steps) > 1 and not joins else f"{_listed(steps)}."
+        return f"{_listed(operands)}, {_JOINED[joins[0].merge.operator]}"
+    return f"{_listed(steps)} in sequence" if len(steps) > 1 and not joins else _listed(steps)
 
 
 def _called(part: Part) -> str:
-    return f"{part.parts[0].called}, repeated" if isinstance(part, Chain) and part.numbered else part.name
+    if not (isinstance(part, Chain) and part.numbered):
+        return part.name
+    once = part.parts[0]
+    return f"{_listed([p.name for p in once.parts]) if isinstance(once, Chain) else once.levels[-1]}, repeated"
 
 
 def _listed(names: list[str]) -> str:

@@ -13,15 +13,20 @@ from archspec_torch.expressions import chain, const, name, parameters, show, tup
 from archspec_torch.symbols import Rows, Symbols
 
 # Characters of an expression before a parameter reads better; in the network itself, before a number does.
-_LONGEST, _LONGEST_IN_NETWORK = 72, 24
+_LONGEST, _LONGEST_IN_NETWORK = 72, 32
 
 
 class Resolver:
-    """Settles the values of a class, a list with one for each row at a time; `read` are the words used so far."""
+    """Settles the values of a class, a list with one for each row at a time.
+
+    `read` are the words used so far; `lost` are those that a value depends on and its words do not say.
+    """
 
     def __init__(self, symbols: Symbols) -> None:
         self.symbols = symbols
+        self.longest = _LONGEST_IN_NETWORK if symbols.whole else _LONGEST
         self.read: set[str] = set()
+        self.lost: set[str] = set()
 
     def settle(
         self,
@@ -60,12 +65,16 @@ class Resolver:
     ) -> Expr | None:
         """An expression that is true in every row, or None."""
         for hint in hints:
-            if hint is not None and parameters(hint) and self.fits(hint, values, rows):
-                return hint
+            if hint is not None and parameters(hint):
+                if self.fits(hint, values, rows):
+                    return hint
+                self.lost |= parameters(hint)
         for expr in list(dict.fromkeys(written))[:3]:
             translated = self.symbols.translate(expr, entering, rows)
-            if translated is not None and parameters(translated) and self.fits(translated, values, rows):
-                return translated
+            if translated is not None and parameters(translated):
+                if self.fits(translated, values, rows):
+                    return translated
+                self.lost |= parameters(translated)
         if all(same(value, values[0]) for value in values):
             return const(values[0])
         for text, param in self.symbols.found.items():
@@ -79,15 +88,19 @@ class Resolver:
 
     def fits(self, expr: Expr, values: list[Any], rows: Rows) -> bool:
         """Whether it gives each row its value."""
-        if len(show(expr)) > (_LONGEST_IN_NETWORK if self.symbols.whole else _LONGEST):
-            return False
+        return len(show(expr)) <= self.longest and self.holds(expr, values, rows)
+
+    def holds(self, expr: Expr, values: list[Any], rows: Rows) -> bool:
+        """Whether it gives each row its value, however long it is."""
         return all(same(value_of(expr, env), value) for env, value in zip(rows.envs, values, strict=True))
 
     def known(self, candidates: Iterable[Expr | None], values: list[Any], rows: Rows) -> Expr | None:
         """The first candidate that is true in every row, else the number, if it is the same in all."""
         for candidate in candidates:
-            if candidate is not None and self.fits(candidate, values, rows):
-                return candidate
+            if candidate is not None:
+                if self.holds(candidate, values, rows):
+                    return candidate
+                self.lost |= parameters(candidate)
         return const(values[0]) if all(same(value, values[0]) for value in values) else None
 
     def progress(self, values: list[Any], rows: Rows, hints: Sequence[Expr | None], wanted: tuple[str, str] | None = None) -> Expr | None:

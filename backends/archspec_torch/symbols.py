@@ -51,14 +51,15 @@ class Rows:
 
 
 class Symbols:
-    """The parameters that a class may come to have; `used` are those that it has."""
+    """The parameters that a class may come to have, but for those `left_out`; `used` are those that it has."""
 
-    def __init__(self, graph: Graph, cls: Class) -> None:
+    def __init__(self, graph: Graph, cls: Class, left_out: Collection[str] = ()) -> None:
         self.graph, self.cls = graph, cls
         self.whole = cls.scope is graph.root
         self.found: dict[str, Param] = {}
         self.words: dict[tuple[str, str], str] = {}
         self.used: set[str] = set()
+        self.left_out = left_out
         self.space = Namespace(*(COUNTERS if any(map(_loops, cls.example.parts)) else ""))
         count = len(cls.instances)
         self.rows = Rows([ChainMap[str, Any]({}) for _ in range(count)])
@@ -97,6 +98,8 @@ class Symbols:
         self, key: str, attribute: str, values: list[Any], source: tuple[Any, ...], text: str = "", default: Any = None
     ) -> None:
         found = self._add(identifier(text or key, "n"), values, source, default)
+        if found in self.left_out:
+            return
         self.words[key, attribute] = found
         if source[0] == "global":
             self.words[_GLOBAL + key, attribute] = found
@@ -136,7 +139,7 @@ class Symbols:
                     return rows.counters.get(counter[1:], const(number))
                 case Attribute(Name(key, _), attribute, _):
                     return self._word(key, attribute)
-                case Name(key, _) if key.startswith(_GLOBAL) and key[1:] in self.graph.root.args:
+                case Name(key, _) if key.startswith(_GLOBAL) and not self.whole:
                     return name(self.global_argument(key[1:]))
                 case Name(key, _):
                     return self._word(key, "")
@@ -148,7 +151,7 @@ class Symbols:
 
     def _word(self, key: str, attribute: str) -> Expr | None:
         text = self.words.get((key, attribute))
-        if text is None and not attribute and key in self.graph.root.args:
+        if text is None and not attribute and key in self.graph.root.args and not self.whole:
             text = self.global_argument(key)
         return None if text is None else name(text)
 

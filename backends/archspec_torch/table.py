@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from archspec_torch.classes import Class
 from archspec_torch.parts import Instance, Join, Part
@@ -10,6 +11,18 @@ from archspec_torch.text import WIDTH
 from archspec_torch.write import Call, flat, statement
 
 _APART = 2  # lines of another kind that a table may hold between two of its rows
+_COLUMNS = 3  # numbers that make a table worth its comment
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's numbers, the parameters that they are for, and what the call says after them."""
+
+    attr: str
+    call: str
+    titles: tuple[str, ...]
+    numbers: tuple[str, ...]
+    rest: str
 
 
 def assignments(cls: Class, *, rows: bool) -> list[str]:
@@ -18,61 +31,54 @@ def assignments(cls: Class, *, rows: bool) -> list[str]:
     lines: list[str] = []
     at = 0
     while at < len(parts):
-        end = _table_end(cls, parts, at) if rows else at
-        if end > at:
-            lines += _table(cls, parts[at:end])
-            at = end
-        else:
-            lines += statement(f"self.{parts[at].attr} = ", cls.code[parts[at]], 8)
-            at += 1
+        end = _table_end([_row(cls, part) for part in parts], at) if rows else at
+        lines += _table(cls, parts[at:end]) if end > at else statement(f"self.{parts[at].attr} = ", cls.code[parts[at]], 8)
+        at = max(end, at + 1)
     return lines
 
 
-def _numbers(cls: Class, part: Part) -> list[str]:
-    """The numbers of a row that can stand in columns: an instance's leading arguments, three or more."""
+def _row(cls: Class, part: Part) -> Row | None:
+    """A table's row, if it becomes a call with numbers to lay out."""
     code = cls.code[part]
-    if not (part.row and isinstance(part, Instance) and isinstance(code, Call)):
-        return []
-    numbers = [flat(value) for key, value in code.args if not key and flat(value).isdecimal()]
-    return numbers if len(numbers) > 2 and all(flat(v).isdecimal() for k, v in code.args if not k) else []
+    if not (part.row and isinstance(part, Instance) and part.cls is not None and isinstance(code, Call)):
+        return None
+    numbers = tuple(flat(value) for key, value in code.args if not key)
+    titles = tuple(_abbreviated(param.name) for param in part.cls.params[: len(numbers)])
+    if len(numbers) < _COLUMNS or not all(map(str.isdecimal, numbers)):
+        return None
+    rest = "".join(f", {key}={flat(value)}" for key, value in code.args if key)
+    return Row(part.attr, code.name, titles, numbers, rest)
 
 
-def _table_end(cls: Class, parts: Sequence[Part], at: int) -> int:
+def _table_end(rows: Sequence[Row | None], at: int) -> int:
     """Where a table that begins here ends; `at` where none does."""
-    if not _numbers(cls, parts[at]):
-        return at
-    last, count = at, 1
-    for number in range(at + 1, len(parts)):
-        part = parts[number]
-        alike = isinstance(part, Instance) and isinstance(parts[at], Instance) and part.cls is parts[at].cls
-        if alike and len(_numbers(cls, part)) == len(_numbers(cls, parts[at])):
-            last, count = number, count + 1
-        elif number - last > _APART:
+    first = rows[at]
+    ends = [at]
+    for number in range(at + 1, len(rows) if first else at):
+        row = rows[number]
+        if first and row and row.titles == first.titles:
+            ends.append(number)
+        elif number - ends[-1] > _APART:
             break
-    return last + 1 if count > 1 else at
+    return ends[-1] + 1 if len(ends) > 1 else at
 
 
 def _table(cls: Class, parts: Sequence[Part]) -> list[str]:
     """Rows under a comment that names their columns, kept from being reformatted."""
-    first = parts[0]
-    assert isinstance(first, Instance) and first.cls is not None
-    rows = {part: _numbers(cls, part) for part in parts if isinstance(part, Instance) and part.cls is first.cls}
-    titles = [_abbreviated(param.name) for param in first.cls.params[: len(rows[first])]]
-    widths = [max(map(len, column)) for column in zip(titles, *rows.values(), strict=True)]
-    names = max(len(part.attr) for part in rows)
-    heads = [f"self.{part.attr.ljust(names)} = {first.cls.name}(" for part in rows]
-    comment = "#".ljust(len(heads[0])) + "  ".join(t.rjust(w) for t, w in zip(titles, widths, strict=True))
-    lines = ["        # fmt: off", f"        {comment.rstrip()}"]
+    found = {part: row for part in parts if (row := _row(cls, part))}
+    rows = list(found.values())
+    rows = [row for row in rows if row.titles == rows[0].titles]
+    widths = [max(map(len, column)) for column in zip(rows[0].titles, *(row.numbers for row in rows), strict=True)]
+    attr, call = max(len(row.attr) for row in rows), max(len(row.call) for row in rows)
+    columns = "  ".join(title.rjust(width) for title, width in zip(rows[0].titles, widths, strict=True))
+    lines = ["        # fmt: off", f"        {'#'.ljust(attr + call + len('self. = ('))}{columns}"]
     for part in parts:
-        code = cls.code[part]
-        if part not in rows:
-            lines += statement(f"self.{part.attr} = ", code, 8)
-            continue
-        assert isinstance(code, Call)
-        cells = ", ".join(n.rjust(w) for n, w in zip(rows[part], widths, strict=True))
-        rest = "".join(f", {key}={flat(value)}" for key, value in code.args if key)
-        line = f"        self.{part.attr.ljust(names)} = {first.cls.name}({cells}{rest})"
-        lines += [line] if len(line) <= WIDTH else statement(f"self.{part.attr} = ", code, 8)
+        row = found.get(part)
+        line = ""
+        if row in rows:
+            cells = ", ".join(number.rjust(width) for number, width in zip(row.numbers, widths, strict=True))
+            line = f"        self.{row.attr.ljust(attr)} = {row.call}({' ' * (call - len(row.call))}{cells}{row.rest})"
+        lines += [line] if 0 < len(line) <= WIDTH else statement(f"self.{part.attr} = ", cls.code[part], 8)
     return [*lines, "        # fmt: on"]
 
 

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from archspec.conformance.cases import layer, sensitivity, weights
 from archspec.conformance.compare import compare, compare_all
+from archspec.conformance.fields import schema
 from archspec.conformance.ops import MAX_RANK, accepted, inputs, op_values, shapes, takes
 from archspec.ops import OPS
 from archspec.types import Shape
+from tests.helpers.effort import examples
 from tests.helpers.engine import Array, Engine
 from tests.helpers.specs import checked
 
@@ -40,6 +42,7 @@ def _operands(draw: st.DrawFn, kind: str, shape: Shape) -> list[Shape]:
 
 @pytest.mark.parametrize("kind", OPS)
 def test_torch_computes_the_reference(kind: str) -> None:
+    @examples(20 + 10 * len(schema(kind)))
     @given(cases(kind))
     def holds(case: tuple[str, Array, int]) -> None:
         text, x, seed = case
@@ -63,6 +66,7 @@ def test_torch_computes_the_reference(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", OPS)
 def test_torch_has_the_derivatives_of_the_reference(kind: str) -> None:
+    @examples(15 + 5 * len(schema(kind)))
     @given(cases(kind), st.booleans())
     def holds(case: tuple[str, Array, int], train: bool) -> None:
         text, x, seed = case

@@ -21,14 +21,16 @@ HEADS = {"main": "logits", "aux1": "aux_logits1", "aux2": "aux_logits2"}
 
 @pytest.fixture(scope="module")
 def theirs() -> Any:
-    """torchvision's class with its own random weights, random moving statistics, and dropout off: its masks come in another order."""
+    """torchvision's class with its own random weights and with random moving statistics; dropout is off, for the two
+    draw their masks in different orders."""
     torch.manual_seed(0)
     model = torchvision_cpu.load().models.googlenet(aux_logits=True, transform_input=False, init_weights=False)
     for part in model.modules():
         if isinstance(part, nn.BatchNorm2d):
-            for tensor in (part.weight, part.running_var):
+            moving: Any = part
+            for tensor in (moving.weight, moving.running_var):
                 nn.init.uniform_(tensor, 0.5, 1.5)
-            for tensor in (part.bias, part.running_mean):
+            for tensor in (moving.bias, moving.running_mean):
                 nn.init.normal_(tensor, std=0.2)
     return _without_dropout(model)
 

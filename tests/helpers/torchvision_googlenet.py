@@ -52,7 +52,7 @@ def tensors(theirs: Any) -> dict[str, Any]:
 
 
 def build(theirs: Any) -> Any:
-    """Our emitted model with the weights of torchvision's; raises where a tensor is missing, left over or of another shape."""
+    """Our emitted model with torchvision's weights; raises where one is missing, left over or of another shape."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint.save(path := Path(folder) / "weights.safetensors", tensors(theirs))
         return archspec.build(SPEC, backend="torch", weights=path)

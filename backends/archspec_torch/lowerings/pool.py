@@ -24,9 +24,9 @@ def max_pool(op: MaxPool, x: Shape) -> Module:
 def avg_pool(op: AvgPool, x: Shape) -> Module:
     padding = _padding(op, x)
     if padding is None:
-        pads = op.pads(x)
-        over = _with_overhang(op, x)
-        rest = tuple((0, max(after - inner, 0)) for (_, after), (_, inner) in zip(over, pads, strict=True))
+        rows = list(zip(op.pads(x), _with_overhang(op, x), strict=True))
+        pads = tuple((before, min(after, reached)) for (before, after), (_, reached) in rows)
+        rest = tuple((0, max(reached - after, 0)) for (_, after), (_, reached) in rows)
         sides = Arg("sides", last_axis_first(pads), "padding", keyword=True)
         overhang = Arg("overhang", last_axis_first(rest), keyword=True)
         include = Arg("count_include_pad", op.count_include_pad, "count_include_pad", True, keyword=True)
@@ -70,10 +70,11 @@ def _padding(op: MaxPool | AvgPool, x: Shape) -> Any:
 
 
 def _with_overhang(op: MaxPool | AvgPool, x: Shape) -> Pads:
-    """The pads, and after them what the last windows need where `rounding: ceil` lets them hang over."""
+    """The pads, and with `rounding: ceil` exactly what the last window reaches, over the end or short of it."""
+    if op.rounding == "floor":
+        return op.pads(x)
     rows = zip(x[1:], op.shape(x)[1:], op.pads(x), *op.axes(x), strict=True)
-    reach = (((o - 1) * s + window.extent(k, d) - n - p[0], p) for n, o, p, k, s, d in rows)
-    return tuple((before, max(after, needed)) for needed, (before, after) in reach)
+    return tuple((p[0], (o - 1) * s + window.extent(k, d) - n - p[0]) for n, o, p, k, s, d in rows)
 
 
 LOWERED = {
