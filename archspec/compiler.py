@@ -59,7 +59,9 @@ def compile_spec(
 def about(spec: Spec) -> About:
     """What the emitted source says of itself."""
     counts = stats(spec)
-    summary = f"{counts.params:,} parameters, {counts.macs / 1e9:.3f} GMACs at {format_shape(counts.input)}"
+    unit, scale = ("G", 1e9) if counts.macs >= 1e8 else ("M", 1e6)
+    macs = f"{counts.macs / scale:.3f} {unit}MACs"
+    summary = f"{counts.params:,} parameters, {macs} at {format_shape(counts.input)}"
     origin = spec.document.source
     title = f"{spec.name}. {origin}" if origin else spec.name
     return About(title=title, spec=Path(spec.path).name, sha256=spec.sha256, summary=summary, version=__version__)
@@ -101,6 +103,8 @@ def build(
 
     It is loaded from the very source that `archspec build` writes. `args` give the spec's arguments values.
     """
+    if isinstance(spec, Spec) and args:
+        raise TypeError(f"the spec is loaded already: give {', '.join(args)} to archspec.load")
     found = spec if isinstance(spec, Spec) else load(spec, **args)
     engine = load_backend(backend)
     folder = Path(_scratch()) / f"{len(list(Path(_scratch()).iterdir()))}"

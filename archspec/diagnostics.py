@@ -9,11 +9,13 @@ net.yaml:1:12
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, NoReturn
 
 Severity = Literal["error", "warning"]
+_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # what the YAML parser counts as the end of a line
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,11 @@ class Source:
 
     name: str
     text: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The text by lines, without their ends; one that ends in a line break has an empty last line."""
+        return _BREAK.split(self.text)
 
     def span(self, line: int, column: int, end_line: int, end_column: int) -> Span:
         return Span(self, line, column, end_line, end_column)

@@ -59,7 +59,7 @@ Total = Literal["params", "params_with_aux", "macs", "macs_with_aux", "depth", "
 class Claims(Section):
     """`claims`: how to read the figures that a table prints, and which of them are known to be misprints."""
 
-    units: dict[str, Annotated[int | float, Field(gt=0)]] = Field(
+    units: dict[str, Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0)]] = Field(
         default_factory=lambda: {"K": 1000, "M": 1000000, "G": 1000000000}, description="What K, M and G stand for."
     )
     tolerance: Annotated[float, Field(ge=0, le=1)] = Field(

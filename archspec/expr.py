@@ -190,7 +190,7 @@ _KINDS: Mapping[type[Any], str] = {str: "string", tuple: "size", dict: "mapping"
 
 def describe(value: Any) -> str:
     """A value as messages name it: its kind, then itself."""
-    kind: type[Any] = type(value)
+    kind = cast("type[Any]", type(value))
     shown = "" if kind in (dict, type(None)) else " " + quote(_text(value))
     return _KINDS.get(kind, kind.__name__.lower()) + shown
 

@@ -10,13 +10,17 @@ import tempfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
 
 from archspec import __version__
 from archspec.backend import Backend
 from archspec.diagnostics import Failure, quote
+from archspec.document import Preprocess
 from archspec.graph import Graph
 from archspec.spec import Spec
+from archspec.types import Positive
 
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 
@@ -55,12 +59,48 @@ def _hash(path: Path) -> str:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder that we built; raises `Failure` where it is none."""
     try:
-        found: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if isinstance(found, dict) and isinstance(found.get("files"), dict) and "archspec" in found:  # pyright: ignore[reportUnknownMemberType]
-            return found  # pyright: ignore[reportUnknownVariableType]
+        read: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        found = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+        if isinstance(found.get("files"), dict) and "archspec" in found:
+            # A name that leads out of the folder is none of ours: what a rebuild leaves over is deleted by these.
+            files: dict[str, Any] = found["files"]
+            if all(Path(name).name == name and name.strip(".") for name in files):
+                return found
     except (OSError, ValueError):
         pass
     raise Failure(f"{quote(folder)} holds no build", "`archspec build SPEC -o DIR` writes one")
+
+
+class _Backend(BaseModel):
+    name: str
+
+
+class _Output(BaseModel):
+    shape: list[Positive]
+    loss: str
+
+
+class _Facts(BaseModel):
+    """What a model is run by; a manifest has more."""
+
+    input: list[Positive]
+    output: _Output
+    backend: _Backend
+    preprocess: Preprocess | None
+    labels: list[str] | None
+
+
+def read_build(folder: Path) -> dict[str, Any]:
+    """The manifest of a model that can be run; raises `Failure` where it does not say how."""
+    found = read_manifest(folder)
+    try:
+        _Facts.model_validate(found)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise Failure(
+            f"the manifest of {quote(folder)} does not state {quote(place)} as a build does", "build it again"
+        ) from None
+    return found
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:

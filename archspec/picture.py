@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+LARGEST = 2**28
+"""Pixels of a picture that is computed with."""
 MODES = {"rgb": "RGB", "bgr": "RGB", "gray": "L"}
 
 
@@ -52,6 +54,11 @@ def load_picture(path: Path, steps: Preprocess, shape: Sequence[int]) -> NDArray
     if len(shape) != 3 or shape[0] != channels:
         message = f"the network takes {format_shape(tuple(shape))}, a {steps.channels} picture has {channels} channels"
         raise Failure(message, "state `channels` under `preprocess`" if len(shape) == 3 else "")
+    for name, values in (("mean", steps.mean), ("std", steps.std)):
+        if len(values) not in (1, channels):
+            raise Failure(f"`{name}` has {len(values)} numbers, a {steps.channels} picture {channels} channels")
+    if shape[1] * shape[2] > LARGEST:
+        raise Failure(f"the network takes {format_shape(tuple(shape))}, which is too large for a picture")
     image = _crop(_resize(_open(path, MODES[steps.channels]), steps, shape), shape)
     values = np.asarray(image, dtype=np.float32).reshape(shape[1], shape[2], channels)
     if steps.invert:
@@ -110,7 +117,7 @@ def _resize(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Imag
             shorter if image.width <= image.height else size[0],
             shorter if image.height <= image.width else size[1],
         )
-    if size[0] * size[1] > 2**28:
+    if size[0] * size[1] > LARGEST:
         raise Failure(f"the picture would be resized to {size[0]}x{size[1]}", "state a smaller `resize`")
     return image.resize(size, method[steps.interpolation])
 

@@ -167,7 +167,9 @@ def _prose(op: type[Op]) -> str:
 def _escaped(text: str) -> str:
     """Text that Markdown shows as it stands, but for what is in backticks."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else re.sub(r"([*<|])", r"\\\1", part) for part in parts)
+    plain = (re.sub(r"([*|])", r"\\\1", part).replace("<", "&lt;") for part in parts[::2])
+    parts[::2] = plain
+    return "".join(parts)
 
 
 def _takes(schema: dict[str, Any]) -> str:

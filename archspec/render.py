@@ -20,7 +20,6 @@ can steer the terminal or forge a line of the report.
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -29,7 +28,6 @@ from archspec.diagnostics import Diagnostic, Span
 _WIDTH = 100
 """Columns that a note, or the excerpt of a source line, may take."""
 _TAB = 4
-_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # what YAML counts as the end of a line
 _COLOURS = {"error": "1;31", "warning": "1;33", "gutter": "1;34", "bold": "1", "help": "1;36"}
 
 
@@ -54,7 +52,7 @@ def width(text: str) -> int:
 def render_text(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:
     """As people read them: the message, the place, the line with carets under what is meant, notes, help, a summary."""
     found = tuple(diagnostics)
-    lines = {source: _BREAK.split(source.text) for source in {d.span.source for d in found}}
+    lines = {source: source.lines for source in {d.span.source for d in found}}
     parts = ["\n".join(_block(d, lines[d.span.source], color)) for d in found]
     return "\n\n".join((*parts, summary(found))) if found else ""
 

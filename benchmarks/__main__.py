@@ -28,10 +28,11 @@ def main() -> int:
     print(_machine(), flush=True)
     found: list[Figure] = []
     for name in options.names or BENCHMARKS:
+        print(f"\n{import_module(f'benchmarks.{name}').__doc__}\n", flush=True)
         # A process of its own, so that none measures what another has left in memory.
         with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
             figures = pool.submit(figures_of, name).result()
-        print(f"\n{import_module(f'benchmarks.{name}').__doc__}\n\n{_table(figures)}", flush=True)
+        print(_table(figures), flush=True)
         found += figures
     missed = [figure for figure in found if not figure.met]
     print(f"\n{len(found) - len(missed)} of {len(found)} targets met")

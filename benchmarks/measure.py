@@ -81,7 +81,10 @@ def figures_of(benchmark: str) -> list[Figure]:
 
 @dataclass(frozen=True)
 class Run:
-    """One whole process: wall-clock seconds, peak resident memory in MB, and what it printed."""
+    """One whole process: wall-clock seconds, peak resident memory in MB, and what it printed.
+
+    Linux counts what the process that starts it holds at that moment, too: start it from a small one.
+    """
 
     seconds: float
     memory: float

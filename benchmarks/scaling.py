@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -12,6 +12,9 @@ from benchmarks.measure import ARCHSPEC, Figure, alternate, at_most, processes, 
 
 ROUNDS = 5
 SMALL, LARGE = 10_000, 20_000
+
+Form = Callable[[int], str]
+"""Writes a spec of that many layers."""
 
 _START = "archspec: 1\nname: tower\ninput: [8, 32, 32]\nnetwork:\n"
 

@@ -1,50 +1,57 @@
-"""The reference pages say what the code says: generated ones are current, written ones complete."""
+"""The reference pages say what the code says: generated ones are current, written ones complete both ways."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from pydantic import BaseModel
 
 import archspec
-from archspec import document, reference_docs
+from archspec import document, expr, reference_docs
+from archspec.analysis.stats import Stats
 from archspec.cli import COMMANDS, _parser
 from archspec.cli.common import spec_arguments
-from archspec.diagnostics import Report
+from archspec.diagnostics import Report, Source
 from archspec.document import Document
 from archspec.ops import OPS
-from archspec.spec import blocks, form, network, variant
-from archspec.spec.arguments import TYPES
-from archspec.spec.parse import parse
+from archspec.spec import arguments, blocks, elaborate, files, form, network, parse, step, variant
+from archspec.spec import yaml as reader
 from archspec.spec.schema import schema
+from archspec.spec.tree import data
 from archspec.types import parse_size
+from tests.helpers.markdown import Block
+from tests.helpers.markdown import blocks as fenced
 
 ROOT = Path(__file__).parent.parent
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 REFERENCE = ROOT / "docs" / "reference"
-LANGUAGE = (REFERENCE / "language.md").read_text()
-COMMAND_LINE = (REFERENCE / "command-line.md").read_text()
+LANGUAGE, COMMAND_LINE, PYTHON = (
+    (REFERENCE / f"{name}.md").read_text() for name in ("language", "command-line", "python")
+)
 
 
 def section(page: str, title: str) -> str:
-    """What stands below a heading, up to the next one of its level or above."""
-    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,2}} |\Z)", page, re.MULTILINE | re.DOTALL)
+    """What stands below a heading, up to the next heading that is as high."""
+    found = re.search(rf"^(##+) {re.escape(title)}\n(.*?)(?=^##? |\Z)", page, re.MULTILINE | re.DOTALL)
     assert found, f"no heading {title!r}"
     return found[2]
 
 
-def table(text: str, title: str = "") -> dict[str, str]:
-    """The rows of the first table (whose first column has that title): code in the first column, the rest as text."""
-    head = rf"^\| *{re.escape(title)}" if title else r"^\|"
-    found = re.search(rf"{head}.*\n\|[-| ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
-    assert found, f"no table {title!r}"
+def table(text: str) -> dict[str, str]:
+    """The rows of the first table: each code of the first column, and what stands beside it."""
+    found = re.search(r"^\|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert found, "no table"
     rows = (line.strip("|\n").split("|", 1) for line in found[1].splitlines())
-    return {name.strip(): rest for first, rest in rows for name in re.findall(r"`([^`]+)`", first)}
+    return {name: rest for first, rest in rows for name in re.findall(r"`([^`]+)`", first)}
 
 
 # Generated files.
@@ -55,35 +62,79 @@ def test_the_page_of_the_ops_is_what_the_declarations_say() -> None:
     assert written == reference_docs.page(), "run `python -m archspec.reference_docs > docs/reference/ops.md`"
 
 
-def test_the_schema_beside_the_specs_is_what_the_ops_say() -> None:
+@pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.kind)
+def test_the_example_of_an_op_does_what_the_page_says(op: Any, tmp_path: Path) -> None:
+    """Each input is made from one value by a linear layer and a reshape; `output` then checks the page."""
+    example = reference_docs.example_of(op)
+    shapes = [[*parse_size(shape)] for shape in example.before.split(" and ")]
+    steps: list[str] = []
+    for i, shape in enumerate(shapes):
+        steps.append(f"- {{name: flat{i}, from: input, linear: {{out: {math.prod(shape)}}}}}\n")
+        steps.append(f"- {{name: in{i}, reshape: {{to: {shape}}}}}\n")
+    names = [f"in{i}" for i in range(len(shapes))]
+    words = example.step if ":" in example.step else f"{example.step}: "
+    steps.append(f"- {{{words}, from: {names if op.many else names[0]}, output: {[*parse_size(example.after)]}}}\n")
+    path = tmp_path / "net.yaml"
+    path.write_text("archspec: 1\ninput: [1]\nheads: {main: {loss: none}}\nnetwork:\n" + "".join(steps))
+    assert archspec.check(path)[1] == ()
+
+
+def test_every_option_of_every_op_is_described() -> None:
+    options = [(op.kind, option) for op in OPS.values() for option in reference_docs.options_of(op)]
+    assert [(kind, o.name) for kind, o in options if not (o.meaning and o.takes and o.default)] == []
+
+
+# The schema.
+
+
+def test_the_schema_beside_the_specs_is_current() -> None:
     written = json.loads((ROOT / "specs" / "archspec.schema.json").read_text())
     assert written == schema(), "run `archspec schema > specs/archspec.schema.json`"
 
 
-@pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.kind)
-def test_the_example_of_an_op_is_a_step_that_does_what_the_page_says(op: Any, tmp_path: Path) -> None:
-    """Each input is made from a single value by a linear layer and a reshape; `output` then checks the page."""
-    example = reference_docs.example_of(op)
-    inputs = [[*parse_size(shape)] for shape in example.before.split(" and ")]
-    steps: list[str] = []
-    for number, shape in enumerate(inputs):
-        steps.append(f"{{name: flat{number}, from: input, linear: {{out: {' * '.join(map(str, shape))}}}}}")
-        size = 1
-        for axis in shape:
-            size *= axis
-        steps[-1] = f"{{name: flat{number}, from: input, linear: {{out: {size}}}}}"
-        steps.append(f"{{name: in{number}, reshape: {{to: {shape}}}}}")
-    names = ", ".join(f"in{number}" for number in range(len(inputs)))
-    step = example.step if ":" in example.step else f"{example.step}: "
-    steps.append(f"{{from: {f'[{names}]' if len(inputs) > 1 else names}, {step}, output: {[*parse_size(example.after)]}}}")
-    path = tmp_path / "net.yaml"
-    path.write_text("archspec: 1\ninput: [1]\nnetwork:\n" + "".join(f"  - {step}\n" for step in steps))
-    _, diagnostics = archspec.check(path)
-    assert [d for d in diagnostics if d.severity == "error"] == []
+def faults(text: str) -> list[str]:
+    """What an editor underlines."""
+    tree = reader.read(Source("net.yaml", text), Report())
+    assert tree
+    validator = jsonschema.Draft202012Validator(schema())
+    return [f"{[*error.path]}: {error.message[:200]}" for error in validator.iter_errors(data(tree))]
 
 
-def test_every_option_of_an_op_is_described() -> None:
-    assert [(op.kind, o.name) for op in OPS.values() for o in reference_docs.options_of(op) if not o.meaning] == []
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_an_editor_finds_no_fault_in_a_shipped_spec(path: Path) -> None:
+    assert path.read_text().startswith("# yaml-language-server: $schema=archspec.schema.json\n")
+    assert faults(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("stride: 2", "strid: 2"), ("out: 8", "out: 0"), ("rounding: ceil", "rounding: up"), ("loss: mse", "loss: mze")],
+)
+def test_an_editor_finds_what_cannot_be_right(right: str, wrong: str) -> None:
+    text = (
+        "archspec: 1\ninput: [3, 8, 8]\nheads: {main: {loss: mse}}\nnetwork:\n"
+        "  - conv: {out: 8, kernel: 3, stride: 2}\n  - max_pool: {kernel: 2, rounding: ceil}\n"
+    )
+    assert faults(text) == []
+    assert faults(text.replace(right, wrong)) != []
+
+
+def written() -> Iterator[Block]:
+    """The files that the pages write, but for the pages of errors."""
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        if page.relative_to(ROOT / "docs").parts[0] not in ("errors", "decisions"):
+            yield from (block for block in fenced(page.read_text(), page.name) if block.all("file"))
+
+
+def test_an_editor_finds_no_fault_in_the_specs_of_the_pages() -> None:
+    specs = [block for block in written() if block.body.startswith("archspec: ")]
+    assert len(specs) > 20
+    bad = {f"{b.page}:{b.line}": found for b in specs if "lineer" not in b.body and (found := faults(b.body))}
+    assert bad == {}
+
+
+def test_a_file_of_a_page_shows_its_name_to_readers() -> None:
+    assert [f"{b.page}:{b.line}" for b in written() if f'title="{b.one("file")}"' not in b.info] == []
 
 
 # The command line.
@@ -93,18 +144,11 @@ def cells(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     """How the page's first column spells each argument of a parser."""
     found: dict[str, argparse.Action] = {}
     for action in parser._actions:
-        if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
-            continue
-        several = {"+": "...", "?": "]"}.get(str(action.nargs), "")
-        metavar = f"{'[' if several == ']' else ''}{action.metavar}{several}" if action.metavar else ""
-        found[" ".join(filter(None, (", ".join(action.option_strings), metavar)))] = action
+        if not isinstance(action, argparse._HelpAction):
+            metavar = str(action.metavar or "")
+            named = {"+": f"{metavar}...", "?": f"[{metavar}]"}.get(str(action.nargs), metavar)
+            found[" ".join(filter(None, (", ".join(action.option_strings), named)))] = action
     return found
-
-
-def command(name: str) -> argparse.ArgumentParser:
-    whole = _parser([])
-    (subparsers,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
-    return subparsers.choices[name]
 
 
 def shared() -> set[str]:
@@ -114,8 +158,7 @@ def shared() -> set[str]:
 
 
 def test_the_page_has_a_section_for_each_command_and_no_other() -> None:
-    titles = re.findall(r"^## (.*)$", COMMAND_LINE, re.MULTILINE)
-    assert titles == ["Naming a spec", *COMMANDS]
+    assert re.findall(r"^## (.*)$", COMMAND_LINE, re.MULTILINE) == ["Naming a spec", *COMMANDS]
 
 
 def test_the_options_that_commands_share_are_those_of_the_page() -> None:
@@ -124,25 +167,24 @@ def test_the_options_that_commands_share_are_those_of_the_page() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_options_of_a_command_are_those_of_the_page(name: str) -> None:
-    rows, found = table(section(COMMAND_LINE, name)), cells(command(name))
-    found = {cell.replace("SPEC...", "SPEC"): action for cell, action in found.items()}
-    takes_spec = "SPEC" in found
-    assert set(rows) == set(found) - (shared() if takes_spec else set())
+    (subparsers,) = (a for a in _parser([])._actions if isinstance(a, argparse._SubParsersAction))
+    found = {cell.replace("SPEC...", "SPEC"): action for cell, action in cells(subparsers.choices[name]).items()}
+    rows = table(section(COMMAND_LINE, name))
+    assert set(rows) == set(found) - (shared() if "SPEC" in found else set())
     for cell, text in rows.items():
-        choices = set(found[cell].choices or ())
-        assert choices <= set(re.findall(r"`([^`]+)`", text)), cell
-        default = found[cell].default
-        if choices and default is not None:
-            assert f"`{default}` (default)" in text, cell
-        elif found[cell].option_strings and type(default) is int:
-            assert f"Default {default}." in text, cell
-        assert ("Required" in text) == (found[cell].required and bool(found[cell].option_strings)), cell
+        action = found[cell]
+        assert set(action.choices or ()) <= set(re.findall(r"`([^`]+)`", text)), cell
+        if action.choices and action.default is not None:
+            assert f"`{action.default}` (default)" in text, cell
+        elif action.option_strings and type(action.default) is int:
+            assert f"Default {action.default}." in text, cell
+        assert ("Required" in text) == bool(action.required and action.option_strings), cell
 
 
 # The language.
 
 
-def names(model: type[BaseModel]) -> set[str]:
+def keys(model: type[BaseModel]) -> set[str]:
     return {field.alias or name for name, field in model.model_fields.items()}
 
 
@@ -150,15 +192,16 @@ def names(model: type[BaseModel]) -> set[str]:
     ("title", "known"),
     [
         ("The file", network.KEYS),
-        ("blocks", TYPES),
-        ("Steps", form.RESERVED),
-        ("heads", names(document.HeadForm)),
-        ("claims", names(document.Claims)),
-        ("preprocess and labels", names(document.Preprocess)),
-        ("train", names(document.Recipe)),
+        ("blocks", arguments.TYPES),
+        ("Steps", step.RESERVED),
+        ("heads", keys(document.HeadForm)),
+        ("claims", keys(document.Claims)),
+        ("preprocess and labels", keys(document.Preprocess)),
+        ("train", keys(document.Recipe)),
+        ("edit", variant.EDITS),
     ],
 )
-def test_a_table_of_the_language_lists_exactly_the_keys_that_are_read(title: str, known: Iterable[str]) -> None:
+def test_a_table_of_the_language_lists_exactly_what_is_read(title: str, known: Iterable[str]) -> None:
     assert set(table(section(LANGUAGE, title))) == set(known)
 
 
@@ -167,36 +210,75 @@ def test_a_table_of_the_language_lists_exactly_the_keys_that_are_read(title: str
     [
         ("blocks", blocks.KEYS),
         ("repeat", ("times", "as", "body")),
-        ("Tables", ("columns", "rows", "type", *form.RESERVED)),
-        ("source", names(document.Origin)),
-        ("train", names(document.Schedule)),
-        ("edit", ("set", "insert_before", "insert_after", "replace", "remove")),
+        ("Tables", ("columns", "rows", "type", *step.RESERVED)),
+        ("source", keys(document.Origin)),
+        ("train", keys(document.Schedule)),
+        ("in", {name for rank in expr._AXES.values() for name in rank} | {"rank"}),
         ("Merges", [op.kind for op in OPS.values() if op.many]),
     ],
 )
 def test_a_section_of_the_language_names_every_key(title: str, words: Iterable[str]) -> None:
-    text = section(LANGUAGE, title)
-    assert [word for word in words if not re.search(rf"(?<![\w]){re.escape(word)}(?![\w])", text)] == []
+    codes = " ".join(re.findall(r"`[^`\n]+`", section(LANGUAGE, title)))
+    assert [word for word in words if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", codes)] == []
 
 
-def choices(part: Any) -> set[str]:
-    """Every fixed value that a section lets through."""
+def fixed(part: Any) -> set[str]:
+    """Every value that a section takes by name."""
     if isinstance(part, dict):
-        own = {str(value) for value in part.get("enum", ()) if isinstance(value, str)}
-        return own.union(*(choices(value) for value in part.values()))
-    return set[str]().union(*map(choices, part)) if isinstance(part, list) else set()
+        own = {value for value in (*part.get("enum", ()), part.get("const")) if isinstance(value, str)}
+        return own.union(*(fixed(value) for value in part.values()))
+    return set[str]().union(*map(fixed, part)) if isinstance(part, list) else set()
 
 
-def test_every_fixed_value_of_the_sections_is_named() -> None:
-    values = choices(Document.model_json_schema())
-    assert "he_normal" in values
-    assert [value for value in sorted(values) if f"`{value}`" not in LANGUAGE and f" {value}" not in LANGUAGE] == []
+def test_every_value_that_a_section_takes_by_name_is_there() -> None:
+    values = fixed(Document.model_json_schema())
+    assert {"he_normal", "train", "bicubic", "cosine"} <= values
+    codes = set(re.findall(r"[\w]+", " ".join(re.findall(r"`[^`\n]+`", LANGUAGE))))
+    assert values - codes == set()
 
 
 def test_the_functions_of_expressions_are_those_of_the_page() -> None:
-    listed = re.search(r"^\| functions \| (.*) \|$", LANGUAGE, re.MULTILINE)
-    assert listed
-    from archspec.spec import parse as module
+    (listed,) = re.findall(r"^\| functions \| (.*) \|$", LANGUAGE, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", listed)) == set(parse._FUNCTIONS)
 
-    assert set(re.findall(r"`(\w+)`", listed[1])) == set(module._FUNCTIONS)
-    assert parse("${ceil(2.5)}", ()) != "${ceil(2.5)}"
+
+def test_the_limits_are_those_of_the_page() -> None:
+    limits = [
+        f"{reader.MAX_BYTES // 2**20} MiB",
+        f"{reader.MAX_VALUES:,}",
+        f"{reader.MAX_DEPTH}",
+        f"{arguments.MAX_ARGUMENTS}, of {arguments.MAX_NAME} characters",
+        f"{parse._MAX_LENGTH:,} characters, {parse._MAX_OPERATORS} operators, nested {parse._MAX_DEPTH} deep",
+        f"{form.MAX_EXPRESSIONS:,} characters",
+        f"{expr.MAX_TEXT:,} characters",
+        "2^62",
+        f"{files.MAX_EXTENDS}",
+        f"{variant.MAX_WORK:,}",
+        f"{elaborate.MAX_NESTING}",
+        f"{elaborate.MAX_WORK:,}",
+        f"{elaborate.MAX_LAYERS:,}",
+    ]
+    assert [row.split("|")[2].strip() for row in section(LANGUAGE, "Limits").splitlines() if row.startswith("|")][
+        2:
+    ] == limits
+
+
+# Python.
+
+
+def test_the_page_has_a_section_for_each_public_name_and_no_other() -> None:
+    assert set(re.findall(r"^## (.*)$", PYTHON, re.MULTILINE)) == set(archspec.__all__)
+
+
+def members(cls: type) -> set[str]:
+    """The fields, properties and methods that a reader may use."""
+    own = {name for name in vars(cls) if not name.startswith("_")}
+    return own | {field.name for field in dataclasses.fields(cls)}  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("title", "cls"),
+    [("Spec", archspec.Spec), ("stats", Stats), ("Diagnostic", archspec.Diagnostic), ("Backend", archspec.Backend)],
+)
+def test_the_attributes_of_a_value_are_those_of_the_page(title: str, cls: type) -> None:
+    assert {name.partition("(")[0] for name in table(section(PYTHON, title))} == members(cls)

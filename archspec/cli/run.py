@@ -22,25 +22,29 @@ def run(options: argparse.Namespace) -> int:
 
     from archspec.backend import load as load_backend
     from archspec.cli.common import say
-    from archspec.diagnostics import Failure
-    from archspec.folder import read_manifest
+    from archspec.diagnostics import Failure, quote
+    from archspec.folder import read_build
     from archspec.picture import load_picture, preprocess_of, top
     from archspec.render import visible
 
     if options.top < 1:
         raise Failure("--top is at least 1", exit_code=2)
     folder = Path(options.folder)
-    manifest = read_manifest(folder)
+    manifest = read_build(folder)
     labels = _labels(options.labels) if options.labels else manifest.get("labels")
     steps = preprocess_of(manifest)
     pictures = [load_picture(Path(image), steps, manifest["input"]) for image in options.images]
     if "seed" in manifest:
         say(f"note: the weights are random (seed {manifest['seed']}); build with --weights for trained ones", options)
     backend = load_backend(manifest["backend"]["name"])
-    model = backend.load(folder)
+    try:
+        model = backend.load(folder)
+        outputs = [backend.predict(model, picture[None])[0] for picture in pictures]
+    except Exception as error:  # what is run is the folder's own source, which raises what it likes
+        raise Failure(f"the model in {quote(folder)} does not run: {error}", "build it again") from error
     found: dict[str, object] = {}
-    for name, picture in zip(options.images, pictures, strict=True):
-        scores = top(backend.predict(model, picture[None])[0], manifest["output"]["loss"], labels, options.top)
+    for name, output in zip(options.images, outputs, strict=True):
+        scores = top(output, manifest["output"]["loss"], labels, options.top)
         if options.format == "text":
             print(visible(name))
             for score in scores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import ChainMap
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from archspec.conformance.drafts import BlockDraft, Frame, Interpreter, Refused,
 from archspec.conformance.expressions import Env, Spelled
 from archspec.conformance.fields import schema
 from archspec.conformance.ops import accepted, drawn_fields, kinds
-from archspec.types import Shape, format_shape, parse_size
+from archspec.types import Shape, format_shape, numbers
 
 STEPS = ("s{0}", "#{0}x{0}", "a {0}/b", "step #{0}", "{0}x{0}", "x-{0}", "{0}")
 ARGUMENTS = ("n{0}", "#{0}x{0} reduce", "patch/stride {0}", "pool proj {0}", "a{0}/b c", "{0}x{0}", "x-{0}")
@@ -24,7 +24,7 @@ DEPTH = 3
 
 @dataclass
 class Scope:
-    """Where steps are drawn: what they see, and the arguments that values can be lifted to, by name, with their types."""
+    """Where steps are drawn: what they see, and the arguments that values can be lifted to, with their types."""
 
     frame: Frame
     types: dict[str, str] = field(default_factory=dict[str, str])
@@ -124,7 +124,10 @@ class Builder:
         # The more options an op has, the more often it is drawn.
         known = [kind for kind in kinds(len(shape) - 1) for _ in range(2 + len(schema(kind)))]
         step.what = self.draw(st.sampled_from(known))
-        fields = next((f for f in (self.draw(drawn_fields(step.what, shape)) for _ in range(3)) if accepted(step.what, f, shape)), None)
+        fields = next(
+            (f for f in (self.draw(drawn_fields(step.what, shape)) for _ in range(3)) if accepted(step.what, f, shape)),
+            None,
+        )
         if fields is None:
             return None
         env = seen(scope.frame, shape)
@@ -149,9 +152,10 @@ class Builder:
         shape = self.source(scope, step, shape)
         first, out = self.body(scope.inner(), shape, 0, 2)
         branches, shapes = [first], [out]
+        nothing: tuple[list[Step], Shape] = ([], shape)
         for _ in range(self.draw(st.integers(1, 2))):
             free = self.body(scope.inner(), shape, 1, 2)
-            for body, result in self.draw(st.permutations([([], shape), free, (first, out)])):
+            for body, result in self.draw(st.permutations([nothing, free, (first, out)])):
                 if accepted(step.what, {}, *shapes, result) is not None:
                     branches.append(body)
                     shapes.append(result)
@@ -182,7 +186,9 @@ class Builder:
         step = Step("")
         shape = self.source(scope, step, shape)
         known = list(self.blocks)
-        step.what = self.draw(st.sampled_from(known)) if known and self.draw(st.booleans()) else self.new_block(scope, shape)
+        step.what = (
+            self.draw(st.sampled_from(known)) if known and self.draw(st.booleans()) else self.new_block(scope, shape)
+        )
         block = self.blocks[step.what]
         env = seen(scope.frame, shape)
         other = self.draw(st.booleans())
@@ -233,8 +239,8 @@ class Builder:
 
     def patch(self, scope: Scope, step: Step, fields: dict[str, Any]) -> None:
         """Has a kernel and a stride come from one argument, 3x3/2."""
-        sizes = [parse_size(fields.get(name)) for name in ("kernel", "stride")]
-        if scope.root or not all(isinstance(size, tuple) for size in sizes) or not self.once_in(3):
+        sizes = [size for name in ("kernel", "stride") if (size := numbers(fields.get(name))) is not None]
+        if scope.root or len(sizes) < 2 or not self.once_in(3):
             return
         text = "/".join(map(format_shape, sizes))
         name = self.lift(scope, text, "patch").text
@@ -251,15 +257,14 @@ def _types(value: Any) -> list[str]:
     """The argument types that hold a value."""
     if isinstance(value, bool | int | float):
         return [type(value).__name__]
-    size = parse_size(value)
-    whole = isinstance(size, tuple) and all(type(n) is int and n > 0 for n in size)
+    size = numbers(value)
     if isinstance(value, str):
-        return ["str", "size"] if whole else ["patch", "str"] if "/" in value else ["str"]
-    return ["shape", "size"] if whole and len(size) <= 3 else ["shape"] if whole else []
+        return ["str", "size"] if size else ["patch", "str"] if "/" in value else ["str"]
+    return ["shape", "size"] if size and len(size) <= 3 else ["shape"] if size else []
 
 
 def _default(kind: str, value: Any) -> str:
     """A value as the default of an argument."""
     if kind in ("size", "shape") and isinstance(value, list):
-        return format_shape(tuple(value))
+        return format_shape(tuple(cast("list[int]", value)))
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -58,11 +58,15 @@ def weights(graph: Graph, seed: int) -> dict[str, Array]:
     return found
 
 
-def sensitivity(compute: Callable[[Array], Mapping[str, Array]], x: Array, expected: Mapping[str, Array], size: float) -> float:
+def sensitivity(
+    compute: Callable[[Array], Mapping[str, Array]], x: Array, expected: Mapping[str, Array], size: float
+) -> float:
     """How far the outputs move, relative to the scale of each, when every input value moves by about `size` of itself.
 
-    What moves far has lost its digits on the way, as the difference of nearly equal numbers has: no two engines agree on it.
+    What moves far has lost its digits on the way, as a difference of near equals has: no two engines agree on it.
     """
     moved = compute(x * (1 + size * np.random.default_rng(0).uniform(-1, 1, x.shape)))
     scales = {name: float(np.abs(y).max()) for name, y in expected.items()}
-    return max(float(np.abs(moved[name] - y).max()) / scales[name] if scales[name] else 0.0 for name, y in expected.items())
+    return max(
+        float(np.abs(moved[name] - y).max()) / scales[name] if scales[name] else 0.0 for name, y in expected.items()
+    )

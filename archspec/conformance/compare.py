@@ -10,7 +10,7 @@ AssertionError: logits: |2.0 - 2.1| = 0.1 at [1], more than 1e-05 of the scale 2
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from numpy.typing import ArrayLike
 
@@ -25,8 +25,8 @@ def compare(
 ) -> None:
     """Raises AssertionError unless both are finite, of one shape, and differ by at most `bound * scale` everywhere.
 
-    The scale is the largest |expected|, of the whole tensor and not of each value: what cancels to nearly nothing has lost
-    its digits on the way. Another scale can be given where the way there is known.
+    The scale is the largest |expected|, of the whole tensor and not of each value: what cancels to nearly nothing has
+    lost its digits on the way. Another scale can be given where the way there is known.
     """
     found, wanted = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     if found.shape != wanted.shape:
@@ -60,4 +60,4 @@ def compare_all(
 
 
 def _index(flat: Any, values: Any) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.unravel_index(flat, values.shape))
+    return tuple(map(int, cast("tuple[Any, ...]", np.unravel_index(flat, values.shape))))

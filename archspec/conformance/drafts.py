@@ -15,7 +15,7 @@ import math
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from archspec.conformance.expressions import Env, Spelled
 from archspec.conformance.ops import accepted
@@ -92,7 +92,9 @@ class HeadDraft:
 class Interpreter:
     """Runs bodies on shapes; `trace` is every layer that was met, as its kind and output shape."""
 
-    def __init__(self, blocks: Mapping[str, BlockDraft], args: Env, heads: Mapping[str, HeadDraft] | None = None) -> None:
+    def __init__(
+        self, blocks: Mapping[str, BlockDraft], args: Env, heads: Mapping[str, HeadDraft] | None = None
+    ) -> None:
         self.blocks, self.args, self.heads = blocks, args, heads or {}
         self.trace: list[tuple[str, Shape]] = []
         self.outputs: dict[str, Shape] = {}
@@ -125,7 +127,9 @@ class Interpreter:
             result = self.block(step.what, step.arguments, frame, first)
         else:
             if step.branches is not None:
-                sources = [self.body(body, Frame(frame.env, frame.names.new_child()), first) for body in step.branches.values()]
+                sources = [
+                    self.body(body, Frame(frame.env, frame.names.new_child()), first) for body in step.branches.values()
+                ]
             result = self._layer(step, frame, first, sources)
         if (name := step.reserved.get("name")) is not None:
             frame.names[value(name, frame, shape)] = result
@@ -141,7 +145,8 @@ class Interpreter:
         given = step.reserved.get("from")
         if given is None:
             return [shape]
-        names = given.text if isinstance(given.text, list) else [given.text]
+        text: Any = given.text
+        names = cast("list[str]", text) if isinstance(text, list) else [text]
         if not all(name in frame.names for name in names):  # named in another iteration
             raise Refused(f"no {names}")
         return [frame.names[name] for name in names]

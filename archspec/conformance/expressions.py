@@ -41,7 +41,7 @@ def integers(draw: st.DrawFn, value: int, env: Env) -> Spelled:
         return Spelled.plain(value)
     name = draw(st.sampled_from(sorted(known)))
     n = known[name]
-    ways = [
+    ways: list[tuple[str, Callable[[Env], Any]]] = [
         (f"{name} + {value - n}" if value >= n else f"{name} - {n - value}", lambda e: e[name] + value - n),
         (f"({name} + {2 * value - n + 1}) // 2", lambda e: (e[name] + 2 * value - n + 1) // 2),
         (f"round({name} + {value - n} + 0.25)", lambda e: e[name] + value - n),
@@ -59,7 +59,7 @@ def integers(draw: st.DrawFn, value: int, env: Env) -> Spelled:
     if n > value >= 0:
         ways.append((f"{n + value} % {name}", lambda e: (n + value) % e[name]))
     if n == value:
-        ways += [(name, lambda e: e[name])] * 4
+        ways.extend([(name, Spelled.name(name).of)] * 4)
     text, of = draw(st.sampled_from(ways))
     return Spelled(f"${{{text}}}", of)
 
@@ -70,7 +70,11 @@ def booleans(draw: st.DrawFn, value: bool, env: Env) -> Spelled:
     ways: list[tuple[str, Callable[[Env], bool]]] = []
     for name, known in sorted(env.items()):
         if type(known) is bool:
-            ways.append((name, lambda e, name=name: e[name]) if known is value else (f"not {name}", lambda e, name=name: not e[name]))
+            ways.append(
+                (name, lambda e, name=name: e[name])
+                if known is value
+                else (f"not {name}", lambda e, name=name: not e[name])
+            )
         elif type(known) is int:
             equal, least = ("==", "<= {} and true") if value else ("!=", "> {} or false")
             ways.append((f"{name} {equal} {known}", lambda e, name=name, n=known: (e[name] == n) is value))

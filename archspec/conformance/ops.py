@@ -110,7 +110,9 @@ def takes(kind: str, rank: int) -> bool:
     """Whether some fields let an op take a value of that many spatial axes; 0 is a vector."""
     shape = (4, 6, 5, 6)[: rank + 1]
     count = 2 if OPS[kind].many else 1
-    choices = [_simplest(name, field, shape) + [None] * (name not in required(kind)) for name, field in schema(kind).items()]
+    choices = [
+        _simplest(name, field, shape) + [None] * (name not in required(kind)) for name, field in schema(kind).items()
+    ]
     combinations = itertools.islice(itertools.product(*choices), 1000)
     candidates = (dict(zip(schema(kind), chosen, strict=True)) for chosen in combinations)
     return any(
@@ -127,7 +129,9 @@ def _simplest(name: str, field: Mapping[str, Any], shape: Shape) -> list[Any]:
     if "enum" in field:
         return list(field["enum"])
     number = field.get("minimum", 0.5)
-    return {"integer": [number or 1], "number": [number], "boolean": [False], "array": [[number]]}.get(field["type"], [])
+    return {"integer": [number or 1], "number": [number], "boolean": [False], "array": [[number]]}.get(
+        field["type"], []
+    )
 
 
 def kinds(rank: int, *, many: bool = False) -> list[str]:

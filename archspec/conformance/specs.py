@@ -112,9 +112,13 @@ def _head(builder: Builder, step: Step, shape: Shape, count: int) -> dict[str, H
     """A head on a step, or none: a block or the value itself, in train mode alone or always."""
     if count == 2 or not builder.once_in(4):
         return {}
-    block = builder.new_block(Scope(Frame({}, ChainMap())), shape, defaults=True) if builder.draw(st.booleans()) else None
+    block = (
+        builder.new_block(Scope(Frame({}, ChainMap())), shape, defaults=True) if builder.draw(st.booleans()) else None
+    )
     try:
-        found = Interpreter(builder.blocks, builder.args).block(block, {}, Frame({}, ChainMap()), shape) if block else shape
+        found = (
+            Interpreter(builder.blocks, builder.args).block(block, {}, Frame({}, ChainMap()), shape) if block else shape
+        )
     except Refused:
         return {}
     name = builder.fresh(HEADS)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from archspec.spec.yaml import resolve
 
@@ -31,7 +31,10 @@ def _lines(data: Any) -> Iterator[str]:
     if not data or not isinstance(data, dict | list):
         yield _flow(data)
         return
-    items: Any = ((f"{_flow(key)}:", value) for key, value in data.items()) if isinstance(data, dict) else (("-", v) for v in data)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    if isinstance(data, dict):
+        items = [(f"{_flow(key)}:", value) for key, value in cast("dict[Any, Any]", data).items()]
+    else:
+        items = [("-", value) for value in cast("list[Any]", data)]
     for head, value in items:
         flow = _flow(value)
         if len(flow) < _WIDTH or not isinstance(value, dict | list):

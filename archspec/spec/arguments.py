@@ -9,6 +9,7 @@ archspec.expr.ExprError: expected an int, found float `2.5`
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Set
 from typing import Any
@@ -64,6 +65,8 @@ def coerce(kind: str, value: Any) -> Any:
             help = "divide with `//`, or use round, floor or ceil"
             raise ExprError("AS0504", f"expected an int, found {describe(value)}", 0, 0, help)
         raise ExprError("AS0204", f"expected {TYPES[kind]}, found {describe(value)}", 0, 0)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ExprError("AS0205", f"expected a finite number, found {describe(value)}", 0, 0)
     if isinstance(value, int) and abs(value) > LIMIT:
         raise ExprError("AS0505", "the number is too large", 0, 0, "values stay below 2**62")
     return result
@@ -88,7 +91,7 @@ def declarations(tree: Tree | None, reader: BodyReader, globals: Set[str]) -> di
                 pairs.append((item, None))
             else:
                 report.error("AS0204", item.span, f"an argument is a name, found {describe_tree(item)}")
-    elif tree is not None and not (isinstance(tree, Scalar) and tree.value is None):
+    elif tree is not None and tree.value is not None:
         report.error("AS0204", tree.span, f"`args` is a list of names or a mapping, found {describe_tree(tree)}")
     for key, declared in pairs:
         name = key.text
@@ -121,14 +124,13 @@ def _parameter(name: str, key: Scalar, declared: Tree | None, reader: BodyReader
         return Parameter(name, "int", key.span)
     kind, equals, default = (part.strip() for part in declared.text.partition("="))
     if kind not in TYPES:
-        reader.report.error(
-            "AS0203", declared.span, f"unknown type {quote(kind)}", help=did_you_mean(kind, TYPES, "types")
-        )
+        span = declared.part(0, len(kind)).span if kind and declared.text.startswith(kind) else declared.span
+        reader.report.error("AS0203", span, f"unknown type {quote(kind)}", help=did_you_mean(kind, TYPES, "types"))
         return Parameter(name, "str", key.span)
     if not equals:
         return Parameter(name, kind, key.span)
     end = len(declared.text.rstrip())
-    scalar = declared.part(end - len(default), end)
+    scalar = declared.part(end - len(default) if default else 0, end)
     if _SHAPE.fullmatch(default):
         argument = Argument(key.span, scalar, constant=[int(n) for n in default[1:-1].split(",")])
     else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from archspec.diagnostics import did_you_mean, quote
 from archspec.ops import OPS
 from archspec.spec.arguments import declarations
-from archspec.spec.form import BodyReader
+from archspec.spec.form import BodyReader, lost
 from archspec.spec.step import RESERVED, STRUCTURES, Block, Parameter
 from archspec.spec.tree import Map, Scalar, Tree, describe, is_null
 
@@ -56,7 +56,8 @@ def read_blocks(tree: Tree | None, reader: BodyReader) -> Blocks:
     reads: dict[str, frozenset[str]] = {}
     for key, value, parameters, read in forms:
         reader.read_names = read
-        body = reader.body(value.get("body"), {*reader.globals, *parameters, "in"})
+        stated = value.get("body")
+        body = [lost(value)] if stated is None else reader.body(stated, {*reader.globals, *parameters, "in"})
         doc = value.get("doc")
         if doc is not None and not (isinstance(doc, Scalar) and isinstance(doc.value, str)):
             report.error("AS0204", doc.span, f"`doc` is a text, found {describe(doc)}")

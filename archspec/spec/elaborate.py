@@ -296,21 +296,16 @@ class Elaborator:
         return self.body(inside, block.body, value)
 
     def merge(self, frame: Frame, step: Step, name: str, sources: list[Value]) -> Value:
-        values: list[Value] = []
         if not self.nest(frame, step):
             return None
-        if step.branches is None:
-            values, labels = sources, [f"{i + 1}" for i in range(len(sources))]
-            spans = [step.span] * len(sources)
-        else:
-            labels, spans = list(step.branches), [span for span, _ in step.branches.values()]
-            prefix = f"{name}_" if "name" in step.reserved else ""
-            for label, (span, body) in step.branches.items():
-                if not label.strip() or "." in label:
-                    frame.fail("AS0210", span, f"a branch's name is a text without dots, found {quote(label)}")
-                self.take(frame, prefix + label, span)
-                scope = Scope(prefix + label, "branch", span, frame.scope)
-                values.append(self.body(frame.inner(scope, sources[0]), body, sources[0]))
+        values: list[Value] = sources if step.branches is None else []
+        prefix = f"{name}_" if "name" in step.reserved else ""
+        for label, (span, body) in (step.branches or {}).items():
+            if not label.strip() or "." in label:
+                frame.fail("AS0210", span, f"a branch's name is a text without dots, found {quote(label)}")
+            self.take(frame, prefix + label, span)
+            scope = Scope(prefix + label, "branch", span, frame.scope)
+            values.append(self.body(frame.inner(scope, sources[0]), body, sources[0]))
         self.enter(frame, sources[0])
         op = self.make(frame, Step(step.what, step.span, step.end))
         if op is None or any(value is None for value in values):
@@ -320,7 +315,7 @@ class Elaborator:
         try:
             shape = op.shape(*shapes)
         except ShapeError as error:
-            explain_merge(self, frame, step, error, labels, spans, known, sources[0])
+            explain_merge(self, frame, step, error, known, sources[0])
             return None
         if not self.fits(frame, step, shape):
             return None

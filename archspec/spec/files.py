@@ -25,7 +25,7 @@ def shipped() -> Path:
 def find(spec: str | os.PathLike[str]) -> Path:
     """The file that a path or the name of a shipped spec stands for."""
     path = Path(spec)
-    if path.suffix or len(path.parts) != 1 or _is(path, Path.exists):
+    if path.suffix or len(path.parts) != 1 or _is(path, Path.is_file):
         return path
     known = shipped() / f"{path.name}.yaml"
     return known if _is(known, Path.is_file) else path
@@ -126,7 +126,7 @@ class Files:
         folder = path.parent if path.parent.resolve() == chain[-1].parent else chain[-1].parent
         wanted = folder / base.value
         try:
-            named = not Path(base.value).suffix and not wanted.exists() and len(Path(base.value).parts) == 1
+            named = not Path(base.value).suffix and not wanted.is_file() and len(Path(base.value).parts) == 1
             target = (find(base.value) if named else wanted).resolve()
         except (OSError, RuntimeError, ValueError):
             help = "as in `extends: base.yaml`"

@@ -38,7 +38,7 @@ class BodyReader:
         if not isinstance(tree, List):
             help = "start each step with `- `, or write [relu, flatten]"
             self.report.error("AS0204", tree.span, f"a body is a list of steps, found {describe(tree)}", help=help)
-            return [_lost(tree)]
+            return [lost(tree)]
         known = frozenset(names)
         return [step for item in tree.items for step in self.step(item, known)]
 
@@ -48,7 +48,7 @@ class BodyReader:
         if not isinstance(tree, Map):
             message = f"a step is an op's name or a mapping, found {describe(tree)}"
             self.report.error("AS0204", tree.span, message, help="as in `- relu` or `- conv: {out: 64, kernel: 3}`")
-            return [_lost(tree)]
+            return [lost(tree)]
         key = self.choose(tree)
         step = Step(key.text if key else "", key.span if key else tree.span, tree.span)
         self.reserve(step, {k.text: (k, v) for k, v in tree if k.text in RESERVED}, names)
@@ -179,6 +179,7 @@ class BodyReader:
         if len(step.branches) < 2:
             message = f"{what} joins two branches or more, found {len(step.branches)}"
             self.report.error("AS0311", step.span, message, help="an empty branch, `skip: []`, is the identity")
+            step.lost = not step.branches
 
     def repeat(self, step: Step, value: Tree | None, names: frozenset[str]) -> None:
         step.lost = True
@@ -241,20 +242,22 @@ class BodyReader:
         steps: Body = []
         for row in rows.items:
             steps.extend(self.row(row, titles, columns, names) if isinstance(row, List) else self.step(row, names))
-        self.check_titles(titles, steps)
+        cells = [dict(zip(titles, row.items, strict=False)) for row in rows.items if isinstance(row, List)]
+        empty = [title for name, title in titles.items() if all(is_null(row.get(name)) for row in cells)]
+        self.check_titles(empty, steps)
         return steps
 
-    def check_titles(self, titles: Mapping[str, Scalar], steps: Body) -> None:
+    def check_titles(self, titles: list[Scalar], steps: Body) -> None:
         """A column that is empty throughout has to be one that some row could fill."""
         kinds = {step.what for step in steps if step.row and not step.lost}
         known = [fields for kind in kinds if (fields := self.fields(kind)) is not None]
         if not kinds or len(known) < len(kinds) or any(step.lost for step in steps):
             return
-        filled = {name for step in steps if step.row for name in step.arguments}
-        for name, title in titles.items():
-            if name not in ("type", *RESERVED) and name not in filled and not any(name in fields for fields in known):
-                help = did_you_mean(name, [field for fields in known for field in fields], "arguments")
-                message = f"no row's op or block has an argument {quote(name)}"
+        names = {field for fields in known for field in fields}
+        for title in titles:
+            if title.text not in ("type", *RESERVED) and title.text not in names:
+                help = did_you_mean(title.text, sorted(names), "arguments")
+                message = f"no row's op or block has an argument {quote(title.text)}"
                 self.report.error("AS0209", title.span, message, help=help)
 
     def row(self, row: List, titles: Mapping[str, Scalar], columns: List, names: frozenset[str]) -> Body:
@@ -285,5 +288,6 @@ class BodyReader:
         return [step]
 
 
-def _lost(tree: Tree) -> Step:
+def lost(tree: Tree) -> Step:
+    """A step of which nothing can be said."""
     return Step("", tree.span, tree.span, lost=True)

@@ -24,7 +24,7 @@ from archspec.document import Document
 from archspec.graph import Graph
 from archspec.spec.files import Files, find
 from archspec.spec.network import read_network
-from archspec.spec.tree import Map, Scalar, from_data, height
+from archspec.spec.tree import Map, Scalar, from_python, height
 from archspec.spec.variant import change
 from archspec.spec.yaml import MAX_DEPTH, read
 from archspec.types import LIMIT
@@ -113,9 +113,9 @@ def _read(
         override(tree, text, report)
     for name, value in args.items():
         value = _plain(value)
-        source = Source(f"{name}=", str(value))
-        key = Scalar(name, name, source, (1, 1), (1, 1))
-        change(tree, "set", key, from_data(value, source), report, ["args", name])
+        source = Source("arguments", f"{name}={value}")
+        key = Scalar(name, name, source, (1, 1), (1, len(name) + 1))
+        change(tree, "set", key, from_python(value, source, len(name) + 2), report, ["args", name])
     if (sets or args) and height(tree) > MAX_DEPTH:
         report.error("AS0105", tree.source.start, f"once overridden, the spec is nested more than {MAX_DEPTH} deep")
         return None
@@ -146,6 +146,7 @@ def override(tree: Map, text: str, report: Report) -> None:
         help = "as in `--set classes=10` or `--set 'conv1.out=32'`"
         report.error("AS0002", whole, f"an override reads ADDRESS=VALUE, found {quote(text)}", help=help)
         return
-    wanted = read(source, report, start=len(address) + 1) if value.strip() else from_data(None, source)
-    if wanted is not None:
+    met = report.met
+    wanted = read(source, report, start=len(address) + 1)
+    if wanted is not None and report.met == met:
         change(tree, "set", Scalar(address, address, source, (1, 1), (1, len(address) + 1)), wanted, report)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from archspec.diagnostics import Note, Span, quote
 from archspec.op import ShapeError
-from archspec.types import format_shape
+from archspec.types import Shape, format_shape
 
 if TYPE_CHECKING:
     from archspec.spec.elaborate import Elaborator
@@ -20,35 +20,55 @@ def explain_merge(
     frame: Frame,
     step: Step,
     error: ShapeError,
-    labels: list[str],
-    spans: list[Span],
     values: list[int],
     entry: Value,
 ) -> None:
-    """Reports a merge's `ShapeError` at each branch that is not like most of them."""
+    """Reports a merge's `ShapeError` at each branch, or step under `from`, that does not fit most of them."""
+    operands = _operands(frame, step)
+    what = "branch" if step.branches is not None else "value"
+    alike = _equal if error.code == "AS0301" else _broadcast
     shapes = [build.nodes[value].shape for value in values]
-    sizes = [shape[1:] if error.code == "AS0301" else shape for shape in shapes]
-    counts = Counter(sizes)
-    usual = max(counts, key=lambda size: (counts[size], -sizes.index(size)))
-    alike = [
-        f"{label} ({format_shape(s)})" for label, s, size in zip(labels, shapes, sizes, strict=True) if size == usual
-    ]
+    counts = Counter(shapes)
+    usual = max([*counts][:20], key=lambda one: sum(n for other, n in counts.items() if alike(one, other)))
+    fit = [f"{name} ({format_shape(s)})" for (name, _), s in zip(operands, shapes, strict=True) if alike(usual, s)]
     agree = (
-        f"branches {', '.join(alike[:-1])} and {alike[-1]} agree"
-        if len(alike) > 1
-        else f"branch {alike[0]} stands against it"
+        f"{_plural(what)} {', '.join(fit[:-1])} and {fit[-1]} agree"
+        if fit[1:]
+        else f"{what} {fit[0]} stands against it"
     )
-    for label, span, value, shape, size in zip(labels, spans, values, shapes, sizes, strict=True):
-        if size == usual:
+    for (name, span), value, shape in zip(operands, values, shapes, strict=True):
+        if alike(usual, shape):
             continue
         notes = [Note(agree)]
         where = _changed(build, value, entry)
         if where is not None:
             field, at, became = where
-            notes.append(Note(f"{label} became {became} by its {field}", at))
-        help = error.help or f"give {quote(label)} the stride and padding that keep {format_shape(usual) or 'a vector'}"
-        found = f"this branch is {format_shape(shape)}"
-        frame.fail(error.code, span, error.message, help, tuple(notes), found)
+            notes.append(Note(f"{name} became {became} by its {field}", at))
+        help = (
+            error.help or f"give {quote(name)} the stride and padding that keep {format_shape(usual[1:]) or 'a vector'}"
+        )
+        frame.fail(error.code, span, error.message, help, tuple(notes), f"this {what} is {format_shape(shape)}")
+
+
+def _operands(frame: Frame, step: Step) -> list[tuple[str, Span]]:
+    """What is joined, by name and place."""
+    if step.branches is not None:
+        return [(label, span) for label, (span, _) in step.branches.items()]
+    given = step.reserved["from"]
+    return [(str(frame.evaluate(item)), item.span) for item in given.parts or [given]]
+
+
+def _equal(one: Shape, other: Shape) -> bool:
+    """Whether they differ in nothing but the channels."""
+    return len(one) == len(other) and one[1:] == other[1:]
+
+
+def _broadcast(one: Shape, other: Shape) -> bool:
+    return len(one) == len(other) and all(a == b or 1 in (a, b) for a, b in zip(one, other, strict=True))
+
+
+def _plural(what: str) -> str:
+    return "branches" if what == "branch" else f"{what}s"
 
 
 def _changed(build: Elaborator, value: int, entry: Value) -> tuple[str, Span, str] | None:

@@ -91,11 +91,12 @@ def _keys(tree: Map, report: Report) -> None:
         message = f"the spec has no {' and no '.join(map(quote, missing))}"
         report.error("AS0201", tree.source.start, message, help=help)
     version = tree.get("archspec")
-    if version is not None and not is_null(version) and data(version) != VERSION:
+    if version is not None and "archspec" not in missing and repr(data(version)) != repr(VERSION):  # true is not 1 here
         help = f"this archspec reads version {VERSION}"
         report.error("AS0205", version.span, f"unknown version of the language: {describe(version)}", help=help)
     name = tree.get("name")
-    if name is not None and not (isinstance(name, Scalar) and str(name.value or "").strip()):
+    named = isinstance(name, Scalar) and (name.value is None or str(name.value).strip())
+    if name is not None and not named:
         report.error("AS0204", name.span, f"`name` is a text, found {describe(name)}")
 
 
@@ -131,16 +132,22 @@ def _input(tree: Map, reader: BodyReader, values: Mapping[str, Any]) -> Shape | 
     if value is Broken:
         return None
     sizes: list[Any] = cast("list[Any]", value) if isinstance(value, list) else []
-    if not 1 <= len(sizes) <= 4 or not all(type(n) is int for n in sizes):
+    if not isinstance(stated, List) or not 1 <= len(sizes) <= 4:
+        message = f"`input` is one sample's shape, as in [3, 224, 224], found {describe(stated)}"
         help = "C, C,L, C,H,W or C,D,H,W: channels first, no batch axis"
-        report.error("AS0204", stated.span, "`input` is one sample's shape, as in [3, 224, 224]", help=help)
+        report.error("AS0204", stated.span, message, help=help)
         return None
-    for at, size in enumerate(sizes):
-        if not 0 < size < 2**62:
-            span = stated.items[at].span if isinstance(stated, List) else stated.span
-            report.error("AS0205", span, f"an axis of the input is at least 1, found {size}")
-            return None
-    return tuple(sizes)
+    shape: list[int] = []
+    for size, item in zip(sizes, stated.items, strict=True):
+        try:
+            shape.append(coerce("int", size))
+        except ExprError as error:
+            report.error(error.code, item.span, f"an axis of the input: {error.message}", help=error.help)
+            continue
+        if shape[-1] < 1:
+            report.error("AS0205", item.span, f"an axis of the input is at least 1, found {size}")
+            shape.pop()
+    return tuple(shape) if len(shape) == len(sizes) else None
 
 
 def _document(tree: Map, reader: BodyReader, values: Mapping[str, Any]) -> Document | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
 
 from archspec.diagnostics import did_you_mean, quote
@@ -95,28 +95,27 @@ class _Parser:
         if self.operators > _MAX_OPERATORS:
             raise self.fail(f"more than {_MAX_OPERATORS} operators in one expression")
 
-    def deeper(self) -> None:
+    def nested(self, read: Callable[[], Expr]) -> Expr:
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise self.fail(f"nested more than {_MAX_DEPTH} deep")
-
-    def conditional(self) -> Expr:
-        self.deeper()
-        start, result = self.begin(), self.binary(0)
-        if self.take("if"):
-            test = self.binary(0)
-            if not self.take("else"):
-                raise self.fail("expected `else`: a choice reads `a if condition else b`")
-            result = self.apply("if", (test, result, self.conditional()), start)
+        result = read()
         self.depth -= 1
         return result
+
+    def conditional(self) -> Expr:
+        start, then = self.begin(), self.binary(0)
+        if not self.take("if"):
+            return then
+        test = self.binary(0)
+        if not self.take("else"):
+            raise self.fail("expected `else`: a choice reads `a if condition else b`")
+        return self.apply("if", (test, then, self.nested(self.conditional)), start)
 
     def binary(self, least: int) -> Expr:
         start = self.begin()
         if least <= _NOT and self.take("not"):
-            self.deeper()
-            left = self.apply("not", (self.binary(_NOT),), start)
-            self.depth -= 1
+            left = self.apply("not", (self.nested(lambda: self.binary(_NOT)),), start)
         else:
             left = self.unary()
         while (op := self.operator()) and _LEVELS[op] >= least:
@@ -133,16 +132,11 @@ class _Parser:
         return match[1] if match else ""
 
     def unary(self) -> Expr:
-        self.deeper()
         start = self.begin()
         if self.take("-"):
-            result = self.apply("neg", (self.unary(),), start)
-        else:
-            result = self.attribute()
-            if self.take("**"):
-                result = self.apply("**", (result, self.unary()), start)
-        self.depth -= 1
-        return result
+            return self.apply("neg", (self.nested(self.unary),), start)
+        result = self.attribute()
+        return self.apply("**", (result, self.nested(self.unary)), start) if self.take("**") else result
 
     def attribute(self) -> Expr:
         start, result = self.begin(), self.operand()
@@ -163,7 +157,7 @@ class _Parser:
         char = self.text[start] if start < self.end else ""
         if char == "(":
             self.i = start + 1
-            inner = self.conditional()
+            inner = self.nested(self.conditional)
             if not self.take(")"):
                 raise self.fail("expected `)`")
             return inner
@@ -197,9 +191,9 @@ class _Parser:
         if word not in _FUNCTIONS:
             help = did_you_mean(word, _FUNCTIONS, "functions")
             raise ExprError("AS0502", f"unknown function {quote(word)}", start, start + len(word), help)
-        args = [self.conditional()]
+        args = [self.nested(self.conditional)]
         while self.take(","):
-            args.append(self.conditional())
+            args.append(self.nested(self.conditional))
         if not self.take(")"):
             raise self.fail("expected `)`")
         least, most = _FUNCTIONS[word]

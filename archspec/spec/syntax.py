@@ -25,7 +25,7 @@ _WORDS = {
     ),
     "did not find expected node content": (
         "expected a value",
-        "quote a text that begins with one of `,]}`, or a name that begins with `#`, which starts a comment",
+        "close every bracket; quote a text that begins with one of `,]}`, or with `#`, which starts a comment",
     ),
     "found character that cannot start any token": ("a value cannot begin so", "quote it"),
     "did not find expected alphabetic or numeric character": (
@@ -44,8 +44,9 @@ def decode(raw: bytes, name: str, report: Report) -> Source | None:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         report.error("AS0102", Source(name, "").start, "the file is UTF-16", help="save it as UTF-8")
         return None
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
     try:
-        return Source(name, raw.decode("utf-8-sig"))
+        return Source(name, raw.decode())
     except UnicodeDecodeError as error:
         source = Source(name, raw.decode("utf-8", "replace"))
         line, column = _place(raw[: error.start].decode("utf-8", "replace"))
@@ -65,13 +66,16 @@ def check_characters(source: Source, report: Report) -> bool:
     return found is None
 
 
-def explain(error: yaml.YAMLError, source: Source, report: Report) -> None:
-    """Reports what stopped the parser: where it stopped, or what began before and never ends."""
+def explain(error: yaml.YAMLError, source: Source, report: Report, opened: Span | None) -> None:
+    """Reports what stopped the parser: where it stopped, or what began before and never ends.
+
+    `opened` is the innermost bracket that was open then.
+    """
     problem: str = getattr(error, "problem", None) or "this cannot be read"
     context: str | None = getattr(error, "context", None)
     begun, stopped = _span(error, "context_mark", source), _span(error, "problem_mark", source)
     span = stopped or begun or source.start
-    lines = source.text.splitlines()
+    lines = source.lines
     line = lines[span.line - 1] if span.line <= len(lines) else ""
     before, here = line[: span.column - 1], line[span.column - 1 : span.column]
     message, help = _WORDS.get(problem, (problem, ""))
@@ -79,8 +83,9 @@ def explain(error: yaml.YAMLError, source: Source, report: Report) -> None:
         report.error("AS0103", span, "a tab cannot indent YAML", help="indent with spaces")
         return
     notes = [Note(context, begun)] if context and begun else []
-    if begun and not here and not "".join(lines[span.line :]).strip():
-        span, message, notes = begun, f"this does not end: {message}", []
+    if not here and not "".join(lines[span.line :]).strip() and (begun or opened):
+        inner = begun if begun and begun.line <= len(lines) and begun != span else opened
+        span, message, notes = inner or span, f"this does not end: {message}", []
     elif here == "{" and before.endswith("$"):
         help = 'between braces or brackets an expression needs quotes: "${...}"'
     elif here:
@@ -95,4 +100,5 @@ def _span(error: yaml.YAMLError, name: str, source: Source) -> Span | None:
 
 def _place(before: str) -> tuple[int, int]:
     """Line and column of what follows a text."""
-    return before.count("\n") + 1, len(before) - before.rfind("\n")
+    lines = Source("", before).lines
+    return len(lines), len(lines[-1]) + 1

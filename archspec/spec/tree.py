@@ -99,16 +99,9 @@ def data(tree: Tree) -> Any:
     return {key.text: data(value) for key, value in tree}
 
 
-def from_data(value: Any, source: Source) -> Tree:
-    """A tree for a Python value, every piece placed at the start of `source`."""
-    start, end = (1, 1), (1, len(source.text) + 1)
-    if isinstance(value, dict):
-        pairs = ((from_data(str(k), source), from_data(v, source)) for k, v in value.items())  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        return Map({k.text: (k, v) for k, v in pairs if isinstance(k, Scalar)}, source, start, end)
-    if isinstance(value, list | tuple):
-        return List([from_data(v, source) for v in value], source, start, end)  # pyright: ignore[reportUnknownVariableType]
-    known = isinstance(value, str | int | float | bool) or value is None
-    return Scalar(value if known else str(value), str(value), source, start, end)
+def from_python(value: Any, source: Source, column: int) -> Scalar:
+    """A Python value as a scalar that stands from that column to the end of `source`; its reader checks its type."""
+    return Scalar(value, str(value), source, (1, column), (1, len(source.text) + 1))
 
 
 def copy(tree: Tree) -> Tree:

@@ -15,6 +15,9 @@ from archspec.spec.tree import List, Map, Tree
 Fail = Callable[[str, Span, str, str], None]
 """code, span, message, help"""
 
+_PRECISE = ("extra_forbidden", "value_error")
+"""What a union's member says of a value that is nearly its own: it comes before what the other members say."""
+
 
 def explain(
     error: ValidationError,
@@ -27,30 +30,29 @@ def explain(
     seen: set[tuple[Any, ...]] = set()
     missing: dict[tuple[Any, ...], list[str]] = {}
     findings: list[Any] = list(error.errors(include_url=False))
-    for finding in findings:
+    for finding in sorted(findings, key=lambda f: f["type"] not in _PRECISE):
         path, owner = _field(finding["loc"], model)
-        if path in seen:
+        item = tuple(part for part in finding["loc"][len(path) :] if isinstance(part, int))
+        if (*path, *item) in seen:
             continue
-        seen.add(path)
+        seen.add((*path, *item))
         name, value, kind = str(path[-1]) if path else what, finding["input"], finding["type"]
-        if finding["loc"][-1] == "[key]":  # a mapping whose keys are of a fixed set
+        if finding["loc"][-1:] == ("[key]",):  # a mapping whose keys are of a fixed set
             help = str(finding["ctx"].get("expected", ""))
             fail("AS0202", place(path, True), f"unknown key {quote(name)}", f"known keys: {help}")
         elif kind == "missing":
             missing.setdefault(path[:-1], []).append(quote(name))
         elif kind == "extra_forbidden":
+            known = _keys(owner) if finding["loc"][-1] == path[-1] else []  # else the key of a union's member
+            path = path if known else (*path, finding["loc"][-1])
             inside = quote(path[-2]) if len(path) > 1 else quote(what)
-            fail(
-                "AS0202",
-                place(path, True),
-                f"unknown key {quote(name)} in {inside}",
-                did_you_mean(name, _keys(owner), "keys"),
-            )
+            message = f"unknown key {quote(path[-1])} in {inside}"
+            fail("AS0202", place(path, True), message, did_you_mean(str(path[-1]), known, "keys" if known else ""))
         elif kind == "value_error":
             # The model's own validator speaks of several fields together, and says what is wrong.
             fail("AS0205", place(path, False), f"{quote(what)}: {finding['ctx']['error']}", "")
         else:
-            _value(name, value, kind, _schema(owner, path), finding, place(path, False), fail)
+            _value(name, value, kind, _schema(owner, path), finding, place((*path, *item), False), fail)
     for path, names in missing.items():
         needs = f"{quote(path[-1] if path else what)} needs a value for {' and '.join(names)}"
         fail("AS0207", place(path, True), needs, "")
@@ -152,8 +154,10 @@ def expected(schema: Mapping[str, Any], many: bool = False) -> str:
         return _WORDS["object"][many]
     if "anyOf" in schema:
         parts = dict.fromkeys(part for inner in schema["anyOf"] if (part := expected(inner, many)))
+        if _WORDS["number"][many] in parts:
+            parts.pop(_WORDS["integer"][many], None)
         *most, last = parts or [""]
-        return f"{', '.join(most)} or {last}" if most else last
+        return (f"{', '.join(most)} or {last}" if most else last) + _limits(schema)
     if "enum" in schema:
         return "one of " + ", ".join(quote(v) for v in schema["enum"])
     if "const" in schema:
@@ -170,7 +174,8 @@ def _limits(schema: Mapping[str, Any]) -> str:
     """The bounds of a number; the largest that a spec may state goes without saying."""
     names = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     bounds = [f"{word} {schema[key]:,}" for key, word in names.items() if key in schema and schema[key] < 2**60]
-    return " of " + " and ".join(bounds) if bounds else ""
+    of = " of " if bounds and bounds[0].startswith("at") else " "
+    return of + " and ".join(bounds) if bounds else ""
 
 
 def in_tree(tree: Tree) -> Callable[[tuple[Any, ...], bool], Span]:

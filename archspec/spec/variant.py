@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from archspec.diagnostics import Report, did_you_mean, quote
 from archspec.expr import ExprError
@@ -135,7 +136,7 @@ def set_value(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
 
 
 def _set_in_section(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
-    here: Tree = tree
+    here = cast("Tree", tree)
     for depth, name in enumerate(names[:-1]):
         if depth == 2 and names[0] == "blocks" and name not in ("args", "doc", "body"):
             _set_in_body(here.get("body") if isinstance(here, Map) else None, names[2:], value, at)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -32,6 +32,7 @@ _WORDS: dict[str, Any] = {
     ".nan": float("nan"), ".NaN": float("nan"), ".NAN": float("nan"),
     **{sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")},
 }  # fmt: skip
+_parse = cast("Any", yaml.parse)  # pyright: ignore[reportUnknownMemberType]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING_TAGS = ("!", "tag:yaml.org,2002:str")
 
@@ -69,28 +70,33 @@ def read(source: Source, report: Report, start: int = 0, room: Room | None = Non
     """
     if not check_characters(source, report):
         return None
+    reader = _Reader(source, report, start, room or Room())
     try:
-        return _Reader(source, report, start, room or Room()).document()
+        return reader.document()
     except _Stop:
         return None
     except yaml.YAMLError as error:
-        explain(error, source, report)
+        explain(error, source, report, reader.open[-1] if reader.open else None)
         return None
 
 
 class _Reader:
     def __init__(self, source: Source, report: Report, start: int, room: Room) -> None:
-        self.source, self.report, self.room = source, report, room
+        self.source, self.report, self.start, self.room = source, report, start, room
         self.anchors: dict[str, tuple[Tree, int] | None] = {}
         self.end = (1, 1)  # of the last value read: where a block's ends, too
-        parse: Any = yaml.parse
-        self.events = parse(" " * start + source.text[start:], Loader=_Loader)
+        self.open: list[Span] = []  # the brackets and braces around it
+        self.events: Any = _parse(" " * start + source.text[start:], Loader=_Loader)
 
     def document(self) -> Tree | None:
         next(self.events)  # the stream's start
         event = next(self.events)
         if isinstance(event, yaml.StreamEndEvent):
-            self.fail("AS0201", event, "the spec is empty", "`archspec init` writes one to start from")
+            if self.start:  # no value, where one may be left out
+                return Scalar(None, "", self.source, (1, self.start + 1), (1, self.start + 1))
+            help = "`archspec init` writes one to start from"
+            self.report.error("AS0201", self.source.start, "the spec is empty", help=help)
+            return None
         tree = self.node(next(self.events), 0)
         next(self.events)  # the document's end
         event = next(self.events)
@@ -150,19 +156,20 @@ class _Reader:
     def scalar(self, event: Any) -> Scalar:
         self.end = _end(event)
         text: str = event.value
-        plain = bool(event.implicit[0])
+        plain = event.implicit[0] and event.tag is None
         value = resolve(text) if plain else text
         return Scalar(value, text, self.source, _start(event), self.end, event.style in ("'", '"'))
 
     def sequence(self, begun: Any, depth: int) -> List:
+        self.begin(begun)
         items: list[Tree] = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             items.append(self.node(event, depth + 1))
-        if begun.flow_style:
-            self.end = _end(event)
+        self.finish(begun, event)
         return List(items, self.source, _start(begun), self.end)
 
     def mapping(self, begun: Any, depth: int) -> Map:
+        self.begin(begun)
         entries: dict[str, tuple[Scalar, Tree]] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self.node(event, depth + 1)
@@ -175,9 +182,18 @@ class _Reader:
                 self.report.error("AS0108", key.span, f"the key {quote(key.text)} is given twice", notes=notes)
             else:
                 entries[key.text] = (key, value)
-        if begun.flow_style:
-            self.end = _end(event)
+        self.finish(begun, event)
         return Map(entries, self.source, _start(begun), self.end)
+
+    def begin(self, event: Any) -> None:
+        if event.flow_style:
+            self.open.append(self.span(event))
+
+    def finish(self, begun: Any, event: Any) -> None:
+        """A collection in brackets ends behind them, a block where its last value does."""
+        if begun.flow_style:
+            self.open.pop()
+            self.end = _end(event)
 
 
 _SHALLOW = "give the inner part a block of its own"

@@ -9,32 +9,32 @@ from typing import Any
 from archspec.expr import Attribute, Const, Expr
 from archspec.graph import Graph, Scope
 from archspec_torch.classes import Class, Param
-from archspec_torch.expressions import apply, chain, const, name, parameters, product, show, substitute, summands, total
+from archspec_torch.expressions import apply, const, name, parameters, product, show, substitute, total
+from archspec_torch.loops import Channels, run_of
 from archspec_torch.lowering import REQUIRED, Arg
-from archspec_torch.parts import Chain, Instance, Join, Leaf, Part, Run, Several
+from archspec_torch.parts import Chain, Instance, Join, Leaf, Part, Several
 from archspec_torch.resolve import Resolver, same
 from archspec_torch.symbols import Rows, Symbols, lift
-from archspec_torch.write import Call, Code, Items, Spread
-
-Channels = list[Expr | None]
-"""The channels of each value that a part gives; None where no words for them are known."""
+from archspec_torch.write import Call, Code, Items
 
 
 def resolve(graph: Graph, cls: Class) -> None:
     """Settles the parameters of a class, and the code that builds its parts."""
-    build = _Build(graph, cls)
+    build = Build(graph, cls)
     build.run()
     if cls.scope is graph.root:
-        # A parameter of the network that could not be changed would be a lie: where some value that follows from it has
-        # to be a number, they all are.
+        # A parameter of the network that could not be changed would be a lie: where a value that follows from it has to
+        # be a number, all of them are.
         left_out: set[str] = set()
         while found := build.resolver.lost & build.symbols.used:
             left_out |= found
-            build = _Build(graph, cls, left_out)
+            build = Build(graph, cls, left_out)
             build.run()
 
 
-class _Build:
+class Build:
+    """Goes through the parts of all instances of a class at once, in the order in which values flow."""
+
     def __init__(self, graph: Graph, cls: Class, left_out: Collection[str] = ()) -> None:
         self.graph, self.cls = graph, cls
         self.symbols = Symbols(graph, cls, left_out)
@@ -43,28 +43,29 @@ class _Build:
         self.equal: list[tuple[Expr, Expr]] = []
 
     def run(self) -> None:
+        """Fills in what the class says of its parameters, its channels and its code."""
         cls, rows = self.cls, self.symbols.rows
-        channels: dict[int, Expr | None] = dict(zip(cls.example.inputs, self.symbols.inputs, strict=True))
+        known: dict[int, Expr | None] = dict(zip(cls.example.inputs, self.symbols.inputs, strict=True))
+
+        def built(alike: Sequence[Part]) -> Code:
+            code, after = self.part(alike, rows, [known[value] for value in alike[0].inputs])
+            known.update(zip(alike[0].outputs, after, strict=True))
+            return code
+
         for alike in zip(*(instance.parts for instance in cls.instances), strict=True):
             part = alike[0]
             if isinstance(part, Join):
-                channels[part.outputs[0]] = self.join(alike, [channels[v] for v in part.operands], rows)
-                continue
-            if isinstance(part, Several):
-                items: list[Code] = []
-                for inner in zip(*(each.parts for each in alike), strict=True):
-                    code, after = self.part(inner, rows, [channels[v] for v in inner[0].inputs])
-                    channels.update(zip(inner[0].outputs, after, strict=True))
-                    items.append(code)
-                cls.code[part] = Call("nn.ModuleList", (("", Items(tuple(items))),))
-                continue
-            cls.code[part], after = self.part(alike, rows, [channels[v] for v in part.inputs])
-            channels.update(zip(part.outputs, after, strict=True))
+                known[part.outputs[0]] = self.join(alike, [known[value] for value in part.operands], rows)
+            elif isinstance(part, Several):
+                items = tuple(built(inner) for inner in zip(*(each.parts for each in alike), strict=True))
+                cls.code[part] = Call("nn.ModuleList", (("", Items(items)),))
+            else:
+                cls.code[part] = built(alike)
         cls.params = self.symbols.params()
         cls.entries = tuple(text for text, param in self.symbols.found.items() if param.source[0] == "in")
         spoken = {param.name for param in cls.params} | set(cls.entries)
         cls.equal = tuple((a, b) for a, b in self.equal if parameters(a) | parameters(b) <= spoken)
-        outputs = (channels[value] for value in cls.example.outputs)
+        outputs = (known[value] for value in cls.example.outputs)
         cls.channels = tuple(c if c is not None and parameters(c) <= spoken else None for c in outputs)
 
     def part(self, alike: Sequence[Part], rows: Rows, entering: Channels) -> tuple[Code, Channels]:
@@ -75,39 +76,36 @@ class _Build:
             case Instance():
                 return self.instance(alike, rows, entering)
             case Chain(numbered=True):
-                return self.repeat(alike, rows, entering[0])
+                return self.repeat(alike, rows, entering)
             case Chain():
-                return self.sequence(alike, rows, entering[0])
+                return self.sequence(alike, rows, entering)
             case _:
                 raise TypeError(alike[0])
 
     def leaf(self, alike: Sequence[Any], rows: Rows, entering: Expr | None) -> tuple[Code, Channels]:
         leaves: Sequence[Leaf] = alike
+        module, shape = leaves[0].module, self.graph.inputs(leaves[0].node)[0]
         found: dict[str, Expr] = {}
-        first = leaves[0]
         # Padding may be half the kernel, whatever their order in the call.
-        for place in sorted(range(len(first.module.args)), key=lambda i: first.module.args[i].hint == "half kernel"):
-            arg = first.module.args[place]
-            values = [leaf.module.args[place].value for leaf in leaves]
+        for at in sorted(range(len(module.args)), key=lambda at: module.args[at].hint == "half kernel"):
+            arg = module.args[at]
+            values = [leaf.module.args[at].value for leaf in leaves]
             if arg.name == "inplace":
                 found[arg.name] = const(all(values))
                 continue
-            written = [
-                lift(leaf.node.exprs[arg.field], leaf.node.scope, self.ends) for leaf in leaves if arg.field in leaf.node.exprs
-            ]
+            given = [leaf.node for leaf in leaves if arg.field in leaf.node.exprs]
             found[arg.name] = self.resolver.settle(
                 values,
                 rows,
-                (arg.field or arg.name, first.attr),
-                hints=_hints(arg, found, entering, self.graph.inputs(first.node)[0]),
-                written=written,
+                (arg.field or arg.name, leaves[0].attr),
+                hints=_hints(arg, found, entering),
+                written=[lift(node.exprs[arg.field], node.scope, self.ends) for node in given],
                 entering=entering,
                 default=None if arg.default is REQUIRED else arg.default,
             )
-        code = Call(first.module.target, tuple(_told(first.module.args, found)))
-        outward = [found[arg.name] for arg in first.module.args if arg.hint == "out"]
-        shape = self.graph.inputs(first.node)[0]
-        return code, [self.channels(leaves, 0, rows, [*outward, entering, _flattened(entering, shape)])]
+        outward = [found[arg.name] for arg in module.args if arg.hint == "out"]
+        after = self.channels(leaves, 0, rows, [*outward, entering, _flattened(entering, shape)])
+        return Call(module.target, tuple(_told(module.args, found))), [after]
 
     def instance(self, alike: Sequence[Any], rows: Rows, entering: Channels) -> tuple[Code, Channels]:
         instances: Sequence[Instance] = alike
@@ -116,14 +114,12 @@ class _Build:
         found: dict[str, Expr | None] = dict(zip(cls.entries, entering, strict=True))
         args: list[tuple[str, Code]] = []
         for param in cls.params:
-            values = [param.values[each.index] for each in instances]
-            hints = [entering[param.source[1]]] if param.source[0] == "in" else []
             expr = self.resolver.settle(
-                values,
+                [param.values[each.index] for each in instances],
                 rows,
                 (param.name, instances[0].attr),
-                hints=hints,
-                written=[e for each in instances if (e := self.given(each, param)) is not None],
+                hints=entering[param.source[1] :][:1] if param.source[0] == "in" else (),
+                written=[expr for each in instances if (expr := self.given(each, param)) is not None],
                 entering=entering[0],
                 default=param.default,
             )
@@ -133,9 +129,8 @@ class _Build:
                 args.append((param.name if keyword else "", show(expr)))
         for a, b in cls.equal:
             self.agree(substitute(a, found), substitute(b, found))
-        after = [c and substitute(c, found) for c in cls.channels]
-        outputs = [self.channels(instances, place, rows, [c]) for place, c in enumerate(after)]
-        return Call(cls, tuple(args)), outputs
+        after = [channels and substitute(channels, found) for channels in cls.channels]
+        return Call(cls, tuple(args)), [self.channels(instances, at, rows, [c]) for at, c in enumerate(after)]
 
     def given(self, instance: Instance, param: Param) -> Expr | None:
         """What the spec gives an instance for a parameter, in this class's words."""
@@ -144,10 +139,9 @@ class _Build:
             case ("global", key):
                 return name(f"${key}")
             case ("arg", key, attribute):
+                expr: Expr | None = name(key)
                 if scope.kind in ("block", "head"):
                     expr, scope = scope.exprs.get(key), scope.parent
-                else:
-                    expr = name(key)
                 if expr is None or scope is None:
                     return None
                 return lift(Attribute(expr, attribute, (0, 0)) if attribute else expr, scope, self.ends)
@@ -156,107 +150,55 @@ class _Build:
 
     def join(self, alike: Sequence[Any], entering: Channels, rows: Rows) -> Expr | None:
         joins: Sequence[Join] = alike
-        known = [expr for expr in entering if expr is not None]
-        if joins[0].merge.operator != "cat":
-            for other in entering[1:]:
-                self.agree(entering[0], other)
-            return self.channels(joins, 0, rows, known)
-        return self.channels(joins, 0, rows, [total(known)] if len(known) == len(entering) else [])
+        if joins[0].merge.operator == "cat":
+            known = [expr for expr in entering if expr is not None]
+            return self.channels(joins, 0, rows, [total(known)] if len(known) == len(entering) else [])
+        for other in entering[1:]:
+            self.agree(entering[0], other)
+        return self.channels(joins, 0, rows, entering)
 
     def agree(self, a: Expr | None, b: Expr | None) -> None:
-        """Two channel counts that are added or multiplied: where they differ in words, neither can be changed alone."""
+        """Two channel counts that are added or multiplied: where their words differ, neither can be changed alone."""
         known = [expr for expr in (a, b) if expr is not None]
         names = frozenset[str]().union(*map(parameters, known))
         if names and (len(known) < 2 or show(known[0]) != show(known[1])):
             self.equal += [(a, b)] if a is not None and b is not None else []
             self.resolver.lost |= names
 
-    def sequence(self, alike: Sequence[Any], rows: Rows, entering: Expr | None) -> tuple[Code, Channels]:
+    def sequence(self, alike: Sequence[Any], rows: Rows, entering: Channels) -> tuple[Code, Channels]:
         chains: Sequence[Chain] = alike
         args: list[tuple[str, Code]] = []
-        after: Channels = [entering]
-        for inner in zip(*(chain.parts for chain in chains), strict=True):
-            code, after = self.part(inner, rows, after)
+        for inner in zip(*(each.parts for each in chains), strict=True):
+            code, entering = self.part(inner, rows, entering)
             args.append((inner[0].attr, code))
-        return Call("nn.Sequential", (("", Call("OrderedDict", tuple(args))),)), after
+        return Call("nn.Sequential", (("", Call("OrderedDict", tuple(args))),)), entering
 
-    def repeat(self, alike: Sequence[Any], rows: Rows, entering: Expr | None) -> tuple[Code, Channels]:
+    def repeat(self, alike: Sequence[Any], rows: Rows, entering: Channels) -> tuple[Code, Channels]:
         chains: Sequence[Chain] = alike
         args: list[Code] = []
-        after: Channels = [entering]
-        for run in zip(*(chain.runs for chain in chains), strict=True):
-            code, after = self.run_of(run, rows, after[0], chains[0].attr)
+        for runs in zip(*(each.runs for each in chains), strict=True):
+            code, entering = run_of(self, runs, rows, entering[0], chains[0].attr)
             args += code
-        return Call("nn.Sequential", tuple(("", arg) for arg in args)), after
-
-    def run_of(
-        self, alike: Sequence[Run], rows: Rows, entering: Expr | None, attr: str
-    ) -> tuple[list[Code], Channels]:
-        """Iterations of one structure: each by itself where there are one or two, else a loop."""
-        counts = [len(run.parts) for run in alike]
-        start = alike[0].start
-        if max(counts) == 1:
-            code, after = self.part([run.parts[0] for run in alike], rows, [entering])
-            return [code], after
-        keys = {key for s in alike[0].parts[0].scope.chain() if s.kind == "repeat" for key in s.args}
-        inner = rows.inside(counts, start, keys - set(rows.counters))
-        parts = [part for run in alike for part in run.parts]
-        before = [self.graph.nodes[part.inputs[0]].shape[0] for part in parts]
-        enters = self.resolver.known([entering], before, inner)
-        if enters is None:
-            enters = self.resolver.progress(before, inner, [entering])
-        outside, self.resolver.read = self.resolver.read, set()
-        element, leaving = self.part(parts, inner, [enters])
-        if finer := _growing(entering, leaving[0], enters, inner):
-            self.resolver.read.clear()
-            enters = finer
-            element, leaving = self.part(parts, inner, [enters])
-        counted = inner.counter in self.resolver.read
-        self.resolver.read |= outside
-        if not counted and max(counts) == min(counts) == 2:
-            return [element, element], leaving
-        stops = [start + count for count in counts]
-        lengths = stops if counted else counts
-        hints = [apply("-", name(text), const(start)) for text in self.symbols.found] if start and not counted else []
-        hints = hints if len(set(lengths)) > 1 else []
-        length = self.resolver.settle(lengths, rows, ("times", attr), hints=hints)
-        numbers = f"range({start}, {show(length)})" if counted and start else f"range({show(length)})"
-        stop = length if counted else total([length, const(start)])
-        last = apply("-", stop, const(1))
-        after = [substitute(enters, {inner.counter: stop}, keep=True)] if enters else []
-        after += [substitute(c, {inner.counter: last}, keep=True) for c in leaving if c is not None]
-        channels = self.channels([run.parts[-1] for run in alike], 0, rows, after)
-        return [Spread(element, inner.counter if counted else "_", numbers)], [channels]
+        return Call("nn.Sequential", tuple(("", arg) for arg in args)), entering
 
     def channels(self, parts: Sequence[Part], place: int, rows: Rows, candidates: Channels) -> Expr | None:
         """Words for the channels of a value; the first of the candidates that is right."""
         return self.resolver.known(candidates, [self.graph.nodes[p.outputs[place]].shape[0] for p in parts], rows)
 
 
-def _growing(entering: Expr | None, leaving: Expr | None, enters: Expr | None, rows: Rows) -> Expr | None:
-    """How channels grow in a loop from its start, in the words of what an iteration adds: `in_channels + i * growth`."""
-    if entering is None or leaving is None or enters is None or rows.start or rows.counter not in parameters(enters):
-        return None
-    before, after = summands(enters), summands(leaving)
-    added = after[len(before) :]
-    if after[: len(before)] != before or not added or not parameters(total(added)):
-        return None
-    return chain("+", [entering, chain("*", [name(rows.counter), total(added)])])
-
-
-def _hints(arg: Arg, found: Mapping[str, Expr], entering: Expr | None, shape: tuple[int, ...]) -> Channels:
+def _hints(arg: Arg, found: Mapping[str, Expr], entering: Expr | None) -> Channels:
+    """Words that a value has by what it is."""
     if arg.hint == "in":
         return [entering]
     if arg.hint == "half kernel" and "kernel_size" in found:
         half = apply("//", found["kernel_size"], const(2))
-        dilation = found.get("dilation", const(1))
-        return [half if _is(dilation, 1) else product([dilation, half])]
+        return [product([found.get("dilation", const(1)), half])]
     return []
 
 
 def _flattened(entering: Expr | None, shape: tuple[int, ...]) -> Expr | None:
     """The features of a flattened value, spoken as `out * 7 * 7`."""
-    if entering is None or len(shape) < 2 or math.prod(shape[1:]) == 1:
+    if entering is None or math.prod(shape[1:]) == 1:
         return entering
     return product([entering, *map(const, shape[1:])])
 

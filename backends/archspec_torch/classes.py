@@ -20,8 +20,8 @@ from archspec_torch.structure import role, scopes_to_block, signature
 class Param:
     """A parameter of a class, with its value in each instance and where that comes from.
 
-    `source` is ("arg", name, attribute) of the block, ("global", name) of the network, ("in", number) for the channels of
-    an input, ("new",) for a value that only the instances know.
+    `source` is ("arg", name, attribute) of the block, ("global", name) of the network, ("in", number) for the channels
+    of an input, ("new",) for a value that only the instances know.
     """
 
     name: str
@@ -76,7 +76,9 @@ def form_classes(graph: Graph, top: Instance, taken: Collection[str], resolve: C
 
 
 def _name_classes(graph: Graph, classes: list[Class], taken: Collection[str]) -> None:
-    space = Namespace(*taken)
+    # A parameter or a local variable of the same name would hide the class where it is used.
+    space = Namespace(*taken, *(param.name for cls in classes for param in cls.params))
+    space.taken.update(part.attr for part in classes[-1].example.steps())
     whole = classes[-1].name = space.take(class_name(graph.name), "")
     space.take(f"{whole}Output")
     for cls in classes[:-1]:

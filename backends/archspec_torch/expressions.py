@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from archspec.expr import Apply, Attribute, Const, Expr, ExprError, Name, evaluate, names_in
@@ -61,14 +61,14 @@ def product(factors: Iterable[Expr]) -> Expr:
     return apply_all("*", parts) if all(isinstance(part, Const) for part in parts) else chain("*", parts)
 
 
-def apply_all(op: str, parts: list[Expr]) -> Expr:
+def apply_all(op: str, parts: Sequence[Expr]) -> Expr:
     result = parts[0]
     for part in parts[1:]:
         result = apply(op, result, part)
     return result
 
 
-def chain(op: str, parts: list[Expr]) -> Expr:
+def chain(op: str, parts: Sequence[Expr]) -> Expr:
     """`a + b + c`, nothing carried out."""
     result = parts[0]
     for part in parts[1:]:
@@ -111,7 +111,7 @@ def tuple_of(parts: list[Expr]) -> Expr:
     return const(tuple(constants)) if len(constants) == len(parts) else Apply(TUPLE, tuple(parts), _AT)
 
 
-def settle_division(expr: Expr, envs: list[dict[str, Any]]) -> Expr | None:
+def settle_division(expr: Expr, envs: Sequence[Mapping[str, Any]]) -> Expr | None:
     """`/` as Python means it: exact division becomes `//`; None where it is exact in some places alone."""
     if not isinstance(expr, Apply):
         return expr

@@ -1,7 +1,7 @@
 """The body of `forward`: which values get a name, which are written where they are read.
 
-An operand is written into the call that reads it where nothing else does and the line stays easy: activations around their
-convolution, branches within their merge. In all but the shortest classes a layer with weights begins a line of its own.
+An operand is written into the call that reads it where nothing else does and the line stays easy: activations around
+their convolution, branches within their merge. In all but the shortest classes a layer with weights begins a line.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Forward:
                 self.places[id(part)] = part.attr
                 steps.append(part)
         outputs = self.example.outputs
-        first = _needed(steps, [value for value in outputs if value not in late])
+        first = dict.fromkeys(_needed(steps, [value for value in outputs if value not in late]))
         self.early = len(first)
         self.steps = [*first, *(part for part in _needed(steps, outputs) if part not in first)]
         self.makers = {value: part for part in self.steps for value in part.outputs}
@@ -87,11 +87,11 @@ class Forward:
 
     def body(self, indent: int) -> list[str]:
         """The statements and the return of a class without heads."""
-        *rest, end = [n for n, part in enumerate(self.steps) if part.outputs[0] not in self.inline] or [-1]
-        if end < 0 or self.steps[end].outputs != self.example.outputs:
-            return [*self.lines(0, len(self.steps), indent), f"{' ' * indent}return {', '.join(map(self.value, self.example.outputs))}"]
-        lines = self.lines(0, rest[-1] + 1 if rest else 0, indent)
-        return [*lines, *statement("return ", self.code(self.steps[end]), indent)]
+        if self.steps and self.steps[-1].outputs == self.example.outputs:
+            lines = self.lines(0, len(self.steps) - 1, indent)
+            return [*lines, *statement("return ", self.code(self.steps[-1]), indent)]
+        lines = self.lines(0, len(self.steps), indent)
+        return [*lines, f"{' ' * indent}return {', '.join(map(self.value, self.example.outputs))}"]
 
     def lines(self, start: int, stop: int, indent: int) -> list[str]:
         """The statements of these steps."""
@@ -104,16 +104,19 @@ class Forward:
         return lines
 
     def _targets(self, number: int, part: Part) -> list[str]:
-        """Names for what a statement computes: `x` for the value that goes on, its step's for one that is read again."""
+        """Names for what a statement computes: `x` for a value that goes on, its step's for one that is read again."""
         free = {text for value, text in self.names.items() if max(self.readers[value]) <= number}
         targets: list[str] = []
         for value in part.outputs:
             readers = self.readers.get(value, set[int]())
             on = len(readers) == 1 and "x" in free and "x" not in targets
-            targets.append("_" if not readers else "x" if on else self.space.take(identifier(part.name)))
+            targets.append("_" if not readers else "x" if on else self.space.take(self._called(part)))
         self.names = {value: text for value, text in self.names.items() if text not in targets}
         self.names.update(zip(part.outputs, targets, strict=True))
         return targets
+
+    def _called(self, part: Part) -> str:
+        return identifier(self.places.get(id(part), part.name))
 
     def value(self, value: int) -> str:
         """A value as it is read: its name, or the call that computes it."""

@@ -50,5 +50,3 @@ class Outputs:
         lines += forward.lines(forward.early, len(forward.steps), 8)
         every = Call(self.name, tuple(("", forward.value(head.node)) for head in self.heads))
         return [*lines, *statement("return ", every, 8)]
-
-

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class PaddedConv2d(nn.Conv2d):
     """A convolution whose zero padding differs between the sides: pairs, the last axis first."""
 
-    def __init__(self, *sizes: int, sides: Sequence[int], **options: Any) -> None:
-        super().__init__(*sizes, **options)
+    def __init__(self, *sizes: Any, sides: Sequence[int], **options: Any) -> None:
+        super().__init__(*sizes, **options)  # pyright: ignore[reportUnknownMemberType]
         self.sides = list(sides)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -28,11 +28,11 @@ class PaddedConv2d(nn.Conv2d):
 class CroppedConvTranspose2d(nn.ConvTranspose2d):
     """A transposed convolution that cuts an amount of its own off each side: pairs, the last axis first."""
 
-    def __init__(self, *sizes: int, sides: Sequence[int], **options: Any) -> None:
-        super().__init__(*sizes, **options)
+    def __init__(self, *sizes: Any, sides: Sequence[int], **options: Any) -> None:
+        super().__init__(*sizes, **options)  # pyright: ignore[reportUnknownMemberType]
         self.sides = [-side for side in sides]
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         whole = F.conv_transpose2d(
             input, self.weight, self.bias, self.stride, 0, self.output_padding, self.groups, self.dilation
         )
@@ -62,8 +62,17 @@ class PaddedAvgPool2d(nn.AvgPool2d):
         border = 1.0 if self.count_include_pad else 0.0
         x = F.pad(F.pad(input, self.sides), self.overhang)
         counts = F.pad(F.pad(torch.ones_like(input[:1, :1]), self.sides, value=border), self.overhang)
-        mean, share = F.avg_pool2d(x, self.kernel_size, self.stride), F.avg_pool2d(counts, self.kernel_size, self.stride)
-        return mean / share
+        share = F.avg_pool2d(counts, self.kernel_size, self.stride)
+        return F.avg_pool2d(x, self.kernel_size, self.stride) / share
+
+
+class LocalResponseNorm(nn.LocalResponseNorm):
+    """torch's own, in every dtype: the 3-D pool that torch takes the means with has no half precision on a CPU."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        squares = (input * input).flatten(2).unsqueeze(1)
+        means = F.avg_pool2d(squares, (self.size, 1), stride=1, padding=(self.size // 2, 0))
+        return input / (self.k + self.alpha * means.view(input.shape)) ** self.beta
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -82,7 +91,7 @@ class ShuffleFeatures(nn.Module):
         self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(1, [self.groups, -1]).transpose(1, 2).flatten(1, 2)
+        return x.reshape(x.shape[0], self.groups, -1).transpose(1, 2).flatten(1)
 
 
 class Reshape(nn.Module):
@@ -93,7 +102,7 @@ class Reshape(nn.Module):
         self.shape = list(shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(1).unflatten(1, self.shape)
+        return torch.unflatten(x.flatten(1), 1, self.shape)
 
 
 class Crop(nn.Module):

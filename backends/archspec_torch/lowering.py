@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from archspec.op import Op
 from archspec.types import Shape
@@ -60,11 +61,17 @@ class Merge:
 Lowered = Module | Merge
 
 
+def bare(target: str) -> Callable[[Op, Shape], Module]:
+    """The lowering of an op that is a module without arguments."""
+    return lambda op, x: Module(target)
+
+
 def plain(size: Any) -> Any:
     """A size in its shortest spelling: 3 for (3,) and (3, 3)."""
-    if isinstance(size, tuple) and size and all(type(n) is int and n == size[0] for n in size):  # pyright: ignore[reportUnknownVariableType]
-        return size[0]  # pyright: ignore[reportUnknownVariableType]
-    return size  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(size, tuple):
+        return size
+    numbers = cast("tuple[Any, ...]", size)
+    return numbers[0] if numbers and all(type(n) is int and n == numbers[0] for n in numbers) else numbers
 
 
 def restated(op: Op, field: str, name: str = "", default: Any = REQUIRED, *, keyword: bool = True) -> Arg:
@@ -73,7 +80,7 @@ def restated(op: Op, field: str, name: str = "", default: Any = REQUIRED, *, key
 
 
 def inside(rule: Any, padding: Any) -> Arg:
-    """The padding of torch's own layers; what a rule of the spec made is said by the kernel again where that is true."""
+    """The padding of torch's own layers; what a rule of the spec made may be spoken by the kernel."""
     return Arg("padding", padding, "padding", 0, "half kernel" if isinstance(rule, str) else "", keyword=True)
 
 

@@ -1,4 +1,4 @@
-"""Python names for what a spec calls its things. Nothing of a spec's spelling survives but ASCII letters, digits and `_`.
+"""Python names for what a spec calls its things: nothing of its spelling survives but ASCII letters, digits and `_`.
 
 >>> identifier("#3x3 reduce", "n"), identifier("1x1", "b"), identifier("lambda", "b")
 ('n3x3_reduce', 'b1x1', 'lambda_')
@@ -22,13 +22,14 @@ _FILE = (
 
 # Attributes of nn.Module, nn.Sequential and nn.ModuleList: a layer of such a name would hide them.
 MODULE_ATTRIBUTES = frozenset(
-    "T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches"
-    " eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half insert ipu"
-    " load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters pop"
-    " register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook"
-    " register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module"
-    " register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state"
-    " set_submodule share_memory state_dict to to_empty train training type xpu zero_grad".split()
+    "T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda double "
+    "dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule "
+    "half insert ipu load_state_dict modules mtia named_buffers named_children named_modules named_parameters "
+    "parameters pop register_backward_hook register_buffer register_forward_hook register_forward_pre_hook "
+    "register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook "
+    "register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook "
+    "register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to "
+    "to_empty train training type xpu zero_grad".split()
 )
 
 RESERVED = frozenset((*keyword.kwlist, *_FILE, *MODULE_ATTRIBUTES, "count", "index"))

@@ -1,8 +1,8 @@
 """A graph's flat list as parts inside parts: what becomes a module, a sequence of modules, or a class of its own.
 
-A scope with one layer, or with one scope that has a class, is that under its own name; a branch or an iteration that is
-a chain is an `nn.Sequential`; a repeat whose iterations are read one by one is an `nn.ModuleList`; any other scope gets a
-class.
+A scope with one layer, or with one scope that has a class, is that under its own name; a branch or an iteration that
+is a chain is an `nn.Sequential`; a repeat whose iterations are read one by one is an `nn.ModuleList`; any other scope
+gets a class.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words for every value in a class: what the spec says where it is true of all instances, else a number, else a parameter.
+"""The words for every value in a class: the spec's own where they are true of all instances, a number, or a parameter.
 
 Nothing is written that has not been evaluated in every instance and found equal there.
 """
@@ -42,7 +42,7 @@ class Resolver:
         """The expression for these values.
 
         `hints` are words that come before the spec's own, as the channels that enter; `written` is what the spec says,
-        where `in` has the channels `entering`. A new parameter is the last resort: `wanted` is its name, and whose it is.
+        where `in` has the channels `entering`. A new parameter is the last resort: `wanted` are its name and layer.
         """
         found = self.words(values, rows, hints, written, entering)
         if found is None and rows.around is None:
@@ -69,22 +69,27 @@ class Resolver:
                 if self.fits(hint, values, rows):
                     return hint
                 self.lost |= parameters(hint)
+        alike = all(same(value, values[0]) for value in values)
         for expr in list(dict.fromkeys(written))[:3]:
             translated = self.symbols.translate(expr, entering, rows)
-            if translated is not None and parameters(translated):
+            if translated is not None and parameters(translated) and not (alike and rows.counter in parameters(translated)):
                 if self.fits(translated, values, rows):
                     return translated
                 self.lost |= parameters(translated)
-        if all(same(value, values[0]) for value in values):
+        if alike:
             return const(values[0])
         for text, param in self.symbols.found.items():
             if param.source[0] != "global" and self.fits(name(text), values, rows):
                 return name(text)
-        if isinstance(values[0], tuple) and all(isinstance(v, tuple) and len(v) == len(values[0]) for v in values):
-            parts = [self.words([v[axis] for v in values], rows, hints) for axis in range(len(values[0]))]
-            known = [part for part in parts if part is not None]
-            return tuple_of(known) if len(known) == len(parts) else None
-        return None
+        return self._tuple(values, rows, hints) if all(isinstance(value, tuple) for value in values) else None
+
+    def _tuple(self, values: list[tuple[Any, ...]], rows: Rows, hints: Sequence[Expr | None]) -> Expr | None:
+        """Words for tuples, axis by axis: `(out, 7, 7)`."""
+        if len(set(map(len, values))) > 1:
+            return None
+        parts = [self.words(list(axis), rows, hints) for axis in zip(*values, strict=True)]
+        known = [part for part in parts if part is not None]
+        return tuple_of(known) if len(known) == len(parts) else None
 
     def fits(self, expr: Expr, values: list[Any], rows: Rows) -> bool:
         """Whether it gives each row its value."""
@@ -103,7 +108,9 @@ class Resolver:
                 self.lost |= parameters(candidate)
         return const(values[0]) if all(same(value, values[0]) for value in values) else None
 
-    def progress(self, values: list[Any], rows: Rows, hints: Sequence[Expr | None], wanted: tuple[str, str] | None = None) -> Expr | None:
+    def progress(
+        self, values: list[Any], rows: Rows, hints: Sequence[Expr | None], wanted: tuple[str, str] | None = None
+    ) -> Expr | None:
         """Words for a value that stays or grows evenly within a loop, as in `in_channels + i * growth`.
 
         Without `wanted` no parameter is made for what has no words.
@@ -115,9 +122,9 @@ class Resolver:
         for row, value in zip(rows.owner, values, strict=True):
             found.setdefault(row, []).append(value)
         inner = [found[row] for row in range(len(around.envs))]
-        grows = {at: row[1] - row[0] for at, row in enumerate(inner) if len(row) > 1 and type(row[0]) is type(row[1]) is int}
+        grows = [row[1] - row[0] if len(row) > 1 and type(row[0]) is type(row[1]) is int else 0 for row in inner]
         # A loop of one iteration has no step: it takes part in whatever the others do.
-        steps = [grows.get(at, max(grows.values(), default=0) if len(row) == 1 else 0) for at, row in enumerate(inner)]
+        steps = [step if len(row) > 1 else max(grows) for row, step in zip(inner, grows, strict=True)]
         firsts = [row[0] - rows.start * step if step else row[0] for row, step in zip(inner, steps, strict=True)]
         if wanted:
             base = self.settle(firsts, around, wanted, hints=hints)
@@ -128,8 +135,9 @@ class Resolver:
             return None
         if step == const(0):
             return base
-        grown = [step, name(rows.counter)] if isinstance(step, Const) else [name(rows.counter), step]
-        return chain("+", [base, chain("*", grown)] if base != const(0) else [chain("*", grown)])
+        counter = name(rows.counter)
+        grown = chain("*", [step, counter] if isinstance(step, Const) else [counter, step])
+        return grown if base == const(0) else chain("+", [base, grown])
 
 
 def same(a: Any, b: Any) -> bool:

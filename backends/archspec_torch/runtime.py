@@ -40,6 +40,6 @@ def predict(model: Any, batch: NDArray[np.floating[Any]]) -> NDArray[np.float32]
     model.eval()
     parameter = next(model.parameters(), torch.empty(0))
     with torch.no_grad():
-        result = model(torch.as_tensor(batch).to(parameter))
-    main = result[0] if isinstance(result, tuple) else result
+        result: Any = model(torch.as_tensor(batch).to(parameter))
+    main: Any = result if torch.is_tensor(result) else result[0]
     return main.float().cpu().numpy()

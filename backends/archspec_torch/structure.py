@@ -1,6 +1,6 @@
 """When two scopes have the same structure: the same parts, wired the same way, whatever their values.
 
-Iterations of a repeat are compared as runs that one loop can build, so that twelve layers and six are the same structure.
+Iterations of a repeat are compared as runs that one loop can build: twelve layers and six are the same structure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words that a class can use: its parameters as they stand in each instance, and how the spec's words become them."""
+"""The words that a class can use: its parameters as they stand in each instance, and how a spec's words become them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from archspec_torch.classes import Class, Param
 from archspec_torch.expressions import const, name, rewrite, settle_division
 from archspec_torch.lowering import plain
 from archspec_torch.names import Namespace, identifier
-from archspec_torch.parts import Chain, Part, Several
 from archspec_torch.structure import scopes_to_block
 
 # Written as keywords in calls, so that a bare number is always a channel count.
 _KEYWORDS = frozenset(("kernel", "stride", "padding", "dilation", "groups", "size", "scale"))
 _DEFAULTS = {"stride": 1, "dilation": 1, "groups": 1}
-COUNTERS = "ijkmnpqrstuvw"
 
 # Marks in lifted expressions that no argument's name can hold: an argument of the network, the counter of a repeat.
 _GLOBAL, _COUNTER = "$", "{"
@@ -30,7 +28,7 @@ _GLOBAL, _COUNTER = "$", "{"
 class Rows:
     """The places that one line of source stands for, and what its words mean in each.
 
-    Within a loop there is a row for every iteration: `owner` is the row around it, `start` the first iteration's number,
+    Within a loop there is a row for every iteration: `owner` is the row around it, `start` the number of the first,
     `counters` are the loops' counters by the spec's names for them.
     """
 
@@ -41,9 +39,8 @@ class Rows:
     counter: str = ""
     counters: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
 
-    def inside(self, counts: list[int], start: int, keys: Iterable[str]) -> Rows:
+    def inside(self, counts: list[int], start: int, counter: str, keys: Iterable[str]) -> Rows:
         """The rows of a loop whose iterations are counted by `keys` in the spec."""
-        counter = COUNTERS[COUNTERS.find(self.counter) + 1 if self.counter else 0]
         pairs = [(row, i) for row, count in enumerate(counts) for i in range(count)]
         envs = [self.envs[row].new_child({counter: start + i}) for row, i in pairs]
         counters = {**self.counters, **dict.fromkeys(keys, name(counter))}
@@ -60,7 +57,8 @@ class Symbols:
         self.words: dict[tuple[str, str], str] = {}
         self.used: set[str] = set()
         self.left_out = left_out
-        self.space = Namespace(*(COUNTERS if any(map(_loops, cls.example.parts)) else ""))
+        self.space = Namespace()
+        self.counters: list[str] = []
         count = len(cls.instances)
         self.rows = Rows([ChainMap[str, Any]({}) for _ in range(count)])
         self.inputs = [self._channels(place) for place in range(len(cls.example.inputs))]
@@ -126,6 +124,14 @@ class Symbols:
         text = identifier(f"{whose} {wanted}") if text in self.space.taken else text
         return name(self._add(text, values, ("new",), default))
 
+    def counter(self, rows: Rows) -> str:
+        """The counter of a loop within these rows; side by side, loops share one."""
+        depth = 0 if rows.around is None else self.counters.index(rows.counter) + 1
+        if depth == len(self.counters):
+            free = (letter for letter in "ijkmnpq" if letter not in self.space.taken)
+            self.counters.append(self.space.take(next(free, "i")))
+        return self.counters[depth]
+
     def translate(self, expr: Expr, entering: Expr | None, rows: Rows) -> Expr | None:
         """An expression of the spec in the parameters' words; None where it says something that they cannot."""
 
@@ -182,10 +188,6 @@ def _outward(leaf: Expr, scope: Scope) -> Expr:
             return Attribute(given, attribute, at) if given else const(plain(getattr(scope.args[key], attribute, None)))
         case _:
             return leaf
-
-
-def _loops(part: Part) -> bool:
-    return isinstance(part, Chain | Several) and (isinstance(part, Chain) and part.numbered or any(map(_loops, part.parts)))
 
 
 def _joins(expr: Expr) -> bool:

@@ -28,11 +28,15 @@ class Row:
 def assignments(cls: Class, *, rows: bool) -> list[str]:
     """`self.attr = ...` for every part, indented as a constructor's body; `rows` lays tables out."""
     parts = [part for part in cls.example.parts if not isinstance(part, Join)]
+    found = [_row(cls, part) if rows else None for part in parts]
     lines: list[str] = []
     at = 0
     while at < len(parts):
-        end = _table_end([_row(cls, part) for part in parts], at) if rows else at
-        lines += _table(cls, parts[at:end]) if end > at else statement(f"self.{parts[at].attr} = ", cls.code[parts[at]], 8)
+        end = _table_end(found, at)
+        if end > at:
+            lines += _table(cls, parts[at:end])
+        else:
+            lines += statement(f"self.{parts[at].attr} = ", cls.code[parts[at]], 8)
         at = max(end, at + 1)
     return lines
 

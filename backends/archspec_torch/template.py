@@ -1,4 +1,4 @@
-"""The end of every emitted file: from `attribute` on it is this text, with the network's class in the place of `Network`."""
+"""The end of every emitted file: from `attribute` on it is this text, the network's class in the place of `Network`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def attribute(name: str) -> str:
 
 def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     """Fill the model from a safetensors file with the spec's names; raise a ValueError that tells all that differs."""
-    from safetensors.torch import load_file
+    from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 
     found = {attribute(name): tensor for name, tensor in load_file(path).items()}
     wanted = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("num_batches_tracked")}

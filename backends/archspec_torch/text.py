@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-import textwrap
-from typing import Any
+import unicodedata
+from typing import Any, cast
 
 WIDTH = 120
 
@@ -26,9 +26,29 @@ def docstring(text: str, limit: int = 2000) -> str:
     return safe[:-1] + "'" if safe.endswith('"') else safe
 
 
-def wrapped(text: str, indent: int = 0) -> list[str]:
-    """Lines no longer than the file allows."""
-    return textwrap.wrap(text, WIDTH - indent - 4, break_on_hyphens=False) or [""]
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of that many columns, a full-width letter counting for two; a word that is longer is cut.
+
+    >>> wrapped("going deeper", 8)
+    ['going', 'deeper']
+    """
+    lines = [""]
+    for word in text.split():
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if columns(joined) <= width:
+            lines[-1] = joined
+            continue
+        lines += [word] if lines[-1] else []
+        lines[-1] = lines[-1] or word
+        while columns(lines[-1]) > width:
+            cut = next(n for n in range(len(lines[-1]) - 1, -1, -1) if columns(lines[-1][:n]) <= width)
+            lines[-1:] = [lines[-1][:cut], lines[-1][cut:]]
+    return lines
+
+
+def columns(text: str) -> int:
+    """How wide a line is shown."""
+    return len(text) + sum(unicodedata.east_asian_width(c) in "WF" for c in text)
 
 
 def literal(value: Any) -> str:
@@ -46,7 +66,7 @@ def literal(value: Any) -> str:
             return '"' + body.replace("\\'", "'").replace('"', '\\"') + '"'
         return shown
     if isinstance(value, tuple):
-        parts: list[str] = [literal(part) for part in value]  # pyright: ignore[reportUnknownVariableType]
+        parts = [literal(part) for part in cast("tuple[Any, ...]", value)]
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
     if isinstance(value, float):
         if not math.isfinite(value):

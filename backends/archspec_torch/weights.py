@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from archspec.graph import Graph
 from archspec_torch.parts import Chain, Instance, Leaf, Part, Several
 
+_TRIED = 2_000_000  # replacements that a loader may try before whole names are quicker
+
 Levels = tuple[tuple[tuple[str, ...], str], ...]
 """A path level by level: what the spec calls it, in one part or more, and the attribute."""
 
 
-def attributes(graph: Graph, top: Instance) -> dict[str, str]:
+def tensor_attributes(graph: Graph, top: Instance) -> dict[str, str]:
     """The attribute of every tensor, by its neutral name."""
     paths = {leaf.node.index: levels for leaf, levels in _leaves(top.parts, ())}
     found: dict[str, str] = {}
@@ -59,21 +61,24 @@ class Renaming:
 
 
 def renaming(graph: Graph, top: Instance) -> Renaming:
-    """The shortest of the ways to say `attributes`, tried on every tensor."""
+    """The shortest of the ways to say `tensor_attributes`, tried on every tensor."""
     levels = [pair for leaf, path in _leaves(top.parts, ()) if graph.params(leaf.node) for pair in path]
     whole = [(".".join(theirs), ours) for theirs, ours in levels]
     # Where scopes fold into one attribute, the outermost names it and the others are dropped.
     dropped = [pair for theirs, ours in levels for pair in ((theirs[0], ours), *((part, "") for part in theirs[1:]))]
-    found = [_checked(graph, top, pairs) for pairs in (whole, dropped)]
+    names = tensor_attributes(graph, top)
+    found = [_checked(names, pairs) for pairs in (whole, dropped)]
     return min(found, key=lambda renaming: len(renaming.parts) + len(renaming.exact))
 
 
-def _checked(graph: Graph, top: Instance, pairs: list[tuple[str, str]]) -> Renaming:
+def _checked(names: Mapping[str, str], pairs: list[tuple[str, str]]) -> Renaming:
     """What most of the pairs say, and the names for which that is not true."""
     votes: dict[str, Counter[str]] = {}
     for theirs, ours in pairs:
         votes.setdefault(theirs, Counter())[ours] += 1
     wanted = {theirs: ours.most_common(1)[0][0] for theirs, ours in votes.items()}
     longest_first = sorted((theirs for theirs, ours in wanted.items() if theirs != ours), key=lambda t: -t.count("."))
+    if len(longest_first) * len(names) > _TRIED:
+        return Renaming({}, {name: attr for name, attr in names.items() if name != attr})
     rough = Renaming({theirs: wanted[theirs] for theirs in longest_first}, {})
-    return Renaming(rough.parts, {n: attr for n, attr in attributes(graph, top).items() if rough(n) != attr})
+    return Renaming(rough.parts, {name: attr for name, attr in names.items() if rough(name) != attr})

@@ -102,7 +102,8 @@ def _lines(start: str, code: Code, end: str, indent: int) -> list[str]:
             inner = [text for key, value in args for text in _lines(_keyword(key), value, comma, indent + 4)]
             return [f"{pad}{start}{name}(", *inner, f"{pad}){end}"]
         case Items(items):
-            return [f"{pad}{start}[", *(text for item in items for text in _lines("", item, ",", indent + 4)), f"{pad}]{end}"]
+            inner = [text for item in items for text in _lines("", item, ",", indent + 4)]
+            return [f"{pad}{start}[", *inner, f"{pad}]{end}"]
         case Infix():
             return _spread(code, indent, end)
         case Spread(element, counter, numbers):

@@ -48,7 +48,7 @@ def test_the_shapes_and_counts_that_stats_predicts_come_out(drawn: Drawn, seed: 
         assert len(listed) == len(predicted.layers)
         assert {path: y.shape[1:] for path, y in came.items() if path != "input"} == listed
     owned = {name: param.size for name, _, param in spec.graph.parameters() if param.trainable}
-    by_layer = {path: 0 for path in listed}
+    by_layer = dict.fromkeys(listed, 0)
     for name, size in owned.items():
         if (path := name.rpartition(".")[0]) in by_layer:
             by_layer[path] += size
@@ -122,4 +122,3 @@ def test_the_emitted_source_is_the_same_each_time_and_keeps_within_its_lines(dra
     source = compile_spec(spec, backend).files["model.py"]
     assert source == compile_spec(spec, backend).files["model.py"]
     assert max(map(len, source.decode().splitlines())) <= 120
-

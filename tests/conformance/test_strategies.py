@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -29,7 +29,13 @@ def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
     """So many draws, the same in every run."""
     found: list[Any] = []
 
-    @settings(max_examples=count, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(cast("Any", HealthCheck)),
+    )
     @given(strategy)
     def collect(value: Any) -> None:
         found.append(value)
@@ -91,7 +97,7 @@ def test_every_op_takes_inputs_of_some_rank() -> None:
     assert [takes("linear", rank) for rank in range(4)] == [True, False, False, False]
 
 
-@given(shapes().flatmap(lambda shape: inputs(shape)))
+@given(shapes().flatmap(inputs))
 def test_inputs_are_distinct_and_away_from_kinks(x: Array) -> None:
     assert np.unique(x).size == x.size
     assert np.abs(x - np.round(x)).min() > 0.099
@@ -179,7 +185,9 @@ def constructs(spec: Drawn) -> Iterator[str]:
                 yield f"when {type(text).__name__}"
             case "row", [*cells]:
                 yield from ("a merge in a row" for cell in cells if isinstance(cell, str) and cell in many)
-                yield from ("a block in a row" for cell in cells if isinstance(cell, str) and cell in data.get("blocks", ()))
+                yield from (
+                    "a block in a row" for cell in cells if isinstance(cell, str) and cell in data.get("blocks", ())
+                )
             case "padding", list():
                 yield "padding in pairs" if any(isinstance(item, list) for item in value) else "padding in a list"
             case "padding", int():
@@ -199,7 +207,14 @@ PARTS = ("in.", "//", "%", "*", " if ", "min(", "max(", "round(", "floor(", "cei
 
 WANTED = {
     *(f"rank {rank}" for rank in range(4)),
-    *("a vector at the end", "a map at the end", "loss mse", "loss cross_entropy", "loss binary_cross_entropy", "loss none"),
+    *(
+        "a vector at the end",
+        "a map at the end",
+        "loss mse",
+        "loss cross_entropy",
+        "loss binary_cross_entropy",
+        "loss none",
+    ),
     *(f"{which} head" for which in ("main", "train-only", "lasting")),
     *(f"{which} head, {what}" for which in ("train-only", "lasting") for what in ("a block", "the value itself")),
     *(f"argument {kind}" for kind in ("int", "float", "bool", "str", "size", "patch", "shape")),

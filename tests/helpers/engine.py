@@ -91,7 +91,9 @@ class Engine:
         found |= {name: own[keys[name]].grad for name, _, param in self.graph.parameters() if param.trainable}
         return {name: np.zeros_like(self.weights.get(name, x)) if g is None else g.numpy() for name, g in found.items()}
 
-    def slope(self, x: Array, shares: dict[str, Array], train: bool, name: str, direction: Array, h: float = 1e-4) -> float:
+    def slope(
+        self, x: Array, shares: dict[str, Array], train: bool, name: str, direction: Array, h: float = 1e-4
+    ) -> float:
         """The reference's derivative of that sum along a direction of the input or of a tensor, by differences of fourth order."""
 
         def value(step: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from archspec.spec import Spec, load
 
 
 @contextmanager
-def written(text: str | bytes) -> Iterator[Path]:
+def written(text: str | bytes) -> Generator[Path]:
     """A file that holds the text."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spec.yaml"

@@ -56,6 +56,11 @@ def test_the_manifest_says_what_was_built(tmp_path: Path) -> None:
         assert sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
+def test_arguments_for_a_loaded_spec_are_not_lost() -> None:
+    with pytest.raises(TypeError, match=r"give classes to archspec\.load"):
+        archspec.build(archspec.load("lenet5"), backend="torch", classes=3)
+
+
 def test_overrides_are_part_of_the_hash() -> None:
     plain, same, other = archspec.load("lenet5"), archspec.load("lenet5"), archspec.load("lenet5", classes=7)
     assert plain.sha256 == same.sha256 != other.sha256

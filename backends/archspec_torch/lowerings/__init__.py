@@ -12,7 +12,9 @@ from archspec_torch.lowerings import activation, conv, linear, merge, norm, pool
 
 FAMILIES = (conv, linear, pool, norm, activation, regularize, shape, merge)
 
-LOWERED: Mapping[str, Callable[..., Any]] = {kind: lower for family in FAMILIES for kind, lower in family.LOWERED.items()}
+LOWERED: Mapping[str, Callable[..., Any]] = {
+    kind: function for family in FAMILIES for kind, function in family.LOWERED.items()
+}
 """By the op's name in specs: from the op and the shapes that enter to a constructor call."""
 
 

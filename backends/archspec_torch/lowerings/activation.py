@@ -5,7 +5,7 @@ from __future__ import annotations
 from archspec.op import Op
 from archspec.ops.activation import Elu, Gelu, LeakyRelu, Prelu
 from archspec.types import Shape
-from archspec_torch.lowering import Arg, Module, restated
+from archspec_torch.lowering import Arg, Module, bare, restated
 
 
 def relu(op: Op, x: Shape) -> Module:
@@ -42,11 +42,11 @@ LOWERED = {
     "gelu": gelu,
     "softmax": softmax,
     "prelu": prelu,
-    "relu6": lambda op, x: Module("nn.ReLU6"),
-    "selu": lambda op, x: Module("nn.SELU"),
-    "silu": lambda op, x: Module("nn.SiLU"),
-    "sigmoid": lambda op, x: Module("nn.Sigmoid"),
-    "tanh": lambda op, x: Module("nn.Tanh"),
-    "hard_sigmoid": lambda op, x: Module("nn.Hardsigmoid"),
-    "hard_swish": lambda op, x: Module("nn.Hardswish"),
+    "relu6": bare("nn.ReLU6"),
+    "selu": bare("nn.SELU"),
+    "silu": bare("nn.SiLU"),
+    "sigmoid": bare("nn.Sigmoid"),
+    "tanh": bare("nn.Tanh"),
+    "hard_sigmoid": bare("nn.Hardsigmoid"),
+    "hard_swish": bare("nn.Hardswish"),
 }

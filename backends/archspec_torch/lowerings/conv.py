@@ -12,7 +12,7 @@ def conv(op: Conv, x: Shape) -> Module:
     padding = both_sides(pads)
     head, tail = _around(op, x)
     if padding is None:
-        sides = Arg("sides", last_axis_first(pads), "padding", keyword=True)
+        sides = Arg("sides", last_axis_first(pads), keyword=True)
         return Module(f"PaddedConv{rank(x)}d", (*head, sides, *tail), helper=True)
     return Module(f"nn.Conv{rank(x)}d", (*head, inside(op.padding, padding), *tail))
 
@@ -23,7 +23,7 @@ def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
     head, tail = _around(op, x)
     extra = Arg("output_padding", plain(op.output_padding), "output_padding", 0, keyword=True)
     if padding is None:
-        sides = Arg("sides", last_axis_first(pads), "padding", keyword=True)
+        sides = Arg("sides", last_axis_first(pads), keyword=True)
         return Module(f"CroppedConvTranspose{rank(x)}d", (*head, sides, extra, *tail), helper=True)
     inner = inside(op.padding, padding)
     return Module(f"nn.ConvTranspose{rank(x)}d", (*head, inner, extra, *tail))

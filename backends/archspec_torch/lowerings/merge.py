@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from archspec.op import Op
+from archspec.types import Shape
 from archspec_torch.lowering import Merge
 
-LOWERED = {
-    "concat": lambda op, *inputs: Merge("cat"),
-    "add": lambda op, *inputs: Merge("+"),
-    "multiply": lambda op, *inputs: Merge("*"),
-}
+
+def concat(op: Op, *inputs: Shape) -> Merge:
+    return Merge("cat")
+
+
+def add(op: Op, *inputs: Shape) -> Merge:
+    return Merge("+")
+
+
+def multiply(op: Op, *inputs: Shape) -> Merge:
+    return Merge("*")
+
+
+LOWERED = {"concat": concat, "add": add, "multiply": multiply}

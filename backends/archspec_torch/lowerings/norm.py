@@ -35,7 +35,7 @@ def instance_norm(op: InstanceNorm, x: Shape) -> Module:
 def lrn(op: LRN, x: Shape) -> Module:
     size = restated(op, "size", keyword=False)
     tail = (restated(op, "alpha", default=1e-4), restated(op, "beta", default=0.75), restated(op, "k", default=1.0))
-    return Module("nn.LocalResponseNorm", (size, *tail))
+    return Module("LocalResponseNorm", (size, *tail), helper=True)
 
 
 def _eps(op: Op) -> Arg:

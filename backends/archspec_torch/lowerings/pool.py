@@ -15,7 +15,7 @@ def max_pool(op: MaxPool, x: Shape) -> Module:
     dilation = Arg("dilation", plain(op.dilation), "dilation", 1, keyword=True)
     padding = _padding(op, x)
     if padding is None:
-        sides = Arg("sides", last_axis_first(_with_overhang(op, x)), "padding", keyword=True)
+        sides = Arg("sides", last_axis_first(_with_overhang(op, x)), keyword=True)
         return Module(f"PaddedMaxPool{rank(x)}d", (*_window(op), sides, dilation), helper=True)
     inner = inside(op.padding, padding)
     return Module(f"nn.MaxPool{rank(x)}d", (*_window(op), inner, dilation, _ceil(op)))
@@ -27,7 +27,7 @@ def avg_pool(op: AvgPool, x: Shape) -> Module:
         rows = list(zip(op.pads(x), _with_overhang(op, x), strict=True))
         pads = tuple((before, min(after, reached)) for (before, after), (_, reached) in rows)
         rest = tuple((0, max(reached - after, 0)) for (_, after), (_, reached) in rows)
-        sides = Arg("sides", last_axis_first(pads), "padding", keyword=True)
+        sides = Arg("sides", last_axis_first(pads), keyword=True)
         overhang = Arg("overhang", last_axis_first(rest), keyword=True)
         include = Arg("count_include_pad", op.count_include_pad, "count_include_pad", True, keyword=True)
         return Module(f"PaddedAvgPool{rank(x)}d", (*_window(op), sides, overhang, include), helper=True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from archspec.op import Op
 from archspec.ops.shape import ChannelShuffle, Crop, Pad, Reshape, Resize
 from archspec.types import Shape
-from archspec_torch.lowering import Arg, Module, last_axis_first, plain, rank, restated
+from archspec_torch.lowering import Arg, Module, bare, last_axis_first, plain, rank, restated
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
@@ -61,16 +59,9 @@ def _exact(n: int, m: int) -> bool:
     return parts & (parts - 1) == 0
 
 
-def _bare(target: str) -> Any:
-    def lower(op: Op, x: Shape) -> Module:
-        return Module(target)
-
-    return lower
-
-
 LOWERED = {
-    "identity": _bare("nn.Identity"),
-    "flatten": _bare("nn.Flatten"),
+    "identity": bare("nn.Identity"),
+    "flatten": bare("nn.Flatten"),
     "reshape": reshape,
     "channel_shuffle": channel_shuffle,
     "pad": pad,

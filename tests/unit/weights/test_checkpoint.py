@@ -99,15 +99,15 @@ def test_a_long_list_is_cut_in_the_message_only(path: Path) -> None:
     ("metadata", "message"),
     [({"version": "2"}, "version `2`"), ({"version": ""}, "version ``")],
 )
-def test_files_of_later_versions_are_told_apart(
-    path: Path, metadata: dict[str, str], message: str
-) -> None:
+def test_files_of_later_versions_are_told_apart(path: Path, metadata: dict[str, str], message: str) -> None:
     rewrite(path, dict(TENSORS), **metadata)
     with pytest.raises(CheckpointError, match=message):
         load(path, GRAPH)
 
 
-@pytest.mark.parametrize("metadata", [{"format": "pt"}, {"archspec": "1"}, {"archspec": "{"}, {"archspec": "[" * 100_000}])
+@pytest.mark.parametrize(
+    "metadata", [{"format": "pt"}, {"archspec": "1"}, {"archspec": "{"}, {"archspec": "[" * 100_000}]
+)
 def test_files_of_others_are_told_apart(path: Path, metadata: dict[str, str]) -> None:
     path.write_bytes(safetensors.save(dict(TENSORS), metadata))
     with pytest.raises(CheckpointError, match="not written by archspec"):

@@ -1,0 +1,303 @@
+"""Names and texts that try to break out of the emitted source: the code stays the benign one's, and computes the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from archspec.backend import load as load_backend
+from archspec.codes import CODES
+from archspec.compiler import compile_spec
+from archspec.conformance.cases import weights
+from archspec.conformance.ops import spread
+from archspec.conformance.text import yaml_text
+from archspec.spec import Spec, check
+from tests.helpers.effort import examples
+from tests.helpers.engine import Array, Engine
+from tests.helpers.harmless import differences
+from tests.helpers.specs import checked, written
+
+TEMPLATE = """
+archspec: 1
+name: Good net
+source: {title: Good title, authors: Good author, venue: Good venue, url: Good url, note: Good note, table: Good table}
+input: [3, 8, 8]
+args: {good width: 4, good mode: ceil}
+blocks:
+  good block:
+    doc: good doc
+    args: {good out: int, good patch: patch}
+    body:
+      - {name: good conv, conv: {out: "${good out}", kernel: "${good patch.kernel}", padding: symmetric}}
+      - relu
+  good module:
+    doc: good words
+    args: [good wide, good narrow]
+    body:
+      - concat:
+          good left: [{name: good one, good block: {good out: "${good wide}", good patch: 1x1}}]
+          good right:
+            - {name: good two, good block: {good out: "${good narrow}", good patch: 3x3/1}}
+            - {name: good pool, max_pool: {kernel: 3, stride: 1, padding: symmetric, rounding: "${good mode}"}}
+          good empty: []
+  good tail:
+    body: [global_avg_pool, flatten, {name: good linear, linear: {out: "${good width}"}}]
+network:
+  - table:
+      columns: [name, type, good wide, good narrow, aux]
+      rows:
+        - [good a, good module, 2, 3, ~]
+        - [good b, good module, 3, 5, good side]
+  - {name: good loop, repeat: {times: 3, as: good_i, body: [{name: "good step $good_i", batch_norm: ~}, tanh]}}
+  - {name: good merge, add: {good x: [{prelu: ~}], good y: []}}
+  - {name: good skip, concat: ~, from: [good a, good merge]}
+  - {name: good end, good tail: ~}
+heads:
+  main: {classes: 4}
+  good side: {block: good tail, only: train, weight: 0.3, classes: 4}
+  good late: {block: good tail, from: good loop, classes: 4}
+labels: [good cat, good dog, good bird, good fish]
+"""
+WORD = re.compile(r"[Gg]ood[ _][a-z]+")
+PLACES = sorted(set(WORD.findall(TEMPLATE)))
+"""The places for a word: each holds a benign one, by which it is known here."""
+
+TEXTS = {
+    place
+    for place in PLACES
+    if place[0] == "G" or place in ("good doc", "good words", *re.findall(r"good (?:cat|dog|bird|fish)", TEMPLATE))
+}
+ARGUMENTS = {"good width", "good mode", "good out", "good patch", "good wide", "good narrow"}
+
+TORCH = "torch nn F Tensor OrderedDict NamedTuple PathLike Path Module Sequential build_model load_weights attribute RENAMED EXACT".split()
+PYTHON = [
+    *"class def lambda None True import async match type case self super range len int str float print eval exec open".split(),
+    *"__init__ __class__ __dict__ __call__ __getattr__ __import__ __builtins__ _modules _parameters mro".split(),
+]
+MODULE = "forward training train eval parameters children modules state_dict x y main relu weight bias in_channels kernel count".split()
+CODE = [
+    *[
+        '"',
+        "'",
+        '"""',
+        "'''",
+        "\\",
+        '\\"""',
+        '"""\nimport os\n"""',
+        "');import os;('",
+        '");import os;("',
+        "]",
+        "}",
+        "{",
+        "{}",
+    ],
+    *[
+        "{0}",
+        "{x!r}",
+        "{self.__class__}",
+        "%s",
+        "%(x)s",
+        "f'{x}'",
+        "#",
+        "# fmt: on",
+        "\\N{DIGIT ONE}",
+        "\\x41",
+        "\\",
+        "\\\n",
+        "a\\",
+    ],
+    *[
+        "a\nb",
+        "\n",
+        "a\rb",
+        "\n\nimport os\n",
+        ")",
+        "):\n pass",
+        "x=1",
+        "*",
+        "**kw",
+        ":",
+        "@",
+        ";",
+        ",",
+        "=",
+        "->",
+        "a, b",
+        "a=b",
+    ],
+]
+UNICODE = [
+    *[
+        "\0",
+        "\x1b[31m",
+        "\x85",
+        "\u2028",
+        "\u2029",
+        "\u202e",
+        "\u200f",
+        "\u200b",
+        "\ufeff",
+        "\ud7ff",
+        "\x7f",
+        "\U0001f600",
+        "\u0301",
+    ],
+    *[
+        "ｓｅｌｆ",
+        "ｔｏｒｃｈ",
+        "сlass",
+        "аттрибут",
+        "ﬁ",
+        "fi",
+        "K",
+        "K",
+        "ª",
+        "a",
+        "é",
+        "é",
+        "²",
+        "1",
+        "１",
+        "ⅷ",
+        "名",
+        "ا",
+        "⒈",
+    ],
+]
+SIMILAR = [
+    ["x y", "x_y", "x-y", "x/y", "x  y", "x y_", "_x y", "x_y_2", "x_y 2", "X Y"],
+    ["ﬁ", "fi", "ｆｉ", "FI", "Fi", "fI", "fi_", "f i", "ﬁ_2", "fi_2"],
+    ["self", "ｓｅｌｆ", "self_", "self_2", "_self", "SELF", "sеlf", "self ", "self__", "Self"],
+    ["a" * 10000 + str(i) for i in range(10)],
+    [str(i) for i in range(10)],
+    ["weight", "bias", "conv", "relu", "prelu", "batch_norm", "linear", "flatten", "concat", "repeat"],
+    ["0", "1", "2", "00", "01", "b0", "n0", "#0", "b1", "#1"],
+    ['"', '""', '"""', "'", "''", "'''", "\\", "\\\\", '\\"', "\\'"],
+]
+HOSTILE = [
+    *TORCH,
+    *PYTHON,
+    *MODULE,
+    *CODE,
+    *UNICODE,
+    "a" * 10000,
+    "\\" * 500,
+    '"' * 500,
+    "{" * 300,
+    *(w for s in SIMILAR for w in s[:3]),
+]
+
+anything = st.one_of(st.sampled_from(HOSTILE), st.sampled_from(HOSTILE), st.text(min_size=1, max_size=30))
+counters = st.sampled_from(
+    ["i", "x", "self", "torch", "nn", "range", "print", "__class__", "class", "ｘ", "ﬁ", "ا", "_"]
+)
+
+
+def filled(words: Mapping[str, str], template: str = TEMPLATE) -> str:
+    """The template's spec with these words in their places."""
+
+    def put(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {put(key): put(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [put(inner) for inner in value]
+        return WORD.sub(lambda found: words.get(found[0], found[0]), value) if isinstance(value, str) else value
+
+    return yaml_text(put(yaml.safe_load(template)))
+
+
+def fitting(place: str, word: str) -> str:
+    """The word, less the characters that the language does not have in such a place."""
+    if place in TEXTS:
+        return word
+    return re.sub(r"[${}]", "", word) if place in ARGUMENTS else word.replace(".", "").replace("$", "$$")
+
+
+def source(spec: Spec) -> str:
+    return compile_spec(spec, load_backend("torch")).files["model.py"].decode()
+
+
+PLAIN = source(checked(filled({})))
+X = spread((2, 3, 8, 8), 0)
+
+
+def computed(spec: Spec) -> list[Array]:
+    """All outputs in eval mode and in train mode, with weights that do not depend on names."""
+    engine = Engine.of(spec, weights(spec.graph, 0))
+    with np.errstate(all="raise"):
+        return [y for train in (False, True) for y in engine.outputs(X, train).values()]
+
+
+EXPECTED = computed(checked(filled({})))
+
+
+def hold(text: str) -> bool:
+    """The spec is refused at known places, or its source is the benign one in other words and computes the same."""
+    with written(text) as path:
+        spec, found = check(path)
+        for diagnostic in found:
+            assert diagnostic.code in CODES
+            assert diagnostic.span.source.text
+        if spec is None:
+            event(f"refused: {sorted({d.code for d in found if d.severity == 'error'})}")
+            return False
+        emitted = source(spec)
+        assert differences(emitted, PLAIN, "good") == []
+        assert max(map(len, emitted.splitlines())) <= 120
+        assert emitted.isascii() or all(c.isprintable() or c == "\n" for c in emitted)
+        for y, expected in zip(computed(spec), EXPECTED, strict=True):
+            np.testing.assert_array_equal(y, expected)
+        return True
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_hostile_word_in_each_place(place: str) -> None:
+    words = ["i", "self", "class", "ｘ"] if place == "good_i" else HOSTILE
+    sample = words[PLACES.index(place) % 3 :: 3]  # each word meets a third of the places
+    held = [hold(filled({place: fitting(place, word)})) for word in sample]
+    assert np.mean(held) > (0.99 if place in TEXTS else 0.8)
+
+
+@examples(120)
+@given(st.fixed_dictionaries({place: counters if place == "good_i" else anything for place in PLACES}))
+def test_hostile_words_in_all_places(words: dict[str, str]) -> None:
+    hold(filled({place: fitting(place, word) for place, word in words.items()}))
+
+
+@pytest.mark.parametrize("similar", SIMILAR, ids=lambda words: words[0][:9])
+def test_words_that_look_alike_stay_apart(similar: list[str]) -> None:
+    for shift in range(3):
+        names = [place for place in PLACES if place not in TEXTS and place != "good_i"]
+        words = {place: similar[(i + shift) % len(similar)] for i, place in enumerate(names)}
+        # Names that meet in one scope have to differ; everything else may be one word.
+        taken: dict[str, set[str]] = {}
+        for place in names:
+            scope = taken.setdefault(next((s for s, own in SCOPES.items() if place in own), "network"), set())
+            word = fitting(place, words[place])
+            words[place] = next(
+                w
+                for w in (word, *(fitting(place, s) for s in similar), *(f"{word}{i}" for i in range(99)))
+                if w not in scope
+            )
+            scope.add(words[place])
+        assert hold(filled(words))
+
+
+SCOPES = {
+    "block": {"good out", "good patch", "good width", "good mode", "good wide", "good narrow"},
+    "inside the block": {"good conv"},
+    "module": {"good left", "good right", "good empty"},
+    "left": {"good one"},
+    "right": {"good two", "good pool"},
+    "tail": {"good linear"},
+    "iteration": {"good step"},
+    "blocks": {"good block", "good module", "good tail"},
+}
+"""Places whose words have to differ from each other; those of the network's own steps and heads are the rest."""
