@@ -155,8 +155,8 @@ def find_step(body: Tree, names: list[str], keep: int = 0) -> tuple[Place, list[
         if inner is not None:
             body, names = inner[0], names[inner[1] :]
         elif place is None:
-            message = f"{quote(whole)} names nothing: no step is called {quote(names[0])}"
-            raise AddressError(message, did_you_mean(names[0], known, "steps"))
+            prefix = "" if whole == names[0] else f"{quote(whole)} names nothing: "
+            raise AddressError(f"{prefix}no step is called {quote(names[0])}", did_you_mean(names[0], known, "steps"))
         else:
             return place, names[1:]
         if len(names) <= keep:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from archspec.diagnostics import Note, Report, Span, did_you_mean, quote
-from archspec.expr import ExprError, Features, describe
+from archspec.expr import ExprError, describe
 from archspec.graph import Claim, Input, Node, Scope
 from archspec.op import Op, ShapeError
 from archspec.ops import OPS
@@ -23,7 +23,7 @@ from archspec.spec.frame import Frame, Value
 from archspec.spec.heads import Heads
 from archspec.spec.initial import read_init
 from archspec.spec.mismatch import explain_merge
-from archspec.spec.reuse import make_op, output_shape
+from archspec.spec.reuse import features, make_op, output_shape
 from archspec.spec.shapes import answers, claimed_shape
 from archspec.spec.step import Argument, Block, Body, Broken, Step
 from archspec.spec.validate import explain
@@ -122,7 +122,7 @@ class Elaborator:
         if value is None:
             frame.env.pop("in", None)
         else:
-            frame.env["in"] = Features(self.nodes[value].shape)
+            frame.env["in"] = features(self.nodes[value].shape)
 
     def attach(self, frame: Frame, aux: Argument, value: Value) -> None:
         head = frame.evaluate(aux)

@@ -27,8 +27,12 @@ def find(spec: str | os.PathLike[str]) -> Path:
     path = Path(spec)
     if path.suffix or len(path.parts) != 1 or _is(path, Path.is_file):
         return path
-    known = shipped() / f"{path.name}.yaml"
-    return known if _is(known, Path.is_file) else path
+    return _shipped(path.name) or path
+
+
+def _shipped(name: str) -> Path | None:
+    known = shipped() / f"{name}.yaml"
+    return known if _is(known, Path.is_file) else None
 
 
 def _is(path: Path, what: Callable[[Path], bool]) -> bool:
@@ -126,8 +130,8 @@ class Files:
         folder = path.parent if path.parent.resolve() == chain[-1].parent else chain[-1].parent
         wanted = folder / base.value
         try:
-            named = not Path(base.value).suffix and not wanted.is_file() and len(Path(base.value).parts) == 1
-            target = (find(base.value) if named else wanted).resolve()
+            named = not wanted.suffix and not wanted.is_file() and len(Path(base.value).parts) == 1
+            target = ((_shipped(base.value) if named else None) or wanted).resolve()
         except (OSError, RuntimeError, ValueError):
             help = "as in `extends: base.yaml`"
             self.report.error("AS0409", base.span, f"{quote(base.value)} is no path of a spec", help=help)

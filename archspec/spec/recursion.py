@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from archspec.diagnostics import Note, Report
+from archspec.diagnostics import Note, Report, quote
 from archspec.spec.step import Block, Body, Step
 
 
@@ -40,7 +40,7 @@ def find_cycles(blocks: Mapping[str, Block], report: Report) -> bool:
                 circle = " -> ".join([*names[at:], step.what])
                 notes = [Note(f"{s.what} is used", s.span) for _, _, s in path[at + 1 :] if s is not None]
                 report.error(
-                    "AS0404", step.span, f"the block {step.what[:80]!r} contains itself: {circle[:400]}", notes=notes
+                    "AS0404", step.span, f"the block {quote(step.what)} contains itself: {quote(circle)}", notes=notes
                 )
                 found = True
             elif step.what not in done:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from archspec.diagnostics import Report, Source
+from archspec.expr import Features
 from archspec.op import Op
 from archspec.spec.tree import Tree, copy
 from archspec.spec.yaml import Room, read
@@ -36,6 +37,12 @@ def _made(kind: type[Op], *items: Any) -> Op:
 def output_shape(op: Op, *inputs: Shape) -> Shape:
     """`op.shape`; raises `ShapeError`."""
     return op.shape(*inputs)
+
+
+@lru_cache(maxsize=2**10)
+def features(shape: Shape) -> Features:
+    """What `in` stands for."""
+    return Features(shape)
 
 
 def read_text(source: Source, report: Report, room: Room) -> Tree | None:

@@ -10,6 +10,8 @@ from archspec.spec.yaml import resolve
 
 _PLAIN = re.compile(r"[A-Za-z0-9_$./(][A-Za-z0-9_$./()+*% -]*")
 _WIDTH = 100
+_LONG_KEY = 1000
+"""Where a key has to be announced: YAML looks so far for its colon."""
 
 
 def show(tree: Map) -> str:
@@ -38,13 +40,17 @@ def _first(tree: Tree) -> Scalar | None:
 
 def _map(tree: Map, indent: str) -> Iterator[tuple[str, str]]:
     for key, value in tree:
-        yield from _entry(f"{indent}{text(key)}:", value, indent + "  ")
+        if len(text(key)) < _LONG_KEY:
+            yield from _entry(f"{indent}{text(key)}:", value, indent + "  ")
+        else:
+            yield f"{indent}? {text(key)}", ""
+            yield from _entry(f"{indent}:", value, indent + "  ")
 
 
 def _entry(head: str, value: Tree, indent: str) -> Iterator[tuple[str, str]]:
     flow = _flow(value)
     origins = _origins(value)
-    if isinstance(value, Scalar) or (len(head) + len(flow) < _WIDTH and len(origins) < 2):
+    if isinstance(value, Scalar) or len(flow) == 2 or (len(head) + len(flow) < _WIDTH and len(origins) < 2):
         yield f"{head} {flow}", _origin(value)
     else:
         yield head, ""
@@ -91,7 +97,7 @@ def text(scalar: Scalar) -> str:
     if value is None:
         return "~"
     if not isinstance(value, str):
-        return scalar.text if resolve(scalar.text) == value else str(value).lower()
+        return scalar.text if resolve(scalar.text) == value else re.sub("inf|nan", r".\g<0>", str(value).lower())
     plain = _PLAIN.fullmatch(value) and value == value.strip() and isinstance(resolve(value), str)
     return value if plain else '"' + "".join(map(_escaped, value)) + '"'
 

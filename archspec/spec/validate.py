@@ -37,7 +37,7 @@ def explain(
             continue
         seen.add((*path, *item))
         name, value, kind = str(path[-1]) if path else what, finding["input"], finding["type"]
-        if finding["loc"][-1:] == ("[key]",):  # a mapping whose keys are of a fixed set
+        if kind == "literal_error" and finding["loc"][-1:] == ("[key]",):  # a mapping whose keys are of a fixed set
             help = str(finding["ctx"].get("expected", ""))
             fail("AS0202", place(path, True), f"unknown key {quote(name)}", f"known keys: {help}")
         elif kind == "missing":

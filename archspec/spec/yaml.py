@@ -34,6 +34,7 @@ _WORDS: dict[str, Any] = {
 }  # fmt: skip
 _parse = cast("Any", yaml.parse)  # pyright: ignore[reportUnknownMemberType]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = re.compile(r"!\S*")
 _STRING_TAGS = ("!", "tag:yaml.org,2002:str")
 
 
@@ -128,7 +129,7 @@ class _Reader:
         if event.anchor:
             self.anchors[event.anchor] = None
         if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag in _STRING_TAGS):
-            self.fail("AS0104", event, f"unknown tag {quote(event.tag)}", "a spec needs no tags: remove it")
+            self.refuse_tag(event)
         if isinstance(event, yaml.ScalarEvent):
             tree: Tree = self.scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -138,6 +139,16 @@ class _Reader:
         if event.anchor:
             self.anchors[event.anchor] = (tree, before - self.room.values)
         return tree
+
+    def refuse_tag(self, event: Any) -> None:
+        """A tag stands before its value, perhaps behind an anchor."""
+        line, column = _start(event)
+        found = _TAG.search(self.source.lines[line - 1], column - 1)
+        if found:
+            span = self.source.span(line, found.start() + 1, line, found.end() + 1)
+            help = "a spec needs no tags: remove it"
+            self.report.error("AS0104", span, f"unknown tag {quote(found.group())}", help=help)
+        raise _Stop
 
     def alias(self, event: Any, depth: int) -> Tree:
         known = self.anchors.get(event.anchor)

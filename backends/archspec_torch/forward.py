@@ -116,7 +116,7 @@ class Forward:
         return targets
 
     def _called(self, part: Part) -> str:
-        return identifier(self.places.get(id(part), part.name))
+        return identifier(self.places.get(id(part)) or part.name)
 
     def value(self, value: int) -> str:
         """A value as it is read: its name, or the call that computes it."""

@@ -65,23 +65,30 @@ class Resolver:
     ) -> Expr | None:
         """An expression that is true in every row, or None."""
         for hint in hints:
-            if hint is not None and parameters(hint):
-                if self.fits(hint, values, rows):
-                    return hint
-                self.lost |= parameters(hint)
+            if hint is not None and self._says(hint, values, rows):
+                return hint
         alike = all(same(value, values[0]) for value in values)
         for expr in list(dict.fromkeys(written))[:3]:
-            translated = self.symbols.translate(expr, entering, rows)
-            if translated is not None and parameters(translated) and not (alike and rows.counter in parameters(translated)):
-                if self.fits(translated, values, rows):
-                    return translated
-                self.lost |= parameters(translated)
+            said = self.symbols.translate(expr, entering, rows)
+            # Where every iteration has the same value, how it follows from the counter is beside the point.
+            aside = said is None or (alike and rows.counter in parameters(said))
+            if said is not None and not aside and self._says(said, values, rows):
+                return said
         if alike:
             return const(values[0])
         for text, param in self.symbols.found.items():
             if param.source[0] != "global" and self.fits(name(text), values, rows):
                 return name(text)
         return self._tuple(values, rows, hints) if all(isinstance(value, tuple) for value in values) else None
+
+    def _says(self, expr: Expr, values: list[Any], rows: Rows) -> bool:
+        """Whether these words, and not just a number, stand for the values; where they fail, they are `lost`."""
+        if not parameters(expr):
+            return False
+        if self.fits(expr, values, rows):
+            return True
+        self.lost |= parameters(expr)
+        return False
 
     def _tuple(self, values: list[tuple[Any, ...]], rows: Rows, hints: Sequence[Expr | None]) -> Expr | None:
         """Words for tuples, axis by axis: `(out, 7, 7)`."""

@@ -86,7 +86,7 @@ def statement(start: str, code: Code, indent: int) -> list[str]:
     """`start` and the code after it, as lines."""
     pad = " " * indent
     if isinstance(code, Infix) and indent + len(start) + len(flat(code)) > WIDTH:
-        return [f"{pad}{start}(", *_spread(code, indent + 4, ""), f"{pad})"]
+        return [f"{pad}{start}(", *_spread("", code, "", indent + 4), f"{pad})"]
     return _lines(start, code, "", indent)
 
 
@@ -105,7 +105,7 @@ def _lines(start: str, code: Code, end: str, indent: int) -> list[str]:
             inner = [text for item in items for text in _lines("", item, ",", indent + 4)]
             return [f"{pad}{start}[", *inner, f"{pad}]{end}"]
         case Infix():
-            return _spread(code, indent, end)
+            return _spread(start, code, end, indent)
         case Spread(element, counter, numbers):
             loop = f"for {counter} in {numbers}"
             whole = f"{flat(element)} {loop}"
@@ -116,14 +116,14 @@ def _lines(start: str, code: Code, end: str, indent: int) -> list[str]:
             return [line]
 
 
-def _spread(code: Infix, indent: int, end: str) -> list[str]:
+def _spread(start: str, code: Infix, end: str, indent: int) -> list[str]:
     """Operands under each other, or on the one line that brackets around them leave."""
-    pad = " " * indent
-    if len(pad + flat(code) + end) <= WIDTH:
-        return [f"{pad}{flat(code)}{end}"]
+    line = f"{' ' * indent}{start}{flat(code)}{end}"
+    if len(line) <= WIDTH:
+        return [line]
     lines: list[str] = []
     for number, operand in enumerate(code.operands):
-        mark = f"{code.operator} " if number else ""
+        mark = f"{code.operator} " if number else start
         lines += _lines(mark, operand, end if number == len(code.operands) - 1 else "", indent)
     return lines
 

@@ -66,11 +66,12 @@ def located(diagnostic: Diagnostic, path: Path) -> None:
 
 
 def within(span: Span) -> None:
-    """Lines and columns count from 1; the end is one past the last character. Lines end as in YAML 1.1, whose parser we use."""
-    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", span.source.text)
+    """Lines and columns count from 1, the end is exclusive; what is missing at the end of a line is one column wide."""
+    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", span.source.text)  # as YAML 1.1 ends lines, whose parser we use
     assert 1 <= span.line <= span.end_line <= len(lines)
     assert 1 <= span.column <= len(lines[span.line - 1]) + 1
-    assert 1 <= span.end_column <= len(lines[span.end_line - 1]) + 1
+    behind = span.column == len(lines[span.line - 1]) + 1
+    assert 1 <= span.end_column <= len(lines[span.end_line - 1]) + 1 + behind
     assert (span.line, span.column) <= (span.end_line, span.end_column)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import io
 import tokenize
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ NAMES = {"id", "attr", "arg", "name", "asname", "rest"}
 def differences(found: str, plain: str, mark: str) -> list[str]:
     """Where two sources differ in more than the spec's words, which in `plain` all hold `mark` and are in `found` anything.
 
-    Strings may differ too; a name is free only where the plain one holds the mark, and may there be no builtin.
+    Strings may differ too; a name is free only where the plain one holds the mark, and may there be no dunder.
     """
     words = (token for token in tokenize.generate_tokens(io.StringIO(found).readline) if token.type == tokenize.NAME)
     # Python reads look-alikes as one name, and so would a syntax tree show them.
@@ -49,7 +48,7 @@ def _name(found: str, plain: str, mark: str, path: str) -> Iterator[str]:
     free = mark in plain.lower()
     if not free and found != plain:
         yield f"{path}: the name {found} instead of {plain}"
-    if free and (found in vars(builtins) or found.startswith("__")):
+    if free and found.startswith("__"):
         yield f"{path}: the name {found}"
 
 

@@ -44,7 +44,6 @@ def test_other_words_make_no_difference() -> None:
         ("self.good_conv(x)", "self.good_conv(self)"),
         ("def forward", "def backward"),
         ("return", "print(x)\n        return"),
-        ("good_conv", "exec"),
         ("good_conv", "__class__"),
         ("good_conv", "ｇ"),
         ('"good_conv"}', "print()}"),

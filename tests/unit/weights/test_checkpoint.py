@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import re
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +123,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(path: Path) -> None:
     data = path.read_bytes()
     for length in range(len(data)):
         path.write_bytes(data[:length])
-        with pytest.raises(CheckpointError, match=re.escape(path.name)):
+        with pytest.raises(CheckpointError, match="safetensors"):
             load(path, GRAPH)
     path.write_bytes(data + b"\0")
     with pytest.raises(CheckpointError):
