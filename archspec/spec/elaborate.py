@@ -30,7 +30,7 @@ from archspec.spec.validate import explain
 from archspec.types import LIMIT, Shape, format_shape
 
 MAX_LAYERS = 50_000
-MAX_WORK = 1_000_000
+MAX_WORK = 2_000_000
 """Steps, arguments, operators and characters of paths that a spec may unroll to: it bounds time and memory."""
 MAX_NESTING = 100
 
@@ -353,7 +353,7 @@ class Elaborator:
             inside = frame.inner(iteration, value)
             inside.length += len(name) + 1
             frame.env.update(args)
-            self.spend(inside, step, 4)
+            self.spend(inside, step, 8)
             value = self.body(inside, step.body or [], value)
             frame.names[f"{name}.{i}"] = value
         if counter:

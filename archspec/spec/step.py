@@ -63,7 +63,7 @@ class Argument:
     @property
     def cost(self) -> int:
         """About how much it takes to evaluate it."""
-        text = len(self.tree.text) // (64 if self.expr is None else 4) if isinstance(self.tree, Scalar) else 0
+        text = len(self.tree.text) // (64 if self.expr is None else 1) if isinstance(self.tree, Scalar) else 0
         return 2 + text + sum(part.cost for part in self.parts)
 
 
@@ -107,7 +107,7 @@ class Step:
     def cost(self) -> int:
         """About how much work one run through it is, what is inside it aside."""
         arguments = (*self.arguments.values(), *self.reserved.values())
-        return 1 + sum(argument.cost for argument in arguments) + 4 * len(self.branches or ())
+        return 2 + sum(argument.cost for argument in arguments) + 8 * len(self.branches or ())
 
 
 Body = list[Step]
@@ -137,7 +137,7 @@ class Block:
     def cost(self) -> int:
         """About how much work it is to give its arguments values."""
         defaults = (parameter.default for parameter in self.parameters.values())
-        return sum(default.cost if default else 1 for default in defaults)
+        return 8 + sum(2 + default.cost if default else 2 for default in defaults)
 
 
 class _Broken:

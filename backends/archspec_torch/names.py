@@ -16,8 +16,8 @@ _LONGEST = 40
 
 # What the emitted file uses by these names, and the letters that read as digits.
 _FILE = (
-    "torch nn F Tensor NamedTuple OrderedDict Path Sequence math self super range build_model load_weights attribute"
-    " RENAMED EXACT float int bool str tuple len min max isinstance l O I match case type".split()
+    "torch nn F Tensor NamedTuple OrderedDict PathLike Sequence Any ValueError math self super range build_model"
+    " load_weights attribute RENAMED EXACT float int bool str tuple len min max l O I match case".split()
 )
 
 # Attributes of nn.Module, nn.Sequential and nn.ModuleList: a layer of such a name would hide them.

@@ -71,8 +71,9 @@ class Resolver:
         for expr in list(dict.fromkeys(written))[:3]:
             said = self.symbols.translate(expr, entering, rows)
             # Where every iteration has the same value, how it follows from the counter is beside the point.
-            aside = said is None or (alike and rows.counter in parameters(said))
-            if said is not None and not aside and self._says(said, values, rows):
+            if said is None or (alike and rows.counter in parameters(said)):
+                continue
+            if self._says(said, values, rows):
                 return said
         if alike:
             return const(values[0])

@@ -78,8 +78,13 @@ _TYPING = ("Any", "NamedTuple")
 _TORCH = {r"\btorch\.": "import torch", r"\bF\.": "import torch.nn.functional as F"}
 
 
+_WORDS = re.compile(r'''"""(?s:.*?)"""|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#.*''')
+"""Docstrings, literals and comments: what a spec says there needs no import."""
+
+
 def imports(body: str) -> str:
     """The imports that the text needs, in the order that linters want."""
+    body = _WORDS.sub("", body)
     typing = ", ".join(name for name in _TYPING if re.search(rf"\b{name}\b", body))
     standard = [line for pattern, line in _STANDARD.items() if re.search(pattern, body)]
     standard += [f"from typing import {typing}"] if typing else []

@@ -20,6 +20,7 @@ from archspec.conformance.ops import spread
 from archspec.conformance.text import yaml_text
 from archspec.ops import OPS
 from archspec.spec import Spec, check
+from archspec.spec.form import STRUCTURES
 from tests.helpers.effort import examples
 from tests.helpers.engine import Array, Engine
 from tests.helpers.harmless import differences
@@ -82,8 +83,9 @@ PYTHON = [
     *"class def lambda None True import async match type case self super range len int str float print eval exec open".split(),
     *"__init__ __class__ __dict__ __call__ __getattr__ __import__ __builtins__ _modules _parameters mro".split(),
 ]
-MODULE = "forward training train eval parameters children modules state_dict x y main relu weight bias in_channels kernel count".split()
+MODULE = "forward training train eval parameters children modules state_dict x y main relu weight bias in_channels count".split()
 CODE = [
+    *["torch.", "math.", "F.", "Sequence[", "OrderedDict(", "PathLike", "import os", "NamedTuple", "nn.Conv2d("],
     *[
         '"',
         "'",
@@ -251,7 +253,7 @@ def hold(text: str) -> bool:
         emitted = source(spec)
         assert min((differences(emitted, plain, "good") for plain in PLAIN), key=len) == []
         # Only an entry of the loader's table is as long as the name in it.
-        assert all(len(line) <= 120 or line.startswith('    "') for line in emitted.splitlines())
+        assert all(len(line) <= 120 or line.startswith(("    '", '    "')) for line in emitted.splitlines())
         assert emitted.isascii() or all(c.isprintable() or c == "\n" for c in emitted)
         for y, expected in zip(computed(spec), EXPECTED, strict=True):
             np.testing.assert_array_equal(y, expected)
@@ -287,8 +289,10 @@ def test_words_that_look_alike_stay_apart(similar: list[str], shift: int) -> Non
     words: dict[str, str] = {}
     for i, place in enumerate(place for place in PLACES if place not in TEXTS and place != "good_i"):
         kind = next((kind for kind, places in KINDS.items() if place in places), "step")
-        if kind == "step" or len(similar[0]) < 999:  # longer ones cannot be keys in YAML
-            used = taken.setdefault(kind, {*OPS} if kind == "block" else set())
+        if kind in ("step", "inner") or len(similar[0]) < 999:  # longer ones cannot be keys in YAML
+            used = taken.setdefault(
+                "step" if kind == "head" else kind, {*OPS, *STRUCTURES} if kind == "block" else set()
+            )
             wanted = [fitting(place, similar[(i + shift + j) % len(similar)]) for j in range(len(similar))]
             words[place] = next(word for word in (*wanted, *(f"{wanted[0]}{j}" for j in range(99))) if word not in used)
             used.add(words[place])
@@ -299,6 +303,7 @@ KINDS = {
     "argument": ARGUMENTS,
     "block": {"good block", "good module", "good tail"},
     "branch": {"good left", "good right", "good empty", "good x", "good y"},
+    "head": {"good side", "good late"},
     "inner": {"good conv", "good one", "good two", "good pool", "good linear"},
 }
-"""Places by what they name, for words that have to differ within a kind; the rest names the network's steps and heads."""
+"""Places by what they name, for words that have to differ within a kind; the rest names the network's steps."""

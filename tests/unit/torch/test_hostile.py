@@ -27,7 +27,7 @@ STRANGE = [
     '"""', "'''", "'\"", "\\", "\\N{BULLET}", "\\u0041", "\n", "\r", "\t", "\x00", "\u2028", "\u202e", "\ud800", " ",
     "import os; os.abort()", "__import__('os').abort()", "{x}", "{__import__('os').abort()}", "%s", "# type: ignore",
     "fmt: off", "# noqa", "class", "lambda", "None", "match", "__init__", "__class__", "__debug__", "_", "nn", "torch",
-    "Tensor", "self", "x", "super", "range", "OrderedDict", "NamedTuple", "build_model", "attribute", "RENAMED", "i",
+    "Tensor", "self", "x", "super", "range", "OrderedDict", "NamedTuple", "ValueError", "Any", "build_model", "attribute", "RENAMED", "i",
     "in_channels", "skip", "kernel", "forward", "train", "T_destination", "weight", "running_mean", "num_batches_tracked",
     "0", "1x1", "#1x1", "l", "ｆｏｒｗａｒｄ", "ﬀ", "𝒙", "а", "é", "卷积", "a" * 10_000,
 ]  # fmt: skip
