@@ -140,7 +140,7 @@ def override(tree: Map, text: str, report: Report) -> None:
     """Carries out one `--set ADDRESS=VALUE`; the value is YAML."""
     source = Source("--set", text)
     match = _SET.fullmatch(text)
-    address, equals, value = match.groups() if match else text.partition("=")
+    address, equals, _ = match.groups() if match else text.partition("=")
     if not equals or not address.strip():
         whole = source.span(1, 1, 1, len(text) + 1)
         help = "as in `--set classes=10` or `--set 'conv1.out=32'`"

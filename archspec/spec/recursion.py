@@ -38,7 +38,7 @@ def find_cycles(blocks: Mapping[str, Block], report: Report) -> bool:
                 names = [n for n, _, _ in path]
                 at = names.index(step.what)
                 circle = " -> ".join([*names[at:], step.what])
-                notes = [Note(f"{s.what} is used", s.span) for _, _, s in path[at + 1 :] if s is not None]
+                notes = [Note(f"{s.what} is used", s.span) for _, _, s in path[at + 1 : at + 9] if s is not None]
                 report.error(
                     "AS0404", step.span, f"the block {quote(step.what)} contains itself: {quote(circle)}", notes=notes
                 )

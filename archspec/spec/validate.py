@@ -43,11 +43,12 @@ def explain(
         elif kind == "missing":
             missing.setdefault(path[:-1], []).append(quote(name))
         elif kind == "extra_forbidden":
-            known = _keys(owner) if finding["loc"][-1] == path[-1] else []  # else the key of a union's member
-            path = path if known else (*path, finding["loc"][-1])
+            unknown = finding["loc"][-1]
+            known = _keys(owner) if unknown == name else []  # else the key of a union's member
+            path = path if known else (*path, unknown)
             inside = quote(path[-2]) if len(path) > 1 else quote(what)
-            message = f"unknown key {quote(path[-1])} in {inside}"
-            fail("AS0202", place(path, True), message, did_you_mean(str(path[-1]), known, "keys" if known else ""))
+            message = f"unknown key {quote(unknown)} in {inside}"
+            fail("AS0202", place(path, True), message, did_you_mean(str(unknown), known, "keys" if known else ""))
         elif kind == "value_error":
             # The model's own validator speaks of several fields together, and says what is wrong.
             fail("AS0205", place(path, False), f"{quote(what)}: {finding['ctx']['error']}", "")

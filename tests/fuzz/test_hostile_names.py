@@ -180,7 +180,7 @@ SIMILAR = [
     ["self", "ｓｅｌｆ", "self_", "self_2", "_self", "SELF", "sеlf", "self ", "self__", "Self"],
     ["a" * 10000 + str(i) for i in range(10)],
     [str(i) for i in range(10)],
-    ["weight", "bias", "conv", "relu", "prelu", "batch_norm", "linear", "flatten", "concat", "repeat"],
+    ["weight", "bias", "conv", "relu", "prelu", "batch_norm", "linear", "flatten", "add", "repeat"],
     ["0", "1", "2", "00", "01", "b0", "n0", "#0", "b1", "#1"],
     ['"', '""', '"""', "'", "''", "'''", "\\", "\\\\", '\\"', "\\'"],
 ]
@@ -262,7 +262,7 @@ def hold(text: str) -> bool:
 
 def test_a_hostile_word_in_every_text() -> None:
     for word in HOSTILE:
-        assert hold(filled(dict.fromkeys(TEXTS, word)))
+        assert hold(filled(dict.fromkeys(TEXTS, word))) or not word.strip()
 
 
 @pytest.mark.parametrize("place", [place for place in PLACES if place not in TEXTS])
@@ -289,7 +289,8 @@ def test_words_that_look_alike_stay_apart(similar: list[str], shift: int) -> Non
     words: dict[str, str] = {}
     for i, place in enumerate(place for place in PLACES if place not in TEXTS and place != "good_i"):
         kind = next((kind for kind, places in KINDS.items() if place in places), "step")
-        if kind in ("step", "inner") or len(similar[0]) < 999:  # longer ones cannot be keys in YAML
+        # Longer ones cannot be keys in YAML, nor parts of an expression.
+        if len(similar[0]) < 999 or (kind in ("step", "inner") and place != "good step"):
             used = taken.setdefault(
                 "step" if kind == "head" else kind, {*OPS, *STRUCTURES} if kind == "block" else set()
             )

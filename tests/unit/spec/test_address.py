@@ -40,7 +40,11 @@ def test_an_address_that_is_none(address: str) -> None:
         split(address)
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=8).filter(lambda name: '"' not in name), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8"), max_size=8).filter(lambda name: '"' not in name), min_size=1, max_size=4
+    )
+)
 def test_any_names_can_be_quoted(names: list[str]) -> None:
     assert split(".".join(f'"{name}"' for name in names)) == names
 
@@ -52,10 +56,15 @@ def test_any_text_is_an_address_or_none(text: str) -> None:
     except AddressError:
         return
     assert names
-    assert split(".".join(f'"{name}"' if '"' not in name else f"'{name}'" if "'" not in name else name for name in names)) == names
+    assert (
+        split(".".join(f'"{name}"' if '"' not in name else f"'{name}'" if "'" not in name else name for name in names))
+        == names
+    )
 
 
-@pytest.mark.parametrize("text", ["a" * 200_000, " " * 200_000, "a." * 100_000 + "b", '"' * 200_000, "a '" * 60_000, "' " * 100_000])
+@pytest.mark.parametrize(
+    "text", ["a" * 200_000, " " * 200_000, "a." * 100_000 + "b", '"' * 200_000, "a '" * 60_000, "' " * 100_000]
+)
 def test_long_addresses_are_read_in_no_time(text: str) -> None:
     start = time.process_time()
     try:
@@ -97,7 +106,21 @@ BODY = """
 
 def test_the_steps_of_a_body_have_names() -> None:
     found = steps(body(BODY))
-    assert list(found) == ["stem", "relu", "concat", "mix", "relu_2", "down", "t1", "n1", "relu_3", "conv", "relu_5", "relu_4", "relu_6"]
+    assert list(found) == [
+        "stem",
+        "relu",
+        "concat",
+        "mix",
+        "relu_2",
+        "down",
+        "t1",
+        "n1",
+        "relu_3",
+        "conv",
+        "relu_5",
+        "relu_4",
+        "relu_6",
+    ]
     assert [found[name].what for name in ("t1", "conv", "relu_5", "down")] == ["conv", "conv", "tanh", "repeat"]
 
 

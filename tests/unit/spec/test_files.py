@@ -73,7 +73,10 @@ def test_a_path_may_be_of_any_type(tmp_path: Path) -> None:
 # Files that cannot be read
 
 
-@pytest.mark.parametrize("name", ["missing.yaml", "missing", "no/such/folder.yaml", "a" * 300, "x" * 300 + ".yaml", "a\0b.yaml", "\udcff.yaml", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["missing.yaml", "missing", "no/such/folder.yaml", "a" * 300, "x" * 300 + ".yaml", "a\0b.yaml", "\udcff.yaml", ""],
+)
 def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     assert the(name, "AS0001").message.startswith("cannot read `")
@@ -140,14 +143,22 @@ def test_line_ends_of_every_kind(tmp_path: Path) -> None:
 
 
 def test_a_base_is_looked_for_beside_the_spec_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, main_yaml=extends("sub/middle.yaml"), sub__middle_yaml=extends("deep/base.yaml"), sub__deep__base_yaml=SPEC)
+    write(
+        tmp_path,
+        main_yaml=extends("sub/middle.yaml"),
+        sub__middle_yaml=extends("deep/base.yaml"),
+        sub__deep__base_yaml=SPEC,
+    )
     load(tmp_path / "main.yaml")
     monkeypatch.chdir(tmp_path / "sub")
     load("middle.yaml")
     load("../main.yaml")
 
 
-@pytest.mark.parametrize("base", ["missing.yaml", "sub/missing.yaml", "a\\b.yaml", "'a\\0b.yaml'", '"a\\0b.yaml"', "x" * 5000, "googlenet9", "''"])
+@pytest.mark.parametrize(
+    "base",
+    ["missing.yaml", "sub/missing.yaml", "a\\b.yaml", "'a\\0b.yaml'", '"a\\0b.yaml"', "x" * 5000, "googlenet9", "''"],
+)
 def test_a_base_that_is_not_there(tmp_path: Path, base: str) -> None:
     write(tmp_path, a_yaml=extends(base))
     the(tmp_path / "a.yaml", "AS0409", base)
@@ -169,7 +180,18 @@ def test_no_base_is_none(tmp_path: Path) -> None:
     load(tmp_path / "a.yaml")
 
 
-@pytest.mark.parametrize("base", ["../base.yaml", "../inside/../base.yaml", "sub/../../base.yaml", "{folder}/base.yaml", "/etc/passwd", "../../../../../../etc/passwd", "/dev/zero"])
+@pytest.mark.parametrize(
+    "base",
+    [
+        "../base.yaml",
+        "../inside/../base.yaml",
+        "sub/../../base.yaml",
+        "{folder}/base.yaml",
+        "/etc/passwd",
+        "../../../../../../etc/passwd",
+        "/dev/zero",
+    ],
+)
 def test_a_base_outside_of_the_folder_is_not_read(tmp_path: Path, base: str) -> None:
     base = base.format(folder=tmp_path)
     write(tmp_path, base_yaml=SPEC, inside__a_yaml=extends(base), inside__sub__b_yaml=SPEC)
@@ -215,7 +237,9 @@ def test_a_linked_folder_leads_where_it_leads(tmp_path: Path) -> None:
 
 
 def test_a_linked_spec_finds_its_base_beside_the_file_itself(tmp_path: Path) -> None:
-    write(tmp_path, real__a_yaml=extends("base.yaml"), real__base_yaml=SPEC, other__base_yaml=SPEC.replace("relu", "tanh"))
+    write(
+        tmp_path, real__a_yaml=extends("base.yaml"), real__base_yaml=SPEC, other__base_yaml=SPEC.replace("relu", "tanh")
+    )
     (tmp_path / "other/link.yaml").symlink_to(tmp_path / "real/a.yaml")
     assert load(tmp_path / "other/link.yaml").graph.nodes[1].op.kind == "relu"
 
@@ -227,7 +251,14 @@ def test_a_spec_that_is_a_circle_of_links(tmp_path: Path) -> None:
 
 
 def test_specs_in_a_circle_show_it(tmp_path: Path) -> None:
-    write(tmp_path, a_yaml=extends("b.yaml"), b_yaml=extends("c.yaml"), c_yaml=extends("./sub/../b.yaml"), d_yaml=extends("d.yaml"), sub__x_yaml="")
+    write(
+        tmp_path,
+        a_yaml=extends("b.yaml"),
+        b_yaml=extends("c.yaml"),
+        c_yaml=extends("./sub/../b.yaml"),
+        d_yaml=extends("d.yaml"),
+        sub__x_yaml="",
+    )
     diagnostic = the(tmp_path / "a.yaml", "AS0408", "./sub/../b.yaml")
     assert "b.yaml -> c.yaml -> b.yaml" in diagnostic.message
     assert "d.yaml -> d.yaml" in the(tmp_path / "d.yaml", "AS0408", "d.yaml").message

@@ -39,7 +39,10 @@ def validator() -> Any:
 def faults(text: str) -> list[str]:
     tree = read(Source("t.yaml", text), Report())
     assert tree is not None
-    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message[:100]}" for error in validator().iter_errors(data(tree))]
+    return [
+        f"{'.'.join(map(str, error.absolute_path))}: {error.message[:100]}"
+        for error in validator().iter_errors(data(tree))
+    ]
 
 
 def test_the_schema_is_one() -> None:
@@ -81,7 +84,9 @@ def test_the_mended_specs_of_the_error_pages_pass(page: Path) -> None:
             assert faults(block.body) == []
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.stem in FORM - {"AS0203", "AS0206", "AS0207"}], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.stem in FORM - {"AS0203", "AS0206", "AS0207"}], ids=lambda page: page.stem
+)
 def test_mistakes_of_form_are_stopped(page: Path) -> None:
     for block in blocks(page.read_text(), page.name):
         if block.info[1:] == ("fail",):
@@ -129,6 +134,9 @@ def test_what_is_right_is_let_through(text: str) -> None:
 
 
 def test_expressions_are_let_through_wherever_they_may_stand() -> None:
-    text = net("- {conv: {out: $n, kernel: $n, stride: $n, padding: $n, dilation: $n, groups: $n, bias: '${n == 1}'}, from: input}", args="{n: 1}")
+    text = net(
+        "- {conv: {out: $n, kernel: $n, stride: $n, padding: $n, dilation: $n, groups: $n, bias: '${n == 1}'}, from: input}",
+        args="{n: 1}",
+    )
     assert faults(text) == []
     good(text)

@@ -34,7 +34,11 @@ def test_a_shown_spec_is_the_same_network(path: Path) -> None:
 
 def test_a_shown_variant_needs_its_base_no_more() -> None:
     base = net("- {name: a, conv: {out: $n, kernel: 3}}\n- relu", args="{n: 4}") + "name: Base\n"
-    spec = good("archspec: 1\nextends: b.yaml\nargs: {n: 6}\nedit: [{insert_after: {a: batch_norm}}]\n", files={"b.yaml": base}, sets=["a.kernel=1"])
+    spec = good(
+        "archspec: 1\nextends: b.yaml\nargs: {n: 6}\nedit: [{insert_after: {a: batch_norm}}]\n",
+        files={"b.yaml": base},
+        sets=["a.kernel=1"],
+    )
     shown = show(spec.tree)
     assert "extends" not in shown
     assert "edit" not in shown
@@ -48,9 +52,14 @@ def test_edits_of_a_spec_of_its_own_are_not_made_twice() -> None:
 
 def test_each_line_names_its_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("base.yaml").write_text("archspec: 1\ninput: [3, 8, 8]\nargs: {n: 4, m: 1}\nnetwork:\n  - {name: a, conv: {out: $n, kernel: $m}}\n  - relu\n")
+    Path("base.yaml").write_text(
+        "archspec: 1\ninput: [3, 8, 8]\nargs: {n: 4, m: 1}\nnetwork:\n  - {name: a, conv: {out: $n, kernel: $m}}\n  - relu\n"
+    )
     Path("v.yaml").write_text("archspec: 1\nextends: base.yaml\nargs:\n  n: 6\nedit:\n  - set: {a.bias: false}\n")
-    lines = {line.split("#")[0].strip(): line.rpartition("# ")[2] for line in show(load("v.yaml", sets=["m=3"]).tree).splitlines()}
+    lines = {
+        line.split("#")[0].strip(): line.rpartition("# ")[2]
+        for line in show(load("v.yaml", sets=["m=3"]).tree).splitlines()
+    }
     assert lines["input: [3, 8, 8]"] == "base.yaml:2"
     assert lines["n: 6"] == "v.yaml:4"
     assert lines["m: 3"] == "--set:1"
@@ -58,7 +67,9 @@ def test_each_line_names_its_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert lines["- {name: a, conv: {out: $n, kernel: $m, bias: false}}"] == "base.yaml:5, v.yaml:6"
 
 
-PRINTED = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(["no", "1e3", "~", "- a", "a: b", "#x", " x", "x ", "---", "...", "[", "$a", "é", "\x1b[0m", "0x1F", "null", ".inf"])
+PRINTED = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
+    ["no", "1e3", "~", "- a", "a: b", "#x", " x", "x ", "---", "...", "[", "$a", "é", "\x1b[0m", "0x1F", "null", ".inf"]
+)
 
 
 def scalar(value: Any, spelt: str | None = None) -> Scalar:
@@ -103,8 +114,14 @@ VALUES = st.recursive(
 def test_any_tree_reads_back(value: dict[str, Any]) -> None:
     def build(part: Any) -> Any:
         if isinstance(part, dict):
-            return Map({key: (scalar(key), build(inner)) for key, inner in part.items()}, Source("t", ""), (1, 1), (1, 1))
-        return List([build(inner) for inner in part], Source("t", ""), (1, 1), (1, 1)) if isinstance(part, list) else scalar(part)
+            return Map(
+                {key: (scalar(key), build(inner)) for key, inner in part.items()}, Source("t", ""), (1, 1), (1, 1)
+            )
+        return (
+            List([build(inner) for inner in part], Source("t", ""), (1, 1), (1, 1))
+            if isinstance(part, list)
+            else scalar(part)
+        )
 
     report = Report()
     shown = show(build(value))
@@ -115,10 +132,17 @@ def test_any_tree_reads_back(value: dict[str, Any]) -> None:
 
 def test_a_very_long_name_is_shown_and_read() -> None:
     name = "k" * 5000
-    spec = good(net(f"- {{name: {name}, relu: }}\n- unit", blocks=f"? {name}\n: {{body: [flatten]}}\nunit: {{body: [{name}]}}"))
+    spec = good(
+        net(f"- {{name: {name}, relu: }}\n- unit", blocks=f"? {name}\n: {{body: [flatten]}}\nunit: {{body: [{name}]}}")
+    )
     assert outline(again(spec)) == outline(spec)
 
 
 def test_a_comment_cannot_be_broken_out_of() -> None:
-    tree = Map({"a": (scalar("a"), Scalar(1, "1", Source("x\ny: 2 # \u2028z: 3", ""), (1, 1), (1, 1)))}, Source("t", ""), (1, 1), (1, 1))
+    tree = Map(
+        {"a": (scalar("a"), Scalar(1, "1", Source("x\ny: 2 # \u2028z: 3", ""), (1, 1), (1, 1)))},
+        Source("t", ""),
+        (1, 1),
+        (1, 1),
+    )
     assert show(tree).splitlines() == ["a: 1  # x y: 2 #  z: 3:1"]

@@ -80,14 +80,23 @@ def test_lines_and_columns_count_characters_from_one(text: str, code: str, place
     ],
 )  # fmt: skip
 def test_an_expression_is_marked_in_part_where_its_text_stands_as_it_is(value: str, mark: str) -> None:
-    text = net(f"- name: x\n  conv:\n    kernel: 1\n    out: {value}\n- {{relu: , when: $wide}}", args="{n: 4, wide: true}")
+    text = net(
+        f"- name: x\n  conv:\n    kernel: 1\n    out: {value}\n- {{relu: , when: $wide}}", args="{n: 4, wide: true}"
+    )
     (diagnostic,) = (d for d in read(text)[1] if d.severity == "error")
     assert " ".join(marked(diagnostic.span).split()) == mark
 
 
 def test_a_default_is_marked_within_its_declaration() -> None:
-    for declared, mark in (('"int = ${1 + m}"', "m"), ("int  =  $m ", "m"), ("'int = \"x\"'", '"x"'), ("float = high", "high")):
-        (diagnostic,) = (d for d in read(net(blocks=f"u: {{args: {{n: {declared}}}, body: [relu]}}"))[1] if d.severity == "error")
+    for declared, mark in (
+        ('"int = ${1 + m}"', "m"),
+        ("int  =  $m ", "m"),
+        ("'int = \"x\"'", '"x"'),
+        ("float = high", "high"),
+    ):
+        (diagnostic,) = (
+            d for d in read(net(blocks=f"u: {{args: {{n: {declared}}}, body: [relu]}}"))[1] if d.severity == "error"
+        )
         assert marked(diagnostic.span) == mark
 
 

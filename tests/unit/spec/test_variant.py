@@ -127,8 +127,14 @@ def test_lists_are_replaced() -> None:
 
 
 def test_variants_of_variants() -> None:
-    files = {"base.yaml": BASE, "middle.yaml": "archspec: 1\nextends: base.yaml\nargs: {width: 6}\nedit: [{remove: drop}]\n"}
-    spec = good("archspec: 1\nextends: middle.yaml\nargs: {rate: ~}\nedit: [{set: {m1.pool proj: 7, m1.output: 8x8x9}}]\n", files=files)
+    files = {
+        "base.yaml": BASE,
+        "middle.yaml": "archspec: 1\nextends: base.yaml\nargs: {width: 6}\nedit: [{remove: drop}]\n",
+    }
+    spec = good(
+        "archspec: 1\nextends: middle.yaml\nargs: {rate: ~}\nedit: [{set: {m1.pool proj: 7, m1.output: 8x8x9}}]\n",
+        files=files,
+    )
     assert shape(spec, "stem.conv")[0] == 6
     assert shape(spec, "m1.concat")[0] == 9
     assert "drop" not in dict(steps(spec))
@@ -142,8 +148,12 @@ def test_an_edit_of_the_base_is_not_made_twice() -> None:
 
 
 def test_errors_of_a_base_are_shown_in_its_file() -> None:
-    diagnostics = read("archspec: 1\nextends: base.yaml\n", files={"base.yaml": BASE.replace("kernel: 3", "kernel: 0")})[1]
-    assert [(d.code, d.span.source.name.rpartition("/")[2], marked(d.span)) for d in diagnostics] == [("AS0205", "base.yaml", "0")]
+    diagnostics = read(
+        "archspec: 1\nextends: base.yaml\n", files={"base.yaml": BASE.replace("kernel: 3", "kernel: 0")}
+    )[1]
+    assert [(d.code, d.span.source.name.rpartition("/")[2], marked(d.span)) for d in diagnostics] == [
+        ("AS0205", "base.yaml", "0")
+    ]
 
 
 # edit
@@ -200,7 +210,9 @@ def test_set_inside_a_block_changes_every_use() -> None:
 
 
 def test_set_changes_a_blocks_declarations() -> None:
-    assert shape(edited("set: {blocks.unit.args.kernel: size = 3, kind: valid}".replace(", kind: valid", "")), "stem.conv") == (4, 8, 8)
+    assert shape(
+        edited("set: {blocks.unit.args.kernel: size = 3, kind: valid}".replace(", kind: valid", "")), "stem.conv"
+    ) == (4, 8, 8)
     assert variant("edit: [{set: {blocks.unit.doc: A unit.}}]").graph.nodes[1].scope.doc == "A unit."
 
 
@@ -262,13 +274,18 @@ def test_steps_of_a_block_are_changed_for_every_use(edit: str, expected: list[st
 
 
 def test_edits_are_made_in_order() -> None:
-    spec = variant("edit:\n  - insert_after: {stem: {name: a, conv: {out: 5, kernel: 1}}}\n  - set: {a.out: 6}\n  - remove: m1\n  - {set: {width: 2}, remove: drop}\nargs: {rate: ~}\n")
+    spec = variant(
+        "edit:\n  - insert_after: {stem: {name: a, conv: {out: 5, kernel: 1}}}\n  - set: {a.out: 6}\n  - remove: m1\n  - {set: {width: 2}, remove: drop}\nargs: {rate: ~}\n"
+    )
     assert shape(spec, "a")[0] == 6
     assert {path.partition(".")[0] for path, _ in steps(spec)} == {"stem", "a", "m2", "flatten", "fc"}
 
 
 def test_edits_need_no_base() -> None:
-    assert steps(good(net("- {name: a, relu: }") + "edit: [{insert_after: {a: flatten}}]\n")) == [("a", "relu"), ("flatten", "flatten")]
+    assert steps(good(net("- {name: a, relu: }") + "edit: [{insert_after: {a: flatten}}]\n")) == [
+        ("a", "relu"),
+        ("flatten", "flatten"),
+    ]
 
 
 def test_steps_inside_a_repeat_are_edited_for_every_iteration() -> None:
@@ -340,7 +357,7 @@ def test_edits_cannot_nest_without_end() -> None:
     nest = "add: {a: [" * 18 + "{name: deep, relu: }" + "], b: []}" * 18
     nest = nest.replace("[add", "[{add").replace("]}], b", "]}}], b").replace("b: []}]", "b: []}}]")
     edits = "".join(f"  - replace: {{{'.'.join(['a'] * 18 * i + ['deep'])}: {{{nest}}}}}\n" for i in range(3))
-    text = net(f"- {{name: deep, relu: }}") + "edit:\n" + edits
+    text = net("- {name: deep, relu: }") + "edit:\n" + edits
     assert found(text)[0][0] == "AS0105"
 
 
@@ -400,6 +417,12 @@ def test_every_wrong_override_is_told() -> None:
 
 
 def test_the_hash_tells_variants_apart() -> None:
-    hashes = [good(BASE).sha256, good(BASE, sets=["width=6"]).sha256, good(BASE, width=6).sha256, good(BASE + "\n").sha256, variant().sha256]
+    hashes = [
+        good(BASE).sha256,
+        good(BASE, sets=["width=6"]).sha256,
+        good(BASE, width=6).sha256,
+        good(BASE + "\n").sha256,
+        variant().sha256,
+    ]
     assert len(set(hashes)) == 5
     assert good(BASE, sets=["width=6"]).sha256 == good(BASE, sets=["width=6"]).sha256
