@@ -85,7 +85,9 @@ def write(
             (staging / name).write_bytes(content)
         save(staging / WEIGHTS, built.weights, {"spec": spec.sha256})
         source = {"weights": weights.name} if weights else {"seed": seed}
-        (staging / "manifest.json").write_text(manifest(spec, backend, built.graph, staging, source), encoding="utf-8")
+        facts = manifest(spec, backend, built.graph, staging, source)
+        # A byte of a file's name that is no UTF-8 becomes \udcff, as JSON escapes it.
+        (staging / "manifest.json").write_text(facts, encoding="utf-8", errors="backslashreplace")
 
     return replace_folder(folder, fill)
 

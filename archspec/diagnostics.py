@@ -181,6 +181,6 @@ def did_you_mean(name: str, known: Iterable[str], what: str = "") -> str:
 
 
 def quote(text: object) -> str:
-    """A name as messages show it: in backticks, on one line, cut where it is very long."""
+    """A name as messages show it: in backticks, on one line, its middle left out where it is very long."""
     shown = str(text).encode("unicode_escape").decode() if not str(text).isprintable() else str(text)
-    return f"`{shown if len(shown) <= 80 else shown[:77] + '...'}`"
+    return f"`{shown if len(shown) <= 80 else f'{shown[:40]}...{shown[-37:]}'}`"

@@ -8,6 +8,7 @@ is lost, and what depends on it stays silent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from typing import TYPE_CHECKING
 
 from archspec.diagnostics import Note, Report, Span, did_you_mean, quote
 from archspec.expr import ExprError, names_in
@@ -15,6 +16,9 @@ from archspec.ops import OPS
 from archspec.spec.parse import parse
 from archspec.spec.step import CLAIMS, RESERVED, STRUCTURES, Argument, Body, Broken, Located, Parameter, Step, expr_span
 from archspec.spec.tree import List, Map, Scalar, Tree, describe, is_null
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 MAX_EXPRESSIONS = 500_000
 """Characters that all expressions of a spec may have together."""
@@ -77,7 +81,7 @@ class BodyReader:
         self.report.error("AS0206", span, f"a step names one op or block, found {found}", help=help)
         return None
 
-    def fields(self, what: str) -> Mapping[str, object] | None:
+    def fields(self, what: str) -> Mapping[str, FieldInfo] | Mapping[str, Parameter] | None:
         """The arguments that an op or block knows; None where there is no telling."""
         return OPS[what].model_fields if what in OPS else self.parameters.get(what)
 
@@ -144,19 +148,25 @@ class BodyReader:
             step.lost = True
         return [step]
 
-    def check_names(self, step: Step) -> None:
-        """Every argument has to be one that the op or block knows."""
+    def check_names(self, step: Step, reported: Set[str] = frozenset()) -> None:
+        """Every argument has to be one that the op or block knows; one that does not may be a needed one, misspelt."""
         known = self.fields(step.what)
         if known is None:
             return
-        for name in [n for n in step.arguments if n not in known]:
+        unknown = [name for name in step.arguments if name not in known]
+        for name in unknown:
             argument = step.arguments.pop(name)
+            if name in reported:
+                continue
             help = did_you_mean(name, known, f"arguments of {step.what[:40]}")
             message = f"{quote(step.what)} has no argument {quote(name)}"
             if step.row:
                 self.report.error("AS0209", argument.key, f"{message}, the column of this cell", help=help)
             else:
                 self.report.error("AS0202", argument.key, message, help=help)
+        step.lost = bool(unknown) and any(
+            _needed(field) and name not in step.arguments for name, field in known.items()
+        )
 
     def merge(self, step: Step, value: Tree | None, names: Set[str]) -> None:
         what, sources = quote(step.what), step.reserved.get("from")
@@ -239,28 +249,26 @@ class BodyReader:
             message = "a table needs a column `type`, which names the op or block of a row"
             self.report.error("AS0201", columns.span, message, help=did_you_mean("type", titles))
             return [step]
+        known = self.known_titles(titles, rows)
         steps: Body = []
         for row in rows.items:
-            steps.extend(self.row(row, titles, columns, names) if isinstance(row, List) else self.step(row, names))
-        cells = [dict(zip(titles, row.items, strict=False)) for row in rows.items if isinstance(row, List)]
-        empty = [title for name, title in titles.items() if all(is_null(row.get(name)) for row in cells)]
-        self.check_titles(empty, steps)
+            steps.extend(self.row(row, known, columns, names) if isinstance(row, List) else self.step(row, names))
         return steps
 
-    def check_titles(self, titles: list[Scalar], steps: Body) -> None:
-        """A column that is empty throughout has to be one that some row could fill."""
-        kinds = {step.what for step in steps if step.row and not step.lost}
-        known = [fields for kind in kinds if (fields := self.fields(kind)) is not None]
-        if not kinds or len(known) < len(kinds) or any(step.lost for step in steps):
-            return
-        names = {field for fields in known for field in fields}
-        for title in titles:
-            if title.text not in ("type", *RESERVED) and title.text not in names:
-                help = did_you_mean(title.text, sorted(names), "arguments")
-                message = f"no row's op or block has an argument {quote(title.text)}"
-                self.report.error("AS0209", title.span, message, help=help)
+    def known_titles(self, titles: dict[str, Scalar], rows: List) -> dict[str, Scalar | None]:
+        """The columns; None for one that no row could fill, which is reported once, here."""
+        at = [*titles].index("type")
+        cells = [row.items[at] for row in rows.items if isinstance(row, List) and len(row.items) == len(titles)]
+        fields = [self.fields(kind) for kind in {cell.text if isinstance(cell, Scalar) else "" for cell in cells}]
+        if not fields or None in fields:  # a type is at fault, and might know any column
+            return {**titles}
+        names = {*RESERVED, "type"}.union(*(field for field in fields if field is not None))
+        for title in [title for name, title in titles.items() if name not in names]:
+            message = f"no row's op or block has an argument {quote(title.text)}"
+            self.report.error("AS0209", title.span, message, help=did_you_mean(title.text, sorted(names), "columns"))
+        return {name: title if name in names else None for name, title in titles.items()}
 
-    def row(self, row: List, titles: Mapping[str, Scalar], columns: List, names: frozenset[str]) -> Body:
+    def row(self, row: List, titles: Mapping[str, Scalar | None], columns: List, names: frozenset[str]) -> Body:
         cells = dict(zip(titles, row.items, strict=False))
         kind = cells.get("type")
         step = Step(kind.text if isinstance(kind, Scalar) else "", kind.span if kind else row.span, row.span, row=True)
@@ -271,7 +279,10 @@ class BodyReader:
             self.report.error("AS0208", row.span, message, notes=[Note("columns", columns.span)], help=help)
             step.what, step.lost = "", True
             cells = {"name": cells["name"]} if "name" in cells else {}
-        self.reserve(step, {name: (titles[name], cell) for name, cell in cells.items() if name in RESERVED}, names)
+        own = {
+            name: (title, cells[name]) for name, title in titles.items() if title and name in RESERVED and name in cells
+        }
+        self.reserve(step, own, names)
         if step.lost:
             return [step]
         if not isinstance(kind, Scalar) or kind.value is None or kind.text in STRUCTURES:
@@ -284,8 +295,12 @@ class BodyReader:
             for name, cell in cells.items():
                 if name not in ("type", *RESERVED) and not is_null(cell):
                     step.arguments[name] = self.argument(cell.span, cell, names)
-            self.check_names(step)
+            self.check_names(step, {name for name, title in titles.items() if title is None})
         return [step]
+
+
+def _needed(field: FieldInfo | Parameter) -> bool:
+    return field.default is None if isinstance(field, Parameter) else field.is_required()
 
 
 def lost(tree: Tree) -> Step:

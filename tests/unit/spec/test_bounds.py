@@ -6,23 +6,19 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from archspec import load
-from archspec.diagnostics import SpecError
 from archspec.expr import MAX_TEXT
 from archspec.render import render_github, render_json, render_text
 from archspec.spec.arguments import MAX_ARGUMENTS, MAX_NAME
 from archspec.spec.elaborate import MAX_LAYERS, MAX_NESTING, MAX_WORK
-from archspec.spec.files import MAX_EXTENDS, shipped
+from archspec.spec.files import MAX_EXTENDS
 from archspec.spec.form import MAX_EXPRESSIONS
 from archspec.spec.variant import MAX_WORK as MAX_EDITS
 from archspec.spec.yaml import MAX_BYTES, MAX_DEPTH, MAX_VALUES
@@ -257,96 +253,3 @@ def test_any_text_is_a_name_or_refused_at_its_place(name: str, kind: str) -> Non
     for shown in (render_text(diagnostics), render_json(diagnostics), render_github(diagnostics)):
         assert all(c.isprintable() or c == "\n" for c in shown)
         assert max(map(len, shown.splitlines()), default=0) < 1000
-
-
-# Damage
-
-SPECS = [path.read_text() for path in sorted(shipped().glob("*.yaml"))]
-TOKENS = [
-    *"~ null true -1 0 1e9 99999999999999999999 0.5 .nan [ ] { } , : - ' \" & * ! | > % @ ` # --- ... \t \n \\ \x00 \u2028 é 😀".split(" "),
-    *"${ $x ${a.b} ${1/0} $in.channels $$ &a *a !!x relu conv concat add repeat table name from when output aux blocks network".split(" "),
-    *"args heads edit extends input when: [] {} : {a: [],b: []}".split(" "),
-    "  ", "- ", ": ", "\n- ", "\n\n", "extends: lenet5\n", "edit: [{remove: c1}]\n",
-]  # fmt: skip
-
-
-@st.composite
-def damaged(draw: st.DrawFn) -> str:
-    """A shipped spec with a few pieces cut out, put in or exchanged."""
-    text = draw(st.sampled_from(SPECS))
-    for _ in range(draw(st.integers(1, 5))):
-        start = draw(st.integers(0, len(text)))
-        stop = min(len(text), start + draw(st.integers(0, 15)))
-        token = draw(st.sampled_from(TOKENS)) if draw(st.booleans()) else ""
-        text = text[:start] + token + text[stop:]
-        if draw(st.integers(0, 3)) == 0:
-            rows = text.split("\n")
-            here, there = (draw(st.integers(0, len(rows) - 1)) for _ in range(2))
-            rows[here], rows[there] = rows[there], rows[here]
-            text = "\n".join(rows)
-    return text
-
-
-def survives(content: bytes) -> None:
-    """It is a graph, or there are errors, each at a place in the text."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "spec.yaml"
-        path.write_bytes(content)
-        start = time.process_time()
-        try:
-            assert load(path).graph.nodes
-        except SpecError as error:
-            assert any(d.severity == "error" for d in error.diagnostics)
-            for diagnostic in error.diagnostics:
-                lines = diagnostic.span.source.text.count("\n") + diagnostic.span.source.text.count("\r") + 3
-                assert 1 <= diagnostic.span.line <= lines
-                assert diagnostic.message
-            assert str(error)
-        assert time.process_time() - start < SECONDS
-
-
-@given(damaged())
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_damaged_specs(text: str) -> None:
-    survives(text.encode("utf-8", "surrogatepass"))
-
-
-@given(st.binary(max_size=200))
-def test_arbitrary_bytes(content: bytes) -> None:
-    survives(content)
-    survives(b"archspec: 1\ninput: [3, 8, 8]\nnetwork:\n  - " + content)
-
-
-KEYS = "archspec name extends edit input args blocks network heads train init body conv out kernel relu repeat times as table columns rows type from when add a b".split()
-VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-5, 10**20), st.floats(), st.sampled_from(KEYS), st.sampled_from(["$a", "${a + 1}", "3x3/2", "lenet5"]), st.text(max_size=5)),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=3), inner, max_size=4),
-    max_leaves=30,
-)  # fmt: skip
-
-
-@given(st.dictionaries(st.sampled_from(KEYS[:11]), VALUES, max_size=6))
-def test_arbitrary_yaml(value: dict[str, object]) -> None:
-    spec = {"archspec": 1, "input": [3, 8, 8], "network": ["relu"], **value}
-    survives(json.dumps(spec).replace("NaN", ".nan").replace("Infinity", ".inf").encode("utf-8", "surrogatepass"))
-
-
-@given(VALUES)
-def test_arbitrary_networks(value: object) -> None:
-    for place in (
-        {"network": value},
-        {"network": [value]},
-        {"network": [{"add": {"x": value, "y": []}}]},
-        {"blocks": {"u": value}, "network": ["u"]},
-    ):
-        spec = {"archspec": 1, "input": [3, 8, 8], "args": {"a": 2}, **place}
-        survives(json.dumps(spec).replace("NaN", ".nan").replace("Infinity", ".inf").encode("utf-8", "surrogatepass"))
-
-
-@given(st.lists(st.text("classe.=[]{}\"'$1#- \n", max_size=12), max_size=3))
-def test_arbitrary_overrides(sets: list[str]) -> None:
-    for spec in ("lenet5", "googlenet"):
-        try:
-            load(spec, sets=sets)
-        except SpecError as error:
-            assert str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from archspec.spec.files import shipped
 from tests.helpers.language import found, good, layers, marked, net, outline, read, the
 
 # What a step can be
@@ -259,6 +260,28 @@ def test_eight_mistakes_are_eight_errors() -> None:
     assert found(text) == [
         ("AS0406", "side"), ("AS0205", "0"), ("AS0203", "convv"), ("AS0202", "strid"), ("AS0402", "aa"), ("AS0504", '"${4 / 3}"'),
         ("AS0403", "a"), ("AS0206", "tanh"), ("AS0306", "linear"), ("AS0202", "nam"),
+    ]  # fmt: skip
+
+
+def test_a_typo_is_one_error() -> None:
+    """A misspelt argument is not missing as well, and a misspelt column not wrong in every row."""
+    assert found(net("- conv: {out: 4, kernal: 3}")) == [("AS0202", "kernal")]
+    assert found(net("- u: {otu: 4}", blocks="u: {args: [out], body: [{conv: {out: $out, kernel: 1}}]}")) == [
+        ("AS0202", "otu")
+    ]
+    text = (shipped() / "googlenet.yaml").read_text()
+    for right, wrong in (
+        ("type, patch/stride,", "type, pach/stride,"),
+        ('"#5x5 reduce", "#5x5", pool proj, out', '"#5x5 redus", "#5x5", pool proj, out'),
+    ):
+        assert text.count(right) == 1
+        assert [code for code, _ in found(text.replace(right, wrong))] == ["AS0209"]
+
+
+def test_the_rows_of_an_unknown_column_are_checked_where_they_can_be() -> None:
+    columns = "[name, type, out, kernal, stride]"
+    assert found(table("[a, conv, 0, 3, ~]", "[b, max_pool, ~, 2, 0]", "[c, relu, 3, ~, ~]", columns=columns)) == [
+        ("AS0209", "kernal"), ("AS0209", "3"),
     ]  # fmt: skip
 
 

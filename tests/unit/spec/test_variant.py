@@ -312,7 +312,7 @@ def test_steps_inside_a_repeat_are_edited_for_every_iteration() -> None:
         ("set: {blocks.unit.cnov.out: 3}", "AS0411", "blocks.unit.cnov.out", "no step is called `cnov`", "`conv`"),
         ("set: {blocks.unit.conv.kernal: 3}", "AS0202", "blocks.unit.conv.kernal", "`conv` has no argument `kernal`", "`kernel`"),
         ("set: {stem.conv.bias: false}", "AS0411", "stem.conv.bias", "what is inside the block `unit`", "`blocks.unit.conv.bias`"),
-        ("set: {m1.#5x5: 3}", "AS0209", "3", "`module` has no argument `#5x5`", ""),
+        ("set: {m1.#5x5: 3}", "AS0209", "m1.#5x5", "no row's op or block has an argument `#5x5`", ""),
         ("set: {drop.rat: 3}", "AS0202", "drop.rat", "`dropout` has no argument `rat`", "`rate`"),
         ("set: {width: wide}", "AS0204", "wide", "`width`: expected an int, found string `wide`", ""),
         ("set: {width: 2.5}", "AS0504", "2.5", "`width`: expected an int, found float `2.5`", ""),
