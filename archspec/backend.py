@@ -6,13 +6,21 @@ BACKEND = Backend(name="torch", framework="torch", extra="torch", lowered=..., g
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from archspec.diagnostics import Failure, did_you_mean, quote
-from archspec.graph import Graph
+from archspec.graph import Graph, Node
+from archspec.session import Mode, Precision, Session
+from archspec.types import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    from archspec import lazy_numpy as np
 
 GROUP = "archspec.backends"
 
@@ -36,13 +44,83 @@ class About:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a backend's models run on where that is a choice: the package, and the environment that chooses it."""
+
+    package: str
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """A choice that a build for this backend has beside the common ones: `opset` becomes `--opset N`.
+
+    A `bool` is a flag. The parser turns the words of the command line into the value, raising ValueError.
+    """
+
+    help: str
+    parse: Callable[[str], Any] | type[bool]
+    default: Any
+    metavar: str = "N"
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A tensor as the framework holds it: `name` there, `shape`, and `axes`, the neutral axes in the framework's order.
+
+    >>> kernel = Native("conv/kernel", (3, 3, 64, 128), (2, 3, 1, 0))
+    >>> kernel.out_of(np.zeros((128, 64, 3, 3))).shape
+    (3, 3, 64, 128)
+    >>> kernel.into((128, 64, 3, 3), np.zeros((3, 3, 64, 128))).shape
+    (128, 64, 3, 3)
+    """
+
+    name: str
+    shape: Shape
+    axes: tuple[int, ...] = ()
+    """Empty where the order is the neutral one."""
+
+    def out_of(self, neutral: NDArray[Any]) -> NDArray[Any]:
+        """From the neutral layout."""
+        return neutral.transpose(self.axes or tuple(range(neutral.ndim))).reshape(self.shape)
+
+    def into(self, shape: Shape, native: NDArray[Any]) -> NDArray[Any]:
+        """Back to the neutral layout, of that shape."""
+        axes = self.axes or tuple(range(len(shape)))
+        return native.reshape([shape[axis] for axis in axes]).transpose(np.argsort(axes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A kind of file in which the framework's users keep weights.
+
+    `read` gives the tensors by the names of `Backend.natives`, without running anything that the file holds; `write`
+    writes a file that the framework loads, from neutral tensors.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Path], Mapping[str, NDArray[Any]]]
+    write: Callable[[Path, Graph, About, Mapping[str, NDArray[Any]]], None]
+
+
+class Emit(Protocol):
+    """Gives the files of a build by name, all but the weights, which lie in the neutral checkpoint `weights`."""
+
+    def __call__(
+        self, graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+    ) -> Mapping[str, bytes]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """A framework that graphs can be emitted for.
 
-    `emit` gives the files of a build by name, all but the weights; `load` turns a folder that holds them and
-    `weights.safetensors` into the framework's model; `predict` runs it on a batch [N, *input] of float32 and
-    returns the main output.
+    `emit` gives the files of a build; `load` turns a folder that holds them and `weights.safetensors` into the
+    framework's model; `predict` runs it on a batch [N, *input] of float32 and returns the main output. `natives` says
+    how the framework calls and lays out every tensor of a graph, `explain` shows what one node becomes, `open` gives
+    a session on a build's folder, which can do what `modes` lists in the `precisions` listed.
     """
 
     name: str
@@ -50,9 +128,18 @@ class Backend:
     extra: str
     lowered: Collection[str]
     gaps: Mapping[str, Gap]
-    emit: Callable[[Graph, About], Mapping[str, bytes]]
+    emit: Emit
     load: Callable[[Path], Any]
     predict: Callable[[Any, Any], Any]
+    natives: Callable[[Graph], Mapping[str, Native]]
+    explain: Callable[[Graph, Node], str]
+    open: Callable[[Path, Graph, Precision], Session]
+    modes: Collection[Mode]
+    precisions: Collection[Precision]
+    formats: tuple[Format, ...] = ()
+    options: Mapping[str, Option] = field(default_factory=dict[str, Option])
+    engines: Mapping[str, Engine] = field(default_factory=dict[str, Engine])
+    """By name, the usual one first; empty where the framework runs its models itself."""
 
 
 class BackendError(Failure):

@@ -20,7 +20,7 @@ from archspec import __version__
 from archspec.analysis.stats import stats
 from archspec.backend import About, Backend
 from archspec.backend import load as load_backend
-from archspec.diagnostics import Diagnostic, Failure, Note, SpecError, quote
+from archspec.diagnostics import Diagnostic, Failure, Note, SpecError, did_you_mean, quote
 from archspec.folder import WEIGHTS, manifest, replace_folder
 from archspec.graph import Graph
 from archspec.passes import inference
@@ -35,17 +35,16 @@ Optimize = Literal["none", "inference"]
 
 @dataclass(frozen=True)
 class Build:
-    """What a build consists of before anything is written: the graph that is emitted, its files, its weights."""
+    """What a build consists of before anything is written: the graph that is emitted, and its weights."""
 
     graph: Graph
-    files: Mapping[str, bytes]
     weights: Mapping[str, NDArray[Any]]
 
 
 def compile_spec(
     spec: Spec, backend: Backend, *, seed: int = 0, weights: Path | None = None, optimize: Optimize = "none"
 ) -> Build:
-    """Emits a spec for a backend, with seeded weights or those of a neutral checkpoint; nothing is written."""
+    """The graph that a backend is to emit, with seeded weights or those of a neutral checkpoint; nothing is written."""
     from archspec.weights.checkpoint import load as load_weights
     from archspec.weights.init import initial
 
@@ -53,7 +52,7 @@ def compile_spec(
     _refuse_gaps(graph, backend)
     _refuse_size(graph)
     tensors = initial(graph, seed, spec.document.init) if weights is None else load_weights(weights, graph)
-    return Build(graph, backend.emit(graph, about(spec)), tensors)
+    return Build(graph, tensors)
 
 
 def about(spec: Spec) -> About:
@@ -75,15 +74,27 @@ def write(
     seed: int = 0,
     weights: Path | None = None,
     optimize: Optimize = "none",
+    options: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Builds into a folder: all of it or nothing; a folder that holds anything else than a build is refused."""
+    """Builds into a folder: all of it or nothing; a folder that holds anything else than a build is refused.
+
+    `options` are the backend's own, by the names that it declares.
+    """
     from archspec.weights.checkpoint import save
+
+    chosen = {name: option.default for name, option in backend.options.items()}
+    for name, value in (options or {}).items():
+        if name not in chosen:
+            message = f"the backend {quote(backend.name)} has no option {quote(name)}"
+            raise Failure(message, did_you_mean(name, chosen, "options"), 2)
+        chosen[name] = value
 
     def fill(staging: Path) -> None:
         built = compile_spec(spec, backend, seed=seed, weights=weights, optimize=optimize)
-        for name, content in built.files.items():
-            (staging / name).write_bytes(content)
+        # The weights come first: a format that holds them, or points into them, is made from this file.
         save(staging / WEIGHTS, built.weights, {"spec": spec.sha256})
+        for name, content in backend.emit(built.graph, about(spec), staging / WEIGHTS, **chosen).items():
+            (staging / name).write_bytes(content)
         source = {"weights": weights.name} if weights else {"seed": seed}
         facts = manifest(spec, backend, built.graph, staging, source)
         # A byte of a file's name that is no UTF-8 becomes \udcff, as JSON escapes it.

@@ -10,12 +10,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from archspec.diagnostics import quote
 from archspec.graph import Graph, Node
 from archspec.op import Run
+from archspec.session import Result
 from archspec.types import format_shape
 
 if TYPE_CHECKING:
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
     from archspec.op import Array
 else:
     from archspec import lazy_numpy as np
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run gives: outputs by head, activations by path if asked for, moving statistics by neutral name."""
-
-    outputs: dict[str, Array]
-    activations: dict[str, Array]
-    updates: dict[str, Array]
 
 
 def run(

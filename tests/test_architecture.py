@@ -20,8 +20,10 @@ ORDER = (
     {"render", "types"},
     {"expr"},
     {"op"},
-    {"ops", "graph", "document"},
-    {"analysis", "backend", "passes", "picture", "reference", "weights"},
+    {"ops", "graph", "document", "session"},
+    {"backend"},
+    {"source"},
+    {"analysis", "passes", "picture", "reference", "weights"},
     {"checks"},
     {"spec"},
     {"folder", "reference_docs"},
@@ -30,7 +32,7 @@ ORDER = (
     {"cli", "__main__"},
 )
 FREE = {"archspec.diagnostics": {"render"}}  # an exception of ours prints itself
-FOR_BACKENDS = [f"archspec.{unit}" for unit in ("op", "ops", "graph", "types", "expr", "diagnostics", "backend")]
+FOR_BACKENDS = [f"archspec.{unit}" for unit in ("op", "ops", "graph", "types", "expr", "diagnostics", "backend", "session", "source")]
 
 
 def ids(path: Path) -> str:

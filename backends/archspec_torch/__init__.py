@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archspec.backend import About, Backend
-from archspec.graph import Graph
+from archspec.backend import About, Backend, Format, Native
+from archspec.graph import Graph, Node
+from archspec.session import Precision, Session
 from archspec_torch.lowerings import LOWERED
 
+# Each function imports its file when it is called: a backend that is merely listed costs nothing.
 
-def _emit(graph: Graph, about: About) -> Mapping[str, bytes]:
+
+def _emit(graph: Graph, about: About, weights: Path | None = None, /, **options: Any) -> Mapping[str, bytes]:
     from archspec_torch.source import emit
 
     return emit(graph, about)
@@ -29,6 +32,35 @@ def _predict(model: Any, batch: Any) -> Any:
     return predict(model, batch)
 
 
+def _open(folder: Path, graph: Graph, precision: Precision) -> Session:
+    from archspec_torch.session import TorchSession
+
+    return TorchSession(folder, graph, precision)
+
+
+def _natives(graph: Graph) -> Mapping[str, Native]:
+    keys = attributes(graph)
+    return {name: Native(keys[name], param.shape) for name, _, param in graph.parameters()}
+
+
+def _explain(graph: Graph, node: Node) -> str:
+    from archspec_torch.explain import explain
+
+    return explain(graph, node)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    from archspec_torch.files import read
+
+    return read(path)
+
+
+def _write(path: Path, graph: Graph, about: About, tensors: Mapping[str, Any]) -> None:
+    from archspec_torch.files import write
+
+    write(path, {attributes(graph)[name]: tensor for name, tensor in tensors.items()})
+
+
 BACKEND = Backend(
     name="torch",
     framework="torch",
@@ -38,6 +70,12 @@ BACKEND = Backend(
     emit=_emit,
     load=_load,
     predict=_predict,
+    natives=_natives,
+    explain=_explain,
+    open=_open,
+    modes=("eval", "train", "grad", "step"),
+    precisions=("float32", "float64"),
+    formats=(Format(name="state_dict", suffixes=(".pt", ".pth"), read=_read, write=_write),),
 )
 
 

@@ -16,7 +16,7 @@ from archspec_torch.describe import describe
 from archspec_torch.forward import Forward
 from archspec_torch.heads import Outputs
 from archspec_torch.inplace import overwrite_inputs
-from archspec_torch.parts import Chain, Leaf, Part, Several, network
+from archspec_torch.parts import Chain, Instance, Leaf, Part, Several, network
 from archspec_torch.table import assignments
 from archspec_torch.text import WIDTH, columns, docstring, literal, wrapped
 from archspec_torch.weights import Renaming, renaming, tensor_attributes
@@ -42,9 +42,14 @@ def source(graph: Graph, about: About) -> str:
     return f"{head(about)}\n\n{imports(body)}\n\n\n{body}\n"
 
 
+def network_parts(graph: Graph) -> Instance:
+    """The network's own class as the emitted file builds it: its parts have the attributes that they have there."""
+    return _classes(graph, helper_sources())[-1].example
+
+
 def attributes(graph: Graph) -> dict[str, str]:
     """The emitted model's `state_dict` key for every tensor of the graph, by its neutral name."""
-    return tensor_attributes(graph, _classes(graph, helper_sources())[-1].example)
+    return tensor_attributes(graph, network_parts(graph))
 
 
 def _classes(graph: Graph, helpers: Collection[str]) -> list[Class]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from archspec.graph import Graph
-from archspec_torch.parts import Chain, Instance, Leaf, Part, Several
+from archspec_torch.parts import Chain, Instance, Join, Leaf, Part, Several
 
 _TRIED = 2_000_000  # replacements that a loader may try before whole names are quicker
 
@@ -41,6 +41,22 @@ def _inner(part: Part, here: Levels) -> Iterator[tuple[Leaf, Levels]]:
         yield part, here
     elif isinstance(part, Chain | Instance):
         yield from _leaves(part.parts, here)
+
+
+def modules(top: Instance) -> Iterator[tuple[str, Part]]:
+    """Every module of the emitted network but itself, by its path there, each before those within it."""
+    yield from _modules(top.parts, "")
+
+
+def _modules(parts: list[Part], prefix: str) -> Iterator[tuple[str, Part]]:
+    for part in parts:
+        if isinstance(part, Join):
+            continue
+        path = f"{prefix}{part.attr}"
+        if not isinstance(part, Several):  # a list of modules is never called itself
+            yield path, part
+        if isinstance(part, Chain | Several | Instance):
+            yield from _modules(part.parts, f"{path}.")
 
 
 @dataclass(frozen=True)

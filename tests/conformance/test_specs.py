@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from archspec.analysis.stats import stats
 from archspec.backend import load as load_backend
-from archspec.compiler import compile_spec
+from archspec.compiler import about
 from archspec.conformance.cases import sensitivity, weights
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
@@ -119,6 +119,6 @@ def test_the_inference_pass_and_float32_leave_the_main_output_as_it_is(drawn: Dr
 @given(specs())
 def test_the_emitted_source_is_the_same_each_time_and_keeps_within_its_lines(drawn: Drawn) -> None:
     spec, backend = checked(drawn.text), load_backend("torch")
-    source = compile_spec(spec, backend).files["model.py"]
-    assert source == compile_spec(spec, backend).files["model.py"]
+    source = backend.emit(spec.graph, about(spec))["model.py"]
+    assert source == backend.emit(spec.graph, about(spec))["model.py"]
     assert max(map(len, source.decode().splitlines())) <= 120

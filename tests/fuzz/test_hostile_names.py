@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from archspec.backend import load as load_backend
 from archspec.codes import CODES
-from archspec.compiler import compile_spec, write
+from archspec.compiler import about, write
 from archspec.conformance.cases import weights
 from archspec.conformance.ops import spread
 from archspec.conformance.text import yaml_text
@@ -227,7 +227,7 @@ def fitting(place: str, word: str) -> str:
 
 
 def source(spec: Spec) -> str:
-    return compile_spec(spec, load_backend("torch")).files["model.py"].decode()
+    return load_backend("torch").emit(spec.graph, about(spec))["model.py"].decode()
 
 
 # The loader has one more table where names collide.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from archspec.backend import load as load_backend
-from archspec.compiler import compile_spec
+from archspec.compiler import about
 from archspec.graph import Graph
 from archspec.op import Run
 from archspec.reference import run
@@ -38,7 +38,7 @@ class Engine:
         backend = load_backend("torch")
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            for file, content in compile_spec(spec, backend).files.items():
+            for file, content in backend.emit(spec.graph, about(spec)).items():
                 (folder / file).write_bytes(content)
             save(folder / "weights.safetensors", weights)
             model: nn.Module = backend.load(folder)

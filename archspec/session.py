@@ -1,0 +1,128 @@
+"""A built model as verification and training see it: tensors go in and out by neutral name, in neutral layouts.
+
+A backend's `open` gives a Session; the float64 reference has the same face in `archspec/reference.py`, so that one can
+be held against the other. Batches are [N, *input], channels first, whatever the framework likes better.
+
+>>> Sgd(learning_rate=0.1, momentum=0.9).slots
+('momentum',)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+Mode = Literal["eval", "train", "grad", "step"]
+"""What is compared: the outputs in eval mode, those in train mode, gradients, the tensors after an optimizer step."""
+
+Precision = Literal["float32", "float64"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run gives: outputs by head, activations by path if kept, moving statistics by neutral name."""
+
+    outputs: dict[str, Array]
+    activations: dict[str, Array]
+    updates: dict[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Gradients:
+    """Derivatives of a loss: with respect to the input, and to every trainable tensor by its neutral name.
+
+    `outputs` are those of the run that they were taken in.
+    """
+
+    outputs: dict[str, Array]
+    input: Array
+    tensors: dict[str, Array]
+
+
+Pull = Callable[[Mapping[str, "Array"]], Mapping[str, "Array"]]
+"""A loss, as what differentiation needs of it: from the outputs by head to its derivative with respect to each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sgd:
+    """Stochastic gradient descent, with one meaning everywhere.
+
+    g = gradient + weight_decay * p (the decay is part of the gradient, as torch has it, and touches every trainable
+    tensor); v = momentum * v + g, v = g at first; p -= learning_rate * (g + momentum * v if nesterov else v). The slot
+    `momentum` is v, which does not depend on the learning rate.
+    """
+
+    learning_rate: float
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of what it remembers of each tensor."""
+        return ("momentum",) if self.momentum else ()
+
+    def apply(
+        self, tensors: Mapping[str, Array], gradients: Mapping[str, Array], slots: Mapping[str, Array]
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """The tensors and slots after a step; `slots` is empty before the first. It is the definition, in numpy."""
+        moved, kept = dict(tensors), dict(slots)
+        for name, gradient in gradients.items():
+            g = gradient + self.weight_decay * tensors[name]
+            if self.momentum:
+                slot = slot_name(name, "momentum")
+                kept[slot] = v = self.momentum * slots[slot] + g if slot in slots else g
+                g = g + self.momentum * v if self.nesterov else v
+            moved[name] = tensors[name] - self.learning_rate * g
+        return moved, kept
+
+
+def slot_name(tensor: str, slot: str) -> str:
+    """Under which name an optimizer's slot of a tensor travels; `@` begins no role, so that none is mistaken for one.
+
+    >>> slot_name("conv.weight", "momentum")
+    'conv.weight@momentum'
+    """
+    return f"{tensor}@{slot}"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that training goes on from: every tensor by neutral name, and the optimizer's slots by `slot_name`."""
+
+    tensors: dict[str, Array]
+    slots: dict[str, Array] = field(default_factory=dict[str, Any])
+
+
+class Session(Protocol):
+    """A model that runs. Dropout is off in it, so that train mode can be compared."""
+
+    def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
+        """Outputs by head, train-only heads in train mode alone; with `keep`, activations by path.
+
+        Train mode uses the statistics of the batch, moves the moving ones as training does, and gives those that moved
+        in `updates`. Of the activations a backend gives those that can be seen; each is [N, *shape of its node].
+        """
+        ...
+
+    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
+        """Derivatives of the loss that `pull` stands for; a tensor that it does not depend on has zeros."""
+        ...
+
+    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+        """One step of training on a batch, in train mode; the slots are kept from one call to the next."""
+        ...
+
+    def state(self) -> State:
+        """Every tensor, and the slots; in the session's own precision."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Puts tensors and slots in place; slots that are not given are as before the first step."""
+        ...

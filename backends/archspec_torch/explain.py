@@ -1,0 +1,24 @@
+"""What one node becomes in the emitted network: the attribute that holds it, and the call that builds it."""
+
+from __future__ import annotations
+
+from archspec.graph import Graph, Node
+from archspec_torch.lowering import Merge
+from archspec_torch.lowerings import lower
+from archspec_torch.parts import Leaf
+from archspec_torch.source import network_parts
+from archspec_torch.weights import modules
+
+
+def explain(graph: Graph, node: Node) -> str:
+    """As in `model.conv1.conv = nn.Conv2d(in_channels=3, ...)`; a merge is written into `forward`."""
+    lowered = lower(node.op, *graph.inputs(node))
+    if isinstance(lowered, Merge):
+        operands = [graph.nodes[index].path for index in node.inputs]
+        if lowered.operator == "cat":
+            return f"torch.cat([{', '.join(operands)}], dim=1)"
+        return f" {lowered.operator} ".join(operands)
+    for path, part in modules(network_parts(graph)):
+        if isinstance(part, Leaf) and part.node is node:
+            return f"model.{path} = {part.module.show()}"
+    raise ValueError(f"{node.path} is not in the graph")

@@ -1,0 +1,147 @@
+"""A built folder opened for verification and training: outputs, activations, gradients and steps by neutral names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from archspec.graph import Graph
+from archspec.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
+from archspec_torch.runtime import load
+from archspec_torch.source import network_parts
+from archspec_torch.weights import modules, tensor_attributes
+
+Array = NDArray[Any]
+
+
+class TorchSession:
+    """The emitted model with dropout off."""
+
+    def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
+        self.graph, self.dtype = graph, getattr(torch, precision)
+        self.model: nn.Module = load(folder).to(self.dtype)
+        for module in self.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+        top = network_parts(graph)
+        self.attributes = tensor_attributes(graph, top)
+        self.parts = list(modules(top))
+        self.optimizer: torch.optim.SGD | None = None
+
+    def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
+        seen: dict[int, Array] = {}
+        hooks = list(self._watch(seen)) if keep else []
+        try:
+            with torch.no_grad():
+                outputs = self._outputs(self._tensor(x), train)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        activations = {self.graph.nodes[index].path: seen[index] for index in sorted(seen)}
+        tensors = self.state().tensors if train else {}
+        moving = {name for name, _, param in self.graph.parameters() if not param.trainable}
+        return Result(_arrays(outputs), activations, {name: tensors[name] for name in tensors if name in moving})
+
+    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
+        self.model.zero_grad()
+        entering = self._tensor(x).requires_grad_()
+        outputs = self._backward(entering, pull, train)
+        found: dict[str, Array] = {}
+        own = dict(self.model.named_parameters())
+        for name, _, param in self.graph.parameters():
+            if param.trainable:
+                gradient = own[self.attributes[name]].grad
+                found[name] = np.zeros(param.shape) if gradient is None else _array(gradient)
+        input = np.zeros(x.shape) if entering.grad is None else _array(entering.grad)
+        return Gradients(outputs, input, found)
+
+    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+        if self.optimizer is None:
+            self.optimizer = torch.optim.SGD(self.model.parameters(), lr=optimizer.learning_rate)
+        for group in self.optimizer.param_groups:
+            group.update(
+                lr=optimizer.learning_rate,
+                momentum=optimizer.momentum,
+                nesterov=optimizer.nesterov,
+                weight_decay=optimizer.weight_decay,
+            )
+        self.optimizer.zero_grad()
+        self._backward(self._tensor(x), pull, True)
+        self.optimizer.step()
+
+    def state(self) -> State:
+        kept = self.model.state_dict()
+        tensors = {name: _array(kept[key]) for name, key in self.attributes.items()}
+        slots: dict[str, Array] = {}
+        if self.optimizer is not None:
+            own = dict(self.model.named_parameters())
+            for name, key in self.attributes.items():
+                buffer = self.optimizer.state.get(own[key], {}).get("momentum_buffer") if key in own else None
+                if buffer is not None:
+                    slots[slot_name(name, "momentum")] = _array(buffer)
+        return State(tensors, slots)
+
+    def restore(self, state: State) -> None:
+        own = {self.attributes[name]: self._tensor(value) for name, value in state.tensors.items()}
+        self.model.load_state_dict(own, strict=False)
+        self.optimizer = None
+        if state.slots:
+            self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1.0)
+            parameters = dict(self.model.named_parameters())
+            for name, key in self.attributes.items():
+                if (slot := slot_name(name, "momentum")) in state.slots:
+                    self.optimizer.state[parameters[key]]["momentum_buffer"] = self._tensor(state.slots[slot])
+
+    def _tensor(self, values: Array) -> torch.Tensor:
+        return torch.tensor(values, dtype=self.dtype)
+
+    def _outputs(self, x: torch.Tensor, train: bool) -> dict[str, torch.Tensor]:
+        """By head; those that train mode alone has come last, and are None in eval mode."""
+        result: Any = self.model.train(train)(x)
+        heads = sorted(self.graph.heads, key=lambda head: head.train_only)
+        values = list(result) if isinstance(result, tuple) else [result]
+        return {head.name: y for head, y in zip(heads, values, strict=False) if y is not None}
+
+    def _backward(self, x: torch.Tensor, pull: Pull, train: bool) -> dict[str, Array]:
+        outputs = self._outputs(x, train)
+        found = _arrays(outputs)
+        shares = pull(found)
+        torch.autograd.backward(
+            [outputs[name] for name in shares], [self._tensor(share) for share in shares.values()]
+        )
+        return found
+
+    def _watch(self, seen: dict[int, Array]) -> Iterator[Any]:
+        """Hooks on every module that keep what it reads and gives, before anything can overwrite it."""
+
+        def keep(indices: tuple[int, ...], values: Any) -> None:
+            given = values if isinstance(values, tuple) else (values,)
+            for index, value in zip(indices, given, strict=False):
+                seen.setdefault(index, _array(value))
+
+        for path, part in self.parts:
+            module = self.model.get_submodule(path)
+            yield module.register_forward_pre_hook(lambda _, given, part=part: keep(part.inputs, given))
+            yield module.register_forward_hook(lambda _, given, result, part=part: keep(part.outputs, result))
+        index = {head.name: head.node for head in self.graph.heads}
+        order = tuple(index[h.name] for h in sorted(self.graph.heads, key=lambda head: head.train_only))
+
+        def outputs(_: nn.Module, given: Any, result: Any) -> None:
+            values = result if isinstance(result, tuple) else (result,)
+            keep(*zip(*((i, v) for i, v in zip(order, values, strict=False) if v is not None), strict=True))
+
+        yield self.model.register_forward_hook(outputs)
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    return tensor.detach().cpu().numpy().copy()
+
+
+def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, Array]:
+    return {name: _array(value) for name, value in tensors.items()}
