@@ -1,4 +1,4 @@
-"""What a layer declares: fields, shape rule, parameters, MACs and a float64 reference, once, in one class.
+"""What a layer declares: fields, shape rule, parameters, MACs, a float64 reference and its derivative, in one class.
 
 >>> from archspec.ops import OPS
 >>> relu = OPS["relu"]()
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+    Derivatives = tuple[tuple[Array, ...], dict[str, Array]]
+    # Of a loss, with respect to each input, and to each trainable parameter by role.
 
 
 class ShapeError(Exception):
@@ -113,3 +116,10 @@ class Op(BaseModel):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         """The definition: float64, batch axis first."""
         raise TypeError(f"{type(self).__name__} declares no reference")
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        """The derivative of `reference`: from d loss / d output to d loss / d every input and trainable parameter.
+
+        It holds at these inputs and in this mode. Dropout that drops has none: raises ValueError.
+        """
+        raise TypeError(f"{type(self).__name__} declares no derivative")

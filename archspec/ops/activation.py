@@ -14,7 +14,7 @@ from archspec.types import Shape
 if TYPE_CHECKING:
     import numpy as np
 
-    from archspec.op import Array
+    from archspec.op import Array, Derivatives
 else:
     from archspec import lazy_numpy as np
 
@@ -28,8 +28,15 @@ class _Activation(Op):
         """The function, on a batch."""
         raise TypeError(f"{type(self).__name__} declares no function")
 
+    def derivative(self, x: Array) -> Array:
+        """That of the function at each value; at a kink it is the left one, but for relu6 and its kin at 6."""
+        raise TypeError(f"{type(self).__name__} declares no derivative")
+
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return self.apply(inputs[0])
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        return (cotangent * self.derivative(inputs[0]),), {}
 
 
 def _sigmoid(x: Array) -> Array:
@@ -50,6 +57,9 @@ class Relu(_Activation):
     def apply(self, x: Array) -> Array:
         return np.maximum(x, 0.0)
 
+    def derivative(self, x: Array) -> Array:
+        return np.where(x > 0, 1.0, 0.0)
+
 
 class Relu6(_Activation):
     """min(max(x, 0), 6).
@@ -62,6 +72,9 @@ class Relu6(_Activation):
 
     def apply(self, x: Array) -> Array:
         return np.clip(x, 0.0, 6.0)
+
+    def derivative(self, x: Array) -> Array:
+        return np.where((x > 0) & (x < 6), 1.0, 0.0)
 
 
 class LeakyRelu(_Activation):
@@ -78,6 +91,9 @@ class LeakyRelu(_Activation):
     def apply(self, x: Array) -> Array:
         return np.where(x >= 0, x, self.slope * x)
 
+    def derivative(self, x: Array) -> Array:
+        return np.where(x > 0, 1.0, self.slope)
+
 
 class Elu(_Activation):
     """x where it is positive, else alpha * (exp(x) - 1).
@@ -93,6 +109,12 @@ class Elu(_Activation):
     def apply(self, x: Array) -> Array:
         return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0.0)))
 
+    def derivative(self, x: Array) -> Array:
+        return np.where(x > 0, 1.0, self.alpha * np.exp(np.minimum(x, 0.0)))
+
+
+_ALPHA, _SCALE = 1.6732632423543772, 1.0507009873554805
+
 
 class Selu(_Activation):
     """The self-normalising elu: scale * elu(x, alpha) with the constants of Klambauer et al., 2017.
@@ -104,8 +126,10 @@ class Selu(_Activation):
     kind = "selu"
 
     def apply(self, x: Array) -> Array:
-        alpha, scale = 1.6732632423543772, 1.0507009873554805
-        return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0)))
+        return _SCALE * np.where(x > 0, x, _ALPHA * np.expm1(np.minimum(x, 0.0)))
+
+    def derivative(self, x: Array) -> Array:
+        return _SCALE * np.where(x > 0, 1.0, _ALPHA * np.exp(np.minimum(x, 0.0)))
 
 
 class Gelu(_Activation):
@@ -124,8 +148,18 @@ class Gelu(_Activation):
     def apply(self, x: Array) -> Array:
         if self.approximate == "tanh":
             return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+        return x * self._distribution(x)
+
+    def derivative(self, x: Array) -> Array:
+        if self.approximate == "tanh":
+            # (1 + tanh z) / 2 is the sigmoid of 2z, and its derivative by z twice the product of those of 2z and -2z
+            z = math.sqrt(8 / math.pi) * (x + 0.044715 * x**3)
+            return _sigmoid(z) * (1 + x * _sigmoid(-z) * math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * x**2))
+        return self._distribution(x) + x * np.exp(-0.5 * x**2) / math.sqrt(2 * math.pi)
+
+    def _distribution(self, x: Array) -> Array:
         # erfc(-z) is 1 + erf(z) without the cancellation on the far negative side
-        return 0.5 * x * np.vectorize(math.erfc, otypes=[float])(x * -math.sqrt(0.5))
+        return 0.5 * np.vectorize(math.erfc, otypes=[float])(x * -math.sqrt(0.5))
 
 
 class Silu(_Activation):
@@ -140,6 +174,9 @@ class Silu(_Activation):
     def apply(self, x: Array) -> Array:
         return x * _sigmoid(x)
 
+    def derivative(self, x: Array) -> Array:
+        return _sigmoid(x) * (1 + x * _sigmoid(-x))
+
 
 class Sigmoid(_Activation):
     """1 / (1 + exp(-x)).
@@ -152,6 +189,9 @@ class Sigmoid(_Activation):
 
     def apply(self, x: Array) -> Array:
         return _sigmoid(x)
+
+    def derivative(self, x: Array) -> Array:
+        return _sigmoid(x) * _sigmoid(-x)
 
 
 class Tanh(_Activation):
@@ -166,6 +206,9 @@ class Tanh(_Activation):
     def apply(self, x: Array) -> Array:
         return np.tanh(x)
 
+    def derivative(self, x: Array) -> Array:
+        return 4 * _sigmoid(2 * x) * _sigmoid(-2 * x)
+
 
 class HardSigmoid(_Activation):
     """relu6(x + 3) / 6, as in MobileNetV3.
@@ -178,6 +221,9 @@ class HardSigmoid(_Activation):
 
     def apply(self, x: Array) -> Array:
         return np.clip(x + 3, 0.0, 6.0) / 6
+
+    def derivative(self, x: Array) -> Array:
+        return np.where(np.abs(x) < 3, 1 / 6, 0.0)
 
 
 class HardSwish(_Activation):
@@ -192,6 +238,9 @@ class HardSwish(_Activation):
     def apply(self, x: Array) -> Array:
         return x * np.clip(x + 3, 0.0, 6.0) / 6
 
+    def derivative(self, x: Array) -> Array:
+        return np.where(x <= -3, 0.0, np.where(x < 3, x / 3 + 0.5, 1.0))
+
 
 class Softmax(_Activation):
     """exp(x) over the channels, divided by its sum; at each position where there are any.
@@ -205,6 +254,10 @@ class Softmax(_Activation):
     def apply(self, x: Array) -> Array:
         e = np.exp(x - x.max(axis=1, keepdims=True))
         return e / e.sum(axis=1, keepdims=True)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        y = self.apply(inputs[0])
+        return (y * (cotangent - (cotangent * y).sum(axis=1, keepdims=True)),), {}
 
 
 class Prelu(Op):
@@ -225,6 +278,13 @@ class Prelu(Op):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
         return np.where(x >= 0, x, params["weight"].reshape(-1, *(1,) * (x.ndim - 2)) * x)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        (x,) = inputs
+        slope = np.where(x > 0, 1.0, params["weight"].reshape(-1, *(1,) * (x.ndim - 2)))
+        share = cotangent * np.minimum(x, 0.0)
+        weight = share.sum(axis=tuple(axis for axis in range(x.ndim) if self.shared or axis != 1))
+        return (cotangent * slope,), {"weight": weight.reshape(-1)}
 
 
 OPS = (

@@ -11,14 +11,11 @@ from pydantic import Field
 
 from archspec.op import Op, ParamSpec, Run, ShapeError, Window
 from archspec.ops import window
+from archspec.ops.correlation import Correlation
 from archspec.types import Amount, Padding, Pads, Positive, Shape, Size
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from archspec.op import Array
-else:
-    from archspec import lazy_numpy as np
+    from archspec.op import Array, Derivatives
 
 
 def _check_groups(groups: int, channels: int, out: int) -> None:
@@ -61,6 +58,25 @@ class _Convolution(Op):
     def _bias(self) -> tuple[ParamSpec, ...]:
         return (ParamSpec("bias", (self.out,), 0.0),) if self.bias else ()
 
+    def _correlation(self, shape: Shape, size: Shape, out: Shape) -> Correlation:
+        """The correlation between `size` and `out` for an input of this shape."""
+        kernel, stride, dilation = self.axes(shape)
+        return Correlation(
+            kernel=kernel,
+            stride=stride,
+            dilation=dilation,
+            pads=self.pads(shape),
+            groups=self.groups,
+            size=size,
+            out=out,
+        )
+
+    def _biased(self, y: Array, params: Mapping[str, Array]) -> Array:
+        return y + params["bias"].reshape(-1, *(1,) * (y.ndim - 2)) if self.bias else y
+
+    def _bias_derivative(self, cotangent: Array) -> dict[str, Array]:
+        return {"bias": cotangent.sum(axis=(0, *range(2, cotangent.ndim)))} if self.bias else {}
+
 
 class Conv(_Convolution):
     """Convolution, as the cross-correlation that every framework computes.
@@ -96,18 +112,16 @@ class Conv(_Convolution):
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
+        return self._biased(self._of(x).correlate(x, params["weight"]), params)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        (x,) = inputs
+        own = {"weight": self._of(x).weight(x, cotangent), **self._bias_derivative(cotangent)}
+        return (self._of(x).spread(cotangent, params["weight"]),), own
+
+    def _of(self, x: Array) -> Correlation:
         shape = x.shape[1:]
-        kernel, stride, dilation = self.axes(shape)
-        out, rank = self.shape(shape)[1:], len(kernel)
-        taps = window.windows(window.pad_array(x, self.pads(shape)), kernel, stride, dilation, out)
-        taps = taps.reshape(len(x), self.groups, shape[0] // self.groups, *out, *kernel)
-        weight = params["weight"].reshape(self.groups, self.out // self.groups, -1)
-        # [N, G, C/G, *out, *kernel] -> [G, N * out, C/G * kernel], one matrix product a group
-        order = (1, 0, *range(3, 3 + rank), 2, *range(3 + rank, 3 + 2 * rank))
-        flat = taps.transpose(order).reshape(self.groups, len(x) * math.prod(out), -1)
-        y = (flat @ weight.transpose(0, 2, 1)).reshape(self.groups, len(x), *out, self.out // self.groups)
-        y = np.moveaxis(y, (0, -1), (1, 2)).reshape(len(x), self.out, *out)
-        return y + params["bias"].reshape(-1, *(1,) * rank) if self.bias else y
+        return self._correlation(shape, shape[1:], self.shape(shape)[1:])
 
 
 class ConvTranspose(_Convolution):
@@ -168,19 +182,17 @@ class ConvTranspose(_Convolution):
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
-        n, channels, *size = x.shape
-        kernel, stride, dilation = self.axes(x.shape[1:])
-        pads, out = self.pads(x.shape[1:]), self.shape(x.shape[1:])[1:]
-        weight = params["weight"].reshape(self.groups, channels // self.groups, self.out // self.groups, *kernel)
-        full = [p[0] + o + p[1] for p, o in zip(pads, out, strict=True)]
-        y = np.zeros((n, self.out, *full))
-        grouped = x.reshape(n, self.groups, channels // self.groups, *size)
-        for tap in np.ndindex(*kernel):
-            value = np.einsum("ngc...,gco->ngo...", grouped, weight[(..., *tap)]).reshape(n, self.out, *size)
-            rows = zip(tap, dilation, size, stride, strict=True)
-            y[(..., *(slice(t * d, t * d + (m - 1) * s + 1, s) for t, d, m, s in rows))] += value
-        y = y[(..., *(slice(p[0], p[0] + o) for p, o in zip(pads, out, strict=True)))]
-        return y + params["bias"].reshape(-1, *(1,) * len(kernel)) if self.bias else y
+        return self._biased(self._of(x).spread(x, params["weight"]), params)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        (x,) = inputs
+        own = {"weight": self._of(x).weight(cotangent, x), **self._bias_derivative(cotangent)}
+        return (self._of(x).correlate(cotangent, params["weight"]),), own
+
+    def _of(self, x: Array) -> Correlation:
+        """The correlation whose transpose it is: from its output to its input."""
+        shape = x.shape[1:]
+        return self._correlation(shape, self.shape(shape)[1:], shape[1:])
 
 
 OPS = (Conv, ConvTranspose)

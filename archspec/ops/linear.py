@@ -11,7 +11,7 @@ from archspec.op import Op, ParamSpec, Run, ShapeError
 from archspec.types import Positive, Shape, format_shape
 
 if TYPE_CHECKING:
-    from archspec.op import Array
+    from archspec.op import Array, Derivatives
 
 
 class Linear(Op):
@@ -46,6 +46,10 @@ class Linear(Op):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         y = inputs[0] @ params["weight"].T
         return y + params["bias"] if self.bias else y
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        bias = {"bias": cotangent.sum(axis=0)} if self.bias else {}
+        return (cotangent @ params["weight"],), {"weight": cotangent.T @ inputs[0], **bias}
 
 
 OPS = (Linear,)

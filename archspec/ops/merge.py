@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from archspec.op import Op, Run, ShapeError
@@ -12,7 +13,7 @@ from archspec.types import Shape, format_shape
 if TYPE_CHECKING:
     import numpy as np
 
-    from archspec.op import Array
+    from archspec.op import Array, Derivatives
 else:
     from archspec import lazy_numpy as np
 
@@ -36,6 +37,10 @@ class Concat(Op):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return np.concatenate(inputs, axis=1)
 
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        ends = list(accumulate(x.shape[1] for x in inputs))
+        return tuple(np.split(cotangent, ends[:-1], axis=1)), {}
+
 
 class _Elementwise(Op):
     """Elementwise merges: axes of size 1 broadcast, all inputs have the same rank."""
@@ -54,6 +59,12 @@ class _Elementwise(Op):
         return tuple(axis[0] if axis else 1 for axis in axes)
 
 
+def _gathered(share: Array, x: Array) -> Array:
+    """The transpose of broadcasting: what went to many places from one is added up there."""
+    spread = tuple(axis for axis in range(x.ndim) if x.shape[axis] != share.shape[axis])
+    return share.sum(axis=spread, keepdims=True)
+
+
 class Add(_Elementwise):
     """Adds its branches element by element: a residual connection.
 
@@ -65,6 +76,9 @@ class Add(_Elementwise):
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return reduce(np.add, inputs)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        return tuple(_gathered(cotangent, x) for x in inputs), {}
 
 
 class Multiply(_Elementwise):
@@ -78,6 +92,10 @@ class Multiply(_Elementwise):
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return reduce(np.multiply, inputs)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        others = [(*inputs[:i], *inputs[i + 1 :]) for i in range(len(inputs))]
+        return tuple(_gathered(reduce(np.multiply, o, cotangent), x) for o, x in zip(others, inputs, strict=True)), {}
 
 
 OPS = (Concat, Add, Multiply)

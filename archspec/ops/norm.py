@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -14,7 +15,7 @@ from archspec.types import Positive, Shape, format_shape
 if TYPE_CHECKING:
     import numpy as np
 
-    from archspec.op import Array
+    from archspec.op import Array, Derivatives
 else:
     from archspec import lazy_numpy as np
 
@@ -35,16 +36,44 @@ class _Norm(Op):
         """The shape of scale and shift: a number for each channel."""
         return shape[:1]
 
-    def _normal(self, x: Array, axes: tuple[int, ...]) -> Array:
-        """Mean 0 and variance 1 (the biased one) over these axes."""
-        return (x - x.mean(axis=axes, keepdims=True)) / np.sqrt(x.var(axis=axes, keepdims=True) + self.eps)
+    def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+        """The values, and the axes over which they are normalised together."""
+        raise TypeError(f"{type(self).__name__} does not say what it normalises")
 
-    def _scaled(self, y: Array, params: Mapping[str, Array]) -> Array:
-        if not self.affine:
-            return y
-        shape = self._learnt(y.shape[1:])
-        shape = (*shape, *(1,) * (y.ndim - 1 - len(shape)))
-        return y * params["weight"].reshape(shape) + params["bias"].reshape(shape)
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        y, _ = self._normal(inputs[0], params, run)
+        return y * _column(params["weight"], y) + _column(params["bias"], y) if self.affine else y
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        (x,) = inputs
+        y, deviation = self._normal(x, params, run)
+        share, own = cotangent, {}
+        if self.affine:
+            weight = params["weight"]
+            over = (0, *range(1 + weight.ndim, x.ndim))
+            own = {"weight": (share * y).sum(axis=over), "bias": share.sum(axis=over)}
+            share = share * _column(weight, y)
+        share, axes = self._together(share)
+        if self._measures(run):
+            # Mean and deviation move with x: neither a constant in the derivative nor a multiple of y has an effect.
+            y, _ = self._together(y)
+            share = share - share.mean(axis=axes, keepdims=True) - y * (share * y).mean(axis=axes, keepdims=True)
+        return ((share / deviation).reshape(x.shape),), own
+
+    def _measures(self, run: Run) -> bool:
+        """Whether it takes mean and variance from the values themselves."""
+        return True
+
+    def _normal(self, x: Array, params: Mapping[str, Array], run: Run) -> tuple[Array, Array]:
+        """Mean 0 and variance 1 (the biased one), and the deviation that it was divided by."""
+        values, axes = self._together(x)
+        deviation = np.sqrt(values.var(axis=axes, keepdims=True) + self.eps)
+        return ((values - values.mean(axis=axes, keepdims=True)) / deviation).reshape(x.shape), deviation
+
+
+def _column(value: Array, x: Array) -> Array:
+    """A learnt tensor or a moving statistic, shaped to broadcast over a batch."""
+    return value.reshape(*value.shape, *(1,) * (x.ndim - 1 - value.ndim))
 
 
 class BatchNorm(_Norm):
@@ -67,21 +96,23 @@ class BatchNorm(_Norm):
         var = ParamSpec("running_var", inputs[0][:1], 1.0, trainable=False)
         return (*super().params(*inputs), mean, var)
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
-        (x,) = inputs
+    def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+        return x, (0, *range(2, x.ndim))
+
+    def _measures(self, run: Run) -> bool:
+        return run.train
+
+    def _normal(self, x: Array, params: Mapping[str, Array], run: Run) -> tuple[Array, Array]:
         mean, var = params["running_mean"], params["running_var"]
-        if run.train:
-            axes = (0, *range(2, x.ndim))
-            count = x.size // x.shape[1]
-            if count < 2:
-                raise ValueError("batch_norm in train mode needs more than one value per channel")
-            batch = (x.mean(axis=axes), x.var(axis=axes, ddof=1))
-            run.updates["running_mean"] = (1 - self.momentum) * mean + self.momentum * batch[0]
-            run.updates["running_var"] = (1 - self.momentum) * var + self.momentum * batch[1]
-            return self._scaled(self._normal(x, axes), params)
-        tail = (1,) * (x.ndim - 2)
-        y = (x - mean.reshape(-1, *tail)) / np.sqrt(var.reshape(-1, *tail) + self.eps)
-        return self._scaled(y, params)
+        if not run.train:
+            deviation = np.sqrt(_column(var, x) + self.eps)
+            return (x - _column(mean, x)) / deviation, deviation
+        if x.size // x.shape[1] < 2:
+            raise ValueError("batch_norm in train mode needs more than one value per channel")
+        _, axes = self._together(x)
+        run.updates["running_mean"] = (1 - self.momentum) * mean + self.momentum * x.mean(axis=axes)
+        run.updates["running_var"] = (1 - self.momentum) * var + self.momentum * x.var(axis=axes, ddof=1)
+        return super()._normal(x, params, run)
 
 
 class LayerNorm(_Norm):
@@ -102,9 +133,8 @@ class LayerNorm(_Norm):
     def _learnt(self, shape: Shape) -> Shape:
         return shape if self.axes == "all" else shape[:1]
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
-        (x,) = inputs
-        return self._scaled(self._normal(x, tuple(range(1, x.ndim)) if self.axes == "all" else (1,)), params)
+    def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+        return x, tuple(range(1, x.ndim)) if self.axes == "all" else (1,)
 
 
 class GroupNorm(_Norm):
@@ -128,10 +158,8 @@ class GroupNorm(_Norm):
             raise ShapeError("AS0304", message, "use fewer groups", "groups")
         return x
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
-        (x,) = inputs
-        grouped = x.reshape(len(x), self.groups, -1)
-        return self._scaled(self._normal(grouped, (2,)).reshape(x.shape), params)
+    def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+        return x.reshape(len(x), self.groups, -1), (2,)
 
 
 class InstanceNorm(_Norm):
@@ -152,9 +180,8 @@ class InstanceNorm(_Norm):
             raise ShapeError("AS0304", message, "put it before the map shrinks to one position, or use layer_norm")
         return x
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
-        (x,) = inputs
-        return self._scaled(self._normal(x, tuple(range(2, x.ndim))), params)
+    def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+        return x, tuple(range(2, x.ndim))
 
 
 def _odd(size: int) -> int:
@@ -186,11 +213,24 @@ class LRN(Op):
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
+        return x / self._base(x) ** self.beta
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        (x,) = inputs
+        base = self._base(x)
+        direct = cotangent / base**self.beta
+        # x is in the windows of its neighbours as they are in its own: the sum over channels is its own transpose.
+        return (direct - 2 * self.beta * self.alpha / self.size * x * self._near(direct * x / base),), {}
+
+    def _base(self, x: Array) -> Array:
+        return self.k + self.alpha / self.size * self._near(x * x)
+
+    def _near(self, x: Array) -> Array:
+        """The sum over the window around each channel."""
         channels = x.shape[1]
         half = min(self.size // 2, channels - 1)
-        squares = np.pad(x * x, ((0, 0), (half, half), *((0, 0),) * (x.ndim - 2)))
-        total = np.sum([squares[:, i : i + channels] for i in range(2 * half + 1)], axis=0)
-        return x / (self.k + self.alpha / self.size * total) ** self.beta
+        padded = np.pad(x, ((0, 0), (half, half), *((0, 0),) * (x.ndim - 2)))
+        return reduce(np.add, (padded[:, i : i + channels] for i in range(2 * half + 1)))
 
 
 OPS = (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LRN)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -16,7 +18,7 @@ from archspec.types import Padding, Pads, Shape, Size
 if TYPE_CHECKING:
     import numpy as np
 
-    from archspec.op import Array
+    from archspec.op import Array, Derivatives
 else:
     from archspec import lazy_numpy as np
 
@@ -65,13 +67,24 @@ class _Sliding(_Pool):
         return reach, stride, tuple(before for before, _ in self.pads(inputs[0]))
 
     def _taps(self, x: Array, border: float, overhang: float) -> Array:
-        """What the windows see of a batch, [N, C, *out, *kernel]: its cells, its border, and what `ceil` adds."""
-        kernel, stride, dilation = self.axes(x.shape[1:])
-        out = self.shape(x.shape[1:])[1:]
-        x = window.pad_array(x, self.pads(x.shape[1:]), border)
-        rows = zip(x.shape[2:], out, kernel, stride, dilation, strict=True)
-        over = tuple((0, max((o - 1) * s + window.extent(k, d) - n, 0)) for n, o, k, s, d in rows)
-        return window.windows(window.pad_array(x, over, overhang), kernel, stride, dilation, out)
+        """What the windows see of a batch, [N, C, taps, *out]: its cells, its border, and what `ceil` adds."""
+        shape = x.shape[1:]
+        out, axes = self.shape(shape)[1:], self.axes(shape)
+        x = window.pad_array(window.pad_array(x, self.pads(shape), border), self._overhang(shape), overhang)
+        return window.windows(x, *axes, out).reshape(*x.shape[:2], -1, *out)
+
+    def _fold(self, taps: Array, shape: Shape) -> Array:
+        """The transpose of `_taps`: what the windows saw, added where it lies in a batch of samples of that shape."""
+        kernel, stride, dilation = self.axes(shape)
+        pads, over = self.pads(shape), self._overhang(shape)
+        size = tuple(n + sum(p) + o for n, p, (_, o) in zip(shape[1:], pads, over, strict=True))
+        taps = taps.reshape(*taps.shape[:2], *kernel, *taps.shape[3:])
+        return window.crop_array(window.crop_array(window.fold(taps, stride, dilation, size), over), pads)
+
+    def _overhang(self, shape: Shape) -> Pads:
+        """What the last windows see past the input and its padding."""
+        rows = zip(shape[1:], self.pads(shape), self.shape(shape)[1:], *self.axes(shape), strict=True)
+        return tuple((0, max((o - 1) * s + window.extent(k, d) - n - sum(p), 0)) for n, p, o, k, s, d in rows)
 
 
 def _only_padding(n: int, before: int, out: int, kernel: int, stride: int, dilation: int) -> bool:
@@ -80,6 +93,13 @@ def _only_padding(n: int, before: int, out: int, kernel: int, stride: int, dilat
         return True
     # Taps further apart than n step over it from most places: only a single window in the border is looked at.
     return dilation > n and before > 0 and (min(out, -(-before // stride)) > 1 or -before % dilation >= n)
+
+
+def _to_first(x: Array, axis: int, share: Array) -> Array:
+    """The transpose of a maximum along an axis: all goes to the largest value, of equals to the first."""
+    found = np.zeros_like(x)
+    np.put_along_axis(found, np.expand_dims(x.argmax(axis), axis), np.expand_dims(share, axis), axis)
+    return found
 
 
 class MaxPool(_Sliding):
@@ -99,7 +119,11 @@ class MaxPool(_Sliding):
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
-        return self._taps(x, -np.inf, -np.inf).max(axis=tuple(range(2 - x.ndim, 0)))
+        return self._taps(x, -np.inf, -np.inf).max(axis=2)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        (x,) = inputs
+        return (self._fold(_to_first(self._taps(x, -np.inf, -np.inf), 2, cotangent), x.shape[1:]),), {}
 
 
 class AvgPool(_Sliding):
@@ -117,9 +141,17 @@ class AvgPool(_Sliding):
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
-        within = tuple(range(2 - x.ndim, 0))
-        count = self._taps(np.ones_like(x[:1]), float(self.count_include_pad), 0.0).sum(axis=within)
-        return self._taps(x, 0.0, 0.0).sum(axis=within) / count
+        return self._taps(x, 0.0, 0.0).sum(axis=2) / self._count(x)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        (x,) = inputs
+        share = (cotangent / self._count(x))[:, :, None]
+        taps = math.prod(self.axes(x.shape[1:])[0])
+        return (self._fold(np.repeat(share, taps, axis=2), x.shape[1:]),), {}
+
+    def _count(self, x: Array) -> Array:
+        """How many cells count in each window."""
+        return self._taps(np.ones_like(x[:1, :1]), float(self.count_include_pad), 0.0).sum(axis=2)
 
 
 class _Global(_Pool):
@@ -146,6 +178,10 @@ class GlobalAvgPool(_Global):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return inputs[0].mean(axis=tuple(range(2, inputs[0].ndim)), keepdims=True)
 
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        (x,) = inputs
+        return (np.full_like(x, cotangent / math.prod(x.shape[2:])),), {}
+
 
 class GlobalMaxPool(_Global):
     """The largest value of each channel over all positions.
@@ -158,6 +194,11 @@ class GlobalMaxPool(_Global):
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return inputs[0].max(axis=tuple(range(2, inputs[0].ndim)), keepdims=True)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        (x,) = inputs
+        flat = x.reshape(*x.shape[:2], -1)
+        return (_to_first(flat, 2, cotangent.reshape(flat.shape[:2])).reshape(x.shape),), {}
 
 
 class _Adaptive(_Pool):
@@ -174,11 +215,43 @@ class _Adaptive(_Pool):
         widest = tuple(-(-(n + m - math.gcd(n, m)) // m) for n, m in rows)
         return widest, tuple(max(n // m, 1) for n, m in rows), (0,) * len(rows)
 
-    def _bins(self, x: Array, axis: int) -> list[Array]:
-        """The bins of one axis; mean and maximum can be taken axis by axis."""
-        n, m = x.shape[axis], self.shape(x.shape[1:])[axis - 1]
-        x = np.moveaxis(x, axis, 0)
-        return [x[i * n // m : -(-(i + 1) * n // m)] for i in range(m)]
+    def _bins(self, shape: Shape, axis: int) -> list[slice]:
+        """The bins of one axis of a batch, for samples of that shape; the axes can be pooled one after the other."""
+        n, m = shape[axis - 1], self.shape(shape)[axis - 1]
+        return [slice(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
+
+    def _pool(self, cells: Array) -> Array:
+        """What the cells of a bin, along the first axis, become."""
+        raise TypeError(f"{type(self).__name__} declares no pool")
+
+    def _unpool(self, cells: Array, share: Array) -> Array:
+        """What the derivative by that becomes: the derivative by each cell."""
+        raise TypeError(f"{type(self).__name__} declares no derivative")
+
+    def _along(self, x: Array, shape: Shape, axis: int) -> Array:
+        cells = np.moveaxis(x, axis, 0)
+        return np.stack([self._pool(cells[bin]) for bin in self._bins(shape, axis)], axis)
+
+    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+        (x,) = inputs
+        # From the last axis on, so that among equals the first in the order of rows is found at the end.
+        return reduce(lambda y, axis: self._along(y, x.shape[1:], axis), self._order(x), x)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        (x,) = inputs
+        shape, order = x.shape[1:], self._order(x)
+        entered = list(accumulate(order[:-1], lambda y, axis: self._along(y, shape, axis), initial=x))
+        share = cotangent
+        for y, axis in zip(reversed(entered), reversed(order), strict=True):
+            found = np.zeros_like(np.moveaxis(y, axis, 0))
+            cells, shares = np.moveaxis(y, axis, 0), np.moveaxis(share, axis, 0)
+            for bin, own in zip(self._bins(shape, axis), shares, strict=True):
+                found[bin] += self._unpool(cells[bin], own)
+            share = np.moveaxis(found, 0, axis)
+        return (share,), {}
+
+    def _order(self, x: Array) -> range:
+        return range(x.ndim - 1, 1, -1)
 
 
 class AdaptiveAvgPool(_Adaptive):
@@ -190,11 +263,11 @@ class AdaptiveAvgPool(_Adaptive):
 
     kind = "adaptive_avg_pool"
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
-        (x,) = inputs
-        for axis in range(2, x.ndim):
-            x = np.stack([cells.mean(axis=0) for cells in self._bins(x, axis)], axis)
-        return x
+    def _pool(self, cells: Array) -> Array:
+        return cells.mean(axis=0)
+
+    def _unpool(self, cells: Array, share: Array) -> Array:
+        return share / len(cells)
 
 
 class AdaptiveMaxPool(_Adaptive):
@@ -206,11 +279,11 @@ class AdaptiveMaxPool(_Adaptive):
 
     kind = "adaptive_max_pool"
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
-        (x,) = inputs
-        for axis in range(2, x.ndim):
-            x = np.stack([cells.max(axis=0) for cells in self._bins(x, axis)], axis)
-        return x
+    def _pool(self, cells: Array) -> Array:
+        return cells.max(axis=0)
+
+    def _unpool(self, cells: Array, share: Array) -> Array:
+        return _to_first(cells, 0, share)
 
 
 OPS = (MaxPool, AvgPool, GlobalAvgPool, GlobalMaxPool, AdaptiveAvgPool, AdaptiveMaxPool)

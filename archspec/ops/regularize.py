@@ -10,7 +10,7 @@ from pydantic import Field
 from archspec.op import Op, Run
 
 if TYPE_CHECKING:
-    from archspec.op import Array
+    from archspec.op import Array, Derivatives
 
 
 class Dropout(Op):
@@ -27,11 +27,19 @@ class Dropout(Op):
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
-        if not (run.train and run.dropout and self.rate):
+        if not self._drops(run):
             return x
         if run.rng is None:
             raise ValueError("dropout in train mode draws from Run.rng: give a numpy Generator, or Run(dropout=False)")
         return x * (run.rng.random(x.shape) >= self.rate) / (1 - self.rate)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        if self._drops(run):
+            raise ValueError("dropout keeps no mask to differentiate by: take derivatives with Run(dropout=False)")
+        return (cotangent,), {}
+
+    def _drops(self, run: Run) -> bool:
+        return bool(run.train and run.dropout and self.rate)
 
 
 OPS = (Dropout,)

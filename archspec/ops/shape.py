@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
@@ -16,7 +17,8 @@ from archspec.types import LIMIT, Padding, Pads, Positive, Shape, Size, format_s
 if TYPE_CHECKING:
     import numpy as np
 
-    from archspec.op import Array
+    from archspec.op import Array, Derivatives
+    from archspec.ops.window import Index
 else:
     from archspec import lazy_numpy as np
 
@@ -42,6 +44,13 @@ class _Move(Op):
     def _pairs(self, sides: Any, shape: Shape) -> Pads:
         """(before, after) for each axis."""
         return window.pads(sides, window.spatial(shape, self.kind), (), (), ())
+
+    def _back(self, x: Array, share: Array) -> Array:
+        """From the derivative by the output to that by the input x: the same values in its shape, unless overridden."""
+        return share.reshape(x.shape)
+
+    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+        return (self._back(inputs[0], cotangent),), {}
 
 
 class Identity(_Move):
@@ -129,8 +138,13 @@ class ChannelShuffle(_Move):
         return x
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
-        (x,) = inputs
-        grouped = x.reshape(len(x), self.groups, x.shape[1] // self.groups, *x.shape[2:])
+        return self._swapped(inputs[0], self.groups)
+
+    def _back(self, x: Array, share: Array) -> Array:
+        return self._swapped(share, x.shape[1] // self.groups)
+
+    def _swapped(self, x: Array, groups: int) -> Array:
+        grouped = x.reshape(len(x), groups, x.shape[1] // groups, *x.shape[2:])
         return grouped.swapaxes(1, 2).reshape(x.shape)
 
 
@@ -172,10 +186,24 @@ class Pad(_Move):
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
-        pads = ((0, 0), (0, 0), *self.pads(x.shape[1:]))
+        pads = self.pads(x.shape[1:])
         if self.mode == "constant":
-            return np.pad(x, pads, constant_values=self.value)
-        return np.pad(x, pads, mode="reflect" if self.mode == "reflect" else "edge")
+            return window.pad_array(x, pads, self.value)
+        for axis, pair in enumerate(pads, 2):
+            x = np.take(x, self._sources(x.shape[axis], pair), axis)
+        return x
+
+    def _back(self, x: Array, share: Array) -> Array:
+        pads = self.pads(x.shape[1:])
+        if self.mode == "constant":
+            return window.crop_array(share, pads)
+        for axis, pair in enumerate(pads, 2):
+            share = window.put_back(share, self._sources(x.shape[axis], pair), axis, x.shape[axis])
+        return share
+
+    def _sources(self, n: int, pair: tuple[int, int]) -> Index:
+        """The positions that an axis of n shows after padding."""
+        return np.pad(np.arange(n), pair, mode="reflect" if self.mode == "reflect" else "edge")
 
 
 class Crop(_Move):
@@ -223,8 +251,10 @@ class Crop(_Move):
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
-        rows = zip(x.shape[2:], self.margins(x.shape[1:]), strict=True)
-        return x[(..., *(slice(before, n - after) for n, (before, after) in rows))]
+        return window.crop_array(x, self.margins(x.shape[1:]))
+
+    def _back(self, x: Array, share: Array) -> Array:
+        return window.pad_array(share, self.margins(x.shape[1:]))
 
 
 class Resize(_Move):
@@ -271,22 +301,35 @@ class Resize(_Move):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
         for axis, m in enumerate(self.shape(x.shape[1:])[1:], 2):
-            x = self._along(x, axis, m)
+            sources = self._sources(x.shape[axis], m)
+            x = reduce(np.add, [np.take(x, index, axis) * _along(part, x, axis) for index, part in sources])
         return x
 
-    def _along(self, x: Array, axis: int, m: int) -> Array:
-        n, i = x.shape[axis], np.arange(m)
+    def _back(self, x: Array, share: Array) -> Array:
+        for axis, n in enumerate(x.shape[2:], 2):
+            sources = self._sources(n, share.shape[axis])
+            parts = [window.put_back(share * _along(part, share, axis), index, axis, n) for index, part in sources]
+            share = reduce(np.add, parts)
+        return share
+
+    def _sources(self, n: int, m: int) -> list[tuple[Index, Array]]:
+        """Where each of m positions takes from an axis of n, and how much of it: one pair of arrays, or two."""
+        i = np.arange(m)
         if self.mode == "nearest":  # in whole numbers: a rounded n/m would miss by one where i * n/m is whole
             index = i * n // m if self.coordinates == "asymmetric" else (2 * i + 1) * n // (2 * m)
-            return np.take(x, index, axis)
+            return [(index, np.ones(m))]
         if self.coordinates == "align_corners":
             at = i * ((n - 1) / (m - 1)) if m > 1 else np.zeros(1)
         else:
             at = np.maximum((i + 0.5) * n / m - 0.5, 0.0)
         below = np.minimum(at.astype(int), n - 1)
-        share = (at - below).reshape(-1, *(1,) * (x.ndim - 1 - axis))
-        above = np.take(x, np.minimum(below + 1, n - 1), axis)
-        return np.take(x, below, axis) * (1 - share) + above * share
+        above = (at - below).astype(np.float64)
+        return [(below, 1 - above), (np.minimum(below + 1, n - 1), above)]
+
+
+def _along(values: Array, x: Array, axis: int) -> Array:
+    """One number for each position of an axis, shaped to broadcast over x."""
+    return values.reshape(-1, *(1,) * (x.ndim - 1 - axis))
 
 
 OPS = (Identity, Flatten, Reshape, ChannelShuffle, Pad, Crop, Resize)

@@ -15,8 +15,11 @@ from archspec.types import Pads, Shape, format_shape
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from archspec.op import Array
+
+    Index = NDArray[np.integer[Any]]
 else:
     from archspec import lazy_numpy as np
 
@@ -106,13 +109,43 @@ def reduce(padding: tuple[tuple[int, int], ...]) -> Any:
 
 
 def pad_array(x: Array, pad: tuple[tuple[int, int], ...], value: float = 0.0) -> Array:
-    """Spatial padding of a batch."""
-    return np.pad(x, ((0, 0), (0, 0), *pad), constant_values=value)
+    """Spatial padding of a batch; the batch itself where there is none."""
+    return np.pad(x, ((0, 0), (0, 0), *pad), constant_values=value) if any(map(any, pad)) else x
+
+
+def crop_array(x: Array, pad: tuple[tuple[int, int], ...]) -> Array:
+    """The batch without its padding."""
+    return x[(..., *(slice(before, n - after) for n, (before, after) in zip(x.shape[2:], pad, strict=True)))]
 
 
 def windows(x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], out: Shape) -> Array:
-    """A view [N, C, *out, *kernel] of a padded batch."""
-    shape = (*x.shape[:2], *out, *kernel)
+    """A view [N, C, *kernel, *out] of a padded batch: for each tap of the window, what it sees from every place."""
+    shape = (*x.shape[:2], *kernel, *out)
     moves = tuple(s * step for s, step in zip(x.strides[2:], stride, strict=True))
     taps = tuple(s * step for s, step in zip(x.strides[2:], dilation, strict=True))
-    return np.lib.stride_tricks.as_strided(x, shape, (*x.strides[:2], *moves, *taps), writeable=False)
+    return np.lib.stride_tricks.as_strided(x, shape, (*x.strides[:2], *taps, *moves), writeable=False)
+
+
+def fold(taps: Array, stride: tuple[int, ...], dilation: tuple[int, ...], size: Shape) -> Array:
+    """The transpose of `windows`: a padded batch [N, C, *size] in which each value is added where its tap lies.
+
+    >>> fold(np.ones((1, 1, 3, 2)), stride=(2,), dilation=(1,), size=(5,)).tolist()
+    [[[1.0, 1.0, 2.0, 1.0, 1.0]]]
+    """
+    rank = len(size)
+    kernel, out = taps.shape[2 : 2 + rank], taps.shape[2 + rank :]
+    x = np.zeros((*taps.shape[:2], *size))
+    for tap in np.ndindex(*kernel):
+        rows = zip(tap, dilation, out, stride, strict=True)
+        x[(..., *(slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in rows))] += taps[(slice(None),) * 2 + tap]
+    return x
+
+
+def put_back(taken: Array, index: Index, axis: int, size: int) -> Array:
+    """The transpose of `np.take(x, index, axis)` from an axis of that size: what came from one place is added there.
+
+    >>> put_back(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2]), axis=0, size=4).tolist()
+    [1.0, 0.0, 6.0, 0.0]
+    """
+    places = (index[:, None] == np.arange(size)).astype(float)
+    return np.moveaxis(np.moveaxis(taken, axis, -1) @ places, -1, axis)

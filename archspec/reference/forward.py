@@ -1,4 +1,4 @@
-"""The built-in backend: a graph computed in numpy, float64, one op's `reference` after the other. It is the definition.
+"""A graph computed in numpy, float64, one op's `reference` after the other.
 
 >>> import archspec, numpy as np
 >>> from archspec.weights.init import initial
@@ -49,9 +49,9 @@ def run(
     for index in needed:
         node = graph.nodes[index]
         if index:
-            own = replace(mode, updates={})
-            values[index] = node.op.reference([values[i] for i in node.inputs], _tensors(graph, node, params), own)
-            updates.update({f"{node.path}.{role}": value for role, value in own.updates.items()})
+            state = replace(mode, updates={})
+            values[index] = node.op.reference([values[i] for i in node.inputs], own_tensors(graph, node, params), state)
+            updates.update({f"{node.path}.{role}": value for role, value in state.updates.items()})
         for i in () if keep else set(node.inputs):
             if last[i] == index and i not in wanted:
                 del values[i]
@@ -59,7 +59,7 @@ def run(
     return Result({head.name: values[head.node] for head in heads}, activations, updates)
 
 
-def _tensors(graph: Graph, node: Node, params: Mapping[str, NDArray[Any]]) -> dict[str, Array]:
+def own_tensors(graph: Graph, node: Node, params: Mapping[str, NDArray[Any]]) -> dict[str, Array]:
     """A node's own tensors by role, in float64."""
     found: dict[str, Array] = {}
     for param in graph.params(node):

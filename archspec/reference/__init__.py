@@ -1,0 +1,10 @@
+"""The built-in backend: a graph computed in numpy, float64, one op's `reference` after the other. It is the definition.
+
+Derivatives are part of it: each op's `vjp`, one after the other, backwards.
+"""
+
+from archspec.reference.backward import gradients
+from archspec.reference.forward import run
+from archspec.reference.session import ReferenceSession
+
+__all__ = ["ReferenceSession", "gradients", "run"]

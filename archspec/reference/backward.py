@@ -1,0 +1,76 @@
+"""Derivatives of a graph: the cotangent of each head, taken back through one op's `vjp` after the other.
+
+>>> import archspec, numpy as np
+>>> from archspec.weights.init import initial
+>>> graph = archspec.load("lenet5").graph
+>>> found = gradients(graph, initial(graph, seed=0), np.zeros((2, *graph.input)), lambda outputs: outputs)
+>>> found.input.shape, found.tensors["c1.conv.weight"].shape
+((2, 1, 32, 32), (6, 1, 5, 5))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from archspec.diagnostics import quote
+from archspec.graph import Graph
+from archspec.op import Run
+from archspec.reference.forward import own_tensors, run
+from archspec.session import Gradients, Pull, Result
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from archspec.op import Array
+else:
+    from archspec import lazy_numpy as np
+
+
+def gradients(
+    graph: Graph, params: Mapping[str, NDArray[Any]], x: NDArray[Any], pull: Pull, mode: Run | None = None
+) -> Gradients:
+    """Derivatives of the loss that `pull` stands for, with respect to x and to every trainable tensor.
+
+    What the loss does not depend on has zeros. Raises ValueError where `run` does, where `pull` gives what fits no
+    head, and where dropout drops.
+    """
+    mode = mode or Run()
+    return backward(graph, params, run(graph, params, x, mode, keep=True), pull, mode)
+
+
+def backward(graph: Graph, params: Mapping[str, NDArray[Any]], result: Result, pull: Pull, mode: Run) -> Gradients:
+    """The way back of a run that kept its activations; each is let go when nothing before it needs it any more."""
+    values = {node.index: result.activations.pop(node.path) for node in graph.nodes if node.path in result.activations}
+    waiting = _cotangents(graph, result, pull)
+    waiting.setdefault(0, np.zeros_like(values[0]))
+    found = {name: np.zeros(param.shape) for name, _, param in graph.parameters() if param.trainable}
+    for index in sorted(values, reverse=True)[:-1]:  # all but the input
+        del values[index]
+        if index not in waiting:
+            continue
+        node = graph.nodes[index]
+        inputs, tensors = [values[i] for i in node.inputs], own_tensors(graph, node, params)
+        shares, own = node.op.vjp(inputs, tensors, replace(mode, updates={}), waiting.pop(index))
+        found.update({f"{node.path}.{role}": share for role, share in own.items()})
+        for i, share in zip(node.inputs, shares, strict=True):
+            waiting[i] = waiting[i] + share if i in waiting else share
+    return Gradients(result.outputs, waiting[0], found)
+
+
+def _cotangents(graph: Graph, result: Result, pull: Pull) -> dict[int, Array]:
+    """The derivative of the loss with respect to each head, by node; heads may share one."""
+    found: dict[int, Array] = {}
+    nodes = {head.name: head.node for head in graph.heads}
+    for name, given in pull(result.outputs).items():
+        if name not in result.outputs:
+            heads = ", ".join(quote(head) for head in result.outputs)
+            raise ValueError(f"a derivative is given for {quote(name)}, the heads are {heads}")
+        share, output = np.asarray(given, dtype=np.float64), result.outputs[name]
+        if share.shape != output.shape:
+            raise ValueError(f"the derivative of {quote(name)} is {list(output.shape)}, found {list(share.shape)}")
+        index = nodes[name]
+        found[index] = found[index] + share if index in found else share
+    return found

@@ -1,0 +1,72 @@
+"""The reference as a session: a graph and its tensors in float64, dropout off, to hold any backend's session against.
+
+>>> import archspec, numpy as np
+>>> from archspec.weights.init import initial
+>>> graph = archspec.load("lenet5").graph
+>>> session = ReferenceSession(graph, initial(graph, seed=0))
+>>> session.step(np.ones((2, *graph.input)), lambda outputs: outputs, Sgd(learning_rate=0.1, momentum=0.9))
+>>> "c1.conv.weight@momentum" in session.state().slots
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from archspec.graph import Graph
+from archspec.op import Run
+from archspec.reference.backward import backward
+from archspec.reference.forward import own_tensors, run
+from archspec.session import Gradients, Pull, Result, Sgd, State
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from archspec.op import Array
+else:
+    from archspec import lazy_numpy as np
+
+
+class ReferenceSession:
+    """Implements `archspec.session.Session`; raises ValueError for a tensor that is missing or does not fit."""
+
+    def __init__(self, graph: Graph, tensors: Mapping[str, NDArray[Any]]) -> None:
+        self.graph = graph
+        self._tensors: dict[str, Array] = {}
+        self._slots: dict[str, Array] = {}
+        self.restore(State(dict(tensors)))
+
+    def forward(self, x: NDArray[Any], *, train: bool = False, keep: bool = False) -> Result:
+        result = run(self.graph, self._tensors, x, _mode(train), keep=keep)
+        self._tensors.update(result.updates)
+        return result
+
+    def gradients(self, x: NDArray[Any], pull: Pull, *, train: bool = True) -> Gradients:
+        """In train mode the moving statistics move, as in any run."""
+        result = self.forward(x, train=train, keep=True)
+        return backward(self.graph, self._tensors, result, pull, _mode(train))
+
+    def step(self, x: NDArray[Any], pull: Pull, optimizer: Sgd) -> None:
+        found = self.gradients(x, pull).tensors
+        self._tensors, self._slots = optimizer.apply(self._tensors, found, self._slots)
+
+    def state(self) -> State:
+        return State(_copies(self._tensors), _copies(self._slots))
+
+    def restore(self, state: State) -> None:
+        """Tensors that are not given stay as they are."""
+        tensors = {**self._tensors, **_copies(state.tensors)}
+        for node in self.graph.nodes:
+            own_tensors(self.graph, node, tensors)
+        self._tensors = {name: tensors[name] for name, _, _ in self.graph.parameters()}
+        self._slots = _copies(state.slots)
+
+
+def _mode(train: bool) -> Run:
+    return Run(train=train, dropout=False)
+
+
+def _copies(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Array]:
+    return {name: np.array(value, dtype=np.float64) for name, value in tensors.items()}
