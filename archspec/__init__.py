@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from archspec.backend import Backend, BackendError
     from archspec.compiler import build
     from archspec.diagnostics import Diagnostic, SpecError
+    from archspec.equivalence import verify
     from archspec.spec import Spec, check, load
 
 __version__ = "0.1.0"
-__all__ = ["Backend", "BackendError", "Diagnostic", "Spec", "SpecError", "build", "check", "load", "stats"]
+__all__ = ["Backend", "BackendError", "Diagnostic", "Spec", "SpecError", "build", "check", "load", "stats", "verify"]
 
 _HOMES = {
     "Backend": "archspec.backend",
@@ -30,6 +31,7 @@ _HOMES = {
     "check": "archspec.spec",
     "load": "archspec.spec",
     "stats": "archspec.analysis.stats",
+    "verify": "archspec.equivalence",
 }
 
 

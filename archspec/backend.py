@@ -151,8 +151,8 @@ def available() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
-def load(name: str) -> Backend:
-    """The backend of that name, with its framework known to be installed; raises `BackendError`."""
+def find(name: str) -> Backend:
+    """The backend of that name, whether or not its framework is installed; raises `BackendError`."""
     found = available()
     if name not in found:
         raise BackendError(f"unknown backend {quote(name)}", did_you_mean(name, found, "backends"), 2)
@@ -162,14 +162,24 @@ def load(name: str) -> Backend:
         raise BackendError(f"the backend {quote(name)} cannot be imported: {error}") from error
     if not isinstance(backend, Backend):
         raise BackendError(f"the entry point {quote(name)} is no Backend value")
+    return backend
+
+
+def load(name: str) -> Backend:
+    """The backend of that name, with its framework known to be installed; raises `BackendError`."""
+    backend = find(name)
     require(backend)
     return backend
 
 
-def require(backend: Backend) -> None:
-    """Raises `BackendError` with exit code 3 where the backend's framework is not installed."""
+def require(backend: Backend, engine: str = "") -> None:
+    """Raises `BackendError` with exit code 3 where the framework, or that engine's package, is not installed."""
     from importlib.util import find_spec
 
-    if find_spec(backend.framework) is None:
-        message = f"the backend {quote(backend.name)} needs {backend.framework}, which is not installed"
-        raise BackendError(message, f"pip install 'archspec-nn[{backend.extra}]'", 3)
+    for package in (backend.framework, *([backend.engines[engine].package] if engine else [])):
+        if find_spec(package) is None:
+            message = f"the backend {quote(backend.name)} needs {package}, which is not installed"
+            help = f"pip install 'archspec-nn[{backend.extra}]'" + (
+                "" if package == backend.framework else f" {package}"
+            )
+            raise BackendError(message, help, 3)

@@ -28,6 +28,7 @@ ORDER = (
     {"spec"},
     {"folder", "reference_docs"},
     {"compiler"},
+    {"equivalence"},
     {"train", "conformance"},
     {"cli", "__main__"},
 )

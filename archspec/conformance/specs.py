@@ -23,8 +23,8 @@ from archspec.conformance.drafts import Frame, HeadDraft, Interpreter, Refused, 
 from archspec.conformance.expressions import Spelled
 from archspec.conformance.fields import Room, values
 from archspec.conformance.ops import shapes
-from archspec.conformance.text import yaml_text
 from archspec.document import HeadForm
+from archspec.spec.text import yaml_text
 from archspec.types import Shape
 
 

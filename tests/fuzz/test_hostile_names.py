@@ -19,7 +19,7 @@ from archspec.codes import CODES
 from archspec.compiler import about, write
 from archspec.conformance.cases import weights
 from archspec.conformance.ops import spread
-from archspec.conformance.text import yaml_text
+from archspec.spec.text import yaml_text
 from archspec.ops import OPS
 from archspec.spec import Spec, check
 from archspec.spec.form import STRUCTURES

@@ -1,0 +1,56 @@
+"""`archspec verify`: whether a spec's models on several backends are one network."""
+
+from __future__ import annotations
+
+import argparse
+
+from archspec.cli.common import load, say, spec_arguments
+
+HELP = "hold a spec's models on every backend against the float64 reference"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    spec_arguments(parser)
+    parser.add_argument(
+        "--backends", metavar="A,B", help="as in torch,keras@jax,onnx (default: every backend that is installed)"
+    )
+    parser.add_argument(
+        "--mode", default="eval,train,grad,step", metavar="A,B", help="some of eval,train,grad,step (default: all)"
+    )
+    parser.add_argument("--batch", type=int, default=2, metavar="N", help="samples (default: 2)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and input (default: 0)")
+    parser.add_argument("--weights", metavar="FILE", help="a neutral checkpoint, in place of random weights")
+    parser.add_argument("--precision", choices=("float32", "float64"), help="in place of the usual one of each mode")
+    parser.add_argument("--repro", metavar="DIR", help="where a difference is written (default: repro-SPEC)")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="for people, or data")
+
+
+def run(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from archspec.diagnostics import Failure, did_you_mean, quote
+    from archspec.equivalence import verify
+    from archspec.equivalence.modes import MODES
+
+    modes = [mode.strip() for mode in options.mode.split(",")]
+    for mode in modes:
+        if mode not in MODES:
+            raise Failure(f"unknown mode {quote(mode)}", did_you_mean(mode, MODES, "modes"), 2)
+    if options.batch < 1 or options.seed < 0:
+        raise Failure("--batch is at least 1, --seed at least 0", exit_code=2)
+    spec = load(options)
+    report = verify(
+        spec,
+        [name.strip() for name in options.backends.split(",")] if options.backends else None,
+        [mode for mode in MODES if mode in modes],
+        batch=options.batch,
+        seed=options.seed,
+        weights=options.weights,
+        precision=options.precision,
+        repro=options.repro or f"repro-{Path(options.spec).stem}",
+    )
+    print(report.json() if options.format == "json" else report.table())
+    say(f"{'all the same' if report.passed else 'DIFFERENT'}, in {report.seconds:.1f} s", options)
+    if report.repro is not None:
+        say(f"to see it again: {report.repro}", options)
+    return int(not report.passed)

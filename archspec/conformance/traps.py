@@ -1,0 +1,237 @@
+"""The traps: where frameworks mean different things by one name, each as the smallest spec in which that shows.
+
+>>> [trap.name for trap in TRAPS if "average" in trap.name][:2]
+['average_leaves_the_border_out', 'average_counts_the_border_when_told']
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archspec.session import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """A spec, what goes wrong with it where a framework's own default is taken, and the modes in which that shows."""
+
+    name: str
+    text: str
+    what: str
+    modes: tuple[Mode, ...] = ("eval", "grad")
+    negative: bool = False
+    """The input is all below zero."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _net(input: str, *steps: str, more: str = "") -> str:
+    lines = "".join(f"  - {step}\n" for step in steps)
+    return f"archspec: 1\nname: trap\ninput: [{input}]\n{more}network:\n{lines}"
+
+
+_CONV = "kernel: 3, out: 4"
+
+_AUX = """\
+heads:
+  aux1: {block: side, from: one, only: train, weight: 0.3}
+  aux2: {block: side, from: two, only: train, weight: 0.7}
+blocks:
+  side: {body: [global_avg_pool, flatten, {linear: {out: 4}}]}
+"""
+
+TRAPS = (
+    Trap(
+        "ceil_rounds_pools_up",
+        _net("3, 8, 8", "max_pool: {kernel: 3, stride: 2, rounding: ceil}"),
+        "Caffe's pools round up: 8 becomes 4; torch's round down, to 3",
+    ),
+    Trap(
+        "ceil_drops_a_window_in_the_padding",
+        _net("3, 5, 5", "max_pool: {kernel: 2, stride: 3, padding: 1, rounding: ceil}"),
+        "a last window that begins past the input and its left padding is dropped",
+    ),
+    Trap(
+        "same_puts_the_larger_part_after",
+        _net("3, 8, 8", f"conv: {{{_CONV}, stride: 2, padding: same}}"),
+        "at stride 2 `same` is not symmetric: [0, 1] here, as in TensorFlow",
+    ),
+    Trap(
+        "same_lower_puts_the_larger_part_before",
+        _net("3, 8, 8", f"conv: {{{_CONV}, stride: 2, padding: same_lower}}"),
+        "ONNX's SAME_LOWER: [1, 0]",
+    ),
+    Trap(
+        "symmetric_is_not_same",
+        _net("3, 8, 8", f"conv: {{{_CONV}, stride: 2, padding: symmetric}}"),
+        "(k-1)/2 on both sides, at any stride",
+    ),
+    Trap(
+        "each_side_has_its_own_padding",
+        _net("3, 6, 6", f"conv: {{{_CONV}, padding: [[0, 2], [1, 0]]}}"),
+        "four sides, four numbers, in order",
+    ),
+    Trap(
+        "average_leaves_the_border_out",
+        _net("3, 6, 6", "avg_pool: {kernel: 3, stride: 1, padding: 1}"),
+        "torch counts border zeros unless told otherwise",
+    ),
+    Trap(
+        "average_counts_the_border_when_told",
+        _net("3, 6, 6", "avg_pool: {kernel: 3, stride: 1, padding: 1, count_include_pad: true}"),
+        "Keras never counts border zeros",
+    ),
+    Trap(
+        "average_never_counts_the_overhang",
+        _net("3, 7, 7", "avg_pool: {kernel: 4, stride: 4, padding: 1, rounding: ceil, count_include_pad: true}"),
+        "what `ceil` adds after the padding is no part of the mean; ONNX changed its mind by opset",
+    ),
+    Trap(
+        "max_pool_pads_with_minus_infinity",
+        _net("3, 6, 6", "max_pool: {kernel: 3, stride: 2, padding: 1}"),
+        "padding with zeros wins over a negative input",
+        negative=True,
+    ),
+    Trap(
+        "max_pool_pads_one_side_with_minus_infinity",
+        _net("3, 6, 6", "max_pool: {kernel: 3, stride: 2, padding: [[0, 1], [1, 0]]}"),
+        "the same where the padding is written by hand",
+        negative=True,
+    ),
+    Trap(
+        "lrn_divides_alpha_by_its_size",
+        _net("6, 4, 4", "lrn: {size: 3, alpha: 2.0, beta: 0.75, k: 1.0}"),
+        "TensorFlow multiplies the sum by alpha undivided, over 2 * radius + 1 channels",
+    ),
+    Trap(
+        "lrn_clips_its_window",
+        _net("2, 4, 4", "lrn: {size: 5, alpha: 2.0}"),
+        "at the first and last channel the window is cut, and alpha divided by the whole size all the same",
+    ),
+    Trap(
+        "batch_norm_takes_its_eps",
+        _net("3, 5, 5", "batch_norm: {eps: 0.1}"),
+        "1e-5 in torch, 1e-3 in Keras",
+        ("eval", "train", "grad"),
+    ),
+    Trap(
+        "batch_norm_momentum_is_the_share_of_the_batch",
+        _net("3, 5, 5", "batch_norm: {momentum: 0.3}"),
+        "Keras and ONNX mean the share of the past",
+        ("train",),
+    ),
+    Trap(
+        "batch_norm_moves_by_the_unbiased_variance",
+        _net("3, 2, 2", "batch_norm"),
+        "Keras and ONNX move by the biased one",
+        ("train",),
+    ),
+    Trap(
+        "batch_norm_normalises_by_the_biased_variance",
+        _net("3", "batch_norm"),
+        "the batch itself is divided by its biased deviation",
+        ("train", "grad"),
+    ),
+    Trap(
+        "flatten_keeps_channels_first",
+        _net("3, 2, 4", "flatten", "linear: {out: 5}"),
+        "channels-last engines flatten H,W,C, and the next dense layer silently breaks",
+        ("eval", "grad", "step"),
+    ),
+    Trap(
+        "reshape_keeps_channels_first",
+        _net("6, 2, 4", "reshape: {to: [4, 6, 2]}", "conv: {out: 3, kernel: [1, 2]}"),
+        "the same values in the order C,H,W",
+    ),
+    Trap(
+        "weights_have_one_layout",
+        _net("3, 6, 5", "conv: {out: 4, kernel: [3, 2]}", "flatten", "linear: {out: 5}"),
+        "[out, in, *kernel] and [out, in], whatever the framework keeps",
+        ("eval", "grad", "step"),
+    ),
+    Trap(
+        "groups_have_one_layout",
+        _net("4, 5, 5", "conv: {out: 6, kernel: 2, groups: 2}"),
+        "output channels are grouped in order",
+        ("eval", "grad", "step"),
+    ),
+    Trap(
+        "depthwise_has_one_layout",
+        _net("4, 5, 5", "conv: {out: 8, kernel: 2, groups: 4}"),
+        "[C * m, 1, *kernel]: channel by channel, m kernels each",
+        ("eval", "grad", "step"),
+    ),
+    Trap(
+        "transposed_weights_have_one_layout",
+        _net("4, 4, 4", "conv_transpose: {out: 6, kernel: [3, 2], stride: 2, groups: 2}"),
+        "[in, out/groups, *kernel]",
+        ("eval", "grad", "step"),
+    ),
+    Trap(
+        "layer_norm_has_one_layout",
+        _net("3, 2, 4", "layer_norm"),
+        "scale and shift are C,H,W where all of a sample is normalised",
+        ("eval", "grad", "step"),
+    ),
+    Trap(
+        "dropout_is_off_in_eval",
+        _net("64", "dropout: {rate: 0.9}"),
+        "eval mode drops nothing and scales nothing",
+        ("eval",),
+    ),
+    Trap("gelu_is_exact", _net("3, 4, 4", "gelu"), "the tanh approximation is another function"),
+    Trap("gelu_tanh_is_the_approximation", _net("3, 4, 4", "gelu: {approximate: tanh}"), "where it is asked for"),
+    Trap(
+        "hard_sigmoid_has_slope_one_sixth",
+        _net("3, 4, 4", "hard_sigmoid"),
+        "relu6(x + 3) / 6; ONNX's default slope is 0.2",
+    ),
+    Trap("hard_swish_has_slope_one_sixth", _net("3, 4, 4", "hard_swish"), "x * relu6(x + 3) / 6"),
+    Trap("leaky_relu_has_slope_one_hundredth", _net("3, 4, 4", "leaky_relu"), "Keras' default is 0.3"),
+    Trap("elu_has_alpha_one", _net("3, 4, 4", "elu"), "and other values where they are given"),
+    Trap(
+        "softmax_is_over_the_channels",
+        _net("3, 4, 4", "softmax"),
+        "the channels are the first axis of a sample here and the last one elsewhere",
+    ),
+    Trap(
+        "nearest_is_asymmetric_when_told",
+        _net("2, 3, 3", "resize: {size: 5, mode: nearest, coordinates: asymmetric}"),
+        "floor(i * n/m)",
+    ),
+    Trap(
+        "nearest_is_half_pixel_when_told",
+        _net("2, 3, 3", "resize: {size: 5, mode: nearest, coordinates: half_pixel}"),
+        "floor((i + 0.5) * n/m)",
+    ),
+    Trap(
+        "linear_is_half_pixel_when_told",
+        _net("2, 3, 3", "resize: {size: 5, mode: linear, coordinates: half_pixel}"),
+        "positions lie at the middle of their cells",
+    ),
+    Trap(
+        "linear_aligns_corners_when_told",
+        _net("2, 3, 3", "resize: {size: 5, mode: linear, coordinates: align_corners}"),
+        "the first and last positions stay",
+    ),
+    Trap(
+        "heads_of_training_are_in_train_mode_alone",
+        _net("3, 4, 4", "{name: one, conv: {out: 4, kernel: 1}}", "{name: two, relu: }", more=_AUX),
+        "eval mode leaves them out",
+        ("eval", "train"),
+    ),
+    Trap(
+        "heads_hang_where_they_are_put",
+        _net(
+            "3, 4, 4",
+            "{name: one, conv: {out: 4, kernel: 1}}",
+            "{name: two, conv: {out: 4, kernel: 1}}",
+            "global_avg_pool",
+            more=_AUX,
+        ),
+        "a well-known library had its two auxiliary heads swapped for years",
+        ("train", "grad"),
+    ),
+)
+"""Every trap of the concepts page on semantics."""

@@ -1,0 +1,13 @@
+"""Whether a spec's models on several backends are one network, shown by computing: outputs, layers, gradients, a step.
+
+>>> import archspec
+>>> report = archspec.verify(archspec.load("conv5x5"), backends=["torch"], modes=["eval"])
+>>> report.raise_if_different()
+>>> [(line.quantity, line.verdict) for line in report.lines]
+[('outputs', 'same'), ('activations', 'same')]
+"""
+
+from archspec.equivalence.report import Different, Report
+from archspec.equivalence.verify import verify
+
+__all__ = ["Different", "Report", "verify"]

@@ -1,0 +1,88 @@
+"""How far a computed tensor is from the expected one, and how far rounding alone can take it.
+
+>>> import numpy as np
+>>> error(np.array([1.0, 2.0]), np.array([1.0, 2.5]))
+0.2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archspec.session import Precision
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+else:
+    from archspec import lazy_numpy as np
+
+LEAST: Mapping[Precision, float] = {"float32": 1e-5, "float64": 1e-9}
+"""The bound where a network does not amplify rounding: some hundred times what one operation rounds by, or more."""
+
+UNIT: Mapping[Precision, float] = {"float32": 2.0**-24, "float64": 2.0**-53}
+"""What rounding to the nearest moves a number by, at most, relative to it."""
+
+SLACK = 8
+"""How many times as far as the jitter an engine may be away: it rounds at every operation, in an order of its own."""
+
+
+def error(found: Array, expected: Array) -> float:
+    """The largest |found - expected| relative to the largest |expected|; infinite where a shape or a value is wrong.
+
+    Relative to the whole tensor and not to each value: what cancels to nearly nothing has lost its digits on the way.
+    """
+    if found.shape != expected.shape or not np.isfinite(found).all() or not np.isfinite(expected).all():
+        return float("inf")
+    if not expected.size:
+        return 0.0
+    scale = float(np.abs(expected).max())
+    difference = float(np.abs(found.astype(np.float64) - expected).max())
+    return difference / scale if scale else difference
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the reference gives, and what it gives when input and weights are jittered by a unit of rounding each."""
+
+    values: Mapping[str, Array]
+    jittered: Mapping[str, Array]
+
+    def bound(self, name: str, precision: Precision) -> float:
+        """How far from it a right answer may be."""
+        return max(LEAST[precision], SLACK * error(self.jittered[name], self.values[name]))
+
+
+def jitter(values: Mapping[str, Array], precision: Precision, seed: int) -> dict[str, Array]:
+    """Each number moved by up to a unit of rounding."""
+    rng = np.random.default_rng(seed)
+    return {name: value * (1 + UNIT[precision] * rng.uniform(-1, 1, value.shape)) for name, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """One tensor: its error and the bound that it has to keep."""
+
+    name: str
+    error: float
+    bound: float
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.bound
+
+
+def distances(found: Mapping[str, Array], expected: Expected, precision: Precision) -> Iterator[Distance]:
+    """Every expected tensor that is found, in the order of the reference; one that is not is infinitely far.
+
+    A tensor that only `found` has is infinitely far too.
+    """
+    for name, value in expected.values.items():
+        away = error(found[name], value) if name in found else float("inf")
+        yield Distance(name, away, expected.bound(name, precision))
+    for name in found.keys() - expected.values.keys():
+        yield Distance(name, float("inf"), 0.0)

@@ -1,0 +1,54 @@
+"""What each mode looks at: the same measurements of a backend's session and of the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from archspec.equivalence.material import Material
+from archspec.equivalence.measure import Expected, jitter
+from archspec.graph import Graph
+from archspec.reference import ReferenceSession
+from archspec.session import Mode, Precision, Session, Sgd, State
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+Quantity = Literal["outputs", "activations", "statistics", "gradients", "tensors", "slots"]
+
+MODES: tuple[Mode, ...] = ("eval", "train", "grad", "step")
+
+USUAL: Mapping[Mode, Precision] = {"eval": "float32", "train": "float32", "grad": "float64", "step": "float64"}
+"""Derivatives jump where a relu bends and where a max pool's largest values tie. In a network of some size float32's
+rounding takes the other side somewhere, so that what is right there cannot be told; float64's does not."""
+
+OPTIMIZER = Sgd(learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3)
+
+
+def measure(session: Session, material: Material, mode: Mode) -> dict[Quantity, dict[str, Array]]:
+    """Every tensor that a mode compares, by quantity and name, from the state that `material` holds."""
+    session.restore(State(dict(material.tensors)))
+    if mode == "eval":
+        result = session.forward(material.x, keep=True)
+        return {"outputs": result.outputs, "activations": result.activations}
+    if mode == "train":
+        result = session.forward(material.x, train=True, keep=True)
+        found: dict[Quantity, dict[str, Array]] = {"outputs": result.outputs, "activations": result.activations}
+        return found | ({"statistics": result.updates} if result.updates else {})
+    if mode == "grad":
+        found_gradients = session.gradients(material.x, material.pull)
+        return {"gradients": {"input": found_gradients.input, **found_gradients.tensors}}
+    session.step(material.x, material.pull, OPTIMIZER)
+    state = session.state()
+    return {"tensors": state.tensors, "slots": state.slots} if state.tensors else {}
+
+
+def expected(graph: Graph, material: Material, mode: Mode, precision: Precision) -> dict[Quantity, Expected]:
+    """The float64 reference's, with what a unit of rounding in the input and the weights makes of it."""
+    moved = Material(
+        jitter(material.tensors, precision, 1), jitter({"x": material.x}, precision, 2)["x"], material.pull
+    )
+    plain, jittered = (measure(ReferenceSession(graph, each.tensors), each, mode) for each in (material, moved))
+    return {quantity: Expected(values, jittered[quantity]) for quantity, values in plain.items()}

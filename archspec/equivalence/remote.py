@@ -1,0 +1,156 @@
+"""A session in a process of its own, with the face of `archspec.session.Session`.
+
+with Remote(Target.parse("keras@jax")) as remote:
+    remote.open(folder, spec_file, "float32")
+    remote.forward(x).outputs["main"]
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from archspec.backend import Backend, BackendError, find, require
+from archspec.diagnostics import Failure, did_you_mean, quote
+from archspec.equivalence.wire import Closed, receive, send
+from archspec.equivalence.worker import grouped
+from archspec.session import Gradients, Precision, Pull, Result, Sgd, State
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is verified: a backend on one of its engines, written `keras@jax`; without `@`, on the usual one."""
+
+    backend: Backend
+    engine: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """The backend and engine of that name, both known to be installed; raises `BackendError`."""
+        name, _, engine = text.partition("@")
+        backend = find(name)
+        engines = backend.engines
+        if engine and engine not in engines:
+            help = did_you_mean(engine, engines, "engines") if engines else "it has no engines to choose from"
+            raise BackendError(f"the backend {quote(name)} has no engine {quote(engine)}", help, 2)
+        target = cls(backend, engine or next(iter(engines), ""))
+        require(backend, target.engine)
+        return target
+
+    def __str__(self) -> str:
+        usual = next(iter(self.backend.engines), "")
+        return self.backend.name if self.engine == usual else f"{self.backend.name}@{self.engine}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the process is to find in its environment."""
+        return dict(self.backend.engines[self.engine].environment) if self.engine else {}
+
+
+class Remote:
+    """A worker process and the session that is open in it; errors there are raised here as `Failure`."""
+
+    def __init__(self, target: Target, threads: int | None = None) -> None:
+        self.target = target
+        environment = {**os.environ, **target.environment}
+        if threads is not None:
+            environment |= {name: str(threads) for name in _THREADS}
+        environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        self.said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        command = [sys.executable, "-m", "archspec.equivalence.worker", target.backend.name]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, env=environment
+        )
+        self._answer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.said.close()
+
+    def open(self, folder: Path, spec: Path, precision: Precision) -> None:
+        """Opens a build's folder; `spec` is the file that it was built from, as `archspec show` prints it."""
+        self._call({"call": "open", "folder": str(folder), "spec": str(spec), "precision": precision})
+
+    def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
+        found = grouped(self._call({"call": "forward", "train": train, "keep": keep}, {"x": x}))
+        return Result(found.get("outputs", {}), found.get("activations", {}), found.get("updates", {}))
+
+    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
+        arrays = self._call({"call": "gradients", "train": train}, {"x": x}, pull)
+        found = grouped(arrays)
+        return Gradients(found.get("outputs", {}), arrays["input"], found.get("tensors", {}))
+
+    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+        self._call({"call": "step", "optimizer": asdict(optimizer)}, {"x": x}, pull)
+
+    def state(self) -> State:
+        found = grouped(self._call({"call": "state"}))
+        return State(found.get("tensors", {}), found.get("slots", {}))
+
+    def restore(self, state: State) -> None:
+        arrays = {f"tensors/{name}": value for name, value in state.tensors.items()}
+        self._call({"call": "restore"}, arrays | {f"slots/{name}": value for name, value in state.slots.items()})
+
+    def _call(
+        self, head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None, pull: Pull | None = None
+    ) -> dict[str, Array]:
+        pipe = self.process.stdin
+        assert pipe is not None
+        try:
+            send(pipe, head, arrays)
+        except Closed:
+            raise self._gone() from None
+        while True:
+            reply, values = self._answer()
+            if "pull" not in reply:
+                return values
+            assert pull is not None
+            send(pipe, {}, pull(values))
+
+    def _answer(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        pipe = self.process.stdout
+        assert pipe is not None
+        try:
+            reply, values = receive(pipe)
+        except Closed:
+            raise self._gone() from None
+        if "error" in reply:
+            message = f"{self.target}: {reply['error']}"
+            raise BackendError(message, reply.get("help", ""), reply.get("exit_code", 1))
+        return reply, values
+
+    def _gone(self) -> Failure:
+        """The process died: what it said last is the best there is to tell."""
+        code = self.process.wait()
+        self.said.seek(0)
+        lines = self.said.read().decode(errors="replace").strip().splitlines()
+        last = f": {lines[-1]}" if lines else ""
+        return BackendError(f"the process of {self.target} ended with {code}{last}")
+
+
+_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")

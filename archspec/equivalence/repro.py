@@ -1,0 +1,141 @@
+"""What it takes to see a difference again, in a folder: the spec, its input and weights, each build, a script for each.
+
+Where the layer at which values first differ differs by itself, on the input that it has in the network, the folder
+holds that layer alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec.backend import load as load_backend
+from archspec.diagnostics import Failure, quote
+from archspec.equivalence.layer import layer_spec
+from archspec.equivalence.material import Material, shares
+from archspec.equivalence.measure import distances
+from archspec.equivalence.modes import expected, measure
+from archspec.equivalence.report import Line, told
+from archspec.equivalence.verify import Plan, built, run
+from archspec.graph import Node
+from archspec.reference import ReferenceSession
+from archspec.session import Mode, Precision
+from archspec.spec import Spec, load
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+else:
+    from archspec import lazy_numpy as np
+
+
+def write_repro(plan: Plan, lines: Sequence[Line], folder: Path, scratch: Path) -> Path:
+    """Writes a folder of that name, or with a number behind it where there is one already; returns it.
+
+    `scratch` is a folder for what is tried on the way.
+    """
+    wrong = [line for line in lines if not line.passed]
+    plan, wrong = _smaller(plan, wrong, scratch) or (_only(plan, wrong), wrong)
+    folder = _free(folder)
+    try:
+        _write(plan, wrong, folder)
+    except OSError as error:
+        raise Failure(f"cannot write {quote(folder)}: {(error.strerror or str(error)).lower()}") from error
+    return folder
+
+
+def _only(plan: Plan, wrong: Sequence[Line]) -> Plan:
+    """The plan for what differs alone."""
+    names = {line.target for line in wrong}
+    modes = [mode for mode in plan.modes if any(line.mode == mode for line in wrong)]
+    return replace(plan, targets=[target for target in plan.targets if str(target) in names], modes=modes)
+
+
+def _smaller(plan: Plan, wrong: Sequence[Line], scratch: Path) -> tuple[Plan, list[Line]] | None:
+    """The layer at which activations first differ as a network of its own, where that differs too."""
+    line = next((line for line in wrong if line.first and line.quantity == "activations"), None)
+    if line is None or line.first is None:
+        return None
+    node = next((node for node in plan.spec.graph.nodes[1:] if node.path == line.first.name), None)
+    if node is None:
+        return None
+    spec, given = _alone(plan, node, line.mode, scratch)
+    targets = [target for target in plan.targets if str(target) == line.target]
+    small = replace(plan, spec=spec, targets=targets, modes=[line.mode], material=given)
+    place = scratch / "tried"
+    place.mkdir()
+    found = [line for line in run(small, place) if not line.passed]
+    return (small, found) if found else None
+
+
+def _alone(plan: Plan, node: Node, mode: Mode, scratch: Path) -> tuple[Spec, Material]:
+    """A spec of the one layer, with the input and the weights that it has in the network."""
+    graph, given = plan.spec.graph, plan.material
+    path = scratch / "layer.yaml"
+    fields = node.op.model_dump(mode="json", exclude_defaults=True)
+    path.write_text(layer_spec(node.op.kind, fields, *graph.inputs(node)), encoding="utf-8")
+    session = ReferenceSession(graph, given.tensors)
+    kept = session.forward(given.x, train=mode == "train", keep=True).activations
+    read = [kept[graph.nodes[index].path] for index in node.inputs]
+    x = read[0] if len(read) == 1 else np.concatenate([y.reshape(len(y), -1) for y in read], 1)[:, None]
+    tensors = {f"layer.{p.role}": given.tensors[f"{node.path}.{p.role}"] for p in graph.params(node)}
+    spec = load(path)
+    x = x.astype(np.float32).astype(np.float64)
+    return spec, Material(tensors, x, shares(spec.graph, 0))
+
+
+def _free(folder: Path) -> Path:
+    number, found = 1, folder
+    while found.exists():
+        number += 1
+        found = folder.with_name(f"{folder.name}-{number}")
+    return found
+
+
+def _write(plan: Plan, wrong: Sequence[Line], folder: Path) -> None:
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True)
+    save_file({"x": plan.material.x}, folder / "input.safetensors")
+    for target in plan.targets:
+        place = folder / str(target)
+        place.mkdir()
+        _, text = built(plan.spec, target, plan.material, place)
+        text.replace(folder / "spec.yaml")
+        (place / "given.safetensors").replace(folder / "weights.safetensors")
+        for line in (line for line in wrong if line.target == str(target)):
+            precision = line.precision or "float32"
+            script = _script(line, target.environment, target.backend.name, precision)
+            (folder / f"run_{target}_{line.mode}.py".replace("@", "_")).write_text(script, encoding="utf-8")
+
+
+def _script(line: Line, environment: dict[str, str], backend: str, precision: Precision) -> str:
+    head = told(line).replace("\\", "/").replace('"""', "'''")
+    lines = [f'"""{head}"""', "", "import os", "from pathlib import Path", ""]
+    lines += [f"os.environ[{name!r}] = {value!r}" for name, value in environment.items()]
+    lines += ["from archspec.equivalence.repro import again  # after the environment, which chooses the engine", ""]
+    call = f"again(Path(__file__).parent, {line.target!r}, {backend!r}, {line.mode!r}, {precision!r})"
+    return "\n".join([*lines, call, ""])
+
+
+def again(folder: Path, target: str, backend: str, mode: Mode, precision: Precision) -> None:
+    """What a repro's script does: runs the build in this process and prints every tensor's error; exits with 1 or 0."""
+    from safetensors.numpy import load_file
+
+    spec = load(folder / "spec.yaml")
+    given = Material(
+        load_file(folder / "weights.safetensors"), load_file(folder / "input.safetensors")["x"], shares(spec.graph, 0)
+    )
+    found = measure(load_backend(backend).open(folder / target / "build", spec.graph, precision), given, mode)
+    failed = False
+    for quantity, wanted in expected(spec.graph, given, mode, precision).items():
+        for distance in distances(found.get(quantity, {}), wanted, precision):
+            failed |= not distance.passed
+            verdict = "same" if distance.passed else "DIFFERENT"
+            print(f"{quantity:<12} {distance.error:.1e} of {distance.bound:.1e}  {verdict:<9}  {distance.name}")
+    sys.exit(int(failed))

@@ -1,0 +1,186 @@
+"""Verification from end to end: a build and a process for each target, the reference beside them, and the report."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec.backend import BackendError, available
+from archspec.compiler import write
+from archspec.diagnostics import Failure
+from archspec.equivalence.material import Material, material
+from archspec.equivalence.measure import Expected, distances
+from archspec.equivalence.modes import MODES, USUAL, Quantity, expected, measure
+from archspec.equivalence.remote import Remote, Target
+from archspec.equivalence.report import Divergence, Line, Report
+from archspec.graph import Graph
+from archspec.session import Mode, Precision
+from archspec.spec import Spec, load
+from archspec.spec.show import show
+from archspec.weights.checkpoint import load as load_weights
+from archspec.weights.checkpoint import save
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+Wanted = Mapping[tuple[Mode, Precision], Mapping[Quantity, Expected]]
+"""What the reference gives, by mode and by the precision that it is held against."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is verified, and with what."""
+
+    spec: Spec
+    targets: Sequence[Target]
+    modes: Sequence[Mode]
+    material: Material
+    precision: Precision | None = None
+
+    def precisions(self, target: Target) -> Iterator[tuple[Mode, Precision]]:
+        """In which precision each mode runs that the target has: the usual one, or the one it has."""
+        for mode in self.modes:
+            if mode in target.backend.modes:
+                wanted = self.precision or USUAL[mode]
+                yield mode, wanted if wanted in target.backend.precisions else next(iter(target.backend.precisions))
+
+
+def verify(
+    spec: Spec | str | os.PathLike[str],
+    backends: Sequence[str] | None = None,
+    modes: Sequence[Mode] = MODES,
+    *,
+    batch: int = 2,
+    seed: int = 0,
+    weights: str | os.PathLike[str] | None = None,
+    precision: Precision | None = None,
+    repro: str | os.PathLike[str] | None = None,
+    **args: Any,
+) -> Report:
+    """Holds a spec's models against the float64 reference; where they differ, the report says where first.
+
+    `backends` are targets as in `["torch", "keras@jax"]`, by default every backend whose framework is installed. The
+    weights are random, so that no value hides another, or those of a neutral checkpoint. A difference is written to
+    the folder `repro`, where one is named. `args` give the spec's arguments values.
+    """
+    started = time.perf_counter()
+    found = spec if isinstance(spec, Spec) else load(spec, **args)
+    targets = [Target.parse(name) for name in backends] if backends is not None else installed()
+    tensors = load_weights(Path(weights), found.graph) if weights is not None else None
+    plan = Plan(found, targets, modes, material(found.graph, seed, batch, tensors), precision)
+    written = None
+    with tempfile.TemporaryDirectory(prefix="archspec-verify-") as folder:
+        lines = run(plan, Path(folder))
+        if repro is not None and not all(line.passed for line in lines):
+            from archspec.equivalence.repro import write_repro
+
+            written = write_repro(plan, lines, Path(repro), Path(folder))
+    return Report(found.name, found.path, batch, seed, lines, time.perf_counter() - started, written)
+
+
+def installed() -> list[Target]:
+    """Every backend that can run here, on its usual engine; raises `BackendError` where there is none."""
+    found: list[Target] = []
+    for name in sorted(available()):
+        try:
+            found.append(Target.parse(name))
+        except BackendError:
+            continue
+    if not found:
+        raise BackendError("no backend's framework is installed", "pip install 'archspec-nn[all]'", 3)
+    return found
+
+
+def run(plan: Plan, folder: Path) -> tuple[Line, ...]:
+    """The lines of every target, in the order of the targets; their processes run side by side."""
+    cores = os.cpu_count() or 1
+    wanted: Future[Wanted] = Future()
+    with ThreadPoolExecutor(min(cores, len(plan.targets))) as pool:
+        jobs = [pool.submit(_verified, plan, target, folder, wanted) for target in plan.targets]
+        try:
+            # The reference is computed here while the frameworks are being imported there.
+            pairs = dict.fromkeys(pair for target in plan.targets for pair in plan.precisions(target))
+            graph, given = plan.spec.graph, plan.material
+            wanted.set_result({pair: expected(graph, given, *pair) for pair in pairs})
+        except BaseException as error:
+            wanted.set_exception(error)
+            raise
+        return tuple(line for job in jobs for line in job.result())
+
+
+def _verified(plan: Plan, target: Target, folder: Path, wanted: Future[Wanted]) -> list[Line]:
+    place = folder / str(target)
+    place.mkdir()
+    build, text = built(plan.spec, target, plan.material, place)
+    opened: Precision | None = None
+    lines: list[Line] = []
+    pairs = dict(plan.precisions(target))
+    with Remote(target) as remote:
+        for mode in plan.modes:
+            if mode not in pairs:
+                lines.append(Line(str(target), mode, skipped=f"the backend {target.backend.name} cannot"))
+                continue
+            precision = pairs[mode]
+            try:
+                if precision != opened:
+                    remote.open(build, text, precision)
+                    opened = precision
+                found = measure(remote, plan.material, mode)
+            except Failure as error:
+                lines.append(Line(str(target), mode, precision, failed=error.message))
+                opened = None
+                continue
+            lines += judged(plan.spec.graph, str(target), mode, precision, found, wanted.result()[mode, precision])
+    return lines
+
+
+def built(spec: Spec, target: Target, given: Material, place: Path) -> tuple[Path, Path]:
+    """A build with the material's weights, and the spec as one file."""
+    weights, text = place / "given.safetensors", place / "spec.yaml"
+    save(weights, given.tensors, {"spec": spec.sha256})
+    text.write_text(show(spec.tree), encoding="utf-8")
+    return write(spec, target.backend, place / "build", weights=weights), text
+
+
+def judged(
+    graph: Graph,
+    target: str,
+    mode: Mode,
+    precision: Precision,
+    found: Mapping[Quantity, Mapping[str, Array]],
+    wanted: Mapping[Quantity, Expected],
+) -> Iterator[Line]:
+    """A line for each quantity. A session shows the activations that it can, and has to give all of anything else."""
+    for quantity, values in wanted.items():
+        given = found.get(quantity, {})
+        of = len(values.values)
+        if quantity == "activations":
+            values = Expected({name: v for name, v in values.values.items() if name in given}, values.jittered)
+        all_of_them = list(distances(given, values, precision))
+        if not all_of_them:
+            yield Line(target, mode, precision, quantity, failed=f"it gives no {quantity}")
+            continue
+        worst = max(all_of_them, key=lambda distance: distance.error / (distance.bound or 1e-300))
+        wrong = next((distance for distance in all_of_them if not distance.passed), None)
+        first = Divergence(wrong.name, _place(graph, wrong.name), wrong.error, wrong.bound) if wrong else None
+        yield Line(target, mode, precision, quantity, len(all_of_them), of, worst.error, worst.bound, worst.name, first)
+
+
+def _place(graph: Graph, name: str) -> str:
+    """Where the spec writes a node, a tensor, or a head, as FILE:LINE:COLUMN."""
+    heads = {head.name: head.node for head in graph.heads}
+    if name in heads:
+        return str(graph.nodes[heads[name]].span)
+    path = name.partition("@")[0]
+    for node in graph.nodes:
+        if node.path in (path, path.rpartition(".")[0]):
+            return str(node.span)
+    return graph.nodes[0].span.source.name

@@ -1,0 +1,64 @@
+"""Messages between a process and the worker that it started: a JSON head and named arrays, each behind its length.
+
+>>> import io
+>>> import numpy as np
+>>> pipe = io.BytesIO()
+>>> send(pipe, {"call": "forward"}, {"x": np.ones(2)})
+>>> _ = pipe.seek(0)
+>>> receive(pipe)
+({'call': 'forward'}, {'x': array([1., 1.])})
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    from archspec import lazy_numpy as np
+
+_LENGTH = struct.Struct("<Q")
+
+
+class Closed(Exception):
+    """The other side has gone."""
+
+
+def send(pipe: IO[bytes], head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
+    """Writes one message; raises `Closed` where nobody reads any more."""
+    from safetensors.numpy import save
+
+    # Only numbers and text go over: nothing that is read here can run.
+    tensors = save({name: np.asarray(array, order="C") for name, array in (arrays or {}).items()})
+    for part in (json.dumps(head).encode(), tensors):
+        try:
+            pipe.write(_LENGTH.pack(len(part)))
+            pipe.write(part)
+        except (OSError, ValueError) as error:
+            raise Closed(str(error)) from error
+    pipe.flush()
+
+
+def receive(pipe: IO[bytes]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Reads one message; raises `Closed` where the other side ended before it was whole."""
+    from safetensors.numpy import load
+
+    head, arrays = _part(pipe), _part(pipe)
+    return json.loads(head), load(arrays)
+
+
+def _part(pipe: IO[bytes]) -> bytes:
+    (length,) = _LENGTH.unpack(_exactly(pipe, _LENGTH.size))
+    return _exactly(pipe, length)
+
+
+def _exactly(pipe: IO[bytes], count: int) -> bytes:
+    data = pipe.read(count)
+    if len(data) < count:
+        raise Closed("the other side ended")
+    return data

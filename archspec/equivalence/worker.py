@@ -1,0 +1,123 @@
+"""The process that one backend runs in, spoken to over its streams: `python -m archspec.equivalence.worker NAME`.
+
+A framework is chosen when it is imported, holds threads and memory for good, and can crash: so each has a process of
+its own, in which all of its sessions are opened.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from archspec.backend import load as load_backend
+from archspec.diagnostics import Failure
+from archspec.equivalence.wire import Closed, receive, send
+from archspec.session import Session, Sgd, State
+from archspec.spec import load as load_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+class Worker:
+    """Answers calls on one session at a time."""
+
+    def __init__(self, name: str, incoming: IO[bytes], outgoing: IO[bytes]) -> None:
+        self.backend = load_backend(name)
+        self.incoming, self.outgoing = incoming, outgoing
+        self.session: Session | None = None
+
+    def serve(self) -> None:
+        """Until the other side closes the pipe."""
+        while True:
+            try:
+                head, arrays = receive(self.incoming)
+            except Closed:
+                return
+            try:
+                reply, values = self.answer(head, arrays)
+            except Closed:
+                return
+            except Exception as error:
+                message = error.message if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
+                send(self.outgoing, {"error": message, "trace": traceback.format_exc()})
+            else:
+                send(self.outgoing, reply, values)
+
+    def answer(
+        self, head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+    ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        match head["call"]:
+            case "open":
+                folder = Path(head["folder"])
+                self.session = None
+                self.session = self.backend.open(folder, load_spec(head["spec"]).graph, head["precision"])
+                return {}, {}
+            case "forward":
+                result = self._open().forward(arrays["x"], train=head["train"], keep=head["keep"])
+                return {}, _labelled(outputs=result.outputs, activations=result.activations, updates=result.updates)
+            case "gradients":
+                found = self._open().gradients(arrays["x"], self.pull, train=head["train"])
+                return {}, _labelled(outputs=found.outputs, tensors=found.tensors) | {"input": found.input}
+            case "step":
+                self._open().step(arrays["x"], self.pull, Sgd(**head["optimizer"]))
+                return {}, {}
+            case "state":
+                state = self._open().state()
+                return {}, _labelled(tensors=state.tensors, slots=state.slots)
+            case "restore":
+                groups = grouped(arrays)
+                self._open().restore(State(groups.get("tensors", {}), groups.get("slots", {})))
+                return {}, {}
+            case other:
+                raise ValueError(f"no call {other!r}")
+
+    def pull(self, outputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The loss lies with the other side, which is asked in the middle of a call."""
+        send(self.outgoing, {"pull": True}, outputs)
+        return receive(self.incoming)[1]
+
+    def _open(self) -> Session:
+        if self.session is None:
+            raise ValueError("no session is open")
+        return self.session
+
+
+def _labelled(**groups: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
+
+
+def grouped(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:
+    """Arrays by the group before the first slash of their names."""
+    found: dict[str, dict[str, NDArray[Any]]] = {}
+    for name, value in arrays.items():
+        group, _, rest = name.partition("/")
+        found.setdefault(group, {})[rest] = value
+    return found
+
+
+def main() -> None:
+    # What frameworks print goes to stderr: the stream that answers go over is kept from them.
+    outgoing = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    warnings.simplefilter("ignore")  # they are the framework's own, and nobody reads them here
+    incoming = sys.stdin.buffer
+    try:
+        worker = Worker(sys.argv[1], incoming, outgoing)
+    except Failure as error:
+        send(outgoing, {"error": error.message, "help": error.help, "exit_code": error.exit_code})
+        return
+    send(outgoing, {})
+    worker.serve()
+    outgoing.close()
+    os._exit(0)  # frameworks' own ways of ending can take seconds, and hang
+
+
+if __name__ == "__main__":
+    main()
