@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, numpy_helper
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from archspec.backend import About
 from archspec.diagnostics import quote
@@ -58,7 +57,7 @@ def _array(tensor: TensorProto, folder: Path) -> NDArray[Any]:
         array = numpy_helper.to_array(whole)
     except Exception as error:  # damaged data fails in whatever way it likes
         raise ValueError(f"the initialiser {quote(tensor.name)} is damaged: {error}") from error
-    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
+    return array.astype(np.float64 if tensor.data_type == TensorProto.DOUBLE else np.float32)
 
 
 def _external(tensor: TensorProto, folder: Path) -> bytes:
@@ -91,7 +90,7 @@ def write(path: Path, graph: Graph, about: About, tensors: Mapping[str, NDArray[
     beside = sum(tensor.nbytes for tensor in plain.values()) > LIMIT
     with tempfile.TemporaryDirectory() as folder:
         weights = path.with_suffix(".safetensors") if beside else Path(folder) / "weights.safetensors"
-        save_file(plain, weights)
+        weights.write_bytes(save(plain))
         network = lower_network(graph, NEWEST, train=False)
         model = build_model(network, about, Tensors(weights), NEWEST, every=True)
-    onnx.save(model, path)
+    path.write_bytes(model.SerializeToString(deterministic=True))

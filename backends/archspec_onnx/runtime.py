@@ -62,9 +62,8 @@ class Runner:
 
     def run(self, batch: Array, outputs: Sequence[str]) -> list[Array]:
         """The named outputs for a batch, with dropout off where it can be switched."""
-        return list(
-            self._session.run(list(outputs), {self.input: np.ascontiguousarray(batch, np.float32), **self._off})
-        )
+        feeds = {self.input: np.ascontiguousarray(batch, np.float32), **self._off}
+        return list(self._session.run(list(outputs), feeds))
 
 
 def _engine() -> Any:
@@ -107,7 +106,8 @@ def _copy(to: Any, message: Any, without: str) -> None:
             getattr(to, field.name).CopyFrom(content)
 
 
-_latest: tuple[str, Runner] | None = None
+_kept: dict[str, Runner] = {}
+"""What runs the latest model, by a digest of that."""
 
 
 def predict(model: ModelProto | str | os.PathLike[str], batch: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
@@ -115,12 +115,11 @@ def predict(model: ModelProto | str | os.PathLike[str], batch: NDArray[np.floati
 
     What runs the latest model is kept, and made anew when the model has changed.
     """
-    global _latest
     key = _digest(model) if isinstance(model, ModelProto) else _stamp(Path(model))
-    if _latest is None or _latest[0] != key:
-        _latest = None  # before the next one is made, so that both are never held
-        _latest = key, Runner(model if isinstance(model, ModelProto) else Path(model))
-    runner = _latest[1]
+    if key not in _kept:
+        _kept.clear()  # before the next one is made, so that both are never held
+        _kept[key] = Runner(model if isinstance(model, ModelProto) else Path(model))
+    runner = _kept[key]
     return runner.run(batch, [runner.main])[0]
 
 
