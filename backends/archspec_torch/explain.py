@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from archspec.graph import Graph, Node
-from archspec_torch.lowering import Merge
+from archspec.source.lowering import Merge
+from archspec.source.parts import Leaf
 from archspec_torch.lowerings import lower
-from archspec_torch.parts import Leaf
 from archspec_torch.source import network_parts
 from archspec_torch.weights import modules
 

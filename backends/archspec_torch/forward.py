@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from archspec_torch.classes import Class
-from archspec_torch.names import Namespace, identifier
-from archspec_torch.parts import Join, Leaf, Part, Several
-from archspec_torch.write import Call, Code, Infix, Items, flat, statement
+from archspec.source.classes import Class
+from archspec.source.names import Namespace
+from archspec.source.parts import Join, Leaf, Part, Several
+from archspec.source.write import Call, Code, Infix, Items, flat, statement
 
 _NESTED = 3  # calls within one another
 
@@ -25,7 +25,7 @@ class Forward:
     """
 
     def __init__(self, cls: Class, *, whole: bool = False, late: Collection[int] = ()) -> None:
-        self.example, self.whole = cls.example, whole
+        self.cls, self.example, self.whole = cls, cls.example, whole
         self.places: dict[int, str] = {}
         steps: list[Part] = []
         for part in self.example.parts:
@@ -116,7 +116,7 @@ class Forward:
         return targets
 
     def _called(self, part: Part) -> str:
-        return identifier(self.places.get(id(part)) or part.name)
+        return self.cls.dialect.identifier(self.places.get(id(part)) or part.name)
 
     def value(self, value: int) -> str:
         """A value as it is read: its name, or the call that computes it."""

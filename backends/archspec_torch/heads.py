@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from archspec.graph import Graph
+from archspec.source.names import Namespace
+from archspec.source.write import Call, statement
+from archspec_torch.dialect import TORCH
 from archspec_torch.forward import Forward
-from archspec_torch.names import Namespace, identifier
-from archspec_torch.write import Call, statement
 
 
 class Outputs:
@@ -20,7 +21,7 @@ class Outputs:
         self.tuple_in_eval = len(self.always) > 1
         self.late = frozenset(h.node for h in self.heads if h.train_only) - frozenset(h.node for h in self.always)
         space = Namespace()
-        self.fields = [space.take(identifier(head.name)) for head in self.heads]
+        self.fields = [space.take(TORCH.identifier(head.name)) for head in self.heads]
 
     @property
     def annotation(self) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from archspec.graph import Graph
-from archspec_torch.classes import within
-from archspec_torch.parts import Chain, Instance, Leaf, Part, Several
+from archspec.source.classes import within
+from archspec.source.parts import Chain, Instance, Leaf, Part, Several
 
 # What these compute is a tensor of its own, which their gradients are not computed from.
 FREE = frozenset(("conv", "conv_transpose", "linear", "batch_norm", "concat", "add", "multiply"))

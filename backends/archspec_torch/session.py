@@ -112,9 +112,7 @@ class TorchSession:
         outputs = self._outputs(x, train)
         found = _arrays(outputs)
         shares = pull(found)
-        torch.autograd.backward(
-            [outputs[name] for name in shares], [self._tensor(share) for share in shares.values()]
-        )
+        torch.autograd.backward([outputs[name] for name in shares], [self._tensor(share) for share in shares.values()])
         return found
 
     def _watch(self, seen: dict[int, Array]) -> Iterator[Any]:

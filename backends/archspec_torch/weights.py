@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from archspec.graph import Graph
-from archspec_torch.parts import Chain, Instance, Join, Leaf, Part, Several
+from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Several
 
 _TRIED = 2_000_000  # replacements that a loader may try before whole names are quicker
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from archspec.op import Op
+from archspec.source.lowering import Lowered
 from archspec.types import Shape
-from archspec_torch.lowering import Lowered
 from archspec_torch.lowerings import activation, conv, linear, merge, norm, pool, regularize, shape
 
 FAMILIES = (conv, linear, pool, norm, activation, regularize, shape, merge)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from archspec.op import Op
 from archspec.ops.activation import Elu, Gelu, LeakyRelu, Prelu
+from archspec.source.lowering import Arg, Module, bare, restated
 from archspec.types import Shape
-from archspec_torch.lowering import Arg, Module, bare, restated
 
 
 def relu(op: Op, x: Shape) -> Module:
     # Whether it may overwrite its input depends on who else reads that: `inplace.py` fills it in.
-    return Module("nn.ReLU", (Arg("inplace", False, default=False, keyword=True),))
+    return Module("nn.ReLU", (Arg("inplace", False, default=False, hint="all", keyword=True),))
 
 
 def leaky_relu(op: LeakyRelu, x: Shape) -> Module:

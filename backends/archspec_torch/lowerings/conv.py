@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from archspec.ops.conv import Conv, ConvTranspose
+from archspec.source.lowering import Arg, Module, plain, rank, restated
 from archspec.types import Shape
-from archspec_torch.lowering import Arg, Module, both_sides, inside, last_axis_first, plain, rank, restated
+from archspec_torch.padding import both_sides, inside, last_axis_first
 
 
 def conv(op: Conv, x: Shape) -> Module:

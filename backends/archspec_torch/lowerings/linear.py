@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from archspec.ops.linear import Linear
+from archspec.source.lowering import Arg, Module, restated
 from archspec.types import Shape
-from archspec_torch.lowering import Arg, Module, restated
 
 
 def linear(op: Linear, x: Shape) -> Module:

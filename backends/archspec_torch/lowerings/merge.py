@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from archspec.op import Op
+from archspec.source.lowering import Merge
 from archspec.types import Shape
-from archspec_torch.lowering import Merge
 
 
 def concat(op: Op, *inputs: Shape) -> Merge:

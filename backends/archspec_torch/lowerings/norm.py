@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from archspec.op import Op
 from archspec.ops.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from archspec.source.lowering import Arg, Module, rank, restated
 from archspec.types import Shape
-from archspec_torch.lowering import Arg, Module, rank, restated
 
 
 def batch_norm(op: BatchNorm, x: Shape) -> Module:

@@ -7,8 +7,9 @@ from typing import Any
 from archspec.op import Op
 from archspec.ops import window
 from archspec.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from archspec.source.lowering import Arg, Module, plain, rank
 from archspec.types import Pads, Shape
-from archspec_torch.lowering import Arg, Module, both_sides, inside, last_axis_first, plain, rank
+from archspec_torch.padding import both_sides, inside, last_axis_first
 
 
 def max_pool(op: MaxPool, x: Shape) -> Module:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from archspec.ops.regularize import Dropout
+from archspec.source.lowering import Module, restated
 from archspec.types import Shape
-from archspec_torch.lowering import Module, restated
 
 
 def dropout(op: Dropout, x: Shape) -> Module:

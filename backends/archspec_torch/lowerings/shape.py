@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from archspec.ops.shape import ChannelShuffle, Crop, Pad, Reshape, Resize
+from archspec.source.lowering import Arg, Module, bare, plain, rank, restated
 from archspec.types import Shape
-from archspec_torch.lowering import Arg, Module, bare, last_axis_first, plain, rank, restated
+from archspec_torch.padding import last_axis_first
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from archspec.ops import OPS
+from archspec.source.lowering import Merge, Module
 from archspec.types import Shape
 from archspec_torch import BACKEND
-from archspec_torch.lowering import Merge, Module
 from archspec_torch.lowerings import FAMILIES, LOWERED, lower
 from archspec_torch.source import helper_sources
 from tests.helpers.ops import build

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import archspec
 from archspec.graph import Graph, Head, Input, Node, Scope
-from archspec_torch.lowering import Module
+from archspec.source.lowering import Module
 from archspec_torch.lowerings import lower
 from tests.helpers.emitted import source
 from tests.helpers.graphs import SPAN

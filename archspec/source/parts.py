@@ -1,8 +1,8 @@
-"""A graph's flat list as parts inside parts: what becomes a module, a sequence of modules, or a class of its own.
+"""A graph's flat list as parts inside parts: what becomes a layer, a sequence of layers, or a class of its own.
 
 A scope with one layer, or with one scope that has a class, is that under its own name; a branch or an iteration that
-is a chain is an `nn.Sequential`; a repeat whose iterations are read one by one is an `nn.ModuleList`; any other scope
-gets a class.
+is a chain is a sequence; a repeat whose iterations are read one by one is a list; any other scope gets a class. Where
+the dialect has no classes, read function.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from archspec.graph import Graph, Node, Scope
-from archspec_torch.lowering import Merge, Module
-from archspec_torch.lowerings import lower
+from archspec.source.dialect import Dialect
+from archspec.source.lowering import Merge, Module
 
 if TYPE_CHECKING:
-    from archspec_torch.classes import Class
+    from archspec.source.classes import Class
 
 
 @dataclass(eq=False)
@@ -52,7 +52,7 @@ class Leaf(Part):
 
 @dataclass(eq=False, kw_only=True)
 class Join(Part):
-    """A merge, written into `forward`."""
+    """A merge."""
 
     node: Node
     merge: Merge
@@ -72,7 +72,7 @@ class Run:
 
 @dataclass(eq=False, kw_only=True)
 class Chain(Part):
-    """Modules one after the other: nn.Sequential. The iterations of a repeat are numbered, and cut into runs."""
+    """Layers one after the other. The iterations of a repeat are numbered, and cut into runs."""
 
     parts: list[Part]
     numbered: bool = False
@@ -81,7 +81,7 @@ class Chain(Part):
 
 @dataclass(eq=False, kw_only=True)
 class Several(Part):
-    """Iterations that the class around them calls one by one: nn.ModuleList."""
+    """Iterations that the class around them calls one by one."""
 
     parts: list[Part]
 
@@ -95,7 +95,7 @@ class Instance(Part):
     index: int = 0
 
     def steps(self) -> Iterator[Part]:
-        """What `forward` goes through: the parts, and the items of lists."""
+        """What values pass: the parts, and the items of lists."""
         for part in self.parts:
             if isinstance(part, Several):
                 yield from part.parts
@@ -104,8 +104,8 @@ class Instance(Part):
 
 
 class _Builder:
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, dialect: Dialect) -> None:
+        self.graph, self.dialect = graph, dialect
         self.items: dict[Scope, list[Scope | Node]] = {graph.root: []}
         self.last_reader: dict[int, int] = {}
         for node in graph.nodes[1:]:
@@ -138,7 +138,7 @@ class _Builder:
         return whole
 
     def layer(self, node: Node) -> Part:
-        lowered = lower(node.op, *self.graph.inputs(node))
+        lowered = self.dialect.lower(node.op, *self.graph.inputs(node))
         inputs = tuple(dict.fromkeys(node.inputs))
         shared = Part(node.name, (node.name,), node.scope, inputs, (node.index,), node.index, node.row)
         if isinstance(lowered, Merge):
@@ -159,9 +159,9 @@ def _common(part: Part) -> dict[str, Any]:
     return {field.name: getattr(part, field.name) for field in fields(Part)}
 
 
-def network(graph: Graph) -> Instance:
+def network(graph: Graph, dialect: Dialect) -> Instance:
     """The whole graph as the parts of its top class."""
-    whole = _Builder(graph).region(graph.root)
+    whole = _Builder(graph, dialect).region(graph.root)
     # Heads come last, wherever the spec attaches them.
     parts = sorted(whole.parts, key=lambda part: any(scope.kind == "head" for scope in part.scope.chain()))
     return replace(whole, inputs=(0,), outputs=tuple(head.node for head in graph.heads), parts=parts)

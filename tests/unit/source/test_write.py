@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archspec_torch.write import Call, Code, Infix, Items, Spread, flat, signature, statement
+from archspec.source.write import Call, Code, Infix, Items, Spread, flat, signature, statement
 
 NAMES = st.integers(1, 45).map(lambda n: "name_" + "x" * n)
 ATOMS: st.SearchStrategy[Code] = NAMES | st.sampled_from(("1", "kernel // 2", '"nearest"'))

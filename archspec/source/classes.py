@@ -11,9 +11,10 @@ from typing import Any
 
 from archspec.expr import Expr
 from archspec.graph import Graph, Scope
-from archspec_torch.names import Namespace, class_name, identifier
-from archspec_torch.parts import Chain, Instance, Join, Part, Several
-from archspec_torch.structure import role, scopes_to_block, signature
+from archspec.source.dialect import Dialect
+from archspec.source.names import Namespace
+from archspec.source.parts import Chain, Instance, Join, Part, Several
+from archspec.source.structure import role, scopes_to_block, signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Class:
 
     name: str
     instances: list[Instance]
+    dialect: Dialect
     params: list[Param] = field(default_factory=list[Param])
     entries: tuple[str, ...] = ()
     channels: tuple[Expr | None, ...] = ()
@@ -56,35 +58,38 @@ class Class:
         return self.example.scope
 
 
-def form_classes(graph: Graph, top: Instance, taken: Collection[str], resolve: Callable[[Class], None]) -> list[Class]:
+def form_classes(
+    graph: Graph, top: Instance, dialect: Dialect, taken: Collection[str], resolve: Callable[[Class], None]
+) -> list[Class]:
     """Every class, inner ones first, the network's own last; `resolve` settles the parameters of each."""
     heights: dict[int, list[Instance]] = {}
     _measure(top, heights)
     for height in sorted(heights):
         alike: dict[Hashable, list[Instance]] = {}
         for instance in heights[height]:
-            alike.setdefault(signature(instance), []).append(instance)
+            alike.setdefault(signature(instance, dialect.paths), []).append(instance)
         for instances in alike.values():
-            cls = Class("", instances)
+            cls = Class("", instances, dialect)
             for index, instance in enumerate(instances):
                 instance.cls, instance.index = cls, index
-                _name_parts(instance.parts)
+                _name_parts(instance.parts, dialect)
             resolve(cls)
     classes = _in_order(top)
-    _name_classes(graph, classes, taken)
+    _name_classes(graph, classes, dialect, taken)
     return classes
 
 
-def _name_classes(graph: Graph, classes: list[Class], taken: Collection[str]) -> None:
+def _name_classes(graph: Graph, classes: list[Class], dialect: Dialect, taken: Collection[str]) -> None:
     # A parameter or a local variable of the same name would hide the class where it is used.
     space = Namespace(*taken, *(param.name for cls in classes for param in cls.params))
     space.taken.update(part.attr for part in classes[-1].example.steps())
-    whole = classes[-1].name = space.take(class_name(graph.name), "")
+    whole = classes[-1].name = space.take(dialect.title(graph.name), dialect.join)
     space.take(f"{whole}Output")
     for cls in classes[:-1]:
         block = scopes_to_block(cls.scope)[-1]
-        name = whole if block.kind == "network" else class_name(block.block)
-        cls.name = space.take(name if block is cls.scope else class_name(f"{name} {role(cls.scope)}"), "")
+        name = whole if block.kind == "network" else dialect.title(block.block)
+        name = name if block is cls.scope else dialect.title(f"{name} {role(cls.scope)}")
+        cls.name = space.take(name, dialect.join)
 
 
 def _measure(instance: Instance, heights: dict[int, list[Instance]]) -> int:
@@ -117,11 +122,11 @@ def _in_order(top: Instance) -> list[Class]:
     return list(seen)
 
 
-def _name_parts(parts: list[Part], numbered: bool = False) -> None:
+def _name_parts(parts: list[Part], dialect: Dialect, numbered: bool = False) -> None:
     """Gives every part the attribute that holds it, or its key in a sequence."""
     space = Namespace()
     for number, part in enumerate(parts):
         if not isinstance(part, Join):
-            part.attr = str(number) if numbered else space.take(identifier(part.name))
+            part.attr = str(number) if numbered else space.take(dialect.identifier(part.name))
         if isinstance(part, Chain | Several):
-            _name_parts(part.parts, isinstance(part, Several) or part.numbered)
+            _name_parts(part.parts, dialect, isinstance(part, Several) or part.numbered)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archspec.expr import Expr
-from archspec_torch.expressions import apply, chain, const, name, parameters, show, substitute, summands, total
-from archspec_torch.parts import Run
-from archspec_torch.symbols import Rows
-from archspec_torch.write import Code, Spread
+from archspec.source.expressions import apply, chain, const, name, parameters, show, substitute, summands, total
+from archspec.source.parts import Run
+from archspec.source.symbols import Rows
+from archspec.source.write import Code, Spread
 
 if TYPE_CHECKING:
-    from archspec_torch.build import Build
+    from archspec.source.build import Build
 
 Channels = list[Expr | None]
 """The channels of each value that a part takes or gives; None where no words for them are known."""
@@ -29,6 +29,7 @@ def run_of(
     keys = {key for scope in alike[0].parts[0].scope.chain() if scope.kind == "repeat" for key in scope.args}
     inner = rows.inside(counts, start, build.symbols.counter(rows), keys - set(rows.counters))
     enters, element, leaving, counted = _element(build, alike, inner, entering)
+    counted = counted or build.cls.dialect.paths
     if not counted and max(counts) == min(counts) == 2:
         return [element, element], leaving
     length, numbers = _numbers(build, counts, start, rows, attr, counted)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from archspec.expr import Apply, Attribute, Const, Expr, ExprError, Name, evaluate, names_in
-from archspec_torch.text import literal
+from archspec.source.text import literal
 
 _AT = (0, 0)
 _PRECEDENCE = {"if": 0, "or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "neg": 7, "**": 8}

@@ -1,9 +1,7 @@
-"""What an op becomes: the constructor of a module, as a name and arguments that are values, not yet words.
+"""What an op becomes: the constructor of a layer, as a name and arguments that are values, not yet words.
 
->>> from archspec.ops import OPS
->>> from archspec_torch.lowerings import lower
->>> lower(OPS["max_pool"](kernel=(3,), stride=(2,)), (64, 112, 112)).show()
-'nn.MaxPool2d(kernel_size=3, stride=2)'
+>>> Module("MaxPool", (Arg("kernel_size", 3, "kernel"), Arg("stride", 2, "stride", 1))).show()
+'MaxPool(kernel_size=3, stride=2)'
 """
 
 from __future__ import annotations
@@ -18,11 +16,12 @@ from archspec.types import Shape
 REQUIRED = object()
 """The default of an argument that has none."""
 
-Hint = Literal["", "in", "out", "half kernel"]
-"""Where a value comes from besides its field: the channels that enter, those that leave, or half the kernel."""
+Hint = Literal["", "in", "out", "half kernel", "all"]
+"""Where a value comes from besides its field: the channels that enter, those that leave, or half the kernel; `all` is
+a permission, which a class has where all of its instances have it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Arg:
     """One argument. `field` is the op's field that it restates; where the value equals `default`, or the argument
     called `like`, nothing is written."""
@@ -38,11 +37,20 @@ class Arg:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """The call that builds a layer: a class of torch.nn, or a helper that is written into the file."""
+    """The call that builds a layer: the framework's own, or a helper that is written into the file.
+
+    `before` are layers that the value passes first, as a border that is put around it.
+    """
 
     target: str
     args: tuple[Arg, ...] = ()
     helper: bool = False
+    before: tuple[Module, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Module, ...]:
+        """The layers in the order in which the value passes them."""
+        return (*self.before, self)
 
     def show(self) -> str:
         """How it reads with its own values."""
@@ -53,7 +61,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Several values become one in `forward`: an operator between them, or `torch.cat`."""
+    """Several values become one: laid one after the other along the channels, added or multiplied."""
 
     operator: Literal["cat", "+", "*"]
 
@@ -62,7 +70,7 @@ Lowered = Module | Merge
 
 
 def bare(target: str) -> Callable[[Op, Shape], Module]:
-    """The lowering of an op that is a module without arguments."""
+    """The lowering of an op that is a layer without arguments."""
     return lambda op, x: Module(target)
 
 
@@ -77,23 +85,6 @@ def plain(size: Any) -> Any:
 def restated(op: Op, field: str, name: str = "", default: Any = REQUIRED, *, keyword: bool = True) -> Arg:
     """An argument that is one of the op's fields as it stands."""
     return Arg(name or field, getattr(op, field), field, default, keyword=keyword)
-
-
-def inside(rule: Any, padding: Any) -> Arg:
-    """The padding of torch's own layers; what a rule of the spec made may be spoken by the kernel."""
-    return Arg("padding", padding, "padding", 0, "half kernel" if isinstance(rule, str) else "", keyword=True)
-
-
-def both_sides(pads: tuple[tuple[int, int], ...]) -> Any:
-    """Padding that is the same before and after, as torch takes it; None where it is not."""
-    if all(before == after for before, after in pads):
-        return plain(tuple(before for before, _ in pads))
-    return None
-
-
-def last_axis_first(pads: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
-    """Pairs in the order of torch.nn.functional.pad: (left, right, top, bottom, front, back)."""
-    return tuple(side for pair in reversed(pads) for side in pair)
 
 
 def rank(shape: Shape) -> int:

@@ -9,33 +9,42 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from archspec.graph import Scope
-from archspec_torch.parts import Chain, Instance, Join, Leaf, Part, Run, Several
+from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Run, Several
 
 
-def signature(instance: Instance) -> Hashable:
-    """What the instances of one class have in common; the classes of the instances within have to be known."""
+def signature(instance: Instance, paths: bool = False) -> Hashable:
+    """What the instances of one class have in common; the classes of the instances within have to be known.
+
+    With `paths`, the names that are folded into a part's own are common too.
+    """
     local = {value: place for place, value in enumerate(instance.inputs)}
     wiring: list[Hashable] = []
     for part in instance.steps():
         wiring.append(tuple(local[value] for value in part.operands))
         local.update({value: len(local) + place for place, value in enumerate(part.outputs)})
-    parts = tuple((part.name, structure(part)) for part in instance.parts)
+    parts = tuple((part.name, structure(part, paths)) for part in instance.parts)
     *inner, block = scopes_to_block(instance.scope)
     place = block.block, block.kind == "network", tuple(map(role, inner))
     return place, parts, tuple(wiring), tuple(local[value] for value in instance.outputs)
 
 
-def structure(part: Part) -> Hashable:
+def structure(part: Part, paths: bool = False) -> Hashable:
+    """What a part has in common with those that the same code builds."""
+    shape = _shape(part, paths)
+    return (part.levels[1:], shape) if paths else shape
+
+
+def _shape(part: Part, paths: bool) -> Hashable:
     match part:
         case Leaf(module=module):
-            return module.target, tuple(arg.name for arg in module.args)
+            return tuple((step.target, tuple(arg.name for arg in step.args)) for step in module.steps)
         case Join(merge=merge):
             return merge.operator
         case Chain(numbered=True):
-            part.runs = runs(part.parts)
-            return tuple((run.start, structure(run.parts[0])) for run in part.runs)
+            part.runs = runs(part.parts, paths)
+            return tuple((run.start, structure(run.parts[0], paths)) for run in part.runs)
         case Chain() | Several():
-            return tuple((child.name, structure(child)) for child in part.parts)
+            return tuple((child.name, structure(child, paths)) for child in part.parts)
         case Instance(cls=cls):
             return cls
         case _:
@@ -58,9 +67,9 @@ def role(scope: Scope) -> str:
     return parent.name if scope.kind == "repeat" and parent is not None and parent.kind == "repeat" else scope.name
 
 
-def runs(parts: list[Part]) -> list[Run]:
+def runs(parts: list[Part], paths: bool = False) -> list[Run]:
     """The iterations of a repeat, cut where the structure changes or the values jump."""
-    shapes, values = [structure(part) for part in parts], [list(settings(part)) for part in parts]
+    shapes, values = [structure(part, paths) for part in parts], [list(settings(part)) for part in parts]
     found: list[Run] = []
     at = 0
     while at < len(parts):
@@ -89,7 +98,7 @@ def settings(part: Part) -> Iterator[Any]:
     """Every value that a part is built with; of a loop its length, where it begins and how it goes on."""
     match part:
         case Leaf(module=module):
-            yield from (arg.value for arg in module.args)
+            yield from (arg.value for step in module.steps for arg in step.args)
         case Chain(numbered=True):
             for run in part.runs:
                 yield len(run.parts)

@@ -8,14 +8,14 @@ from typing import Any
 
 from archspec.expr import Attribute, Const, Expr
 from archspec.graph import Graph, Scope
-from archspec_torch.classes import Class, Param
-from archspec_torch.expressions import apply, const, name, parameters, product, show, substitute, total
-from archspec_torch.loops import Channels, run_of
-from archspec_torch.lowering import REQUIRED, Arg
-from archspec_torch.parts import Chain, Instance, Join, Leaf, Part, Several
-from archspec_torch.resolve import Resolver, same
-from archspec_torch.symbols import Rows, Symbols, lift
-from archspec_torch.write import Call, Code, Items
+from archspec.source.classes import Class, Param
+from archspec.source.expressions import apply, const, name, parameters, product, show, substitute, total
+from archspec.source.loops import Channels, run_of
+from archspec.source.lowering import REQUIRED, Arg
+from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Several
+from archspec.source.resolve import Resolver, same
+from archspec.source.symbols import Rows, Symbols, lift
+from archspec.source.write import Call, Code, Items
 
 
 def resolve(graph: Graph, cls: Class) -> None:
@@ -58,7 +58,7 @@ class Build:
                 known[part.outputs[0]] = self.join(alike, [known[value] for value in part.operands], rows)
             elif isinstance(part, Several):
                 items = tuple(built(inner) for inner in zip(*(each.parts for each in alike), strict=True))
-                cls.code[part] = Call("nn.ModuleList", (("", Items(items)),))
+                cls.code[part] = cls.dialect.several(items)
             else:
                 cls.code[part] = built(alike)
         cls.params = self.symbols.params()
@@ -84,17 +84,18 @@ class Build:
 
     def leaf(self, alike: Sequence[Any], rows: Rows, entering: Expr | None) -> tuple[Code, Channels]:
         leaves: Sequence[Leaf] = alike
-        module, shape = leaves[0].module, self.graph.inputs(leaves[0].node)[0]
-        found: dict[str, Expr] = {}
-        # Padding may be half the kernel, whatever their order in the call.
-        for at in sorted(range(len(module.args)), key=lambda at: module.args[at].hint == "half kernel"):
-            arg = module.args[at]
-            values = [leaf.module.args[at].value for leaf in leaves]
-            if arg.name == "inplace":
-                found[arg.name] = const(all(values))
+        steps, shape = leaves[0].module.steps, self.graph.inputs(leaves[0].node)[0]
+        places = [(step, at) for step, module in enumerate(steps) for at in range(len(module.args))]
+        found: dict[Arg, Expr] = {}
+        # Padding may be half the kernel, whatever their order in the calls.
+        for step, at in sorted(places, key=lambda place: steps[place[0]].args[place[1]].hint == "half kernel"):
+            arg = steps[step].args[at]
+            values = [leaf.module.steps[step].args[at].value for leaf in leaves]
+            if arg.hint == "all":
+                found[arg] = const(all(values))
                 continue
             given = [leaf.node for leaf in leaves if arg.field in leaf.node.exprs]
-            found[arg.name] = self.resolver.settle(
+            found[arg] = self.resolver.settle(
                 values,
                 rows,
                 (arg.field or arg.name, leaves[0].attr),
@@ -103,9 +104,10 @@ class Build:
                 entering=entering,
                 default=None if arg.default is REQUIRED else arg.default,
             )
-        outward = [found[arg.name] for arg in module.args if arg.hint == "out"]
+        outward = [expr for arg, expr in found.items() if arg.hint == "out"]
         after = self.channels(leaves, 0, rows, [*outward, entering, _flattened(entering, shape)])
-        return Call(module.target, tuple(_told(module.args, found))), [after]
+        calls = tuple(Call(module.target, tuple(_told(module.args, found))) for module in steps)
+        return calls[0] if len(calls) == 1 else Items(calls), [after]
 
     def instance(self, alike: Sequence[Any], rows: Rows, entering: Channels) -> tuple[Code, Channels]:
         instances: Sequence[Instance] = alike
@@ -171,7 +173,7 @@ class Build:
         for inner in zip(*(each.parts for each in chains), strict=True):
             code, entering = self.part(inner, rows, entering)
             args.append((inner[0].attr, code))
-        return Call("nn.Sequential", (("", Call("OrderedDict", tuple(args))),)), entering
+        return self.cls.dialect.sequence(tuple(args)), entering
 
     def repeat(self, alike: Sequence[Any], rows: Rows, entering: Channels) -> tuple[Code, Channels]:
         chains: Sequence[Chain] = alike
@@ -179,20 +181,21 @@ class Build:
         for runs in zip(*(each.runs for each in chains), strict=True):
             code, entering = run_of(self, runs, rows, entering[0], chains[0].attr)
             args += code
-        return Call("nn.Sequential", tuple(("", arg) for arg in args)), entering
+        return self.cls.dialect.numbered(tuple(args)), entering
 
     def channels(self, parts: Sequence[Part], place: int, rows: Rows, candidates: Channels) -> Expr | None:
         """Words for the channels of a value; the first of the candidates that is right."""
         return self.resolver.known(candidates, [self.graph.nodes[p.outputs[place]].shape[0] for p in parts], rows)
 
 
-def _hints(arg: Arg, found: Mapping[str, Expr], entering: Expr | None) -> Channels:
+def _hints(arg: Arg, found: Mapping[Arg, Expr], entering: Expr | None) -> Channels:
     """Words that a value has by what it is."""
     if arg.hint == "in":
         return [entering]
-    if arg.hint == "half kernel" and "kernel_size" in found:
-        half = apply("//", found["kernel_size"], const(2))
-        return [product([found.get("dilation", const(1)), half])]
+    fields = {other.field: expr for other, expr in found.items()}
+    if arg.hint == "half kernel" and "kernel" in fields:
+        half = apply("//", fields["kernel"], const(2))
+        return [product([fields.get("dilation", const(1)), half])]
     return []
 
 
@@ -203,12 +206,13 @@ def _flattened(entering: Expr | None, shape: tuple[int, ...]) -> Expr | None:
     return product([entering, *map(const, shape[1:])])
 
 
-def _told(args: Sequence[Arg], found: Mapping[str, Expr]) -> list[tuple[str, Code]]:
-    """The arguments that are written: those that are not what torch takes anyway."""
+def _told(args: Sequence[Arg], found: Mapping[Arg, Expr]) -> list[tuple[str, Code]]:
+    """The arguments that are written: those that are not what the framework takes anyway."""
     told: list[tuple[str, Code]] = []
+    named = {arg.name: found[arg] for arg in args}
     for arg in args:
-        expr = found[arg.name]
-        if (arg.default is REQUIRED or not _is(expr, arg.default)) and (not arg.like or expr != found[arg.like]):
+        expr = named[arg.name]
+        if (arg.default is REQUIRED or not _is(expr, arg.default)) and (not arg.like or expr != named[arg.like]):
             told.append((arg.name if arg.keyword else "", show(expr)))
     return told
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from archspec_torch.text import WIDTH
+from archspec.source.text import WIDTH
 
 
 class Named(Protocol):

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from archspec.expr import Const, Expr
-from archspec_torch.expressions import chain, const, name, parameters, show, tuple_of, value_of
-from archspec_torch.symbols import Rows, Symbols
+from archspec.source.expressions import chain, const, name, parameters, show, tuple_of, value_of
+from archspec.source.symbols import Rows, Symbols
 
 # Characters of an expression before a parameter reads better; in the network itself, before a number does.
 _LONGEST, _LONGEST_IN_NETWORK = 72, 32

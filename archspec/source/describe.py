@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archspec_torch.classes import Class
-from archspec_torch.parts import Chain, Join, Part
-from archspec_torch.structure import role, scopes_to_block
+from archspec.source.classes import Class
+from archspec.source.parts import Chain, Join, Part
+from archspec.source.structure import role, scopes_to_block
 
 _JOINED = {"cat": "concatenated", "+": "added", "*": "multiplied"}
 _MOST = 8  # names in a line

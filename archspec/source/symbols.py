@@ -9,12 +9,12 @@ from typing import Any
 
 from archspec.expr import Apply, Attribute, Const, Expr, Name
 from archspec.graph import Graph, Scope
+from archspec.source.classes import Class, Param
+from archspec.source.expressions import const, name, rewrite, settle_division
+from archspec.source.lowering import plain
+from archspec.source.names import Namespace
+from archspec.source.structure import scopes_to_block
 from archspec.types import Patch
-from archspec_torch.classes import Class, Param
-from archspec_torch.expressions import const, name, rewrite, settle_division
-from archspec_torch.lowering import plain
-from archspec_torch.names import Namespace, identifier
-from archspec_torch.structure import scopes_to_block
 
 # Written as keywords in calls, so that a bare number is always a channel count.
 _KEYWORDS = frozenset(("kernel", "stride", "padding", "dilation", "groups", "size", "scale"))
@@ -51,7 +51,7 @@ class Symbols:
     """The parameters that a class may come to have, but for those `left_out`; `used` are those that it has."""
 
     def __init__(self, graph: Graph, cls: Class, left_out: Collection[str] = ()) -> None:
-        self.graph, self.cls = graph, cls
+        self.graph, self.cls, self.identifier = graph, cls, cls.dialect.identifier
         self.whole = cls.scope is graph.root
         self.found: dict[str, Param] = {}
         self.words: dict[tuple[str, str], str] = {}
@@ -95,7 +95,7 @@ class Symbols:
     def _declare(
         self, key: str, attribute: str, values: list[Any], source: tuple[Any, ...], text: str = "", default: Any = None
     ) -> None:
-        found = self._add(identifier(text or key, "n"), values, source, default)
+        found = self._add(self.identifier(text or key, "n"), values, source, default)
         if found in self.left_out:
             return
         self.words[key, attribute] = found
@@ -115,13 +115,13 @@ class Symbols:
         """The parameter that passes an argument of the network on."""
         if (_GLOBAL + key, "") not in self.words:
             values = [self.graph.root.args[key]] * len(self.cls.instances)
-            self.words[_GLOBAL + key, ""] = self._add(identifier(key, "n"), values, ("global", key), None)
+            self.words[_GLOBAL + key, ""] = self._add(self.identifier(key, "n"), values, ("global", key), None)
         return self.words[_GLOBAL + key, ""]
 
     def new(self, wanted: str, whose: str, values: list[Any], default: Any) -> Expr:
         """A parameter that no argument of the block stands for; where its name is taken, with the layer's before it."""
-        text = identifier(wanted)
-        text = identifier(f"{whose} {wanted}") if text in self.space.taken else text
+        text = self.identifier(wanted)
+        text = self.identifier(f"{whose} {wanted}") if text in self.space.taken else text
         return name(self._add(text, values, ("new",), default))
 
     def counter(self, rows: Rows) -> str:
