@@ -11,7 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,20 +39,34 @@ class Build:
 
     graph: Graph
     weights: Mapping[str, NDArray[Any]]
+    notes: tuple[str, ...] = ()
+    """What whoever takes these weights should know."""
 
 
 def compile_spec(
-    spec: Spec, backend: Backend, *, seed: int = 0, weights: Path | None = None, optimize: Optimize = "none"
+    spec: Spec,
+    backend: Backend,
+    *,
+    seed: int = 0,
+    weights: Path | None = None,
+    optimize: Optimize = "none",
+    any_spec: bool = False,
+    allow_nonfinite: bool = False,
 ) -> Build:
-    """The graph that a backend is to emit, with seeded weights or those of a neutral checkpoint; nothing is written."""
-    from archspec.weights.checkpoint import load as load_weights
+    """The graph that a backend is to emit, with seeded weights or those of a file of any kind; nothing is written.
+
+    What the file has for parts that `optimize` leaves out is left out too.
+    """
+    from archspec.weights import read
     from archspec.weights.init import initial
 
     graph = inference.run(spec.graph) if optimize == "inference" else spec.graph
     _refuse_gaps(graph, backend)
     _refuse_size(graph)
-    tensors = initial(graph, seed, spec.document.init) if weights is None else load_weights(weights, graph)
-    return Build(graph, tensors)
+    if weights is None:
+        return Build(graph, initial(graph, seed, spec.document.init))
+    loaded = read(weights, spec, graph=graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite)
+    return Build(graph, loaded.tensors, loaded.notes)
 
 
 def about(spec: Spec) -> About:
@@ -75,12 +89,15 @@ def write(
     weights: Path | None = None,
     optimize: Optimize = "none",
     options: Mapping[str, Any] | None = None,
+    any_spec: bool = False,
+    allow_nonfinite: bool = False,
+    remark: Callable[[str], object] = str,
 ) -> Path:
     """Builds into a folder: all of it or nothing; a folder that holds anything else than a build is refused.
 
-    `options` are the backend's own, by the names that it declares.
+    `options` are the backend's own, by the names that it declares; `remark` is told what one should know of `weights`.
     """
-    from archspec.weights.checkpoint import save
+    from archspec.weights.checkpoint import origin, save
 
     chosen = {name: option.default for name, option in backend.options.items()}
     for name, value in (options or {}).items():
@@ -90,9 +107,19 @@ def write(
         chosen[name] = value
 
     def fill(staging: Path) -> None:
-        built = compile_spec(spec, backend, seed=seed, weights=weights, optimize=optimize)
+        built = compile_spec(
+            spec,
+            backend,
+            seed=seed,
+            weights=weights,
+            optimize=optimize,
+            any_spec=any_spec,
+            allow_nonfinite=allow_nonfinite,
+        )
+        for note in built.notes:
+            remark(note)
         # The weights come first: a format that holds them, or points into them, is made from this file.
-        save(staging / WEIGHTS, built.weights, {"spec": spec.sha256})
+        save(staging / WEIGHTS, built.weights, origin(built.graph, spec.sha256))
         for name, content in backend.emit(built.graph, about(spec), staging / WEIGHTS, **chosen).items():
             (staging / name).write_bytes(content)
         source = {"weights": weights.name} if weights else {"seed": seed}
@@ -110,6 +137,8 @@ def build(
     seed: int = 0,
     weights: str | os.PathLike[str] | None = None,
     optimize: Optimize = "none",
+    any_spec: bool = False,
+    allow_nonfinite: bool = False,
     **args: Any,
 ) -> Any:
     """The framework's model of a spec: an nn.Module for torch, in eval mode.
@@ -121,7 +150,16 @@ def build(
     found = spec if isinstance(spec, Spec) else load(spec, **args)
     engine = load_backend(backend)
     folder = Path(_scratch()) / f"{len(list(Path(_scratch()).iterdir()))}"
-    write(found, engine, folder, seed=seed, weights=Path(weights) if weights else None, optimize=optimize)
+    write(
+        found,
+        engine,
+        folder,
+        seed=seed,
+        weights=Path(weights) if weights else None,
+        optimize=optimize,
+        any_spec=any_spec,
+        allow_nonfinite=allow_nonfinite,
+    )
     model = engine.load(folder)
     # The source stays for tracebacks and TorchScript; the weights are in the model now.
     (folder / WEIGHTS).unlink()

@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +22,11 @@ from archspec.document import Preprocess
 from archspec.graph import Graph
 from archspec.spec import Spec
 from archspec.types import Positive
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 
@@ -104,8 +110,11 @@ def read_build(folder: Path) -> dict[str, Any]:
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """Has `fill` write into a new folder beside `folder`, then puts it in place; a failure leaves all as it was."""
-    known = _refuse_foreign(folder)
+    """Has `fill` write into a new folder beside `folder`, then puts it in place; a failure leaves all as it was.
+
+    Of builds that end at the same time, one after the other is put in place, each of them whole.
+    """
+    _refuse_foreign(folder)  # before the work of filling it
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}-", dir=folder.parent))
@@ -114,20 +123,42 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
     try:
         fill(staging)
         staging.chmod(0o777 & ~_umask())
-        if known is None:
-            staging.rename(folder)
-        else:
-            # Files of the user's own beside ours stay; the manifest comes last, as the mark of a whole build.
-            files = sorted(staging.iterdir(), key=lambda path: path.name == MANIFEST)
-            for path in files:
-                path.replace(folder / path.name)
-            for stale in known - {path.name for path in files}:
-                (folder / stale).unlink(missing_ok=True)
+        with _alone(folder.parent):
+            known = _refuse_foreign(folder)  # another build may have come first
+            if known is None:
+                staging.rename(folder)
+            else:
+                _replace(folder, staging, known)
     except OSError as error:
         raise _failed(folder, error) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return folder
+
+
+def _replace(folder: Path, staging: Path, known: set[str]) -> None:
+    """Puts the files of a build in the place of another's; files of the user's own beside them stay."""
+    # The manifest comes last, as the mark of a whole build.
+    files = sorted(staging.iterdir(), key=lambda path: path.name == MANIFEST)
+    for path in files:
+        path.replace(folder / path.name)
+    for stale in known - {path.name for path in files}:
+        (folder / stale).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(parent: Path) -> Generator[None]:
+    """Waits until no other build is being put into that folder; the lock leaves no file, and ends with its process."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(parent, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_foreign(folder: Path) -> set[str] | None:

@@ -12,7 +12,20 @@ from typing import Any
 
 from archspec import __version__
 
-COMMANDS = ("check", "stats", "show", "build", "run", "verify", "backends", "ops", "schema", "explain", "init")
+COMMANDS = (
+    "check",
+    "stats",
+    "show",
+    "build",
+    "run",
+    "weights",
+    "verify",
+    "backends",
+    "ops",
+    "schema",
+    "explain",
+    "init",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

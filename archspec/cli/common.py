@@ -15,6 +15,11 @@ def spec_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
     """SPEC, --set and --include, and --quiet for what is said beside the result."""
     help = "a spec's path, or the name of a shipped one"
     parser.add_argument("spec", metavar="SPEC", nargs="+" if many else None, help=help)
+    override_arguments(parser)
+
+
+def override_arguments(parser: argparse.ArgumentParser) -> None:
+    """--set, --include and --quiet, for a command that takes its spec in another way."""
     parser.add_argument(
         "--set", dest="sets", action="append", default=[], metavar="ADDRESS=VALUE", help="override a value"
     )
@@ -22,6 +27,12 @@ def spec_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
         "--include", action="append", default=[], metavar="DIR", help="a folder that `extends` may reach"
     )
     parser.add_argument("--quiet", action="store_true", help="no warnings and no remarks")
+
+
+def trust_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a file of weights may be in spite of the checks."""
+    parser.add_argument("--any-spec", action="store_true", help="take a checkpoint of another spec whose tensors fit")
+    parser.add_argument("--allow-nonfinite", action="store_true", help="take NaN and infinite values")
 
 
 def load(options: argparse.Namespace) -> Spec:

@@ -1,0 +1,91 @@
+"""Caffe's `.caffemodel`: the tensors of a NetParameter in protobuf's wire format, by the names of their layers.
+
+The layer `conv1` has `conv1:0`, its weight, and `conv1:1`, its bias. Layouts are those of the file, which are the
+neutral ones. Only the fields that hold them are declared here; the numbers are those that Caffe publishes.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec.diagnostics import Failure
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    from archspec import lazy_numpy as np
+
+LEGACY = ("num", "channels", "height", "width")
+"""How older files give a shape: always four sizes, the first of which are 1 where there are fewer axes."""
+
+MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
+    "BlobShape": {"dim": (1, "INT64", True)},
+    "BlobProto": {
+        **{size: (number, "INT32", False) for number, size in enumerate(LEGACY, start=1)},
+        "data": (5, "FLOAT", True),
+        "shape": (7, "BlobShape", False),
+        "double_data": (8, "DOUBLE", True),
+    },
+    "V1LayerParameter": {"name": (4, "STRING", False), "blobs": (6, "BlobProto", True)},
+    "LayerParameter": {"name": (1, "STRING", False), "blobs": (7, "BlobProto", True)},
+    "NetParameter": {
+        "name": (1, "STRING", False),
+        "layers": (2, "V1LayerParameter", True),
+        "layer": (100, "LayerParameter", True),
+    },
+}
+"""Field numbers, types and whether a field is repeated."""
+
+
+def read(path: Path) -> dict[str, NDArray[Any]]:
+    """The blobs of every layer; raises ValueError where the file is none, and `Failure` where protobuf is missing."""
+    net = _schema()()
+    try:
+        net.ParseFromString(path.read_bytes())
+    except Exception as error:  # protobuf's own DecodeError is no ValueError
+        raise ValueError("protobuf cannot read it") from error
+    found: dict[str, NDArray[Any]] = {}
+    for layer in (*net.layers, *net.layer):
+        for number, blob in enumerate(layer.blobs):
+            name = f"{layer.name}:{number}"
+            if name in found:
+                raise ValueError(f"two layers are called {layer.name}")
+            found[name] = _array(name, blob)
+    if not found:
+        raise ValueError("it holds no layer with weights")
+    return found
+
+
+def _array(name: str, blob: Any) -> NDArray[Any]:
+    shape = tuple(blob.shape.dim) if blob.HasField("shape") else tuple(getattr(blob, size) for size in LEGACY)
+    values = np.array(blob.double_data or blob.data, np.float64 if blob.double_data else np.float32)
+    if math.prod(shape) != values.size or min(shape, default=0) < 0:
+        raise ValueError(f"{name} has {values.size:,} values, and the shape {'x'.join(map(str, shape))}")
+    return values.reshape(shape)
+
+
+@cache
+def _schema() -> Any:
+    """The class of a NetParameter."""
+    try:
+        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    except ImportError:
+        help = "pip install 'archspec-nn[caffe]'"
+        raise Failure("a .caffemodel is read with protobuf, which is not installed", help, 3) from None
+    file: Any = descriptor_pb2.FileDescriptorProto(name="weights.proto", package="weights", syntax="proto2")
+    for message, fields in MESSAGES.items():
+        declared = file.message_type.add(name=message)
+        for name, (number, type_name, repeated) in fields.items():
+            field = declared.field.add(name=name, number=number, label=3 if repeated else 1)
+            if type_name in MESSAGES:
+                field.type, field.type_name = field.TYPE_MESSAGE, f".weights.{type_name}"
+            else:
+                field.type = getattr(field, f"TYPE_{type_name}")
+    # proto2 reads numbers packed or not, whatever the schema says
+    pool: Any = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("weights.NetParameter"))

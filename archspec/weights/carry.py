@@ -1,0 +1,114 @@
+"""From any file of weights to neutral tensors and back; everything goes through the neutral form."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from archspec.document import Document
+from archspec.graph import Graph
+from archspec.weights import checkpoint, foreign, formats, plain
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Tensor = NDArray[np.float32]
+
+PathLike = str | os.PathLike[str]
+
+
+class Network(Protocol):
+    """What is asked of a spec."""
+
+    @property
+    def graph(self) -> Graph: ...
+    @property
+    def document(self) -> Document: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Neutral tensors, and what whoever loads them should know."""
+
+    tensors: dict[str, Tensor]
+    notes: tuple[str, ...] = ()
+
+
+def load(
+    path: PathLike,
+    spec: Network,
+    *,
+    mapping: str | None = None,
+    any_spec: bool = False,
+    allow_nonfinite: bool = False,
+) -> dict[str, Tensor]:
+    """The tensors of a spec's network by neutral name, from a file of any known kind.
+
+    `mapping` is the name or the file of the mapping for another project's names; without it, the one that fits is
+    taken. Raises `CheckpointError` with all that does not fit.
+    """
+    return read(path, spec, mapping=mapping, any_spec=any_spec, allow_nonfinite=allow_nonfinite).tensors
+
+
+def read(
+    path: PathLike,
+    spec: Network,
+    *,
+    graph: Graph | None = None,
+    mapping: str | None = None,
+    any_spec: bool = False,
+    allow_nonfinite: bool = False,
+) -> Loaded:
+    """As `load`, with notes; `graph` is the part of the spec's that is wanted, where it is not the whole of it."""
+    path, part = Path(path), graph or spec.graph
+    kind = formats.kind_of(path)
+    if mapping is None and kind.name == "safetensors" and plain.is_neutral(path):
+        return Loaded(checkpoint.load(path, part, whole=spec.graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite))
+    found = formats.read(path, kind)
+    way = foreign.naming(path, kind, found, part, spec.graph, mapping)
+    tensors = foreign.translate(path, way, found, part)
+    preprocess = spec.document.preprocess
+    moved = foreign.reordered(path, tensors, part, way, preprocess.channels if preprocess else None)
+    if not allow_nonfinite:
+        checkpoint.refuse_nonfinite(path, tensors)
+    return Loaded(tensors, tuple(note for note in (f"read by {way.title}", moved, way.note) if note))
+
+
+def save(path: PathLike, tensors: Mapping[str, NDArray[Any]], spec: Network, *, to: str | None = None) -> None:
+    """Writes the tensors of a spec's network; the kind of file is that of the suffix, or of the backend `to`.
+
+    The whole file appears, or, where that fails (`Failure`), what was there stays.
+    """
+    path = Path(path)
+    kind = formats.kind_for(to) if to else formats.kind_of(path)
+    if kind.name != "safetensors":
+        formats.write(path, kind, spec.graph, spec.sha256, tensors)
+        return
+    try:
+        checkpoint.save(path, tensors, checkpoint.origin(spec.graph, spec.sha256))
+    except OSError as error:
+        raise formats.failed(path, error) from error
+
+
+def convert(
+    source: PathLike,
+    target: PathLike,
+    spec: Network,
+    *,
+    to: str | None = None,
+    mapping: str | None = None,
+    any_spec: bool = False,
+    allow_nonfinite: bool = False,
+) -> Loaded:
+    """Reads one file as `load` does and writes the other as `save` does; what was read, and notes."""
+    if not to:
+        formats.kind_of(Path(target))  # before anything is read
+    loaded = read(source, spec, mapping=mapping, any_spec=any_spec, allow_nonfinite=allow_nonfinite)
+    save(target, loaded.tensors, spec, to=to)
+    return loaded

@@ -1,0 +1,123 @@
+"""The kinds of file that hold weights: the neutral one, those that the installed backends declare, and Caffe's.
+
+>>> sorted(suffix for kind in kinds() if kind.backend in ("", "torch") for suffix in kind.suffixes)
+['.caffemodel', '.pt', '.pth', '.safetensors']
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec import __version__
+from archspec.backend import About, BackendError, Format, available, require
+from archspec.backend import find as find_backend
+from archspec.diagnostics import Failure, did_you_mean, quote
+from archspec.graph import Graph
+from archspec.weights import caffe, plain
+from archspec.weights.checkpoint import CheckpointError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NEUTRAL = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file. `read` gives tensors by the file's own names; `backend` is whose names they are, if any's."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Path], Mapping[str, NDArray[Any]]]
+    backend: str = ""
+    format: Format | None = None
+
+
+OWN = (
+    Kind("safetensors", (NEUTRAL,), plain.read),
+    Kind("caffemodel", (".caffemodel",), caffe.read),
+)
+
+
+def kinds() -> Iterator[Kind]:
+    """Every known kind; a backend that cannot be imported has none, and its framework need not be installed."""
+    yield from OWN
+    for name in sorted(available()):
+        try:
+            backend = find_backend(name)
+        except BackendError:
+            continue
+        for form in backend.formats:
+            yield Kind(form.name, form.suffixes, form.read, name, form)
+
+
+def kind_of(path: Path) -> Kind:
+    """The kind that a file's suffix stands for; raises `CheckpointError` for any other."""
+    known = {suffix: kind for kind in reversed(list(kinds())) for suffix in kind.suffixes}
+    if path.suffix.lower() not in known:
+        help = f"known are {', '.join(sorted(known))}"
+        raise CheckpointError(f"the suffix of {quote(path)} is that of no kind of weights", help=help)
+    return known[path.suffix.lower()]
+
+
+def kind_for(backend: str) -> Kind:
+    """The kind of file that a backend's users keep weights in; raises `BackendError`."""
+    find_backend(backend)
+    found = [kind for kind in kinds() if kind.backend == backend]
+    if not found:
+        others = sorted({kind.backend for kind in kinds()} - {""})
+        message = f"the backend {quote(backend)} has no kind of file for weights alone"
+        raise BackendError(message, did_you_mean(backend, others, "backends that have one"), 2)
+    return found[0]
+
+
+def read(path: Path, kind: Kind) -> dict[str, NDArray[Any]]:
+    """The tensors of a file by its own names; raises `Failure`."""
+    if kind.backend:
+        require(find_backend(kind.backend))
+    if not path.is_file():
+        raise CheckpointError(f"no file {quote(path)}")
+    try:
+        return dict(kind.read(path))
+    except Failure:
+        raise
+    except Exception as error:  # frameworks raise what they like where a file is damaged
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        message = f"{quote(path)} is no {kind.name} file, or a damaged one: {why}"
+        raise CheckpointError(message) from error
+
+
+def write(path: Path, kind: Kind, graph: Graph, sha256: str, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Writes neutral tensors as that kind, whole or not at all; raises `Failure`."""
+    if kind.format is None:
+        raise CheckpointError(
+            f"{kind.name} files are read and not written", help="see `archspec weights export --help`"
+        )
+    require(find_backend(kind.backend))
+    values = sum(param.size for _, _, param in graph.parameters())
+    summary = f"{values:,} values in {len(tensors)} tensors"
+    about = About(title=graph.name, spec=graph.name, sha256=sha256, summary=summary, version=__version__)
+    try:
+        staging = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}-", dir=path.parent))
+    except OSError as error:
+        raise failed(path, error) from error
+    try:
+        kind.format.write(staging / path.name, graph, about, tensors)
+        # A format may keep its data in files beside the one that names them: that one comes last.
+        for part in sorted(staging.iterdir(), key=lambda part: part.name == path.name):
+            part.replace(path.parent / part.name)
+    except Exception as error:  # a full disk is an OSError to some frameworks, a RuntimeError to others
+        raise failed(path, error) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def failed(path: Path, error: Exception) -> Failure:
+    """What to say where writing a file ended so."""
+    why = (getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__).lower()
+    return Failure(f"cannot write {quote(path)}: {why}", "nothing was changed")

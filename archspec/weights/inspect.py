@@ -1,0 +1,92 @@
+"""What a file of weights holds: its tensors, their sizes and ranges, and what is not finite in them.
+
+No spec is needed: names and layouts are the file's own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec.weights import formats, plain
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    from archspec import lazy_numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A tensor; `min`, `mean`, `max` and `std` are of its finite values, and None where it has none."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    min: float | None
+    mean: float | None
+    max: float | None
+    std: float | None
+    nan: int
+    inf: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A file of weights."""
+
+    file: str
+    format: str
+    metadata: dict[str, Any]
+    tensors: tuple[Summary, ...]
+
+    @property
+    def values(self) -> int:
+        """How many numbers it holds."""
+        return sum(int(np.prod(tensor.shape, dtype=np.int64)) for tensor in self.tensors)
+
+
+def inspect(path: str | os.PathLike[str]) -> Contents:
+    """What a file holds; raises `CheckpointError` where it is damaged."""
+    path = Path(path)
+    kind = formats.kind_of(path)
+    if kind.name != "safetensors":
+        return Contents(str(path), kind.name, {}, _summaries(formats.read(path, kind).items()))
+    stated = {key: value for key, value in plain.stated(path).items() if key != "digests"}
+    name = "neutral checkpoint" if plain.is_neutral(path) else kind.name
+    return Contents(str(path), name, stated, _summaries(plain.tensors(path)))
+
+
+def _summaries(tensors: Iterable[tuple[str, NDArray[Any]]]) -> tuple[Summary, ...]:
+    return tuple(summary(name, tensor) for name, tensor in tensors)
+
+
+def summary(name: str, tensor: NDArray[Any]) -> Summary:
+    """The figures of one tensor, in float64; those of complex numbers are left out.
+
+    >>> import numpy
+    >>> found = summary("bias", numpy.array([1.0, 3.0, numpy.nan]))
+    >>> found.min, found.mean, found.max, found.std, found.nan
+    (1.0, 2.0, 3.0, 1.0, 1)
+    """
+    if tensor.dtype.kind == "c":
+        numbers = np.zeros(0)
+        nan, inf = int(np.isnan(tensor).sum()), int(np.isinf(tensor).sum())
+    else:
+        values = tensor.astype(np.float64).ravel()
+        nan, inf = int(np.isnan(values).sum()), int(np.isinf(values).sum())
+        numbers = values[np.isfinite(values)] if nan or inf else values
+    figures = (numbers.min(), numbers.mean(), numbers.max(), numbers.std()) if numbers.size else (None,) * 4
+    low, mean, high, deviation = (None if figure is None else float(figure) for figure in figures)
+    return Summary(name, tensor.shape, tensor.dtype.name, low, mean, high, deviation, nan, inf)
+
+
+def data(contents: Contents) -> dict[str, Any]:
+    """As JSON has it."""
+    facts = {"file": contents.file, "format": contents.format, "metadata": contents.metadata}
+    counts = {"count": len(contents.tensors), "values": contents.values}
+    return {**facts, **counts, "tensors": [asdict(tensor) for tensor in contents.tensors]}
