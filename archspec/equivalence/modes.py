@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from archspec.equivalence.material import Material
-from archspec.equivalence.measure import Expected, jitter
+from archspec.equivalence.measure import Expected, Jitter
 from archspec.graph import Graph
 from archspec.reference import ReferenceSession
 from archspec.session import Mode, Precision, Session, Sgd, State
@@ -46,9 +47,9 @@ def measure(session: Session, material: Material, mode: Mode) -> dict[Quantity, 
 
 
 def expected(graph: Graph, material: Material, mode: Mode, precision: Precision) -> dict[Quantity, Expected]:
-    """The float64 reference's, with what a unit of rounding in the input and the weights makes of it."""
-    moved = Material(
-        jitter(material.tensors, precision, 1), jitter({"x": material.x}, precision, 2)["x"], material.pull
-    )
-    plain, jittered = (measure(ReferenceSession(graph, each.tensors), each, mode) for each in (material, moved))
+    """The float64 reference's, with what rounding at every layer can make of it."""
+    jitter = Jitter(precision, seed=1)
+    moved = replace(material, tensors={name: jitter(value) for name, value in material.tensors.items()})
+    plain = measure(ReferenceSession(graph, material.tensors), material, mode)
+    jittered = measure(ReferenceSession(graph, moved.tensors, jitter), moved, mode)
     return {quantity: Expected(values, jittered[quantity]) for quantity, values in plain.items()}

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from archspec.diagnostics import quote
 from archspec.graph import Graph
 from archspec.op import Run
 from archspec.reference.backward import backward
-from archspec.reference.forward import own_tensors, run
+from archspec.reference.forward import Disturb, own_tensors, run
 from archspec.session import Gradients, Pull, Result, Sgd, State
 
 if TYPE_CHECKING:
@@ -32,14 +33,14 @@ else:
 class ReferenceSession:
     """Implements `archspec.session.Session`; raises ValueError for a tensor that is missing or does not fit."""
 
-    def __init__(self, graph: Graph, tensors: Mapping[str, NDArray[Any]]) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, tensors: Mapping[str, NDArray[Any]], disturb: Disturb | None = None) -> None:
+        self.graph, self.disturb = graph, disturb
         self._tensors: dict[str, Array] = {}
         self._slots: dict[str, Array] = {}
         self.restore(State(dict(tensors)))
 
     def forward(self, x: NDArray[Any], *, train: bool = False, keep: bool = False) -> Result:
-        result = run(self.graph, self._tensors, x, _mode(train), keep=keep)
+        result = run(self.graph, self._tensors, x, _mode(train), keep=keep, disturb=self.disturb)
         self._tensors.update(result.updates)
         return result
 
@@ -56,12 +57,18 @@ class ReferenceSession:
         return State(_copies(self._tensors), _copies(self._slots))
 
     def restore(self, state: State) -> None:
-        """Tensors that are not given stay as they are."""
+        """Tensors that are not given stay as they are; where one does not fit, all do."""
+        shapes = {name: param.shape for name, _, param in self.graph.parameters()}
+        strange = [name for name in state.tensors if name not in shapes]
+        strange += [name for name, slot in state.slots.items() if shapes.get(name.rpartition("@")[0]) != slot.shape]
+        if strange:
+            raise ValueError(
+                f"{quote(strange[0])} is no tensor of this network, or a slot that does not fit its tensor"
+            )
         tensors = {**self._tensors, **_copies(state.tensors)}
         for node in self.graph.nodes:
             own_tensors(self.graph, node, tensors)
-        self._tensors = {name: tensors[name] for name, _, _ in self.graph.parameters()}
-        self._slots = _copies(state.slots)
+        self._tensors, self._slots = tensors, _copies(state.slots)
 
 
 def _mode(train: bool) -> Run:
