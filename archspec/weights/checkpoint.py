@@ -146,8 +146,9 @@ def opened(path: Path) -> Generator[Any]:
 
 def metadata(path: Path, file: Any) -> dict[str, Any]:
     """What an open file says of itself; raises `CheckpointError` where it is not ours."""
+    texts: dict[str, str] = file.metadata() or {}
     try:
-        stated: Any = json.loads((file.metadata() or {})[KEY])
+        stated: Any = json.loads(texts[KEY])
     except (KeyError, ValueError, RecursionError):
         stated = None
     if not isinstance(stated, dict):

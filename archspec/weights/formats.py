@@ -109,8 +109,14 @@ def write(path: Path, kind: Kind, graph: Graph, sha256: str, tensors: Mapping[st
     try:
         kind.format.write(staging / path.name, graph, about, tensors)
         # A format may keep its data in files beside the one that names them: that one comes last.
-        for part in sorted(staging.iterdir(), key=lambda part: part.name == path.name):
+        parts = sorted(staging.iterdir(), key=lambda part: part.name == path.name)
+        if taken := [part.name for part in parts[:-1] if (path.parent / part.name).exists()]:
+            help = "choose another name, or move it away"
+            raise Failure(f"{quote(path)} takes a file {quote(taken[0])} beside it, which is there already", help)
+        for part in parts:
             part.replace(path.parent / part.name)
+    except Failure:
+        raise
     except Exception as error:  # a full disk is an OSError to some frameworks, a RuntimeError to others
         raise failed(path, error) from error
     finally:
