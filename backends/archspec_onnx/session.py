@@ -68,7 +68,9 @@ class OnnxSession:
 
     def _activations(self, x: Array, network: Network) -> dict[str, Array]:
         names = list(dict.fromkeys(v for v in network.values.values() if v != network.names.input))
-        found = dict(zip(names, self._session(network.train, True).run(x, names), strict=True))
+        # No names would mean all outputs.
+        computed = self._session(network.train, True).run(x, names) if names else []
+        found = dict(zip(names, computed, strict=True))
         found[network.names.input] = x.astype(np.float32)
         return {self.graph.nodes[index].path: found[v] for index, v in sorted(network.values.items())}
 

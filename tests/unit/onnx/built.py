@@ -1,0 +1,55 @@
+"""Specs built for ONNX, and what every emitted model has to pass."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+from onnx import ModelProto, shape_inference
+
+from archspec.backend import load
+from archspec.compiler import about
+from archspec.conformance.cases import weights
+from archspec.spec import Spec
+from archspec.weights.checkpoint import save
+
+Array = NDArray[Any]
+ONNX = load("onnx")
+
+
+@contextmanager
+def built(spec: Spec, tensors: Mapping[str, Array] | None = None, **options: Any) -> Generator[Path]:
+    """A folder with the model of a spec, and random weights where none are given."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save(folder / "weights.safetensors", weights(spec.graph, 0) if tensors is None else tensors)
+        chosen = {key: option.default for key, option in ONNX.options.items()} | options
+        for file, content in ONNX.emit(spec.graph, about(spec), folder / "weights.safetensors", **chosen).items():
+            (folder / file).write_bytes(content)
+        yield folder
+
+
+def model_of(spec: Spec, tensors: Mapping[str, Array] | None = None, **options: Any) -> ModelProto:
+    """The same, loaded."""
+    with built(spec, tensors, **options) as folder:
+        return ONNX.load(folder)
+
+
+def accepted(model: ModelProto) -> None:
+    """The checker and strict inference find nothing, and every value has a shape, of which only the batch is free."""
+    onnx.checker.check_model(model, full_check=True)
+    bare = ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.value_info[:]
+    for graph in (model.graph, shape_inference.infer_shapes(bare, strict_mode=True, check_type=True, data_prop=True).graph):
+        shapes = {info.name: info.type.tensor_type for info in (*graph.input, *graph.output, *graph.value_info)}
+        for value in {value for node in graph.node for value in node.output}:
+            assert shapes[value].HasField("shape"), value
+            sizes = [size.dim_param or size.dim_value for size in shapes[value].shape.dim]
+            assert all(isinstance(size, int) for size in sizes[1:]), (value, sizes)
+            assert all(size == "N" for size in sizes[:1] if isinstance(size, str)), (value, sizes)
