@@ -114,7 +114,8 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
 
     Of builds that end at the same time, one after the other is put in place, each of them whole.
     """
-    _refuse_foreign(folder)  # before the work of filling it
+    with _alone(folder.parent):  # a build that is half in place looks like one that was changed
+        _refuse_foreign(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}-", dir=folder.parent))
@@ -148,8 +149,8 @@ def _replace(folder: Path, staging: Path, known: set[str]) -> None:
 
 @contextmanager
 def _alone(parent: Path) -> Generator[None]:
-    """Waits until no other build is being put into that folder; the lock leaves no file, and ends with its process."""
-    if fcntl is None:
+    """Waits until no other build is being put in place there; the lock leaves no file, and ends with its process."""
+    if fcntl is None or not parent.is_dir():
         yield
         return
     descriptor = os.open(parent, os.O_RDONLY)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from archspec.diagnostics import Failure
-from archspec.folder import MANIFEST, read_manifest, replace_folder
+from archspec.folder import MANIFEST, _alone, read_manifest, replace_folder
 
 
 def writer(files: dict[str, str]) -> Callable[[Path], None]:
@@ -115,3 +118,65 @@ def test_what_is_no_manifest_is_no_build(tmp_path: Path, text: str) -> None:
     (tmp_path / MANIFEST).write_text(text)
     with pytest.raises(Failure, match="holds no build"):
         read_manifest(tmp_path)
+
+
+BUILD = """
+import hashlib, json, sys
+from pathlib import Path
+from archspec.folder import MANIFEST, replace_folder
+
+folder, own, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+
+
+def fill(staging):
+    files = {"model.py": own * 1000, "weights.safetensors": own * 50_000, f"only-{own}": own}
+    for name, text in files.items():
+        (staging / name).write_text(text)
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    (staging / MANIFEST).write_text(json.dumps({"archspec": own, "files": hashes}))
+
+
+for _ in range(times):
+    replace_folder(folder, fill)
+"""
+
+
+def whole(folder: Path) -> str:
+    """Whose build a folder is; raises where it is not all of one."""
+    owner = read_manifest(folder)["archspec"]
+    found = {path.name: path.read_text() for path in folder.iterdir() if path.name != MANIFEST}
+    assert set(found) == {"model.py", "weights.safetensors", f"only-{owner}"}
+    assert all(set(text) == {owner} for text in found.values())
+    return owner
+
+
+def test_builds_into_one_folder_at_once_are_put_in_place_one_after_the_other(tmp_path: Path) -> None:
+    folder = tmp_path / "net"
+    builders = [
+        subprocess.Popen([sys.executable, "-c", BUILD, str(folder), own, "25"], stderr=subprocess.PIPE, text=True)
+        for own in "abcd"
+    ]
+    seen: list[str] = []
+    while any(builder.poll() is None for builder in builders):
+        with _alone(tmp_path):
+            if folder.exists():
+                seen.append(whole(folder))
+        time.sleep(0.002)  # the lock goes to whoever asks, and this one asks all the time
+    assert [(builder.returncode, builder.communicate()[1]) for builder in builders] == [(0, "")] * 4
+    whole(folder)
+    assert len(set(seen)) > 1
+    assert [path.name for path in tmp_path.iterdir()] == ["net"], "no lock and no staging folder is left"
+
+
+def test_what_a_stranger_puts_there_meanwhile_is_not_touched(tmp_path: Path) -> None:
+    folder = tmp_path / "net"
+
+    def overtaken(staging: Path) -> None:
+        writer({"model.py": "one"})(staging)
+        folder.mkdir()
+        (folder / "thesis").write_text("years of work")
+
+    with pytest.raises(Failure, match="holds something else than a build"):
+        replace_folder(folder, overtaken)
+    assert snapshot(folder) == {"thesis": b"years of work"}
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
