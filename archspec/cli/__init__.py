@@ -34,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.set_threshold(100_000)  # imports make many objects and no garbage
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser(given).parse_args(given)
+    options = argparse.Namespace()
     try:
+        options = _parser(given).parse_args(given)
         code: int = options.run(options)
         sys.stdout.flush()
         return code
@@ -63,5 +64,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         module: Any = import_module(f"archspec.cli.{name}")
         command = commands.add_parser(name, help=module.HELP, description=module.HELP, allow_abbrev=False)
         module.arguments(command)
+        if name in given[:1] and hasattr(module, "late_arguments"):
+            module.late_arguments(command, given[1:])
         command.set_defaults(run=module.run)
     return parser

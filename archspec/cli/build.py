@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from archspec.cli.common import load, say, spec_arguments, trust_arguments
 
@@ -20,6 +22,47 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--optimize", choices=("none", "inference"), default="none", help="inference: no train-only parts"
     )
     trust_arguments(parser)
+    parser.epilog = "A backend has options of its own: --backend NAME --help shows them too."
+
+
+def late_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
+    """The options of the backend that is named among the words given; raises `BackendError`."""
+    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    peek.add_argument("--backend")
+    try:
+        name: str | None = peek.parse_known_args(given)[0].backend
+    except argparse.ArgumentError:
+        return  # the whole parser says what is wrong
+    if name is None:
+        return
+    from archspec.backend import load as load_backend
+
+    if options := load_backend(name).options:
+        group = parser.add_argument_group(f"options of the backend {name}")
+        for key, option in options.items():
+            flag, dest = f"--{key.replace('_', '-')}", _PREFIX + key
+            if option.parse is bool:
+                group.add_argument(flag, dest=dest, action="store_true", help=option.help)
+            else:
+                parse, default = _typed(option.parse), option.default
+                group.add_argument(
+                    flag, dest=dest, type=parse, default=option.default, metavar=option.metavar, help=help
+                )
+
+
+_PREFIX = "backend."  # before a backend's option, which may have the name of one of ours in other commands
+
+
+def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A parser for argparse, which shows the message of its own kind of error alone."""
+
+    def typed(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return typed
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed,
         weights=weights,
         optimize=options.optimize,
+        options={key: getattr(options, _PREFIX + key) for key in backend.options},
         any_spec=options.any_spec,
         allow_nonfinite=options.allow_nonfinite,
         remark=lambda text: say(f"note: {text}", options),

@@ -85,6 +85,11 @@ class Site:
         """The value under another shape of a sample."""
         return self.add("Reshape", value, self.whole(f"{part or 'to'}.shape", (0, *shape)), part=part)
 
+    def bordered(self, pads: Sequence[tuple[int, int]], number: float) -> str:
+        """What enters, with a border of that number around its positions."""
+        sides = self.whole("border.pads", [0, 0, *(before for before, _ in pads), 0, 0, *(after for _, after in pads)])
+        return self.add("Pad", self.x, sides, self.constant("border.value", number), part="border")
+
     def reduce(self, operator: str, value: str, axes: Sequence[int], part: str = "", *, keep: bool = True) -> str:
         """ReduceMean, ReduceSum or ReduceMax; the first and the last took their axes as an attribute once."""
         keepdims = int(keep)

@@ -14,9 +14,14 @@ def conv(site: Site, op: Conv) -> str:
 
 
 def conv_transpose(site: Site, op: ConvTranspose) -> str:
-    extra = unless(per_axis(op.output_padding, site.rank, "output_padding"), 0)
-    window = _window(site, op)
-    return site.add("ConvTranspose", site.x, *site.tensors("weight", "bias"), **window, output_padding=extra)
+    """ONNX Runtime adds fewer rows than a stride: as many strides more are rows of zeros after the input."""
+    _, stride, _ = op.axes(site.shape)
+    extra = per_axis(op.output_padding, site.rank, "output_padding")
+    rows = [divmod(e, s) for e, s in zip(extra, stride, strict=True)]
+    value = site.bordered([(0, more) for more, _ in rows], 0.0) if any(more for more, _ in rows) else site.x
+    rest = unless([rest for _, rest in rows], 0)
+    tensors = site.tensors("weight", "bias")
+    return site.add("ConvTranspose", value, *tensors, **_window(site, op), output_padding=rest)
 
 
 def _window(site: Site, op: Conv | ConvTranspose) -> dict[str, Any]:

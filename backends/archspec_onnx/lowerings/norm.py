@@ -74,7 +74,7 @@ def instance_norm(site: Site, op: InstanceNorm) -> str:
 
 
 def lrn(site: Site, op: LRN) -> str:
-    """ONNX Runtime takes images alone, for which other positions are laid out as one, and no exponent or weight of 0."""
+    """ONNX Runtime takes images alone: other positions are laid out as one; and no weight or exponent of 0."""
     if not (op.alpha and op.beta):
         return site.add("Div", site.x, site.constant("divisor", op.k**op.beta))
     options: dict[str, Any] = {"size": op.size, "alpha": op.alpha, "beta": op.beta, "bias": op.k}

@@ -18,7 +18,7 @@ def max_pool(site: Site, op: MaxPool) -> str:
     value = site.x
     if any(max(pair) >= k for pair, k in zip(pads, kernel, strict=True)):
         # A dilated window may reach further out than ONNX Runtime takes as pads.
-        value, pads = _padded(site, pads, -math.inf), ((0, 0),) * site.rank
+        value, pads = site.bordered(pads, -math.inf), ((0, 0),) * site.rank
     return _pool(site, "MaxPool", op, value, pads, dilations=unless(dilation, 1))
 
 
@@ -30,7 +30,7 @@ def avg_pool(site: Site, op: AvgPool) -> str:
         include = 1 if op.count_include_pad and spread(pads) else None
         return _pool(site, "AveragePool", op, site.x, pads, count_include_pad=include)
     overhang = tuple((0, r - a) for (_, r), (_, a) in zip(pads, counted, strict=True))
-    return _pool(site, "AveragePool", op, _padded(site, counted, 0.0), overhang)
+    return _pool(site, "AveragePool", op, site.bordered(counted, 0.0), overhang)
 
 
 def reached(site: Site, op: MaxPool | AvgPool) -> Pads:
@@ -46,11 +46,6 @@ def _pool(site: Site, operator: str, op: MaxPool | AvgPool, value: str, pads: Pa
     kernel, stride, _ = op.axes(site.shape)
     window: dict[str, Any] = {"kernel_shape": list(kernel), "strides": unless(stride, 1), "pads": spread(pads)}
     return site.add(operator, value, **window, **options)
-
-
-def _padded(site: Site, pads: Pads, border: float) -> str:
-    sides = site.whole("border.pads", spread(((0, 0), (0, 0), *pads)) or [])
-    return site.add("Pad", site.x, sides, site.constant("border.value", border), part="border")
 
 
 def global_avg_pool(site: Site, op: Op) -> str:

@@ -46,7 +46,10 @@ def accepted(model: ModelProto) -> None:
     bare = ModelProto()
     bare.CopyFrom(model)
     del bare.graph.value_info[:]
-    for graph in (model.graph, shape_inference.infer_shapes(bare, strict_mode=True, check_type=True, data_prop=True).graph):
+    for graph in (
+        model.graph,
+        shape_inference.infer_shapes(bare, strict_mode=True, check_type=True, data_prop=True).graph,
+    ):
         shapes = {info.name: info.type.tensor_type for info in (*graph.input, *graph.output, *graph.value_info)}
         for value in {value for node in graph.node for value in node.output}:
             assert shapes[value].HasField("shape"), value
