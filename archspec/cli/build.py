@@ -44,9 +44,13 @@ def late_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> Non
             if option.parse is bool:
                 group.add_argument(flag, dest=dest, action="store_true", help=option.help)
             else:
-                parse, default = _typed(option.parse), option.default
                 group.add_argument(
-                    flag, dest=dest, type=parse, default=option.default, metavar=option.metavar, help=help
+                    flag,
+                    dest=dest,
+                    type=_typed(option.parse),
+                    default=option.default,
+                    metavar=option.metavar,
+                    help=f"{option.help} (default: {option.default})",
                 )
 
 
