@@ -85,7 +85,9 @@ def _name_classes(graph: Graph, classes: list[Class], dialect: Dialect, taken: C
     space.taken.update(part.attr for part in classes[-1].example.steps())
     whole = classes[-1].name = space.take(dialect.title(graph.name), dialect.join)
     space.take(f"{whole}Output")
-    for cls in classes[:-1]:
+    # Of several forms of a block, the most usual has the block's own name where layers are named apart from it.
+    inner = sorted(classes[:-1], key=lambda cls: -len(cls.instances)) if dialect.paths else classes[:-1]
+    for cls in inner:
         block = scopes_to_block(cls.scope)[-1]
         name = whole if block.kind == "network" else dialect.title(block.block)
         name = name if block is cls.scope else dialect.title(f"{name} {role(cls.scope)}")

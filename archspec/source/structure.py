@@ -42,13 +42,18 @@ def _shape(part: Part, paths: bool) -> Hashable:
             return merge.operator
         case Chain(numbered=True):
             part.runs = runs(part.parts, paths)
-            return tuple((run.start, structure(run.parts[0], paths)) for run in part.runs)
+            return tuple((run.start, _first(run, paths), structure(run.parts[0], paths)) for run in part.runs)
         case Chain() | Several():
             return tuple((child.name, structure(child, paths)) for child in part.parts)
         case Instance(cls=cls):
             return cls
         case _:
             raise TypeError(part)
+
+
+def _first(run: Run, paths: bool) -> str:
+    """The number of the iteration that a run begins with, where layers bear it."""
+    return run.parts[0].levels[0] if paths else ""
 
 
 def scopes_to_block(scope: Scope) -> list[Scope]:
@@ -75,7 +80,7 @@ def runs(parts: list[Part], paths: bool = False) -> list[Run]:
     while at < len(parts):
         end = at + 1
         steps = None
-        while end < len(parts) and shapes[end] == shapes[at]:
+        while end < len(parts) and shapes[end] == shapes[at] and (not paths or _follows(parts[end - 1], parts[end])):
             moves = [_step(a, b) for a, b in zip(values[end - 1], values[end], strict=True)]
             if None in moves or moves != (moves if steps is None else steps):
                 break
@@ -85,6 +90,11 @@ def runs(parts: list[Part], paths: bool = False) -> list[Run]:
         found.append(Run(at, parts[at:end]))
         at = end
     return found
+
+
+def _follows(before: Part, after: Part) -> bool:
+    """Whether no iteration between them is empty."""
+    return int(after.levels[0]) == int(before.levels[0]) + 1
 
 
 def _step(a: Any, b: Any) -> int | None:

@@ -55,7 +55,15 @@ class Spread:
     numbers: str
 
 
-Code = str | Call | Items | Infix | Spread
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A call whose result is called: `Dense(10)(x)`."""
+
+    call: Call
+    operand: Code
+
+
+Code = str | Call | Items | Infix | Spread | Applied
 
 
 def flat(code: Code) -> str:
@@ -71,6 +79,8 @@ def flat(code: Code) -> str:
             return f" {operator} ".join(_operand(operator, operand) for operand in operands)
         case Spread(element, counter, numbers):
             return f"*({flat(element)} for {counter} in {numbers})"
+        case Applied(call, operand):
+            return f"{flat(call)}({flat(operand)})"
 
 
 def _keyword(key: str) -> str:
@@ -112,6 +122,11 @@ def _lines(start: str, code: Code, end: str, indent: int) -> list[str]:
             fits = indent + 4 + len(whole) <= WIDTH
             inner = [f"{pad}    {whole}"] if fits else [*_lines("", element, "", indent + 4), f"{pad}    {loop}"]
             return [f"{pad}{start}*(", *inner, f"{pad}){end}"]
+        case Applied(call, operand):
+            head = f"{pad}{start}{flat(call)}("
+            if len(head) <= WIDTH:
+                return [head, *_lines("", operand, "", indent + 4), f"{pad}){end}"]
+            return _lines(start, call, f"({flat(operand)}){end}", indent)
         case _:
             return [line]
 

@@ -1,0 +1,83 @@
+"""The Keras backend: a graph as source that reads as if written by hand. Emitting needs no Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from archspec.backend import About, Backend, Engine, Format, Native
+from archspec.graph import Graph, Node
+from archspec.session import Precision, Session
+from archspec_keras.lowerings import LOWERED
+
+# Each function imports its file when it is called: a backend that is merely listed costs nothing.
+
+
+def _emit(graph: Graph, about: About, weights: Path | None = None, /, **options: Any) -> Mapping[str, bytes]:
+    from archspec_keras.source import emit
+
+    return emit(graph, about)
+
+
+def _load(directory: Path) -> Any:
+    from archspec_keras.runtime import load
+
+    return load(directory)
+
+
+def _predict(model: Any, batch: Any) -> Any:
+    from archspec_keras.runtime import predict
+
+    return predict(model, batch)
+
+
+def _open(folder: Path, graph: Graph, precision: Precision) -> Session:
+    from archspec_keras.session import KerasSession
+
+    return KerasSession(folder, graph, precision)
+
+
+def _natives(graph: Graph) -> Mapping[str, Native]:
+    from archspec_keras.layout import natives
+
+    return natives(graph)
+
+
+def _explain(graph: Graph, node: Node) -> str:
+    from archspec_keras.explain import explain
+
+    return explain(graph, node)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    from archspec_keras.files import read
+
+    return read(path)
+
+
+def _write(path: Path, graph: Graph, about: About, tensors: Mapping[str, Any]) -> None:
+    from archspec_keras.files import write
+
+    write(path, graph, about, tensors)
+
+
+BACKEND = Backend(
+    name="keras",
+    framework="keras",
+    extra="keras",
+    lowered=frozenset(LOWERED),
+    gaps={},
+    emit=_emit,
+    load=_load,
+    predict=_predict,
+    natives=_natives,
+    explain=_explain,
+    open=_open,
+    modes=("eval", "train", "grad", "step"),
+    precisions=("float32", "float64"),
+    formats=(Format(name="keras", suffixes=(".keras",), read=_read, write=_write),),
+    engines={name: Engine(name, {"KERAS_BACKEND": name}) for name in ("tensorflow", "jax", "torch")},
+)
+
+__all__ = ["BACKEND"]

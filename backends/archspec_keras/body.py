@@ -1,0 +1,211 @@
+"""The statements of a function: a layer a line, each applied to the values that it reads.
+
+A value that goes on is called `x`; one that is read again has the name of what computes it. The layers of a branch
+share its name; the iterations of a repeat are a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from archspec.source.classes import Class
+from archspec.source.names import Namespace
+from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Several
+from archspec.source.table import Line, assignments, line
+from archspec.source.write import Applied, Call, Code, Items, Spread, statement
+from archspec_keras.lowerings.merge import LAYERS
+from archspec_keras.paths import SEPARATOR, Paths
+
+_SUFFIXES = {"layers.ZeroPadding": "pad", "layers.Permute": "permute", "layers.Reshape": "reshape"}
+
+
+class Body:
+    """The statements of one function.
+
+    The network itself (`whole`) reads `inputs` and lays tables out; its `late` outputs, those of heads that train mode
+    alone has, come after all that the others need. `taken` are names that no value may have.
+    """
+
+    def __init__(
+        self, cls: Class, paths: Paths, taken: Collection[str], *, whole: bool = False, late: Collection[int] = ()
+    ) -> None:
+        self.cls, self.paths, self.rows = cls, paths, whole
+        self.codes: dict[Part, Code] = {}
+        places: dict[Part, str] = {}
+        steps: list[Part] = []
+        for part in cls.example.parts:
+            inner = part.parts if isinstance(part, Several) else [part]
+            codes: Sequence[Code] = _items(cls.code[part]) if isinstance(part, Several) else [cls.code.get(part, "")]
+            for each, code in zip(inner, codes, strict=True):
+                self.codes[each] = code
+                places[each] = f"{part.attr} {each.name}" if isinstance(part, Several) else each.name
+            steps.extend(inner)
+        outputs = cls.example.outputs
+        first = dict.fromkeys(needed(steps, [value for value in outputs if value not in late]))
+        self.early = len(first)
+        self.steps = [*first, *(part for part in needed(steps, outputs) if part not in first)]
+        self.places = places
+        self.inputs = ["inputs"] if whole else ["x", *_skips(len(cls.example.inputs) - 1)]
+        self.names = dict(zip(cls.example.inputs, self.inputs, strict=True))
+        self.space = Namespace("x", "name", *self.inputs, *taken, *(param.name for param in cls.params))
+        self.readers: dict[int, set[int]] = {value: {len(self.steps)} for value in outputs}
+        for number, part in enumerate(self.steps):
+            for value in part.operands:
+                self.readers.setdefault(value, set()).add(number)
+
+    def returned(self, indent: int) -> list[str]:
+        """All statements and the return."""
+        found = self._statements(0, len(self.steps), indent)
+        outputs, last = self.cls.example.outputs, found[-1] if found else []
+        if isinstance(last, Line) and self.steps[-1].outputs == outputs:
+            return [*_written(found[:-1], indent), *statement("return ", last.code, indent)]
+        values = ", ".join(self.value(value) for value in outputs)
+        return [*_written(found, indent), f"{' ' * indent}return {values}"]
+
+    def lines(self, start: int, stop: int, indent: int) -> list[str]:
+        """The statements of these steps."""
+        return _written(self._statements(start, stop, indent), indent)
+
+    def _statements(self, start: int, stop: int, indent: int) -> list[Line | list[str]]:
+        found: list[Line | list[str]] = []
+        for number in range(start, stop):
+            part = self.steps[number]
+            operands = [self.names[value] for value in part.operands]
+            targets = ", ".join(self._targets(number, part))
+            found += self._part(part, self.codes[part], operands, targets, indent, {})
+        return found
+
+    def value(self, value: int) -> str:
+        """The name of a value, once its statement is written."""
+        return self.names[value]
+
+    def _targets(self, number: int, part: Part) -> list[str]:
+        """Names for what a statement computes: `x` for a value that goes on, its step's for others."""
+        busy = {text for value, text in self.names.items() if max(self.readers.get(value, {-1})) > number}
+        targets: list[str] = []
+        for value in part.outputs:
+            readers = self.readers.get(value, set[int]())
+            on = "x" not in busy and "x" not in targets and self._goes_on(readers)
+            called = self.cls.dialect.identifier(self.places[part])
+            targets.append("_" if not readers else "x" if on else self.space.take(called))
+        self.names = {value: text for value, text in self.names.items() if text not in targets}
+        self.names.update(zip(part.outputs, targets, strict=True))
+        return targets
+
+    def _goes_on(self, readers: Collection[int]) -> bool:
+        """Whether a single step reads the value, and no other: of two that meet, both have names."""
+        numbers = [number for number in readers if number < len(self.steps)]
+        return len(readers) == 1 and all(len(self.steps[number].operands) == 1 for number in numbers)
+
+    def _part(
+        self, part: Part, code: Code, operands: Sequence[str], target: str, indent: int, counters: dict[int, str]
+    ) -> list[Line | list[str]]:
+        match part:
+            case Chain(numbered=True):
+                return self._repeat(part, code, operands[0], target, indent, counters)
+            case Chain():
+                found: list[Line | list[str]] = []
+                for inner, each in zip(part.parts, _items(code), strict=True):
+                    found += self._part(inner, each, operands, target, indent, counters)
+                    operands = [target]
+                return found
+            case Instance():
+                named = self.paths.code(part.scope, self.cls.scope, counters)
+                args = (*(("", value) for value in operands), *_args(code), ("name", named))
+                made = Call(_function(code), args)
+                return [line(part, target, made, len(operands)) if self.rows else Line(target, made)]
+            case Leaf():
+                return self._leaf(part, code, operands[0], target, counters)
+            case Join():
+                name = self.paths.code(part.node, self.cls.scope, counters)
+                call = Call(LAYERS[part.merge.operator], (("name", name),))
+                return [Line(target, Applied(call, Items(tuple(operands))))]
+            case _:
+                raise TypeError(part)
+
+    def _leaf(self, leaf: Leaf, code: Code, operand: str, target: str, counters: dict[int, str]) -> list[Any]:
+        lines: list[Line] = []
+        calls = _items(code) if isinstance(code, Items) else (code,)
+        name = self.paths.code(leaf.node, self.cls.scope, counters)
+        for number, call in enumerate(calls, 1):
+            assert isinstance(call, Call)
+            own = name if number == len(calls) else f'{name[:-1]}{SEPARATOR}{_suffix(call.name)}"'
+            lines.append(Line(target, Applied(Call(call.func, (*call.args, ("name", own))), operand)))
+            operand = target
+        return lines
+
+    def _repeat(
+        self, chain: Chain, code: Code, operand: str, target: str, indent: int, counters: dict[int, str]
+    ) -> list[Line | list[str]]:
+        """Iterations one after the other: loops where they are alike."""
+        found: list[Line | list[str]] = []
+        place, pad = _depth(chain), " " * indent
+        for run, each in zip(chain.runs, _items(code), strict=True):
+            if not isinstance(each, Spread):
+                found += self._part(run.parts[0], each, [operand], target, indent, counters)
+            else:
+                shift = int(run.parts[0].levels[0]) - run.start
+                counter = f"{{{each.counter}{f' + {shift}' if shift else ''}}}"
+                inner = self._part(
+                    run.parts[0], each.element, [target], target, indent + 4, {**counters, place: counter}
+                )
+                lines = [f"{pad}{target} = {operand}"] if operand != target else []
+                lines.append(f"{pad}for {each.counter} in {each.numbers}:")
+                for part in inner:
+                    lines += part.plain(indent + 4) if isinstance(part, Line) else part
+                found.append(lines)
+            operand = target
+        return found
+
+
+def _written(found: Sequence[Line | list[str]], indent: int) -> list[str]:
+    """The statements as lines; rows that follow one another stay a table."""
+    lines: list[str] = []
+    pending: list[Line] = []
+    for each in found:
+        if isinstance(each, Line):
+            pending.append(each)
+        else:
+            lines += [*assignments(pending, indent), *each]
+            pending = []
+    return [*lines, *assignments(pending, indent)]
+
+
+def needed(steps: list[Part], outputs: Collection[int]) -> list[Part]:
+    """The steps that these values need."""
+    wanted = set(outputs)
+    kept: list[Part] = []
+    for part in reversed(steps):
+        if wanted & set(part.outputs):
+            wanted.update(part.operands)
+            kept.append(part)
+    return kept[::-1]
+
+
+def _skips(count: int) -> list[str]:
+    return ["skip" if n == 1 else f"skip_{n}" for n in range(1, count + 1)]
+
+
+def _items(code: Code) -> tuple[Code, ...]:
+    assert isinstance(code, Items)
+    return code.items
+
+
+def _args(code: Code) -> tuple[tuple[str, Code], ...]:
+    assert isinstance(code, Call)
+    return code.args
+
+
+def _function(code: Code) -> Any:
+    assert isinstance(code, Call)
+    return code.func
+
+
+def _suffix(target: str) -> str:
+    return next((suffix for start, suffix in _SUFFIXES.items() if target.startswith(start)), "before")
+
+
+def _depth(chain: Chain) -> int:
+    """The place of an iteration's number in paths: as many parts come before it as the repeat's own path has."""
+    return sum(scope.parent is not None for scope in chain.scope.chain())

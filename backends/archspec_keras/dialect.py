@@ -1,0 +1,28 @@
+"""What Keras's source has of its own: functions of tensors, and layers that bear their paths as names."""
+
+from __future__ import annotations
+
+from archspec.source.dialect import Dialect
+from archspec.source.names import RESERVED, identifier
+from archspec.source.write import Items
+from archspec_keras.lowerings import lower
+
+# What the emitted file uses by these names.
+_FILE = (
+    "keras layers ops np reduce operator KerasTensor PathLike Sequence name x skip inputs heads train build_model"
+    " load_weights layer_name neutral_shape dict list sum zip set isinstance sorted SPARE RENAMED ROLES"
+).split()
+
+_RESERVED = frozenset((*RESERVED, *_FILE))
+
+KERAS = Dialect(
+    lower=lower,
+    reserved=_RESERVED,
+    title=lambda text: identifier(text.lower(), _RESERVED, "block"),
+    join="_",
+    # A sequence is statements one after the other, which `body` writes from their calls.
+    sequence=lambda keyed: Items(tuple(code for _, code in keyed)),
+    numbered=Items,
+    several=Items,
+    paths=True,
+)

@@ -1,0 +1,24 @@
+"""What one node becomes in the emitted network: the call that builds its layer, under its name."""
+
+from __future__ import annotations
+
+from archspec.graph import Graph, Node
+from archspec.source.lowering import Merge
+from archspec.source.text import literal
+from archspec_keras.lowerings import lower
+from archspec_keras.lowerings.merge import LAYERS
+from archspec_keras.paths import Paths
+
+
+def explain(graph: Graph, node: Node) -> str:
+    """As in `layers.Conv2D(filters=64, kernel_size=3, name="conv1-conv")`, a line for each layer."""
+    lowered = lower(node.op, *graph.inputs(node))
+    paths = Paths(graph)
+    name = literal(paths.layer(node))
+    if isinstance(lowered, Merge):
+        read = ", ".join(paths.layer(graph.nodes[index]) for index in node.inputs)
+        return f"{LAYERS[lowered.operator]}(name={name})([{read}])"
+    *before, last = lowered.steps
+    shown = last.show()
+    named = f"{shown[:-1]}{'' if shown.endswith('()') else ', '}name={name})"
+    return "\n".join([*(step.show() for step in before), named])

@@ -1,0 +1,28 @@
+"""How each op is built in Keras, channels last, one family a file as in `archspec/ops`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from archspec.op import Op
+from archspec.source.lowering import Lowered
+from archspec.types import Shape
+from archspec_keras.lowerings import activation, conv, linear, merge, norm, pool, regularize, shape
+
+FAMILIES = (conv, linear, pool, norm, activation, regularize, shape, merge)
+
+LOWERED: Mapping[str, Callable[..., Any]] = {
+    kind: function for family in FAMILIES for kind, function in family.LOWERED.items()
+}
+"""By the op's name in specs: from the op and the shapes that enter, channels first, to a constructor call."""
+
+
+def lower(op: Op, *inputs: Shape) -> Lowered:
+    """What an op becomes for inputs of these shapes.
+
+    >>> from archspec.ops import OPS
+    >>> lower(OPS["linear"](out=10), (1024,)).show()
+    'layers.Dense(units=10)'
+    """
+    return LOWERED[op.kind](op, *inputs)

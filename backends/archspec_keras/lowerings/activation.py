@@ -1,0 +1,51 @@
+"""Activations."""
+
+from __future__ import annotations
+
+from archspec.op import Op
+from archspec.ops.activation import Elu, Gelu, LeakyRelu, Prelu
+from archspec.source.lowering import Arg, Module, bare, restated
+from archspec.types import Shape
+
+
+def relu6(op: Op, x: Shape) -> Module:
+    return Module("layers.ReLU", (Arg("max_value", 6.0, keyword=True),))
+
+
+def leaky_relu(op: LeakyRelu, x: Shape) -> Module:
+    return Module("layers.LeakyReLU", (restated(op, "slope", "negative_slope", 0.3),))
+
+
+def elu(op: Elu, x: Shape) -> Module:
+    return Module("layers.ELU", (restated(op, "alpha", default=1.0),))
+
+
+def gelu(op: Gelu, x: Shape) -> Module:
+    return Module("ApproximateGelu", helper=True) if op.approximate == "tanh" else _activation("gelu")
+
+
+def prelu(op: Prelu, x: Shape) -> Module:
+    axes = tuple(range(1, len(x) + op.shared))
+    shared = (Arg("shared_axes", axes, keyword=True),) if axes else ()
+    return Module("layers.PReLU", shared)
+
+
+def _activation(name: str) -> Module:
+    return Module("layers.Activation", (Arg("activation", name),))
+
+
+LOWERED = {
+    "relu": bare("layers.ReLU"),
+    "relu6": relu6,
+    "leaky_relu": leaky_relu,
+    "elu": elu,
+    "gelu": gelu,
+    "softmax": bare("layers.Softmax"),
+    "prelu": prelu,
+    "selu": lambda op, x: _activation("selu"),
+    "silu": lambda op, x: _activation("silu"),
+    "sigmoid": lambda op, x: _activation("sigmoid"),
+    "tanh": lambda op, x: _activation("tanh"),
+    "hard_sigmoid": lambda op, x: _activation("hard_sigmoid"),
+    "hard_swish": lambda op, x: _activation("hard_silu"),
+}

@@ -1,0 +1,14 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from archspec.ops.linear import Linear
+from archspec.source.lowering import Arg, Module, restated
+from archspec.types import Shape
+
+
+def linear(op: Linear, x: Shape) -> Module:
+    return Module("layers.Dense", (Arg("units", op.out, "out", hint="out"), restated(op, "bias", "use_bias", True)))
+
+
+LOWERED = {"linear": linear}

@@ -1,0 +1,48 @@
+"""Normalisations."""
+
+from __future__ import annotations
+
+from archspec.ops.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from archspec.source.lowering import Arg, Module, restated
+from archspec.types import Shape
+
+
+def batch_norm(op: BatchNorm, x: Shape) -> Module:
+    # What Keras keeps is what we let go; rounded, so that 1 - 0.1 reads as 0.9.
+    momentum = Arg("momentum", round(1 - op.momentum, 15), default=0.99, keyword=True)
+    return Module("BatchNormalization", (momentum, *_tail(op)), helper=True)
+
+
+def layer_norm(op: LayerNorm, x: Shape) -> Module:
+    whole = op.axes == "all" and len(x) > 1
+    axis = Arg("axis", tuple(range(1, len(x) + 1)) if whole else -1, default=-1, keyword=True)
+    return Module("layers.LayerNormalization", (axis, *_tail(op)))
+
+
+def group_norm(op: GroupNorm, x: Shape) -> Module:
+    return Module("layers.GroupNormalization", (restated(op, "groups", default=32), *_tail(op)))
+
+
+def instance_norm(op: InstanceNorm, x: Shape) -> Module:
+    # A group for each channel.
+    return Module("layers.GroupNormalization", (Arg("groups", -1, keyword=True), *_tail(op)))
+
+
+def lrn(op: LRN, x: Shape) -> Module:
+    size = restated(op, "size", keyword=False)
+    tail = (restated(op, "alpha", default=1e-4), restated(op, "beta", default=0.75), restated(op, "k", default=1.0))
+    return Module("LocalResponseNormalization", (size, *tail), helper=True)
+
+
+def _tail(op: BatchNorm | LayerNorm | GroupNorm | InstanceNorm) -> tuple[Arg, ...]:
+    learnt = (Arg(name, op.affine, "affine", True, keyword=True) for name in ("center", "scale"))
+    return restated(op, "eps", "epsilon", 1e-3), *learnt
+
+
+LOWERED = {
+    "batch_norm": batch_norm,
+    "layer_norm": layer_norm,
+    "group_norm": group_norm,
+    "instance_norm": instance_norm,
+    "lrn": lrn,
+}

@@ -1,0 +1,63 @@
+"""Runs what was emitted: the folder's own `model.py` is the model, there is no other."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_numbers = itertools.count()
+
+
+def emitted(directory: Path) -> Any:
+    """The module that a built folder's `model.py` is."""
+    path = Path(directory) / "model.py"
+    name = f"archspec_keras_model_{next(_numbers)}"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be imported")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def load(directory: Path) -> Any:
+    """The `keras.Model` of a built folder for inference, with the folder's weights."""
+    return emitted(directory).build_model(Path(directory) / "weights.safetensors")
+
+
+def predict(model: Any, batch: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """The main output for a batch [N, *input], channels first, in inference mode."""
+    result: Any = model(last(np.asarray(batch, dtype=model.inputs[0].dtype)), training=False)
+    main: Any = result[0] if isinstance(result, list | tuple) else result
+    return first(numpy(main)).astype(np.float32)
+
+
+def last(x: NDArray[Any]) -> NDArray[Any]:
+    """Channels last."""
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1))
+
+
+def first(x: NDArray[Any]) -> NDArray[Any]:
+    """Channels first."""
+    return np.ascontiguousarray(np.moveaxis(x, -1, 1))
+
+
+def numpy(tensor: Any) -> NDArray[Any]:
+    """A tensor of whichever engine as an array; half precisions become float32."""
+    from keras import backend, ops
+
+    kind = backend.standardize_dtype(tensor.dtype)
+    return np.array(ops.convert_to_numpy(ops.cast(tensor, "float32") if kind in ("bfloat16", "float16") else tensor))

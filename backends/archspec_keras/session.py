@@ -1,0 +1,130 @@
+"""A built folder opened for verification and training: outputs, activations, gradients and steps by neutral names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from archspec.graph import Graph
+from archspec.session import Gradients, Precision, Pull, Result, Sgd, State
+from archspec_keras.engines import Differentiate, differentiator
+from archspec_keras.layout import natives
+from archspec_keras.paths import Paths
+from archspec_keras.runtime import emitted, first, last, numpy
+
+Array = NDArray[Any]
+
+
+class KerasSession:
+    """The emitted model with dropout off, on the engine that Keras was imported with."""
+
+    def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
+        self.graph, self.precision = graph, precision
+        self.model: Any = _in_precision(
+            precision, lambda: emitted(folder).build_model(folder / "weights.safetensors", train=True)
+        )
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0.0
+        always = {head.name: self.model.output[head.name] for head in graph.heads if not head.train_only}
+        self.inference: Any = keras.Model(self.model.inputs, always)
+        self.natives = natives(graph)
+        own = {f"{layer.name}/{v.name}": v for layer in self.model.layers for v in layer.weights}
+        self.variables = {name: own[native.name] for name, native in self.natives.items() if native.name in own}
+        self.shapes = {name: param.shape for name, _, param in graph.parameters()}
+        self.unused = {name: np.zeros(self.shapes[name], precision) for name in self.shapes.keys() - own.keys()}
+        self.trained = [name for name, _, p in graph.parameters() if p.trainable and name in self.variables]
+        self.slots: dict[str, Array] = {}
+        self.watched: dict[bool, Any] = {}
+        self.differentiate: Differentiate = differentiator()
+
+    def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
+        found = {name: first(numpy(y)) for name, y in self._model(train, keep)(self._input(x), training=train).items()}
+        names = {head.name for head in self.graph.heads if train or not head.train_only}
+        activations = {name[1:]: value for name, value in found.items() if name.startswith("/")}
+        moving = {name for name, _, param in self.graph.parameters() if not param.trainable}
+        updates = {name: self._value(name) for name in self.variables if name in moving} if train else {}
+        return Result({name: found[name] for name in names}, activations, updates)
+
+    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
+        outputs, entering, found = self._derivatives(x, pull, train)
+        zeros = {name: np.zeros(p.shape, self.precision) for name, _, p in self.graph.parameters() if p.trainable}
+        return Gradients(outputs, entering, {**zeros, **found})
+
+    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+        _, _, gradients = self._derivatives(x, pull, True)
+        tensors = {name: self._value(name) for name in self.trained}
+        moved, self.slots = optimizer.apply(tensors, gradients, self.slots)
+        self._assign(moved)
+
+    def state(self) -> State:
+        return State({name: self._value(name) for name in self.shapes}, dict(self.slots))
+
+    def restore(self, state: State) -> None:
+        self._assign(state.tensors)
+        self.slots = {name: np.asarray(value, self.precision) for name, value in state.slots.items()}
+
+    def _model(self, train: bool, keep: bool) -> Any:
+        """The model whose outputs are the heads and, with `keep`, every node's value under `/` and its path."""
+        model = self.model if train else self.inference
+        if not keep:
+            return model
+        if train not in self.watched:
+            paths, heads = Paths(self.graph), self.graph.heads
+            needed = self.graph.reachable(heads) if train else self.graph.inference
+            layers = {f"/{self.graph.nodes[i].path}": model.get_layer(paths.layer(self.graph.nodes[i])) for i in needed}
+            seen = {path: layer.output for path, layer in layers.items()}
+            self.watched[train] = keras.Model(model.inputs, {**model.output, **seen})
+        return self.watched[train]
+
+    def _derivatives(self, x: Array, pull: Pull, train: bool) -> tuple[dict[str, Array], Array, dict[str, Array]]:
+        """The outputs, and the derivatives with respect to the input and the trained tensors, all neutral."""
+
+        def channels_last(outputs: Mapping[str, Array]) -> dict[str, Array]:
+            found = pull({name: first(value) for name, value in outputs.items()})
+            return {name: last(np.asarray(share, self.precision)) for name, share in found.items()}
+
+        variables = [self.variables[name] for name in self.trained]
+        model = self.model if train else self.inference
+        outputs, entering, slopes = self.differentiate(model, self._input(x), variables, channels_last, train)
+        gradients = {
+            name: self.natives[name].into(self.shapes[name], slope)
+            for name, slope in zip(self.trained, slopes, strict=True)
+        }
+        return {name: first(value) for name, value in outputs.items()}, first(entering), gradients
+
+    def _input(self, x: Array) -> Any:
+        return keras.ops.convert_to_tensor(last(np.asarray(x, self.precision)))
+
+    def _value(self, name: str) -> Array:
+        if name not in self.variables:
+            return self.unused[name]
+        return self.natives[name].into(self.shapes[name], numpy(self.variables[name].value))
+
+    def _assign(self, tensors: Mapping[str, Array]) -> None:
+        for name, tensor in tensors.items():
+            if name in self.variables:
+                self.variables[name].assign(self.natives[name].out_of(np.asarray(tensor, self.precision)))
+            else:
+                self.unused[name] = np.asarray(tensor, self.precision)
+
+
+def _in_precision(precision: Precision, build: Callable[[], Any]) -> Any:
+    """What is built in that precision; what others build is not touched by it."""
+    if precision == "float64" and keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+    floats, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(precision)
+    keras.config.set_dtype_policy(precision)
+    try:
+        return build()
+    finally:
+        keras.config.set_floatx(floats)
+        keras.config.set_dtype_policy(policy)

@@ -1,0 +1,144 @@
+"""The whole of `model.py`: its head, the helpers it uses, a function for each structure, the network, the loader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+from archspec.backend import About
+from archspec.graph import Graph, Head
+from archspec.source import module
+from archspec.source.build import resolve
+from archspec.source.classes import Class, form_classes
+from archspec.source.describe import describe
+from archspec.source.module import docstring_lines, head, mapping, packaged, parameter, spoken, standard_imports
+from archspec.source.parts import Chain, Leaf, Part, Several, network
+from archspec.source.text import literal
+from archspec.source.write import signature
+from archspec.types import format_shape
+from archspec_keras.body import Body
+from archspec_keras.dialect import KERAS
+from archspec_keras.paths import Paths, plain
+from archspec_keras.spare import spare
+
+
+def emit(graph: Graph, about: About) -> dict[str, bytes]:
+    """The files of a build, `model.py` alone."""
+    return {"model.py": source(graph, about).encode()}
+
+
+def source(graph: Graph, about: About) -> str:
+    """The module's text."""
+    helpers, paths = helper_sources(), Paths(graph)
+    classes = functions(graph, helpers)
+    *inner, top = classes
+    used = {step.target for cls in classes for leaf in _leaves(cls.example.parts) for step in leaf.module.steps}
+    taken = [cls.name for cls in classes]
+    parts = [helpers[name] for name in sorted(used & helpers.keys())]
+    parts += [function_source(cls, paths, taken) for cls in inner]
+    parts += [network_source(top, graph, paths, taken), loader(top.name, graph, paths)]
+    body = "\n\n\n".join(parts)
+    return f"{head(about)}\n\n{imports(body)}\n\n\n{body}\n"
+
+
+def functions(graph: Graph, helpers: Collection[str]) -> list[Class]:
+    """A function for each structure, the network's own last."""
+    return form_classes(graph, network(graph, KERAS), KERAS, helpers, lambda cls: resolve(graph, cls))
+
+
+def _leaves(parts: list[Part]) -> Iterator[Leaf]:
+    for part in parts:
+        if isinstance(part, Leaf):
+            yield part
+        elif isinstance(part, Chain | Several):
+            yield from _leaves(part.parts)
+
+
+_OTHERS = {
+    r"\breduce\(": "from functools import reduce",
+    r"\boperator\.": "import operator",
+    r"\bnp\.": "import numpy as np",
+    r"\bkeras\.": "import keras",
+}
+
+
+def imports(body: str) -> str:
+    """The imports that the text needs, in the order that linters want."""
+    body = spoken(body)
+    needs = {line for pattern, line in _OTHERS.items() if re.search(pattern, body)}
+    standard = [*standard_imports(body), *(needs & {"from functools import reduce", "import operator"})]
+    standard.sort(key=lambda line: (line.startswith("from"), line.split()[1]))
+    names = ", ".join(name for name in ("KerasTensor", "layers", "ops") if re.search(rf"\b{name}\b", body))
+    others = sorted(needs - set(standard), key=lambda line: line.split()[1])
+    return "\n".join([*standard, "", *others, *([f"from keras import {names}"] if names else [])])
+
+
+def function_source(cls: Class, paths: Paths, taken: Collection[str]) -> str:
+    """A block's function."""
+    body = Body(cls, paths, taken)
+    count = len(cls.example.outputs)
+    result = "KerasTensor" if count == 1 else f"tuple[{', '.join(['KerasTensor'] * count)}]"
+    parameters = [*(f"{name}: KerasTensor" for name in body.inputs), *_parameters(cls), "*", "name: str"]
+    lines = signature(f"def {cls.name}", parameters, f" -> {result}:", 0)
+    return "\n".join([*lines, *docstring_lines(cls.scope.doc or describe(cls)), *body.returned(4)])
+
+
+def _parameters(cls: Class) -> list[str]:
+    return [parameter(param.name, param.values, param.default) for param in cls.params]
+
+
+def network_source(cls: Class, graph: Graph, paths: Paths, taken: Collection[str]) -> str:
+    """The network's function."""
+    always = [h for h in graph.heads if not h.train_only]
+    late = frozenset(h.node for h in graph.heads if h.train_only) - frozenset(h.node for h in always)
+    body = Body(cls, paths, taken, whole=True, late=late)
+    shapes = (_shown(graph.nodes[index].shape) for index in (0, graph.heads[0].node))
+    shape, given = graph.input, literal(paths.layer(graph.nodes[0]))
+    lines = signature(f"def {cls.name}", [*_parameters(cls), "*", "train: bool = False"], " -> keras.Model:", 0)
+    lines += docstring_lines(f"The whole network, from {' to '.join(shapes)}.")
+    lines.append(f"    inputs = keras.Input({literal((*shape[1:], shape[0]))}, name={given})")
+    lines += body.lines(0, body.early, 4)
+    model = f"keras.Model(inputs, %s, name={literal(plain(graph.name))})"
+    values = [body.value(h.node) for h in always]
+    result = values[0] if len(values) == 1 else f"[{', '.join(values)}]"
+    lines += ["    if not train:", f"        return {model % result}"]
+    lines += body.lines(body.early, len(body.steps), 4)
+    return "\n".join([*lines, *_heads(graph.heads, body, "return " + model)])
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return format_shape((*shape[1:], shape[0]))
+
+
+def _heads(heads: tuple[Head, ...], body: Body, model: str) -> list[str]:
+    """The return of a dict by head."""
+    pairs = [f"{literal(head.name)}: {body.value(head.node)}" for head in heads]
+    line = f"    {model % ('{' + ', '.join(pairs) + '}')}"
+    if len(line) <= 120:
+        return [line]
+    return ["    heads = {", *(f"        {pair}," for pair in pairs), "    }", f"    {model % 'heads'}"]
+
+
+def helper_sources() -> dict[str, str]:
+    """The text of each helper by its name, in one, two and three dimensions."""
+    return module.helper_sources("archspec_keras", "2D")
+
+
+def loader(name: str, graph: Graph, paths: Paths) -> str:
+    """`build_model`, and how the spec's names become those of layers."""
+    _, _, roles, *functions, load, build = packaged("archspec_keras", "template.py")
+    if paths.renamed:
+        roles = f"{mapping('RENAMED', paths.renamed)}\n{roles}"
+    else:
+        parts = '"-".join(RENAMED.get(part, part) for part in path.split("."))'
+        functions = [text.replace(parts, 'path.replace(".", "-")') for text in functions]
+    unused = spare(graph)
+    if unused:
+        roles = f"SPARE = {literal(unused)}\n{roles}"
+    else:
+        load = load.replace(
+            'faults += [] if name.startswith(SPARE) else [f"{name} is unexpected"]',
+            'faults.append(f"{name} is unexpected")',
+        )
+    text = "\n\n\n".join([roles, *functions, load, build])
+    return re.sub(r"\bnetwork\(train", f"{name}(train", text)
