@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archspec import weights as weights
     from archspec.analysis.stats import stats
     from archspec.backend import Backend, BackendError
     from archspec.compiler import build
@@ -19,7 +20,19 @@ if TYPE_CHECKING:
     from archspec.spec import Spec, check, load
 
 __version__ = "0.1.0"
-__all__ = ["Backend", "BackendError", "Diagnostic", "Spec", "SpecError", "build", "check", "load", "stats", "verify"]
+__all__ = [
+    "Backend",
+    "BackendError",
+    "Diagnostic",
+    "Spec",
+    "SpecError",
+    "build",
+    "check",
+    "load",
+    "stats",
+    "verify",
+    "weights",
+]
 
 _HOMES = {
     "Backend": "archspec.backend",
@@ -32,6 +45,7 @@ _HOMES = {
     "load": "archspec.spec",
     "stats": "archspec.analysis.stats",
     "verify": "archspec.equivalence",
+    "weights": "archspec.weights",
 }
 
 
@@ -41,7 +55,8 @@ def __getattr__(name: str) -> Any:
 
     if name not in _HOMES:
         raise AttributeError(f"module 'archspec' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    home = import_module(_HOMES[name])
+    value = home if home.__name__ == f"archspec.{name}" else getattr(home, name)
     globals()[name] = value
     return value
 

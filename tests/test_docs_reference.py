@@ -181,6 +181,28 @@ def test_the_options_of_a_command_are_those_of_the_page(name: str) -> None:
         assert ("Required" in text) == bool(action.required and action.option_strings), cell
 
 
+def actions() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The commands within commands, by both names."""
+    (commands,) = (a for a in _parser([])._actions if isinstance(a, argparse._SubParsersAction))
+    for name, parser in commands.choices.items():
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                yield from ((f"{name} {inner}", choice) for inner, choice in action.choices.items())
+
+
+@pytest.mark.parametrize(("title", "parser"), [pytest.param(*pair, id=pair[0]) for pair in actions()])
+def test_the_options_of_an_action_are_those_of_the_page(title: str, parser: argparse.ArgumentParser) -> None:
+    rows, found = table(section(COMMAND_LINE, title)), set(cells(parser))
+    above = section(COMMAND_LINE, title.split()[0])
+    common = {
+        name
+        for part in re.split(r"^### ", above, flags=re.MULTILINE)[:1]
+        for name in re.findall(r"^\| `([^`]+)`", part, re.MULTILINE)
+    }
+    assert set(rows) <= found
+    assert found - set(rows) <= common | shared()
+
+
 # The language.
 
 

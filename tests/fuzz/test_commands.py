@@ -144,6 +144,7 @@ OPTIONS = [
     *"--set --include --quiet --format --by --train --batch --claims --as --backend -o --weights --seed --optimize".split(),
     *"--top --labels --graph --help --version json text table csv markdown github block torch keras inference".split(),
     *"AS0301 as0101 AS9999 conv nothing classes=2 classes=x =1 lenet5 googlenet nowhere.yaml . .. - -- ../x 0 -1 5 1e9".split(),
+    *"inspect export import convert --spec --to --mapping --any-spec --allow-nonfinite w.pt w.safetensors w.caffemodel".split(),
     *["", " ", "\0", "a\nb", "\udc80", "x" * 5000, "/", "/dev/null", "/proc/self/mem"],
 ]
 
@@ -202,3 +203,39 @@ def test_run_on_another_manifest(built: Path, data: st.DataObject) -> None:
             here = here[key]
         here[key] = data.draw(damage.trees)
     _with(built, "net/manifest.json", json.dumps(manifest).encode())
+
+
+@pytest.fixture(scope="module")
+def carried(built: Path) -> Path:
+    """The same weights as files of several kinds, each of which can be read."""
+    for suffix in ("pt", "onnx"):
+        assert (
+            ended(
+                "weights",
+                "convert",
+                str(built / "net/weights.safetensors"),
+                str(built / f"w.{suffix}"),
+                "--spec",
+                "lenet5",
+            )[0]
+            == 0
+        )
+    shutil.copy(built / "net/weights.safetensors", built / "w.safetensors")
+    return built
+
+
+@examples(60)
+@given(data=st.data())
+def test_damaged_files_of_weights(carried: Path, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(["w.safetensors", "w.pt", "w.onnx", "w.caffemodel"]))
+    raw = (carried / name.replace("caffemodel", "onnx")).read_bytes()  # protobuf too, of another message
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.one_of(st.integers(0, min(len(raw), 400)), st.integers(0, len(raw))))
+        raw = raw[:at] + data.draw(st.binary(max_size=4)) + raw[at + data.draw(st.sampled_from([0, 1, 5, len(raw)])) :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(raw)
+        ended("weights", "inspect", str(path))
+        code, _, _ = ended("weights", "import", str(path), "--spec", "lenet5", "-o", f"{folder}/new.safetensors")
+        assert code in (0, 1)
+        assert {other.name for other in Path(folder).iterdir()} == {name, *(["new.safetensors"] if code == 0 else [])}

@@ -76,7 +76,8 @@ def fake(**changes: Any) -> Backend:
     def write(path: Path, graph: Graph, about: Any, tensors: Mapping[str, Any]) -> None:
         names = natives(graph)
         with path.open("wb") as file:
-            np.savez(file, **{names[k].name.replace("/", "|"): names[k].out_of(v) for k, v in tensors.items()})
+            arrays: Any = {names[k].name.replace("/", "|"): names[k].out_of(v) for k, v in tensors.items()}
+            np.savez(file, **arrays)
 
     form = Format(name="fake", suffixes=(".fake",), read=read, write=write)
     return dataclasses.replace(BACKEND, name="fake", natives=natives, formats=(form,), **changes)
