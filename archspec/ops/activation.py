@@ -29,7 +29,7 @@ class _Activation(Op):
         raise TypeError(f"{type(self).__name__} declares no function")
 
     def derivative(self, x: Array) -> Array:
-        """That of the function at each value; at a kink it is the left one, but for relu6 and its kin at 6."""
+        """That of the function at each value; at a kink it is what PyTorch takes there."""
         raise TypeError(f"{type(self).__name__} declares no derivative")
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:

@@ -225,12 +225,12 @@ class _Adaptive(_Pool):
         raise TypeError(f"{type(self).__name__} declares no pool")
 
     def _unpool(self, cells: Array, share: Array) -> Array:
-        """What the derivative by that becomes: the derivative by each cell."""
+        """From the derivative by what they became to that by each of the cells."""
         raise TypeError(f"{type(self).__name__} declares no derivative")
 
     def _along(self, x: Array, shape: Shape, axis: int) -> Array:
         cells = np.moveaxis(x, axis, 0)
-        return np.stack([self._pool(cells[bin]) for bin in self._bins(shape, axis)], axis)
+        return np.stack([self._pool(cells[part]) for part in self._bins(shape, axis)], axis)
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
@@ -245,8 +245,8 @@ class _Adaptive(_Pool):
         for y, axis in zip(reversed(entered), reversed(order), strict=True):
             found = np.zeros_like(np.moveaxis(y, axis, 0))
             cells, shares = np.moveaxis(y, axis, 0), np.moveaxis(share, axis, 0)
-            for bin, own in zip(self._bins(shape, axis), shares, strict=True):
-                found[bin] += self._unpool(cells[bin], own)
+            for part, own in zip(self._bins(shape, axis), shares, strict=True):
+                found[part] += self._unpool(cells[part], own)
             share = np.moveaxis(found, 0, axis)
         return (share,), {}
 

@@ -42,7 +42,7 @@ def gradients(
 
 
 def backward(graph: Graph, params: Mapping[str, NDArray[Any]], result: Result, pull: Pull, mode: Run) -> Gradients:
-    """The way back of a run that kept its activations; each is let go when nothing before it needs it any more."""
+    """The way back of a run that kept its activations. It empties them: each is let go after its last use."""
     values = {node.index: result.activations.pop(node.path) for node in graph.nodes if node.path in result.activations}
     waiting = _cotangents(graph, result, pull)
     waiting.setdefault(0, np.zeros_like(values[0]))
