@@ -84,7 +84,9 @@ def mapped(title: str, mapping: mappings.Mapping, whole: Graph) -> Naming:
 
 
 def _natives(kind: Kind, graph: Graph, whole: Graph) -> Iterator[Naming]:
-    """The names that frameworks give: the file's own, or those of all that are installed where that is not known."""
+    """The names that frameworks give: the file's own, or the neutral and all known ones where nothing says whose."""
+    if kind.name == "safetensors":
+        yield Naming("neutral names", {name: Native(name, param.shape) for name, _, param in whole.parameters()})
     for name in [kind.backend] if kind.backend else sorted(available()) if kind.name == "safetensors" else []:
         try:
             backend = load_backend(name)

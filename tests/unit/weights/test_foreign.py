@@ -160,6 +160,13 @@ def test_a_mapping_of_ones_own(spec: Spec, tmp_path: Path) -> None:
         weights.load(tmp_path / "w.safetensors", spec)
 
 
+def test_neutral_names_without_metadata(spec: Spec, tmp_path: Path) -> None:
+    save_file(drawn(spec.graph), tmp_path / "w.safetensors")
+    loaded = weights.read(tmp_path / "w.safetensors", spec)
+    assert same(loaded.tensors, drawn(spec.graph))
+    assert loaded.notes == ("read by neutral names",)
+
+
 def test_bfloat16_in_safetensors(spec: Spec, tmp_path: Path) -> None:
     from safetensors.torch import save_file as save_torch
 
