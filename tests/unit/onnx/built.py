@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, shape_inference
+from safetensors.numpy import save_file
 
 from archspec.backend import load
 from archspec.compiler import about
 from archspec.conformance.cases import weights
 from archspec.spec import Spec
-from archspec.weights.checkpoint import save
 
 Array = NDArray[Any]
 ONNX = load("onnx")
@@ -27,7 +28,8 @@ def built(spec: Spec, tensors: Mapping[str, Array] | None = None, **options: Any
     """A folder with the model of a spec, and random weights where none are given."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        save(folder / "weights.safetensors", weights(spec.graph, 0) if tensors is None else tensors)
+        own = weights(spec.graph, 0) if tensors is None else tensors
+        save_file({name: tensor.astype(np.float32) for name, tensor in own.items()}, folder / "weights.safetensors")
         chosen = {key: option.default for key, option in ONNX.options.items()} | options
         for file, content in ONNX.emit(spec.graph, about(spec), folder / "weights.safetensors", **chosen).items():
             (folder / file).write_bytes(content)
