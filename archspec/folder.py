@@ -141,6 +141,9 @@ def _replace(folder: Path, staging: Path, known: set[str]) -> None:
     """Puts the files of a build in the place of another's; files of the user's own beside them stay."""
     # The manifest comes last, as the mark of a whole build.
     files = sorted(staging.iterdir(), key=lambda path: path.name == MANIFEST)
+    if theirs := [path.name for path in files if path.name not in known and os.path.lexists(folder / path.name)]:
+        message = f"{', '.join(map(quote, theirs))} in {quote(folder)} is of no build, and would be overwritten"
+        raise Failure(message, "choose another folder with -o, or move it away")
     for path in files:
         path.replace(folder / path.name)
     for stale in known - {path.name for path in files}:

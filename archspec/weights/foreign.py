@@ -64,7 +64,7 @@ def naming(
         return mapped(mapping, mappings.find(mapping), whole)
     own = list(_natives(kind, graph, whole))
     shipped = {name: mappings.find(name) for name in mappings.shipped()}
-    others = [mapped(name, found, whole) for name, found in shipped.items() if kind.name in found.formats]
+    others = [mapped(name, known, whole) for name, known in shipped.items() if kind.name in known.formats]
     gaps = {way.title: way.gaps(found, graph) for way in (*own, *others)}
     fit = [way for way in others if not gaps[way.title]]
     if len(fit) > 1 and all(gaps[way.title] for way in own):

@@ -54,6 +54,22 @@ def test_files_of_the_users_own_stay(tmp_path: Path) -> None:
     assert (folder / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_is_the_users_own_under_the_name_of_a_new_file_stays(tmp_path: Path, kind: str) -> None:
+    folder = replace_folder(tmp_path / "net", writer({"model.py": "one"}))
+    mine = folder / "model.onnx"
+    if kind == "file":
+        mine.write_text("mine")
+    elif kind == "folder":
+        mine.mkdir()
+    else:
+        mine.symlink_to("nowhere")
+    with pytest.raises(Failure, match=r"`model\.onnx` in .* is of no build"):
+        replace_folder(folder, writer({"model.py": "two", "model.onnx": "new"}))
+    assert (folder / "model.py").read_text() == "one"
+    assert mine.is_symlink() or mine.is_dir() or mine.read_text() == "mine"
+
+
 def test_a_strangers_folder_is_refused_and_unchanged(tmp_path: Path) -> None:
     folder = tmp_path / "thesis"
     folder.mkdir()
