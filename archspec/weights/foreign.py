@@ -68,7 +68,7 @@ def naming(
     gaps = {way.title: way.gaps(found, graph) for way in (*own, *others)}
     fit = [way for way in others if not gaps[way.title]]
     if len(fit) > 1 and all(gaps[way.title] for way in own):
-        choices = " and ".join(quote(way.title) for way in fit)
+        choices = " and ".join(way.title for way in fit)
         raise CheckpointError(f"{quote(path)} fits {choices}", help="choose one with `--mapping`")
     if not own and not others:
         help = "`--mapping FILE` says how it calls them"

@@ -14,6 +14,7 @@ import archspec
 from archspec import weights
 from archspec.spec import Spec
 from archspec.weights import CheckpointError
+from archspec.weights import mapping as mappings
 from archspec_torch import attributes
 from tests.helpers import torchvision_cpu
 from tests.helpers.caffemodel import net
@@ -158,6 +159,23 @@ def test_a_mapping_of_ones_own(spec: Spec, tmp_path: Path) -> None:
     assert same(found, {k: v.astype(np.float16).astype(np.float32) for k, v in tensors.items()})
     with pytest.raises(CheckpointError, match="unexpected: `step`"):
         weights.load(tmp_path / "w.safetensors", spec)
+
+
+def test_a_file_that_two_mappings_fit_or_that_none_is_for(
+    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mappings, "FOLDER", tmp_path)
+    path = tmp_path / "w.caffemodel"
+    path.write_bytes(net({name: [tensor] for name, tensor in drawn(spec.graph).items()}))
+    with pytest.raises(CheckpointError, match="how .* calls its tensors is not known"):
+        weights.load(path, spec)
+    rules = "".join(f"  {name}:0: {name}\n" for name in drawn(spec.graph))
+    (tmp_path / "one.yaml").write_text(f"formats: [caffemodel]\nrules:\n{rules}")
+    assert same(weights.load(path, spec), drawn(spec.graph))
+    (tmp_path / "two.yaml").write_text(f"formats: [caffemodel]\nrules:\n{rules}")
+    with pytest.raises(CheckpointError, match="fits the mapping one and the mapping two"):
+        weights.load(path, spec)
+    assert same(weights.load(path, spec, mapping="two"), drawn(spec.graph))
 
 
 def test_neutral_names_without_metadata(spec: Spec, tmp_path: Path) -> None:
