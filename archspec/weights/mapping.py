@@ -54,6 +54,9 @@ class Mapping(BaseModel):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
+        used = {word for rule in self.rules for word in _WORD.findall(rule)}
+        if idle := [word for word in self.where if word not in used]:
+            raise ValueError(f"{quote(idle[0])} in `where` is in no rule")
         count = len(self.names)
         if len(set(self.names.values())) < count:
             seen: set[str] = set()
