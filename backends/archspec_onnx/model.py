@@ -69,13 +69,12 @@ def build_model(
     if network.switched:
         body.initializer.append(numpy_helper.from_array(np.array(True), names.dropout))
     _describe(body, network)
-    model = ModelProto(graph=body, producer_name="archspec", producer_version=about.version)
+    model = ModelProto(graph=body, producer_name="archspec", producer_version=readable(about.version))
     model.opset_import.append(helper.make_opsetid("", opset))
     model.ir_version = helper.find_min_ir_version_for(list(model.opset_import))
-    model.doc_string = "\n".join(filter(None, map(readable, (about.title, about.summary))))
-    helper.set_model_props(
-        model, {"spec": readable(about.spec), "sha256": about.sha256, "mode": "train" if network.train else "eval"}
-    )
+    model.doc_string = "\n".join(map(readable, (about.title, about.summary)))
+    origin = {"spec": about.spec, "sha256": about.sha256, "mode": "train" if network.train else "eval"}
+    helper.set_model_props(model, {key: readable(text) for key, text in origin.items()})
     model = shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     if functions:
         fold(model, network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, shape_inference
-from safetensors.numpy import save_file
 
 from archspec.backend import load
 from archspec.compiler import about
@@ -29,7 +29,7 @@ def built(spec: Spec, tensors: Mapping[str, Array] | None = None, **options: Any
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         own = weights(spec.graph, 0) if tensors is None else tensors
-        save_file({name: tensor.astype(np.float32) for name, tensor in own.items()}, folder / "weights.safetensors")
+        write_tensors(folder / "weights.safetensors", own)
         chosen = {key: option.default for key, option in ONNX.options.items()} | options
         for file, content in ONNX.emit(spec.graph, about(spec), folder / "weights.safetensors", **chosen).items():
             (folder / file).write_bytes(content)
@@ -43,8 +43,13 @@ def model_of(spec: Spec, tensors: Mapping[str, Array] | None = None, **options: 
 
 
 def accepted(model: ModelProto) -> None:
-    """The checker and strict inference find nothing, and every value has a shape, of which only the batch is free."""
+    """The checker finds nothing, nor does `shaped`."""
     onnx.checker.check_model(model, full_check=True)
+    shaped(model)
+
+
+def shaped(model: ModelProto) -> None:
+    """Strict inference finds nothing wrong, and every value has a shape, of which only the batch is free."""
     bare = ModelProto()
     bare.CopyFrom(model)
     del bare.graph.value_info[:]
@@ -58,3 +63,15 @@ def accepted(model: ModelProto) -> None:
             sizes = [size.dim_param or size.dim_value for size in shapes[value].shape.dim]
             assert all(isinstance(size, int) for size in sizes[1:]), (value, sizes)
             assert all(size == "N" for size in sizes[:1] if isinstance(size, str)), (value, sizes)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:
+    """A safetensors file; by hand, since a name may be one that the library cannot write."""
+    header: dict[str, Any] = {}
+    parts = {name: np.ascontiguousarray(tensor, "<f4").tobytes() for name, tensor in tensors.items()}
+    start = 0
+    for name, part in parts.items():
+        header[name] = {"dtype": "F32", "shape": tensors[name].shape, "data_offsets": [start, start + len(part)]}
+        start += len(part)
+    text = json.dumps(header).encode()
+    path.write_bytes(b"".join((len(text).to_bytes(8, "little"), text, *parts.values())))

@@ -43,6 +43,10 @@ def test_onnx_computes_the_reference(kind: str) -> None:
     holds()
 
 
+def random_weights(spec: Spec, seed: int) -> dict[str, Array]:
+    return weights(spec.graph, seed)
+
+
 def agrees(spec: Spec, tensors: Mapping[str, Array], x: Array, opset: int, train: bool) -> None:
     """Outputs, activations and moved statistics are the reference's, as far as rounding lets them be."""
     mode = Run(train=train, dropout=False)
