@@ -61,9 +61,13 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Several values become one: laid one after the other along the channels, added or multiplied."""
+    """Several values become one: laid one after the other along the channels, added or multiplied.
+
+    `module` is the layer that does it, where a framework has layers for that.
+    """
 
     operator: Literal["cat", "+", "*"]
+    module: Module | None = None
 
 
 Lowered = Module | Merge

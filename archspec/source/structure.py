@@ -39,7 +39,7 @@ def _shape(part: Part, paths: bool) -> Hashable:
         case Leaf(module=module):
             return tuple((step.target, tuple(arg.name for arg in step.args)) for step in module.steps)
         case Join(merge=merge):
-            return merge.operator
+            return merge.operator, merge.module and merge.module.target
         case Chain(numbered=True):
             part.runs = runs(part.parts, paths)
             return tuple((run.start, _first(run, paths), structure(run.parts[0], paths)) for run in part.runs)

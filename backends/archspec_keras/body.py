@@ -14,7 +14,6 @@ from archspec.source.names import Namespace
 from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Several
 from archspec.source.table import Line, assignments, line
 from archspec.source.write import Applied, Call, Code, Items, Spread, statement
-from archspec_keras.lowerings.merge import LAYERS
 from archspec_keras.paths import SEPARATOR, Paths
 
 _SUFFIXES = {"layers.ZeroPadding": "pad", "layers.Permute": "permute", "layers.Reshape": "reshape"}
@@ -119,7 +118,8 @@ class Body:
                 return self._leaf(part, code, operands[0], target, counters)
             case Join():
                 name = self.paths.code(part.node, self.cls.scope, counters)
-                call = Call(LAYERS[part.merge.operator], (("name", name),))
+                assert part.merge.module is not None
+                call = Call(part.merge.module.target, (("name", name),))
                 return [Line(target, Applied(call, Items(tuple(operands))))]
             case _:
                 raise TypeError(part)

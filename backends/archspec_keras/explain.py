@@ -6,7 +6,6 @@ from archspec.graph import Graph, Node
 from archspec.source.lowering import Merge
 from archspec.source.text import literal
 from archspec_keras.lowerings import lower
-from archspec_keras.lowerings.merge import LAYERS
 from archspec_keras.paths import Paths
 
 
@@ -16,8 +15,9 @@ def explain(graph: Graph, node: Node) -> str:
     paths = Paths(graph)
     name = literal(paths.layer(node))
     if isinstance(lowered, Merge):
+        assert lowered.module is not None
         read = ", ".join(paths.layer(graph.nodes[index]) for index in node.inputs)
-        return f"{LAYERS[lowered.operator]}(name={name})([{read}])"
+        return f"{lowered.module.target}(name={name})([{read}])"
     *before, last = lowered.steps
     shown = last.show()
     named = f"{shown[:-1]}{'' if shown.endswith('()') else ', '}name={name})"

@@ -5,6 +5,7 @@ The 1-D and 3-D forms are these with another number in their names. All are chan
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from functools import reduce
@@ -89,7 +90,7 @@ class CroppedConv2DTranspose(layers.Layer):
         filters: int,
         kernel_size: Any,
         strides: Any = 1,
-        sides: Sequence[Sequence[int]] = ((0, 0),) * 2,
+        sides: Sequence[Sequence[int]] = (),
         extra: Any = 0,
         dilation_rate: Any = 1,
         groups: int = 1,
@@ -262,11 +263,62 @@ class AdaptivePooling(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="archspec")
-class ApproximateGelu(layers.Layer):
-    """The tanh approximation of gelu that BERT and GPT used."""
+class Sum(layers.Layer):
+    """The sum of values of which some are spread along axes of size 1."""
 
     def call(self, inputs: Any) -> Any:
-        return ops.gelu(inputs, approximate=True)
+        return reduce(operator.add, inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        first, *others = input_shape
+        return (first[0], *(max(sizes) for sizes in zip(first[1:], *(shape[1:] for shape in others), strict=True)))
+
+
+@keras.saving.register_keras_serializable(package="archspec")
+class LeakyReLU(layers.LeakyReLU):
+    """Keras's own, with the slope in the precision of the values."""
+
+    def call(self, inputs: Any) -> Any:
+        return ops.where(inputs > 0, inputs, self.negative_slope * inputs)
+
+
+@keras.saving.register_keras_serializable(package="archspec")
+class Gelu(layers.Layer):
+    """x times the normal distribution function at x, exact or by the tanh approximation that BERT and GPT used."""
+
+    def __init__(self, approximate: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.approximate = approximate
+
+    def call(self, inputs: Any) -> Any:
+        if self.approximate:
+            return 0.5 * inputs * (1 + ops.tanh(math.sqrt(2 / math.pi) * (inputs + 0.044715 * inputs**3)))
+        return 0.5 * inputs * (1 + ops.erf(inputs * math.sqrt(0.5)))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "approximate": self.approximate}
+
+
+@keras.saving.register_keras_serializable(package="archspec")
+class HardSigmoid(layers.Layer):
+    """relu6(x + 3) / 6."""
+
+    def call(self, inputs: Any) -> Any:
+        return ops.relu6(inputs + 3) / 6
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="archspec")
+class HardSwish(layers.Layer):
+    """x * relu6(x + 3) / 6."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * ops.relu6(inputs + 3) / 6
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

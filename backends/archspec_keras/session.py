@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,8 @@ class KerasSession:
 
     def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
         self.graph, self.precision = graph, precision
-        self.model: Any = _in_precision(
-            precision, lambda: emitted(folder).build_model(folder / "weights.safetensors", train=True)
-        )
+        with _precise(precision):
+            self.model: Any = emitted(folder).build_model(folder / "weights.safetensors", train=True)
         for layer in self.model.layers:
             if isinstance(layer, keras.layers.Dropout):
                 layer.rate = 0.0
@@ -44,7 +44,9 @@ class KerasSession:
         self.differentiate: Differentiate = differentiator()
 
     def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
-        found = {name: first(numpy(y)) for name, y in self._model(train, keep)(self._input(x), training=train).items()}
+        with _precise(self.precision):
+            values: dict[str, Any] = self._model(train, keep)(self._input(x), training=train)
+            found = {name: first(numpy(y)) for name, y in values.items()}
         names = {head.name for head in self.graph.heads if train or not head.train_only}
         activations = {name[1:]: value for name, value in found.items() if name.startswith("/")}
         moving = {name for name, _, param in self.graph.parameters() if not param.trainable}
@@ -91,7 +93,8 @@ class KerasSession:
 
         variables = [self.variables[name] for name in self.trained]
         model = self.model if train else self.inference
-        outputs, entering, slopes = self.differentiate(model, self._input(x), variables, channels_last, train)
+        with _precise(self.precision):
+            outputs, entering, slopes = self.differentiate(model, self._input(x), variables, channels_last, train)
         gradients = {
             name: self.natives[name].into(self.shapes[name], slope)
             for name, slope in zip(self.trained, slopes, strict=True)
@@ -107,15 +110,17 @@ class KerasSession:
         return self.natives[name].into(self.shapes[name], numpy(self.variables[name].value))
 
     def _assign(self, tensors: Mapping[str, Array]) -> None:
-        for name, tensor in tensors.items():
-            if name in self.variables:
-                self.variables[name].assign(self.natives[name].out_of(np.asarray(tensor, self.precision)))
-            else:
-                self.unused[name] = np.asarray(tensor, self.precision)
+        with _precise(self.precision):
+            for name, tensor in tensors.items():
+                if name in self.variables:
+                    self.variables[name].assign(self.natives[name].out_of(np.asarray(tensor, self.precision)))
+                else:
+                    self.unused[name] = np.asarray(tensor, self.precision)
 
 
-def _in_precision(precision: Precision, build: Callable[[], Any]) -> Any:
-    """What is built in that precision; what others build is not touched by it."""
+@contextmanager
+def _precise(precision: Precision) -> Iterator[None]:
+    """Keras computes in that precision within; what others build and run is not touched by it."""
     if precision == "float64" and keras.backend.backend() == "jax":
         import jax
 
@@ -124,7 +129,7 @@ def _in_precision(precision: Precision, build: Callable[[], Any]) -> Any:
     keras.config.set_floatx(precision)
     keras.config.set_dtype_policy(precision)
     try:
-        return build()
+        yield
     finally:
         keras.config.set_floatx(floats)
         keras.config.set_dtype_policy(policy)

@@ -11,8 +11,9 @@ from archspec.source import module
 from archspec.source.build import resolve
 from archspec.source.classes import Class, form_classes
 from archspec.source.describe import describe
+from archspec.source.lowering import Merge, Module
 from archspec.source.module import docstring_lines, head, mapping, packaged, parameter, spoken, standard_imports
-from archspec.source.parts import Chain, Leaf, Part, Several, network
+from archspec.source.parts import Chain, Join, Leaf, Part, Several, network
 from archspec.source.text import literal
 from archspec.source.write import signature
 from archspec.types import format_shape
@@ -32,7 +33,7 @@ def source(graph: Graph, about: About) -> str:
     helpers, paths = helper_sources(), Paths(graph)
     classes = functions(graph, helpers)
     *inner, top = classes
-    used = {step.target for cls in classes for leaf in _leaves(cls.example.parts) for step in leaf.module.steps}
+    used = {target for cls in classes for target in _targets(cls.example.parts)}
     taken = [cls.name for cls in classes]
     parts = [helpers[name] for name in sorted(used & helpers.keys())]
     parts += [function_source(cls, paths, taken) for cls in inner]
@@ -46,12 +47,18 @@ def functions(graph: Graph, helpers: Collection[str]) -> list[Class]:
     return form_classes(graph, network(graph, KERAS), KERAS, helpers, lambda cls: resolve(graph, cls))
 
 
-def _leaves(parts: list[Part]) -> Iterator[Leaf]:
+def _targets(parts: list[Part]) -> Iterator[str]:
+    """What the layers of a function are built by."""
     for part in parts:
-        if isinstance(part, Leaf):
-            yield part
-        elif isinstance(part, Chain | Several):
-            yield from _leaves(part.parts)
+        match part:
+            case Leaf(module=module):
+                yield from (step.target for step in module.steps)
+            case Join(merge=Merge(module=Module(target=target))):
+                yield target
+            case Chain() | Several():
+                yield from _targets(part.parts)
+            case _:
+                pass
 
 
 _OTHERS = {

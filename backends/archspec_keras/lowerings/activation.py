@@ -1,4 +1,4 @@
-"""Activations."""
+"""Activations. Some of Keras's own hold their constants in single precision on TensorFlow, whatever the dtype."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def relu6(op: Op, x: Shape) -> Module:
 
 
 def leaky_relu(op: LeakyRelu, x: Shape) -> Module:
-    return Module("layers.LeakyReLU", (restated(op, "slope", "negative_slope", 0.3),))
+    return Module("LeakyReLU", (restated(op, "slope", "negative_slope", 0.3),), helper=True)
 
 
 def elu(op: Elu, x: Shape) -> Module:
@@ -21,7 +21,7 @@ def elu(op: Elu, x: Shape) -> Module:
 
 
 def gelu(op: Gelu, x: Shape) -> Module:
-    return Module("ApproximateGelu", helper=True) if op.approximate == "tanh" else _activation("gelu")
+    return Module("Gelu", (Arg("approximate", op.approximate == "tanh", default=False, keyword=True),), helper=True)
 
 
 def prelu(op: Prelu, x: Shape) -> Module:
@@ -46,6 +46,6 @@ LOWERED = {
     "silu": lambda op, x: _activation("silu"),
     "sigmoid": lambda op, x: _activation("sigmoid"),
     "tanh": lambda op, x: _activation("tanh"),
-    "hard_sigmoid": lambda op, x: _activation("hard_sigmoid"),
-    "hard_swish": lambda op, x: _activation("hard_silu"),
+    "hard_sigmoid": lambda op, x: Module("HardSigmoid", helper=True),
+    "hard_swish": lambda op, x: Module("HardSwish", helper=True),
 }

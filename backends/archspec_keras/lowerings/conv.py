@@ -52,7 +52,7 @@ def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
     if plainly and all(m == n * s and p[0] == (k - s) // 2 for n, p, k, s, m in rows):
         return Module(f"layers.Conv{rank(x)}DTranspose", (*head, Arg("padding", "same", keyword=True), bias))
     around = (
-        Arg("sides", pads, default=((0, 0),) * rank(x), keyword=True),
+        Arg("sides", pads, keyword=True),
         Arg("extra", plain(op.output_padding), "output_padding", 0, keyword=True),
         Arg("dilation_rate", plain(op.dilation), "dilation", 1, keyword=True),
         restated(op, "groups", default=1),

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from archspec.op import Op
-from archspec.source.lowering import Merge
+from archspec.source.lowering import Merge, Module
 from archspec.types import Shape
-
-LAYERS = {"cat": "layers.Concatenate", "+": "layers.Add", "*": "layers.Multiply"}
 
 
 def concat(op: Op, *inputs: Shape) -> Merge:
-    return Merge("cat")
+    return Merge("cat", Module("layers.Concatenate"))
 
 
 def add(op: Op, *inputs: Shape) -> Merge:
-    return Merge("+")
+    # Keras's own takes what varies along one axis for a bias, and on TensorFlow the batch can be that axis.
+    spread = len(set(inputs)) > 1
+    return Merge("+", Module("Sum", helper=True) if spread else Module("layers.Add"))
 
 
 def multiply(op: Op, *inputs: Shape) -> Merge:
-    return Merge("*")
+    return Merge("*", Module("layers.Multiply"))
 
 
 LOWERED = {"concat": concat, "add": add, "multiply": multiply}
