@@ -65,8 +65,8 @@ def _external(tensor: TensorProto, folder: Path) -> bytes:
     stated = {entry.key: entry.value for entry in tensor.external_data}
     what = f"the initialiser {quote(tensor.name)}"
     location = stated.get("location", "")
-    base, file = folder.resolve(), (folder / location).resolve()
-    if not location or "\0" in location or not file.is_relative_to(base) or not file.is_file():
+    file = (folder / location.replace("\0", "?")).resolve()  # no path can hold a zero byte
+    if not location or not file.is_relative_to(folder.resolve()) or not file.is_file():
         raise ValueError(f"{what} lies in {quote(location)}, which is no file of the model's folder")
     width = 2 if tensor.data_type in (TensorProto.FLOAT16, TensorProto.BFLOAT16) else 4
     size = math.prod(tensor.dims) * (8 if tensor.data_type == TensorProto.DOUBLE else width)

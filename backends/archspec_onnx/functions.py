@@ -95,7 +95,7 @@ def _below(node: Node, inside: Scope | None) -> Scope | None:
     for scope in node.scope.chain():
         if scope is inside:
             break
-        found = scope if scope.kind == "block" else found
+        found = scope if scope.block else found
     return found
 
 

@@ -120,7 +120,7 @@ def _describe(body: GraphProto, network: Network) -> None:
 def _mark_scopes(nodes: Iterable[NodeProto], owners: Iterable[Node]) -> None:
     """Which instance of which block a node belongs to."""
     for node, owner in zip(nodes, owners, strict=True):
-        block = next((scope for scope in owner.scope.chain() if scope.kind == "block"), None)
+        block = next((scope for scope in owner.scope.chain() if scope.block), None)
         if block is not None:
             node.metadata_props.add(key="block", value=readable(block.block))
             node.metadata_props.add(key="instance", value=readable(block.path))
