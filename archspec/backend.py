@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -146,6 +147,7 @@ class BackendError(Failure):
     """A backend that is unknown, broken, or whose framework is missing."""
 
 
+@cache
 def available() -> dict[str, EntryPoint]:
     """The installed backends by name; nothing is imported."""
     return {entry.name: entry for entry in entry_points(group=GROUP)}

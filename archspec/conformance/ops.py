@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -109,15 +109,18 @@ MAX_RANK = 3
 def takes(kind: str, rank: int) -> bool:
     """Whether some fields let an op take a value of that many spatial axes; 0 is a vector."""
     shape = (4, 6, 5, 6)[: rank + 1]
-    count = 2 if OPS[kind].many else 1
+    return next(iter(simple_fields(kind, shape)), None) is not None
+
+
+def simple_fields(kind: str, shape: Shape) -> Iterator[dict[str, Any]]:
+    """Fields of a few plain values each, with as many as possible left out, that an op takes on that shape."""
     choices = [
-        _simplest(name, field, shape) + [None] * (name not in required(kind)) for name, field in schema(kind).items()
+        [None] * (name not in required(kind)) + _simplest(name, field, shape) for name, field in schema(kind).items()
     ]
-    combinations = itertools.islice(itertools.product(*choices), 1000)
-    candidates = (dict(zip(schema(kind), chosen, strict=True)) for chosen in combinations)
-    return any(
-        accepted(kind, {n: v for n, v in fields.items() if v is not None}, *(shape,) * count) for fields in candidates
-    )
+    for chosen in itertools.islice(itertools.product(*choices), 1000):
+        fields = {name: value for name, value in zip(schema(kind), chosen, strict=True) if value is not None}
+        if accepted(kind, fields, *(shape,) * (2 if OPS[kind].many else 1)) is not None:
+            yield fields
 
 
 def _simplest(name: str, field: Mapping[str, Any], shape: Shape) -> list[Any]:

@@ -45,7 +45,8 @@ class TorchSession:
                 hook.remove()
         activations = {self.graph.nodes[index].path: seen[index] for index in sorted(seen)}
         tensors = self.state().tensors if train else {}
-        moving = {name for name, _, param in self.graph.parameters() if not param.trainable}
+        ran = self.graph.reachable(self.graph.heads)
+        moving = {name for name, node, param in self.graph.parameters() if not param.trainable and node.index in ran}
         return Result(_arrays(outputs), activations, {name: tensors[name] for name in tensors if name in moving})
 
     def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
@@ -62,6 +63,9 @@ class TorchSession:
         return Gradients(outputs, input, found)
 
     def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+        if not list(self.model.parameters()):  # torch's optimizers refuse to have nothing to do
+            self.forward(x, train=True)
+            return
         if self.optimizer is None:
             self.optimizer = torch.optim.SGD(self.model.parameters(), lr=optimizer.learning_rate)
         for group in self.optimizer.param_groups:
@@ -73,6 +77,9 @@ class TorchSession:
             )
         self.optimizer.zero_grad()
         self._backward(self._tensor(x), pull, True)
+        for parameter in self.model.parameters():
+            if parameter.grad is None:  # torch would leave it out, and its weight decay with it
+                parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()
 
     def state(self) -> State:
@@ -111,8 +118,11 @@ class TorchSession:
     def _backward(self, x: torch.Tensor, pull: Pull, train: bool) -> dict[str, Array]:
         outputs = self._outputs(x, train)
         found = _arrays(outputs)
-        shares = pull(found)
-        torch.autograd.backward([outputs[name] for name in shares], [self._tensor(share) for share in shares.values()])
+        shares = {name: share for name, share in pull(found).items() if outputs[name].requires_grad}
+        if shares:
+            torch.autograd.backward(
+                [outputs[name] for name in shares], [self._tensor(share) for share in shares.values()]
+            )
         return found
 
     def _watch(self, seen: dict[int, Array]) -> Iterator[Any]:

@@ -1,0 +1,57 @@
+"""One layer as a spec of its own: random ones, and for each op a simplest one.
+
+>>> layer_spec(*simplest("relu")).splitlines()[-1]
+'network: [{name: layer, relu: ~}]'
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from archspec.conformance.ops import MAX_RANK, accepted, op_values, shapes, simple_fields, takes
+from archspec.equivalence.layer import layer_spec
+from archspec.ops import OPS
+from archspec.spec import Spec, load
+from archspec.types import Shape
+
+
+def read(text: str) -> Spec:
+    """The checked spec of a text; raises `SpecError`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "spec.yaml"
+        path.write_text(text, encoding="utf-8")
+        return load(path)
+
+
+def simplest(kind: str) -> tuple[Any, ...]:
+    """The arguments of `layer_spec` for an op with as few fields as it takes, on the smallest rank that it takes."""
+    rank = next(rank for rank in (2, 1, 0, 3) if takes(kind, rank))
+    shape = (4, 6, 5, 6)[: rank + 1]
+    fields = next(iter(simple_fields(kind, shape)))
+    return (kind, fields, *(shape,) * (2 if OPS[kind].many else 1))
+
+
+@st.composite
+def layers(draw: st.DrawFn, kind: str) -> str:
+    """A spec of one layer of that kind, with random fields on an input of random shape."""
+    shape = draw(shapes(*(rank for rank in range(MAX_RANK + 1) if takes(kind, rank))))
+    entering = draw(_operands(kind, shape)) if OPS[kind].many else [shape]
+    return layer_spec(kind, draw(op_values(kind, *entering)), *entering)
+
+
+@st.composite
+def _operands(draw: st.DrawFn, kind: str, shape: Shape) -> list[Shape]:
+    """Two shapes or three that a merge takes: each as the first, or with one axis of another size."""
+    found = [shape]
+    for _ in range(draw(st.integers(1, 2))):
+        axis = draw(st.integers(0, len(shape) - 1))
+        other = (*shape[:axis], draw(st.sampled_from((1, 2, 5))), *shape[axis + 1 :])
+        found.append(other if accepted(kind, {}, *found, other) else shape)
+    return draw(st.permutations(found))
+
+
+__all__ = ["layer_spec", "layers", "read", "simplest"]

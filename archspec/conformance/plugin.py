@@ -1,0 +1,108 @@
+"""The pytest plugin: `--archspec-backend NAME` adds the suite, held against that backend, to what is collected.
+
+One line of a project's configuration is enough, as in
+
+    [tool.pytest.ini_options]
+    addopts = "--archspec-backend=mine"
+
+A name may be a target such as `keras@jax`; the option may be given several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from archspec.backend import Backend
+    from archspec.conformance.subject import Subject
+
+SUITE = Path(__file__).parent / "suite"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("archspec")
+    group.addoption(
+        "--archspec-backend", action="append", default=[], metavar="NAME", help="run the conformance suite on it"
+    )
+    group.addoption(
+        "--archspec-regressions", metavar="DIR", help="where specs that failed are kept, and tried again from"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Whoever names files on the command line wants those alone.
+    chosen = config.args_source is pytest.Config.ArgsSource.ARGS
+    if config.getoption("--archspec-backend") and not chosen:
+        config.args += [str(path) for path in sorted(SUITE.glob("[a-z]*.py"))]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if Path(metafunc.definition.path).parent != SUITE:
+        return
+    from archspec.conformance.suite.networks import SHARDS
+    from archspec.conformance.traps import TRAPS
+    from archspec.ops import OPS
+
+    names = metafunc.config.getoption("--archspec-backend")
+    plain = dict.fromkeys(name.partition("@")[0] for name in names)
+    wanted = set(metafunc.fixturenames)
+    if "subject" in wanted:
+        metafunc.parametrize("target", names, scope="session")
+    elif "backend" in wanted:
+        metafunc.parametrize("target", plain, scope="session")
+    if "kind" in wanted:
+        metafunc.parametrize("kind", list(OPS))
+    if "trap" in wanted:
+        metafunc.parametrize("trap", TRAPS, ids=str)
+    if "shard" in wanted:
+        metafunc.parametrize("shard", range(SHARDS))
+    if "regression" in wanted:
+        folder = metafunc.config.getoption("--archspec-regressions")
+        kept = sorted(Path(folder).glob("*.yaml")) if folder else []
+        metafunc.parametrize("regression", kept, ids=lambda path: path.stem)
+
+
+@cache
+def _subject(name: str) -> Subject:
+    from archspec.conformance.subject import Subject
+
+    return Subject.remote(name)
+
+
+@pytest.fixture
+def subject(target: str) -> Subject:
+    """The target under test, in a process that all tests share."""
+    return _subject(target)
+
+
+@pytest.fixture
+def backend(target: str) -> Backend:
+    """Its backend."""
+    from archspec.backend import load
+
+    return load(target.partition("@")[0])
+
+
+@pytest.fixture
+def subjects(request: pytest.FixtureRequest) -> Sequence[Subject]:
+    """Every target under test."""
+    return [_subject(name) for name in request.config.getoption("--archspec-backend")]
+
+
+@pytest.fixture
+def regressions(request: pytest.FixtureRequest) -> Path | None:
+    """Where failing specs are kept, if anywhere."""
+    folder: Any = request.config.getoption("--archspec-regressions")
+    return Path(folder) if folder else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes() -> Iterator[None]:
+    """Ends the processes with the session."""
+    yield
+    _subject.cache_clear()

@@ -1,0 +1,118 @@
+"""A spec made as small as it can be while something about it stays true, such as that two backends differ on it.
+
+>>> network = "[relu, {max_pool: {kernel: 3, stride: 2}}, sigmoid]"
+>>> text = f"archspec: 1\\nname: net\\ninput: [3, 8, 8]\\nnetwork: {network}\\n"
+>>> print(shrink(text, lambda small: "max_pool" in small), end="")
+archspec: 1
+name: net
+input: [1, 1, 1]
+network: [{max_pool: {kernel: 1}}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from archspec.diagnostics import Report, Source, SpecError
+from archspec.spec.text import yaml_text
+from archspec.spec.tree import data
+from archspec.spec.yaml import read
+
+Path = tuple[Any, ...]
+"""The keys and indices that lead to a place in the data."""
+
+
+def shrink(text: str, holds: Callable[[str], bool], tries: int = 500) -> str:
+    """The smallest spec that was found, in at most so many `tries`, for which `holds` and which is valid."""
+    best = _data(text)
+    if best is None:
+        return text
+    found = text
+    while tries > 0:
+        for candidate in _smaller(best):
+            shorter = yaml_text(candidate)
+            tries -= 1
+            if _valid(shorter) and holds(shorter):
+                best, found = candidate, shorter
+                break
+            if tries <= 0:
+                break
+        else:
+            break
+    return found
+
+
+def _data(text: str) -> Any:
+    tree = read(Source("spec.yaml", text), Report())
+    return None if tree is None else data(tree)
+
+
+def _valid(text: str) -> bool:
+    import tempfile
+    from pathlib import Path as File
+
+    from archspec.spec import load
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = File(folder) / "spec.yaml"
+        path.write_text(text, encoding="utf-8")
+        try:
+            load(path)
+        except SpecError:
+            return False
+    return True
+
+
+def _smaller(whole: Any) -> Iterator[Any]:
+    """Everything that is one move smaller: large pieces go first, numbers last."""
+    places = sorted(_places(whole, ()), key=lambda place: -_size(place[1]))
+    for path, _ in places:
+        if (path and path[0] not in ("archspec", "name", "input")) or (len(path) > 1 and path[0] == "network"):
+            yield _without(whole, path)
+    for path, value in places:
+        for simpler in _simpler(value):
+            yield _with(whole, path, simpler)
+
+
+def _places(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    yield path, value
+    items: Any = ()
+    if isinstance(value, dict):
+        items = cast("dict[Any, Any]", value).items()
+    elif isinstance(value, list):
+        items = enumerate(cast("list[Any]", value))
+    for key, inner in items:
+        yield from _places(inner, (*path, key))
+
+
+def _size(value: Any) -> int:
+    return sum(1 for _ in _places(value, ()))
+
+
+def _simpler(value: Any) -> Iterator[Any]:
+    """Plainer values in the place of one: what a branch holds, a smaller number."""
+    if isinstance(value, dict) and len(cast("dict[Any, Any]", value)) == 1:
+        yield from (inner for inner in cast("dict[Any, Any]", value).values() if isinstance(inner, dict | list))
+    if type(value) is int and value > 1:
+        yield from dict.fromkeys((1, value // 2, value - 1))
+    if isinstance(value, str) and "$" in value:
+        yield from (1, 2, True)
+
+
+def _without(whole: Any, path: Path) -> Any:
+    key, *rest = path
+    if isinstance(whole, dict):
+        items = cast("dict[Any, Any]", whole).items()
+        return {k: (_without(v, tuple(rest)) if k == key else v) for k, v in items if rest or k != key}
+    items = enumerate(cast("list[Any]", whole))
+    return [(_without(v, tuple(rest)) if i == key else v) for i, v in items if rest or i != key]
+
+
+def _with(whole: Any, path: Path, value: Any) -> Any:
+    if not path:
+        return value
+    key, *rest = path
+    if isinstance(whole, dict):
+        return {k: _with(v, tuple(rest), value) if k == key else v for k, v in cast("dict[Any, Any]", whole).items()}
+    return [_with(v, tuple(rest), value) if i == key else v for i, v in enumerate(cast("list[Any]", whole))]

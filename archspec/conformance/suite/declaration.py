@@ -1,0 +1,61 @@
+"""What a backend says of itself: every op is lowered or a gap, with a reason; what it emits is the same each time."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from archspec.backend import Backend
+from archspec.compiler import write
+from archspec.conformance.layers import layer_spec, read, simplest
+from archspec.equivalence.modes import MODES
+from archspec.ops import OPS
+
+
+def test_every_op_is_lowered_or_a_gap(backend: Backend) -> None:
+    lowered, gaps = set(backend.lowered), set(backend.gaps)
+    assert not lowered & gaps, "an op that is lowered is no gap"
+    assert lowered | gaps == set(OPS), "an op is one or the other"
+
+
+def test_every_gap_has_a_code_and_a_reason(backend: Backend) -> None:
+    codes = [gap.code for gap in backend.gaps.values()]
+    assert len(set(codes)) == len(codes)
+    assert all(gap.code.strip() and gap.reason.strip() for gap in backend.gaps.values())
+
+
+def test_it_can_do_something(backend: Backend) -> None:
+    assert "eval" in backend.modes
+    assert set(backend.modes) <= set(MODES)
+    assert backend.precisions
+
+
+def test_the_same_graph_gives_the_same_files(backend: Backend) -> None:
+    spec = read(layer_spec(*simplest(min(backend.lowered))))
+    with tempfile.TemporaryDirectory() as folder:
+        one, two = (write(spec, backend, Path(folder) / name, seed=1) for name in ("one", "two"))
+        names = sorted(path.name for path in one.iterdir())
+        assert names == sorted(path.name for path in two.iterdir())
+        assert all((one / name).read_bytes() == (two / name).read_bytes() for name in names)
+
+
+def test_every_tensor_has_a_name_and_a_layout_that_leads_back(backend: Backend) -> None:
+    import numpy as np
+
+    for kind in sorted(backend.lowered):
+        graph = read(layer_spec(*simplest(kind))).graph
+        natives = backend.natives(graph)
+        shapes = {name: param.shape for name, _, param in graph.parameters()}
+        assert set(natives) == set(shapes), kind
+        assert len({native.name for native in natives.values()}) == len(natives), kind
+        for name, native in natives.items():
+            values = np.arange(np.prod(shapes[name], dtype=int)).reshape(shapes[name])
+            there = native.out_of(values)
+            assert there.shape == tuple(native.shape), name
+            assert (native.into(shapes[name], there) == values).all(), name
+
+
+def test_every_node_can_be_explained(backend: Backend) -> None:
+    for kind in sorted(backend.lowered):
+        graph = read(layer_spec(*simplest(kind))).graph
+        assert backend.explain(graph, graph.nodes[-1]).strip(), kind

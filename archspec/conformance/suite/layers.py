@@ -1,0 +1,53 @@
+"""Every op by itself against the reference, over random fields, shapes and inputs: in each mode, in each precision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archspec.backend import Backend
+from archspec.compiler import compile_spec
+from archspec.conformance.effort import examples
+from archspec.conformance.fields import schema
+from archspec.conformance.layers import layer_spec, layers, read, simplest
+from archspec.conformance.ops import spread
+from archspec.conformance.subject import Subject
+from archspec.diagnostics import Failure
+from archspec.equivalence.material import Material, material, shares, weights
+from archspec.ops import OPS
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def test_layer(subject: Subject, backend: Backend, kind: str) -> None:
+    if kind in backend.gaps:
+        _is_a_gap(subject, backend, kind)
+        return
+
+    @examples(10 + 4 * len(schema(kind)))
+    @given(layers(kind), seeds, st.integers(2, 3))
+    def holds(text: str, seed: int, batch: int) -> None:
+        spec = read(text)
+        x = spread((batch, *spec.graph.input), seed)
+        given = Material(weights(spec.graph, seed), x, shares(spec.graph, seed))
+        subject.holds(spec, given, "eval", precision="float32")
+        subject.holds(spec, given, "train", "grad", "step", precision="float64")
+
+    holds()
+
+
+def _is_a_gap(subject: Subject, backend: Backend, kind: str) -> None:
+    """A gap is refused with its code; one that works all the same has to be taken off the list."""
+    spec = read(layer_spec(*simplest(kind)))
+    with pytest.raises(Failure) as refused:
+        compile_spec(spec, backend)
+    assert backend.gaps[kind].code in refused.value.message
+    willing = replace(subject.target, backend=replace(backend, lowered=set(OPS), gaps={}))
+    try:
+        replace(subject, target=willing).holds(spec, material(spec.graph, 0, 2), "eval")
+    except Exception:
+        return
+    pytest.fail(f"{kind} is listed as a gap, and works")

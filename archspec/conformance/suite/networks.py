@@ -1,0 +1,39 @@
+"""Random networks: every backend under test computes what the reference does, forward, backward and after a step.
+
+A network that fails is shrunk to a minimal YAML and kept in the folder that `--archspec-regressions` names; what lies
+there is tried first, each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hypothesis import given, seed
+from hypothesis import strategies as st
+
+from archspec.conformance.agreement import Agreement
+from archspec.conformance.effort import examples
+from archspec.conformance.specs import Drawn, specs
+from archspec.conformance.subject import Subject
+
+SHARDS, USUAL = 10, 30
+"""In so many tests of so many networks each: tests are what can run side by side."""
+
+
+def test_networks(subjects: Sequence[Subject], shard: int, regressions: Path | None) -> None:
+    agreement = Agreement(subjects, regressions)
+
+    @seed(shard)
+    @examples(USUAL)
+    @given(specs(), st.integers(0, 2**32 - 1))
+    def holds(drawn: Drawn, number: int) -> None:
+        agreement.holds(drawn.text, number)
+
+    agreement.search(holds)
+
+
+def test_regression(subjects: Sequence[Subject], regression: Path) -> None:
+    text = regression.read_text(encoding="utf-8")
+    for number in range(3):
+        Agreement(subjects).holds(text, number)
