@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ class Runner:
         if isinstance(model, Path):
             content = str(model)
         else:
-            if tensors is not None or model.ByteSize() > LIMIT:
+            if tensors is not None or _weight(model) > LIMIT:
                 model, arrays = split(model, tensors or {})
                 values = [engine.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
                 options.add_external_initializers(list(arrays), values)
@@ -64,6 +65,11 @@ class Runner:
         """The named outputs for a batch, with dropout off where it can be switched."""
         feeds = {self.input: np.ascontiguousarray(batch, np.float32), **self._off}
         return list(self._session.run(list(outputs), feeds))
+
+
+def _weight(model: ModelProto) -> int:
+    """The bytes of the initialisers; protobuf's own count wraps around where there are too many."""
+    return sum(4 * math.prod(tensor.dims) for tensor in model.graph.initializer)
 
 
 def _engine() -> Any:
