@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import cast
 
@@ -27,7 +27,6 @@ _STANDARD = {
     r"\bSequence\[": "from collections.abc import Sequence",
     r"\bPathLike\b": "from os import PathLike",
 }
-_TYPING = ("Any", "NamedTuple")
 
 
 def spoken(body: str) -> str:
@@ -35,10 +34,10 @@ def spoken(body: str) -> str:
     return _WORDS.sub("", body)
 
 
-def standard_imports(body: str) -> list[str]:
-    """The imports from the standard library that a text needs, in the order that linters want."""
+def standard_imports(body: str, typed: Sequence[str] = ("Any",)) -> list[str]:
+    """The imports from the standard library that a text needs, in the order that linters want; `typed` from typing."""
     body = spoken(body)
-    typing = ", ".join(name for name in _TYPING if re.search(rf"\b{name}\b", body))
+    typing = ", ".join(name for name in typed if re.search(rf"\b{name}\b", body))
     found = [line for pattern, line in _STANDARD.items() if re.search(pattern, body)]
     return [*found, f"from typing import {typing}"] if typing else found
 

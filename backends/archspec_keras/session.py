@@ -120,16 +120,24 @@ class KerasSession:
 
 @contextmanager
 def _precise(precision: Precision) -> Iterator[None]:
-    """Keras computes in that precision within; what others build and run is not touched by it."""
+    """Keras computes in that precision within; what others build and run is not touched by it.
+
+    In double precision Keras rounds many results to single but on TensorFlow, as JAX does by default: that is a table
+    of its own, which has no public face.
+    """
+    from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE as NARROWED
+
     if precision == "float64" and keras.backend.backend() == "jax":
         import jax
 
         jax.config.update("jax_enable_x64", True)
-    floats, policy = keras.config.floatx(), keras.config.dtype_policy()
+    floats, policy, narrowed = keras.config.floatx(), keras.config.dtype_policy(), NARROWED["float64"]
     keras.config.set_floatx(precision)
     keras.config.set_dtype_policy(precision)
+    NARROWED["float64"] = precision
     try:
         yield
     finally:
         keras.config.set_floatx(floats)
         keras.config.set_dtype_policy(policy)
+        NARROWED["float64"] = narrowed

@@ -72,7 +72,7 @@ _TORCH = {r"\btorch\.": "import torch", r"\bF\.": "import torch.nn.functional as
 def imports(body: str) -> str:
     """The imports that the text needs, in the order that linters want."""
     torch = [line for pattern, line in _TORCH.items() if re.search(pattern, spoken(body))]
-    return "\n".join([*standard_imports(body), "", *torch, "from torch import Tensor, nn"])
+    return "\n".join([*standard_imports(body, ("Any", "NamedTuple")), "", *torch, "from torch import Tensor, nn"])
 
 
 def class_source(cls: Class) -> str:

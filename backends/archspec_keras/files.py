@@ -1,0 +1,87 @@
+"""`.keras`: read as what it is, a zip of JSON and HDF5, so that nothing that it holds is run; written by Keras itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archspec.backend import About
+from archspec.graph import Graph
+from archspec_keras.layout import natives
+from archspec_keras.source import emit
+
+_LARGEST = 2**26  # bytes of the description of a model's layers
+
+
+def read(path: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a file by `LAYER/variable`; raises ValueError where it is none, or is damaged.
+
+    HDF5 numbers the layers of each class as the description lists them, and the variables of a layer as it made them.
+    """
+    import h5py
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > _LARGEST:
+                raise ValueError("its config.json is too large")
+            config: Any = json.loads(archive.read("config.json"))
+            weights = archive.read("model.weights.h5")
+        found: dict[str, NDArray[Any]] = {}
+        with h5py.File(io.BytesIO(weights), "r") as file:
+            for group, layer in _groups(config["config"]["layers"]):
+                variables: Any = file.get(f"layers/{group}/vars")
+                for number in sorted(variables or (), key=int):
+                    value = np.asarray(variables[number])
+                    found[f"{layer['config']['name']}/{_variables(layer)[int(number)]}"] = value
+    except OSError:
+        raise
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise ValueError(f"it is no .keras file of a functional model: {first}") from error
+    return found
+
+
+def _groups(layers: Any) -> Iterator[tuple[str, Any]]:
+    """The layers with their names in HDF5: the class's in small letters, and a number from the second on."""
+    seen: dict[str, int] = {}
+    for layer in layers:
+        name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", layer["class_name"]))
+        name = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+        count = seen[name] = seen.get(name, -1) + 1
+        yield f"{name}_{count}" if count else name, layer
+
+
+def _variables(layer: Any) -> list[str]:
+    """The names of a layer's variables in the order in which it makes them."""
+    config = layer["config"]
+    if "center" in config:
+        learnt = [name for name, flag in (("gamma", "scale"), ("beta", "center")) if config[flag]]
+        return [*learnt, *(("moving_mean", "moving_variance") if "momentum" in config else ())]
+    return ["alpha"] if layer["class_name"] == "PReLU" else ["kernel", "bias"]
+
+
+def write(path: Path, graph: Graph, about: About, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Writes the model with these neutral tensors as Keras saves it, all of its heads included."""
+    from archspec_keras.runtime import emitted
+
+    known = natives(graph)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".archspec-") as name:
+        folder = Path(name)
+        for file, content in emit(graph, about).items():
+            (folder / file).write_bytes(content)
+        model = emitted(folder).build_model(train=True)
+        own = {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
+        for neutral, tensor in tensors.items():
+            if known[neutral].name in own:
+                own[known[neutral].name].assign(known[neutral].out_of(np.asarray(tensor, np.float32)))
+        model.save(folder / "model.keras")
+        (folder / "model.keras").replace(path)
