@@ -93,7 +93,8 @@ def install(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
         def load(self) -> Backend:
             return backend
 
-    monkeypatch.setattr(backends, "entry_points", lambda group: [type("E", (Entry,), {"name": "fake"})()])
+    for module in (backends, formats):
+        monkeypatch.setattr(module, "available", lambda: {"fake": Entry()})
 
 
 @pytest.mark.usefixtures("faked")
