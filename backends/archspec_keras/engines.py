@@ -1,5 +1,9 @@
 """Derivatives of a Keras model on each engine, by the means that the engine has."""
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# Keras and the engines are typed in part alone.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -62,7 +66,10 @@ def _jax(
 
     @jax.jit
     def back(x: Any, values: Any, others: Any, shares: Any) -> Any:
-        _, pullback, _ = jax.vjp(lambda x, values: run(x, values, others), x, values, has_aux=True)
+        def forward(x: Any, values: Any) -> Any:
+            return run(x, values, others)
+
+        _, pullback, _ = jax.vjp(forward, x, values, has_aux=True)
         return pullback(shares)
 
     entering, slopes = back(x, values, others, shares)

@@ -1,4 +1,8 @@
-"""`.keras`: read as what it is, a zip of JSON and HDF5, so that nothing that it holds is run; written by Keras itself."""
+"""`.keras`: read as the zip of JSON and HDF5 that it is, so that nothing it holds is run; written by Keras itself."""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# Keras and the engines are typed in part alone.
 
 from __future__ import annotations
 

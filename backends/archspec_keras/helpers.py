@@ -3,6 +3,12 @@
 The 1-D and 3-D forms are these with another number in their names. All are channels last.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# pyright: reportOperatorIssue=false, reportOptionalSubscript=false, reportOptionalOperand=false
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false, reportUnknownLambdaType=false
+# Keras is typed in part alone, and its operations as if they could give None.
+
 from __future__ import annotations
 
 import math
@@ -112,7 +118,7 @@ class CroppedConv2DTranspose(layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
 
     def call(self, inputs: Any) -> Any:
-        kernel = ops.convert_to_tensor(self.kernel)
+        kernel = ops.cast(self.kernel, inputs.dtype)
         for axis, rate in enumerate(self.dilation_rate):
             taps = [kernel[(slice(None),) * axis + (slice(i, i + 1),)] for i in range(kernel.shape[axis])]
             zeros = [ops.repeat(ops.zeros_like(taps[0]), rate - 1, axis)] if rate > 1 else []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from archspec.backend import Native
 from archspec.graph import Graph, Node
 from archspec.op import ParamSpec
+from archspec.source.lowering import Module
 from archspec_keras.lowerings import lower
 from archspec_keras.paths import Paths
 
@@ -32,6 +33,7 @@ def _native(graph: Graph, layer: str, node: Node, param: ParamSpec) -> Native:
     order = (*axes[2:], 1, 0)
     native = tuple(shape[axis] for axis in order)
     (entering,) = graph.inputs(node)
-    if lower(node.op, entering).target.startswith("layers.Depthwise"):
+    lowered = lower(node.op, entering)
+    if isinstance(lowered, Module) and lowered.target.startswith("layers.Depthwise"):
         native = (*native[:-2], entering[0], shape[0] // entering[0])
     return Native(f"{layer}/kernel", native, order)

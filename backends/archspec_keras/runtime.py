@@ -1,5 +1,9 @@
 """Runs what was emitted: the folder's own `model.py` is the model, there is no other."""
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# Keras and the engines are typed in part alone.
+
 from __future__ import annotations
 
 import itertools

@@ -1,8 +1,12 @@
 """A built folder opened for verification and training: outputs, activations, gradients and steps by neutral names."""
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# Keras and the engines are typed in part alone.
+
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +29,8 @@ class KerasSession:
     """The emitted model with dropout off, on the engine that Keras was imported with."""
 
     def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
-        self.graph, self.precision = graph, precision
+        self.graph = graph
+        self.precision: Precision = precision
         with _precise(precision):
             self.model: Any = emitted(folder).build_model(folder / "weights.safetensors", train=True)
         for layer in self.model.layers:
@@ -119,7 +124,7 @@ class KerasSession:
 
 
 @contextmanager
-def _precise(precision: Precision) -> Iterator[None]:
+def _precise(precision: Precision) -> Generator[None]:
     """Keras computes in that precision within; what others build and run is not touched by it.
 
     In double precision Keras rounds many results to single but on TensorFlow, as JAX does by default: that is a table

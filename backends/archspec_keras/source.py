@@ -14,7 +14,7 @@ from archspec.source.describe import describe
 from archspec.source.lowering import Merge, Module
 from archspec.source.module import docstring_lines, head, mapping, packaged, parameter, spoken, standard_imports
 from archspec.source.parts import Chain, Join, Leaf, Part, Several, network
-from archspec.source.text import literal
+from archspec.source.text import WIDTH, columns, literal
 from archspec.source.write import signature
 from archspec.types import format_shape
 from archspec_keras.body import Body
@@ -39,7 +39,13 @@ def source(graph: Graph, about: About) -> str:
     parts += [function_source(cls, paths, taken) for cls in inner]
     parts += [network_source(top, graph, paths, taken), loader(top.name, graph, paths)]
     body = "\n\n\n".join(parts)
-    return f"{head(about)}\n\n{imports(body)}\n\n\n{body}\n"
+    return f"{head(about)}\n\n{_TYPED}\n\n{imports(body)}\n\n\n{body}\n"
+
+
+_TYPED = """\
+# Keras has no stubs, and says of its operations that they could give None.
+# pyright: reportOperatorIssue=false, reportOptionalSubscript=false, reportOptionalOperand=false
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false"""
 
 
 def functions(graph: Graph, helpers: Collection[str]) -> list[Class]:
@@ -121,9 +127,11 @@ def _heads(heads: tuple[Head, ...], body: Body, model: str) -> list[str]:
     """The return of a dict by head."""
     pairs = [f"{literal(head.name)}: {body.value(head.node)}" for head in heads]
     line = f"    {model % ('{' + ', '.join(pairs) + '}')}"
-    if len(line) <= 120:
+    if len(line) <= WIDTH:
         return [line]
-    return ["    heads = {", *(f"        {pair}," for pair in pairs), "    }", f"    {model % 'heads'}"]
+    rows = [f"        {pair}," for pair in pairs]
+    rows = [row + "  # noqa: E501" * (columns(row) > WIDTH) for row in rows]
+    return ["    heads = {", *rows, "    }", f"    {model % 'heads'}"]
 
 
 def helper_sources() -> dict[str, str]:

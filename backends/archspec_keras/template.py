@@ -1,5 +1,9 @@
 """The end of every emitted file: from `SPARE` on it is this text, the network's function in the place of `network`."""
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# Keras and the engines are typed in part alone.
+
 from __future__ import annotations
 
 from os import PathLike

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from archspec.op import Op
 from archspec.ops.activation import Elu, Gelu, LeakyRelu, Prelu
 from archspec.source.lowering import Arg, Module, bare, restated
@@ -34,6 +36,14 @@ def _activation(name: str) -> Module:
     return Module("layers.Activation", (Arg("activation", name),))
 
 
+def _named(name: str) -> Callable[[Op, Shape], Module]:
+    return lambda op, x: _activation(name)
+
+
+def _helper(name: str) -> Callable[[Op, Shape], Module]:
+    return lambda op, x: Module(name, helper=True)
+
+
 LOWERED = {
     "relu": bare("layers.ReLU"),
     "relu6": relu6,
@@ -42,10 +52,10 @@ LOWERED = {
     "gelu": gelu,
     "softmax": bare("layers.Softmax"),
     "prelu": prelu,
-    "selu": lambda op, x: _activation("selu"),
-    "silu": lambda op, x: _activation("silu"),
-    "sigmoid": lambda op, x: _activation("sigmoid"),
-    "tanh": lambda op, x: _activation("tanh"),
-    "hard_sigmoid": lambda op, x: Module("HardSigmoid", helper=True),
-    "hard_swish": lambda op, x: Module("HardSwish", helper=True),
+    "selu": _named("selu"),
+    "silu": _named("silu"),
+    "sigmoid": _named("sigmoid"),
+    "tanh": _named("tanh"),
+    "hard_sigmoid": _helper("HardSigmoid"),
+    "hard_swish": _helper("HardSwish"),
 }
