@@ -47,7 +47,7 @@ class Folder:
 
     def level(self, nodes: list[Owned], inside: Scope | None, outputs: Iterable[str]) -> list[NodeProto]:
         """The nodes directly inside a block, with a call for every run of nodes that lies in one below it."""
-        readers = {value: [i for i, (node, _) in enumerate(nodes) if value in node.input] for value in _made(nodes)}
+        last = {value: i for i, (node, _) in enumerate(nodes) for value in node.input}
         wanted = set(outputs)
         result: list[NodeProto] = []
         start = 0
@@ -57,7 +57,7 @@ class Folder:
             if scope is None:
                 result += [node for node, _ in part]
             else:
-                leaving = [v for v in _made(part) if v in wanted or any(i >= end for i in readers[v])]
+                leaving = [v for v in _made(part) if v in wanted or last.get(v, 0) >= end]
                 result.append(self.call(part, scope, leaving))
             start = end
         return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,15 @@ class Tensors:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             self._start = 8 + length
-            if self._start > path.stat().st_size:
-                raise ValueError(f"{path.name} is no safetensors file")
-            self._header: dict[str, Any] = json.loads(file.read(length))
+            # A length of nonsense is not read to the end.
+            header: Any = json.loads(file.read(length)) if self._start <= self._size else None
+        if not isinstance(header, dict):
+            raise ValueError(f"{path.name} is no safetensors file")
+        self._header = cast("dict[str, Any]", header)
 
     def external(self, name: str, value: str, shape: Shape) -> TensorProto:
         """An initialiser named `value` that points at a tensor in its file, which has to lie beside the model."""
@@ -53,15 +56,19 @@ class Tensors:
         start, end = self._range(name, shape)
         with self.path.open("rb") as file:
             file.seek(self._start + start)
-            data = file.read(end - start)
-        if len(data) != 4 * math.prod(shape):
-            raise ValueError(f"{name} in {self.path.name} has {len(data)} bytes, expected {4 * math.prod(shape)}")
-        return data
+            return file.read(end - start)
 
     def _range(self, name: str, shape: Shape) -> tuple[int, int]:
-        entry: dict[str, Any] = self._header.get(name, {})
-        if (entry.get("dtype"), entry.get("shape")) != ("F32", list(shape)):
-            found = f"{entry['dtype']} {entry['shape']}" if entry else "nothing"
-            raise ValueError(f"{name} in {self.path.name} is F32 {list(shape)}, found {found}")
-        start, end = entry["data_offsets"]
-        return start, end
+        """Where a tensor lies after the header, first byte and end."""
+        entry: Any = self._header.get(name)
+        stated = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+        if (stated.get("dtype"), stated.get("shape")) != ("F32", list(shape)):
+            given = f"{stated.get('dtype')} {stated.get('shape')}" if stated else "nothing"
+            raise ValueError(f"{name} in {self.path.name} is F32 {list(shape)}, found {given}")
+        match stated.get("data_offsets"):
+            case [int(start), int(end)] if start >= 0 and end - start == 4 * math.prod(shape):
+                if self._start + end <= self._size:
+                    return start, end
+            case _:
+                pass
+        raise ValueError(f"{name} in {self.path.name} lies outside of the file")

@@ -49,20 +49,27 @@ def accepted(model: ModelProto) -> None:
 
 
 def shaped(model: ModelProto) -> None:
-    """Strict inference finds nothing wrong, and every value has a shape, of which only the batch is free."""
+    """Strict inference finds nothing wrong, and every value has a shape, of which only the batch is free.
+
+    In eval mode all that comes from the input is a batch.
+    """
     bare = ModelProto()
     bare.CopyFrom(model)
     del bare.graph.value_info[:]
-    for graph in (
-        model.graph,
-        shape_inference.infer_shapes(bare, strict_mode=True, check_type=True, data_prop=True).graph,
-    ):
+    inferred = shape_inference.infer_shapes(bare, strict_mode=True, check_type=True, data_prop=True)
+    batches = (
+        {model.graph.input[0].name} if any(entry.value == "eval" for entry in model.metadata_props) else set[str]()
+    )
+    for node in model.graph.node:
+        if not batches.isdisjoint(node.input):
+            batches.update(node.output)
+    for graph in (model.graph, inferred.graph):
         shapes = {info.name: info.type.tensor_type for info in (*graph.input, *graph.output, *graph.value_info)}
         for value in {value for node in graph.node for value in node.output}:
             assert shapes[value].HasField("shape"), value
             sizes = [size.dim_param or size.dim_value for size in shapes[value].shape.dim]
             assert all(isinstance(size, int) for size in sizes[1:]), (value, sizes)
-            assert all(size == "N" for size in sizes[:1] if isinstance(size, str)), (value, sizes)
+            assert all(size == "N" for size in sizes[:1] if isinstance(size, str) or value in batches), (value, sizes)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:

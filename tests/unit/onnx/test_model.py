@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import re
@@ -62,6 +61,11 @@ network:
   - {name: out, linear: {out: 5}}
 heads: {aux: {from: three, block: side, only: train, classes: 2}}
 """
+
+
+def header(text: str, data: int = 0) -> bytes:
+    """A safetensors file with that header and so many bytes of data."""
+    return len(text).to_bytes(8, "little") + text.encode() + bytes(data)
 
 
 def zeros(spec: archspec.Spec) -> dict[str, Array]:
@@ -279,9 +283,28 @@ def test_weights_are_asked_for(tmp_path: Path) -> None:
     other = write(archspec.load("lenet5", classes=7), ONNX, tmp_path / "out")
     with pytest.raises(ValueError, match=re.escape("is F32 [10, 84], found F32 [7, 84]")):
         ONNX.emit(spec.graph, about(spec), other / "weights.safetensors")
-    (tmp_path / "cut").write_bytes(math.inf.hex().encode() * 2)
-    with pytest.raises(ValueError, match="no safetensors file"):
-        ONNX.emit(spec.graph, about(spec), tmp_path / "cut")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no safetensors file"),
+        (b"\xff" * 30, "no safetensors file"),
+        (header("[]"), "no safetensors file"),
+        (header("{"), "Expecting"),
+        (header("{}"), "w in weights.safetensors is F32 [2, 1], found nothing"),
+        (header('{"w": 3}'), "found nothing"),
+        (header('{"w": {"dtype": "F16", "shape": [2, 1], "data_offsets": [0, 4]}}'), "found F16 [2, 1]"),
+        (header('{"w": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]}}', data=7), "outside of the file"),
+        (header('{"w": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 4]}}', data=8), "outside of the file"),
+        (header('{"w": {"dtype": "F32", "shape": [2, 1], "data_offsets": [-8, 0]}}', data=8), "outside of the file"),
+    ],
+)
+def test_damaged_weights_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        tensors.Tensors(path).external("w", "w", (2, 1))
 
 
 def test_equal_builds_are_equal_files(tmp_path: Path) -> None:
