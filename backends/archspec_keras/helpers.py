@@ -45,12 +45,11 @@ class LocalResponseNormalization(layers.Layer):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def call(self, inputs: Any) -> Any:
-        channels = inputs.shape[-1]
-        half = min(self.size // 2, channels - 1)
-        border = [(0, 0)] * (len(inputs.shape) - 1) + [(half, half)]
-        squares = ops.pad(ops.square(inputs), border)
-        total = reduce(operator.add, [squares[..., i : i + channels] for i in range(2 * half + 1)])
-        return inputs / (self.k + self.alpha / self.size * total) ** self.beta
+        # A product with a band matrix, and a power by its logarithm: both are quicker than what they stand for.
+        at = np.arange(inputs.shape[-1])
+        band = (np.abs(at[:, None] - at) <= self.size // 2) * (self.alpha / self.size)
+        total = self.k + ops.matmul(ops.square(inputs), ops.convert_to_tensor(band, inputs.dtype))
+        return inputs * ops.exp(-self.beta * ops.log(total))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archspec.graph import Graph
-from archspec.session import Gradients, Precision, Pull, Result, Sgd, State
-from archspec_keras.engines import Differentiate, differentiator
+from archspec.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
+from archspec_keras.engines import engine
 from archspec_keras.layout import natives
 from archspec_keras.paths import Paths
 from archspec_keras.runtime import emitted, first, last, numpy
@@ -43,15 +43,16 @@ class KerasSession:
         self.variables = {name: own[native.name] for name, native in self.natives.items() if native.name in own}
         self.shapes = {name: param.shape for name, _, param in graph.parameters()}
         self.unused = {name: np.zeros(self.shapes[name], precision) for name in self.shapes.keys() - own.keys()}
-        self.trained = [name for name, _, p in graph.parameters() if p.trainable and name in self.variables]
+        self.trainable = [name for name, _, param in graph.parameters() if param.trainable]
+        self.trained = [name for name in self.trainable if name in self.variables]
         self.slots: dict[str, Array] = {}
         self.watched: dict[bool, Any] = {}
-        self.differentiate: Differentiate = differentiator()
+        self.engine = engine()
 
     def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
         with _precise(self.precision):
-            values: dict[str, Any] = self._model(train, keep)(self._input(x), training=train)
-            found = {name: first(numpy(y)) for name, y in values.items()}
+            values = self.engine.run(self._model(train, keep), self._input(x), train)
+        found = {name: first(y) for name, y in values.items()}
         names = {head.name for head in self.graph.heads if train or not head.train_only}
         activations = {name[1:]: value for name, value in found.items() if name.startswith("/")}
         moving = {name for name, _, param in self.graph.parameters() if not param.trainable}
@@ -65,9 +66,33 @@ class KerasSession:
 
     def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
         _, _, gradients = self._derivatives(x, pull, True)
-        tensors = {name: self._value(name) for name in self.trained}
-        moved, self.slots = optimizer.apply(tensors, gradients, self.slots)
-        self._assign(moved)
+        idle = {name: self.unused[name] for name in self.trainable if name in self.unused}
+        moved, slots = optimizer.apply(idle, {name: np.zeros_like(tensor) for name, tensor in idle.items()}, self.slots)
+        self.unused |= moved
+        self.slots = slots | self._keras_step(gradients, optimizer)
+
+    def _keras_step(self, gradients: Mapping[str, Array], optimizer: Sgd) -> dict[str, Array]:
+        """Keras's own optimizer on the layers' variables; gives the slots after it.
+
+        Keras remembers -learning_rate * v, and its weight decay is not part of the gradient: that is added here.
+        """
+        rate, variables = optimizer.learning_rate, [self.variables[name] for name in self.trained]
+        slots = {name: slot_name(name, "momentum") for name in self.trained} if optimizer.momentum else {}
+        if not variables:
+            return {}
+        with _precise(self.precision):
+            own: Any = keras.optimizers.SGD(rate, momentum=optimizer.momentum, nesterov=optimizer.nesterov)
+            own.build(variables)
+            momentums = dict(zip(slots, own.momentums, strict=True))
+            for name, variable in momentums.items():
+                if slots[name] in self.slots:
+                    variable.assign(self._native(name, -rate * self.slots[slots[name]]))
+            decayed = [gradients[name] + optimizer.weight_decay * self._value(name) for name in self.trained]
+            given = [
+                keras.ops.convert_to_tensor(self._native(*pair)) for pair in zip(self.trained, decayed, strict=True)
+            ]
+            own.apply_gradients(zip(given, variables, strict=True))
+        return {slots[name]: self._neutral(name, numpy(v.value)) / -rate for name, v in momentums.items()}
 
     def state(self) -> State:
         return State({name: self._value(name) for name in self.shapes}, dict(self.slots))
@@ -99,11 +124,10 @@ class KerasSession:
         variables = [self.variables[name] for name in self.trained]
         model = self.model if train else self.inference
         with _precise(self.precision):
-            outputs, entering, slopes = self.differentiate(model, self._input(x), variables, channels_last, train)
-        gradients = {
-            name: self.natives[name].into(self.shapes[name], slope)
-            for name, slope in zip(self.trained, slopes, strict=True)
-        }
+            outputs, entering, slopes = self.engine.differentiate(
+                model, self._input(x), variables, channels_last, train
+            )
+        gradients = {name: self._neutral(name, slope) for name, slope in zip(self.trained, slopes, strict=True)}
         return {name: first(value) for name, value in outputs.items()}, first(entering), gradients
 
     def _input(self, x: Array) -> Any:
@@ -112,13 +136,19 @@ class KerasSession:
     def _value(self, name: str) -> Array:
         if name not in self.variables:
             return self.unused[name]
-        return self.natives[name].into(self.shapes[name], numpy(self.variables[name].value))
+        return self._neutral(name, numpy(self.variables[name].value))
+
+    def _neutral(self, name: str, native: Array) -> Array:
+        return self.natives[name].into(self.shapes[name], native)
+
+    def _native(self, name: str, neutral: Array) -> Array:
+        return self.natives[name].out_of(np.asarray(neutral, self.precision))
 
     def _assign(self, tensors: Mapping[str, Array]) -> None:
         with _precise(self.precision):
             for name, tensor in tensors.items():
                 if name in self.variables:
-                    self.variables[name].assign(self.natives[name].out_of(np.asarray(tensor, self.precision)))
+                    self.variables[name].assign(self._native(name, tensor))
                 else:
                     self.unused[name] = np.asarray(tensor, self.precision)
 

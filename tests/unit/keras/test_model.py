@@ -88,7 +88,7 @@ def test_layers_bear_the_specs_paths(folder: Path) -> None:
 
 def test_a_repeat_is_a_loop_and_a_block_a_function(folder: Path) -> None:
     text = (folder / "model.py").read_text()
-    assert '    for i in range(3):\n        x = unit(x, 4, name=f"stack-{i}-unit")' in text
+    assert '    for i in range(3):\n        stack = unit(stack, 4, name=f"stack-{i}-unit")' in text
     assert "def unit(x: KerasTensor, out: int, *, name: str) -> KerasTensor:" in text
 
 
