@@ -128,7 +128,7 @@ class KerasSession:
                 model, self._input(x), variables, channels_last, train
             )
         gradients = {name: self._neutral(name, slope) for name, slope in zip(self.trained, slopes, strict=True)}
-        return {name: first(value) for name, value in outputs.items()}, first(slope), gradients
+        return {name: first(value) for name, value in outputs.items()}, first(entering), gradients
 
     def _input(self, x: Array) -> Any:
         return keras.ops.convert_to_tensor(last(np.asarray(x, self.precision)))
