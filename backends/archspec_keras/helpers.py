@@ -66,13 +66,15 @@ class SpreadConv2D(layers.Conv2D):
         super().__init__(*sizes, groups=groups, **options)
         self.spread = [dilation_rate] * self.rank if isinstance(dilation_rate, int) else list(dilation_rate)
 
-    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+    def call(self, inputs: Any) -> Any:
+        kernel = ops.cast(self.kernel, inputs.dtype)
         for axis, rate in enumerate(self.spread):
             taps = [kernel[(slice(None),) * axis + (slice(i, i + 1),)] for i in range(kernel.shape[axis])]
             zeros = [ops.repeat(ops.zeros_like(taps[0]), rate - 1, axis)] if rate > 1 else []
             kernel = ops.concatenate(taps[:1] + [part for tap in taps[1:] for part in (*zeros, tap)], axis)
         pairs = zip(ops.split(inputs, self.groups, -1), ops.split(kernel, self.groups, -1), strict=True)
-        return ops.concatenate([ops.conv(x, k, list(self.strides), self.padding) for x, k in pairs], -1)
+        y = ops.concatenate([ops.conv(x, k, list(self.strides), self.padding) for x, k in pairs], -1)
+        return y if self.bias is None else ops.add(y, self.bias)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         rows = zip(input_shape[1:-1], self.kernel_size, self.strides, self.spread, strict=True)
@@ -128,7 +130,7 @@ class CroppedConv2DTranspose(layers.Layer):
         short = [max(before + m - n, 0) for (before, m), n in zip(rows, whole.shape[1:-1], strict=True)]
         whole = ops.pad(whole, [(0, 0), *((0, missing) for missing in short), (0, 0)]) if any(short) else whole
         y = whole[(slice(None), *(slice(before, before + m) for before, m in rows))]
-        return y if self.bias is None else y + self.bias
+        return y if self.bias is None else ops.add(y, self.bias)
 
     def _sizes(self, shape: Any) -> list[int]:
         rows = zip(shape[1:-1], self.kernel_size, self.strides, self.sides, self.extra, self.dilation_rate, strict=True)
