@@ -91,9 +91,9 @@ def packaged(package: str, name: str) -> list[str]:
     return re.sub(r"  # pyright: ignore.*", "", text).strip().split("\n\n\n")
 
 
-def helper_sources(package: str, rank: str) -> dict[str, str]:
+def helper_sources(package: str, rank: str, names: Sequence[str] = ("helpers.py",)) -> dict[str, str]:
     """The text of each helper of a package by its name, in one, two and three dimensions; `rank` is its "2d"."""
-    _, *blocks = packaged(package, "helpers.py")
+    blocks = [block for name in names for block in packaged(package, name)[1:]]
     found: dict[str, str] = {}
     for block in blocks:
         match = re.search(r"^class (\w+)", block, re.MULTILINE)

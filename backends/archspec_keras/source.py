@@ -67,6 +67,9 @@ def _targets(parts: list[Part]) -> Iterator[str]:
                 pass
 
 
+HELPERS = ("activation", "conv", "merge", "norm", "pool", "shape")
+"""The families of which Keras lacks a layer."""
+
 _OTHERS = {
     r"\breduce\(": "from functools import reduce",
     r"\boperator\.": "import operator",
@@ -136,7 +139,7 @@ def _heads(heads: tuple[Head, ...], body: Body, model: str) -> list[str]:
 
 def helper_sources() -> dict[str, str]:
     """The text of each helper by its name, in one, two and three dimensions."""
-    return module.helper_sources("archspec_keras", "2D")
+    return module.helper_sources("archspec_keras", "2D", [f"helpers/{family}.py" for family in HELPERS])
 
 
 def loader(name: str, graph: Graph, paths: Paths) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archspec.source.write import Call, Code, Infix, Items, Spread, flat, signature, statement
+from archspec.source.write import Applied, Call, Code, Infix, Items, Spread, flat, signature, statement
 
 NAMES = st.integers(1, 45).map(lambda n: "name_" + "x" * n)
 ATOMS: st.SearchStrategy[Code] = NAMES | st.sampled_from(("1", "kernel // 2", '"nearest"'))
@@ -27,6 +27,7 @@ def codes(inner: st.SearchStrategy[Code]) -> st.SearchStrategy[Code]:
     return st.one_of(
         calls,
         st.builds(lambda first, loop: Call("nn.Sequential", (("", first), ("", loop))), calls, loops),
+        st.builds(Applied, st.builds(Call, NAMES, keywords), NAMES),
         st.builds(lambda items: Call("torch.cat", (("", Items(tuple(items))), ("dim", "1"))), st.lists(inner, min_size=1, max_size=6)),
     )  # fmt: skip
 

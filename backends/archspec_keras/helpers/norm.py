@@ -1,0 +1,51 @@
+"""Normalisations that Keras has none of, or that mean something else there."""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# pyright: reportOperatorIssue=false, reportOptionalSubscript=false, reportOptionalOperand=false
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false, reportUnknownLambdaType=false
+# Keras is typed in part alone, and its operations as if they could give None.
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable(package="archspec")
+class BatchNormalization(layers.BatchNormalization):
+    """Keras's own, but that the moving variance follows the unbiased variance of the batch, as torch's does."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        before = ops.convert_to_tensor(self.moving_variance) * self.momentum
+        outputs = super().call(inputs, training=training, mask=mask)
+        if training and self.trainable:
+            count = ops.cast(ops.size(inputs) // inputs.shape[-1], self.moving_variance.dtype)
+            moved = ops.convert_to_tensor(self.moving_variance)
+            self.moving_variance.assign(moved + (moved - before) / ops.maximum(count - 1, 1))
+        return outputs
+
+
+@keras.saving.register_keras_serializable(package="archspec")
+class LocalResponseNormalization(layers.Layer):
+    """x / (k + alpha / size * sum of squares) ** beta over `size` neighbouring channels."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def call(self, inputs: Any) -> Any:
+        # A product with a band matrix, and a power by its logarithm: both are quicker than what they stand for.
+        at = np.arange(inputs.shape[-1])
+        band = (np.abs(at[:, None] - at) <= self.size // 2) * (self.alpha / self.size)
+        total = self.k + ops.matmul(ops.square(inputs), ops.convert_to_tensor(band, inputs.dtype))
+        return inputs * ops.exp(-self.beta * ops.log(total))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
