@@ -17,6 +17,8 @@ demo: $(VENV)/demo.stamp
 	@echo
 	@echo "The weights are random (seed 0): the scores below show that the network runs, not what is in the picture."
 	$(BIN)/archspec run out/googlenet $(PHOTO) --top 5
+	@echo
+	$(BIN)/archspec verify specs/googlenet.yaml --backends torch,onnx --mode eval,train
 
 test: lint docs unit wheel
 
@@ -48,11 +50,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/demo.stamp: $(REQUIREMENTS) | $(BIN)/python
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch]' scikit-image
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,onnx]' scikit-image
 	touch $@
 
 $(VENV)/test.stamp: $(REQUIREMENTS) | $(BIN)/python
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@ $(VENV)/demo.stamp
 
 clean:
