@@ -81,7 +81,9 @@ class KerasSession:
         if not variables:
             return {}
         with _precise(self.precision):
-            own: Any = keras.optimizers.SGD(rate, momentum=optimizer.momentum, nesterov=optimizer.nesterov)
+            # A plain float would be rounded to single precision on TensorFlow before it is cast.
+            momentum = np.float64(optimizer.momentum)
+            own: Any = keras.optimizers.SGD(rate, momentum=momentum, nesterov=optimizer.nesterov)
             own.build(variables)
             momentums = dict(zip(slots, own.momentums, strict=True))
             for name, variable in momentums.items():
