@@ -132,7 +132,7 @@ def example_of(op: type[Op]) -> Example:
     >>> example_of(OPS["linear"]).facts
     'weight 1000x1024, bias 1000; 1,024,000 multiply-adds'
     """
-    options, inputs = _use(op)
+    options, inputs = use_of(op)
     layer = op.model_validate(options)
     given = ", ".join(
         f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in options.items()
@@ -144,7 +144,7 @@ def example_of(op: type[Op]) -> Example:
     return Example(step, before, after, "; ".join(filter(None, (tensors, macs))))
 
 
-def _use(op: type[Op]) -> tuple[dict[str, Any], tuple[Shape, ...]]:
+def use_of(op: type[Op]) -> tuple[dict[str, Any], tuple[Shape, ...]]:
     """Options and entering shapes of the first `Conv(out=64, kernel=3).shape((3, 28, 28))` in a docstring."""
     for line in re.findall(r"^>>> (.*)", inspect.cleandoc(op.__doc__ or ""), re.MULTILINE):
         for node in ast.walk(ast.parse(line)):

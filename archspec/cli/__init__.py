@@ -22,6 +22,7 @@ COMMANDS = (
     "verify",
     "backends",
     "ops",
+    "explain-op",
     "schema",
     "explain",
     "init",
@@ -61,7 +62,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     called = [name for name in COMMANDS if name in given[:1]] or COMMANDS
     for name in called:
-        module: Any = import_module(f"archspec.cli.{name}")
+        module: Any = import_module(f"archspec.cli.{name.replace('-', '_')}")
         command = commands.add_parser(name, help=module.HELP, description=module.HELP, allow_abbrev=False)
         module.arguments(command)
         if name in given[:1] and hasattr(module, "late_arguments"):

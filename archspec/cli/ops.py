@@ -1,14 +1,15 @@
-"""`archspec ops`: the layers, and each one's reference, from its declaration."""
+"""`archspec ops`: the layers, each one's reference from its declaration, and which backends have them."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "list the ops, or document one"
+HELP = "list the ops, document one, or show which backends have them"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("op", nargs="?", metavar="OP", help="the op to document")
+    parser.add_argument("--support", action="store_true", help="which of the installed backends have it")
     parser.add_argument("--format", choices=("text", "markdown"), default="text", help="plain, or as in the docs")
 
 
@@ -17,10 +18,24 @@ def run(options: argparse.Namespace) -> int:
     from archspec.ops import OPS
     from archspec.reference_docs import describe_op, list_ops
 
-    if options.op is None:
-        print(list_ops(options.format), end="")
-        return 0
-    if options.op not in OPS:
+    if options.op is not None and options.op not in OPS:
         raise Failure(f"unknown op {quote(options.op)}", did_you_mean(options.op, OPS, "ops"), 2)
-    print(describe_op(OPS[options.op], options.format), end="")
+    if options.support:
+        print(_support([options.op] if options.op else [], options.format), end="")
+    elif options.op is None:
+        print(list_ops(options.format), end="")
+    else:
+        print(describe_op(OPS[options.op], options.format), end="")
     return 0
+
+
+def _support(kinds: list[str], format: str) -> str:
+    from archspec.analysis import tables
+    from archspec.analysis.support import installed, matrix, page, reasons
+
+    backends = [entry.backend for entry in installed() if entry.backend is not None]
+    if format == "markdown" and not kinds:
+        return page(backends)
+    shown = tables.markdown if format == "markdown" else tables.text
+    sentences = reasons(backends, kinds)
+    return "\n".join([shown(matrix(backends, kinds)), *([""] if sentences else []), *sentences, ""])

@@ -1,0 +1,215 @@
+"""`archspec explain-op`: what a layer of a spec becomes on each backend, to the last parameter."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from archspec.cli.common import override_arguments, say
+
+if TYPE_CHECKING:
+    from archspec.backend import Backend, Gap, Native
+    from archspec.graph import Graph, Node
+
+HELP = "show what a layer becomes on each backend"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("place", metavar="PLACE", help="SPEC:LINE, SPEC:LINE:COLUMN or SPEC:PATH; or the name of an op")
+    override_arguments(parser)
+    parser.add_argument("--backend", metavar="NAME", help="this one alone (default: every one that is installed)")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for people, or data")
+
+
+def run(options: argparse.Namespace) -> int:
+    from archspec.analysis.places import alike
+    from archspec.render import visible
+
+    backends = _backends(options)
+    graph, nodes, placed = _meant(options)
+    lowered = [_Lowered(backend, graph) for backend in backends]
+    found = [_data(graph, group, lowered, placed) for group in alike(graph, nodes)]
+    if options.format == "json":
+        print(json.dumps(found, indent=2))
+        return 0
+    for at, entry in enumerate(found):
+        if at:
+            print()
+        for line in _lines(entry):
+            print(visible(line))
+    return 0
+
+
+def _backends(options: argparse.Namespace) -> list[Backend]:
+    """The one that is asked for, or all whose framework is installed; raises `BackendError`."""
+    from archspec.backend import BackendError, available, load
+
+    if options.backend is not None:
+        return [load(options.backend)]
+    found: list[Backend] = []
+    for name in sorted(available()):
+        try:
+            found.append(load(name))
+        except BackendError as error:
+            say(f"note: {error}", options)
+    if not found:
+        raise BackendError("no backend's framework is installed", "pip install 'archspec-nn[all]'", 3)
+    return found
+
+
+# Which layers are meant.
+
+
+def _meant(options: argparse.Namespace) -> tuple[Graph, list[Node], bool]:
+    """The network, the layers of it that PLACE means, and whether their places are of interest."""
+    import re
+
+    from archspec.analysis.places import at_line, at_path
+    from archspec.cli.common import load
+
+    spec, place = _split(options.place)
+    if not place:
+        graph = _example(options.place)
+        return graph, [graph.nodes[-1]], False
+    found = load(argparse.Namespace(**{**vars(options), "spec": spec}))
+    if line := re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", place):
+        column = int(line[2]) if line[2] else None
+        return found.graph, at_line(found.graph, found.path, int(line[1]), column), True
+    return found.graph, at_path(found.graph, place), True
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The spec and the place in it: at the first colon behind the name of a file, since both may hold more of them."""
+    ends = [at for at, letter in enumerate(text) if letter == ":"]
+    end = next((at for at in ends if _is_spec(text[:at])), ends[0] if ends else len(text))
+    return text[:end], text[end + 1 :]
+
+
+def _is_spec(text: str) -> bool:
+    from archspec.spec.files import find
+
+    try:
+        return find(text).is_file()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
+
+
+def _example(kind: str) -> Graph:
+    """A network of that op alone, as in the example of its documentation."""
+    import tempfile
+    from pathlib import Path
+
+    from archspec.diagnostics import Failure, did_you_mean, quote
+    from archspec.equivalence.layer import layer_spec
+    from archspec.ops import OPS
+    from archspec.reference_docs import use_of
+    from archspec.spec import load
+
+    if kind not in OPS:
+        if _is_spec(kind):
+            help = f"say which layer: a line, as in {kind}:12, or a path that `archspec show {kind} --graph` prints"
+        else:
+            help = did_you_mean(kind, OPS, "ops")
+        raise Failure(f"{quote(kind)} is no op, and names no layer", help, 2)
+    fields, inputs = use_of(OPS[kind])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "layer.yaml"
+        path.write_text(layer_spec(kind, fields, *inputs), encoding="utf-8")
+        return load(path).graph
+
+
+# What is said of them.
+
+
+def _data(graph: Graph, group: Sequence[Node], backends: Sequence[_Lowered], placed: bool) -> dict[str, Any]:
+    """Of layers that are alike; names of tensors and lowerings are those of the first."""
+    node = group[0]
+    return {
+        "op": node.op.kind,
+        "paths": [other.path for other in group],
+        "places": [*dict.fromkeys(str(other.span) for other in group)] if placed else [],
+        "fields": node.op.model_dump(mode="json"),
+        "inputs": [list(shape) for shape in graph.inputs(node)],
+        "output": list(node.shape),
+        "macs": node.op.macs(*graph.inputs(node)),
+        "tensors": _tensors(graph, node),
+        "backends": {on.backend.name: on.data(node) for on in backends},
+    }
+
+
+@dataclass(frozen=True)
+class _Lowered:
+    """A network on one backend."""
+
+    backend: Backend
+    graph: Graph
+
+    @cached_property
+    def gaps(self) -> dict[str, Gap]:
+        from archspec.analysis.support import gaps
+
+        used = {node.op.kind for node in self.graph.nodes[1:]}
+        return {kind: gap for kind, gap in gaps(self.backend).items() if kind in used}
+
+    @cached_property
+    def natives(self) -> Mapping[str, Native]:
+        return self.backend.natives(self.graph)
+
+    def data(self, node: Node) -> dict[str, Any]:
+        """What a layer is there; or why the layer, or the network that it is in, cannot be there."""
+        for kind in (node.op.kind, *self.gaps):
+            if gap := self.gaps.get(kind):
+                return {"gap": {"op": kind, "code": gap.code, "reason": gap.reason}}
+        tensors: dict[str, Any] = {}
+        for name in _tensors(self.graph, node):
+            native = self.natives[name]
+            tensors[name] = {"name": native.name, "shape": list(native.shape), "axes": list(native.axes)}
+        return {"lowering": self.backend.explain(self.graph, node), "tensors": tensors}
+
+
+def _tensors(graph: Graph, node: Node) -> dict[str, list[int]]:
+    return {f"{node.path}.{param.role}": list(param.shape) for param in graph.params(node)}
+
+
+def _lines(entry: dict[str, Any]) -> Iterator[str]:
+    from archspec.types import format_shape
+
+    yield f"{entry['op']}: {_first(entry['paths'])}"
+    if entry["places"]:
+        yield f"  written at  {_first(entry['places'])}"
+    if entry["fields"]:
+        yield f"  fields      {', '.join(f'{name} {_value(value)}' for name, value in entry['fields'].items())}"
+    before = " and ".join(map(format_shape, entry["inputs"]))
+    yield f"  shapes      {before} -> {format_shape(entry['output'])}"
+    if entry["macs"]:
+        yield f"  MACs        {entry['macs']:,}"
+    for name, shape in entry["tensors"].items():
+        yield f"  tensor      {name} {format_shape(shape)}"
+    for backend, found in entry["backends"].items():
+        yield f"  on {backend}"
+        if gap := found.get("gap"):
+            yield f"    cannot build {gap['op']}: {gap['reason']}" + (f" ({gap['code']})" if gap["code"] else "")
+            continue
+        yield from (f"    {line}" for line in found["lowering"].splitlines())
+        for name, native in found["tensors"].items():
+            axes = f", its axes {', '.join(map(str, native['axes']))} of ours" if native["axes"] else ""
+            yield f"    {name} is {native['name']} {format_shape(native['shape'])}{axes}"
+
+
+def _first(words: list[str], most: int = 8) -> str:
+    """A list for people, who see from its beginning how it goes on."""
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
+def _value(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case [*parts] if all(type(part) is int for part in parts):
+            return "x".join(map(str, parts))
+        case _:
+            return json.dumps(value)
