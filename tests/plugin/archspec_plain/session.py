@@ -1,0 +1,54 @@
+"""A built folder opened for verification: every layer's value, and the statistics that train mode moves."""
+
+from __future__ import annotations
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from archspec.diagnostics import Failure
+from archspec.graph import Graph
+from archspec.session import Gradients, Precision, Pull, Result, Sgd, State
+
+Array = NDArray[Any]
+
+
+def load(folder: Path) -> Any:
+    """The model of a built folder, by the folder's own `model.py`: there is no other that could drift away from it."""
+    spec = spec_from_file_location("model", Path(folder) / "model.py")
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{folder} holds no model.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.build_model(Path(folder) / "weights.safetensors")
+
+
+class PlainSession:
+    """Implements `archspec.session.Session` but for gradients, which `modes` of the backend do not promise."""
+
+    def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
+        self.graph, self.precision = graph, precision
+        self.model = load(folder)
+        self.restore(self.state())
+
+    def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
+        values: dict[str, Array] = self.model.values(x.astype(self.precision), train=train)
+        heads = {head.name: head.node for head in self.graph.heads if train or not head.train_only}
+        outputs = {name: values[self.graph.nodes[index].path] for name, index in heads.items()}
+        moved = [name for name, node, param in self.graph.parameters() if not param.trainable and node.path in values]
+        updates = {name: self.model.tensors[name] for name in moved} if train else {}
+        return Result(outputs, values if keep else {}, updates)
+
+    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
+        raise Failure("numpy differentiates nothing")
+
+    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+        raise Failure("numpy differentiates nothing", "train with another backend, and build with its weights")
+
+    def state(self) -> State:
+        return State(dict(self.model.tensors))
+
+    def restore(self, state: State) -> None:
+        self.model.tensors |= {name: tensor.astype(self.precision) for name, tensor in state.tensors.items()}
