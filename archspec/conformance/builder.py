@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -39,10 +40,10 @@ class Scope:
 
 
 class Builder:
-    """Draws steps; `blocks` and `args` are those of the whole spec."""
+    """Draws steps of these ops; `blocks` and `args` are those of the whole spec."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
-        self.draw = draw
+    def __init__(self, draw: st.DrawFn, known: Collection[str]) -> None:
+        self.draw, self.known = draw, known
         self.blocks: dict[str, BlockDraft] = {}
         self.args: dict[str, Any] = {}
         self.count = 0
@@ -53,6 +54,10 @@ class Builder:
         """A name that the spec does not hold yet."""
         self.count += 1
         return self.draw(st.sampled_from(patterns)).format(self.count)
+
+    def kinds(self, shape: Shape, *, many: bool = False) -> list[str]:
+        """The ops that it draws for a value of that shape: the merges, or all the others."""
+        return [kind for kind in kinds(len(shape) - 1, many=many) if kind in self.known]
 
     def once_in(self, n: int) -> bool:
         return self.draw(st.integers(1, n)) == n
@@ -122,7 +127,9 @@ class Builder:
         step = Step("")
         shape = self.source(scope, step, shape)
         # The more options an op has, the more often it is drawn.
-        known = [kind for kind in kinds(len(shape) - 1) for _ in range(2 + len(schema(kind)))]
+        known = [kind for kind in self.kinds(shape) for _ in range(2 + len(schema(kind)))]
+        if not known:
+            return None
         step.what = self.draw(st.sampled_from(known))
         fields = next(
             (f for f in (self.draw(drawn_fields(step.what, shape)) for _ in range(3)) if accepted(step.what, f, shape)),
@@ -138,17 +145,21 @@ class Builder:
     def join(self, scope: Scope, shape: Shape) -> Step | None:
         """A merge of earlier steps, by name: a skip."""
         names = [name for name, known in scope.frame.names.items() if len(known) == len(shape)]
-        if len(names) < 2:
+        known = self.kinds(shape, many=True)
+        if len(names) < 2 or not known:
             return None
         chosen = self.draw(st.lists(st.sampled_from(names), min_size=2, max_size=3, unique=True))
-        kind = self.draw(st.sampled_from(kinds(len(shape) - 1, many=True)))
+        kind = self.draw(st.sampled_from(known))
         if accepted(kind, {}, *(scope.frame.names[name] for name in chosen)) is None:
             return None
         return Step(kind, reserved={"from": Spelled.plain(chosen)})
 
     def merge(self, scope: Scope, shape: Shape) -> Step | None:
         """Branches: the first is free, each other is empty, free, or like the first, whichever fits."""
-        step = Step(self.draw(st.sampled_from(kinds(len(shape) - 1, many=True))), branches={})
+        known = self.kinds(shape, many=True)
+        if not known:
+            return None
+        step = Step(self.draw(st.sampled_from(known)), branches={})
         shape = self.source(scope, step, shape)
         first, out = self.body(scope.inner(), shape, 0, 2)
         branches, shapes = [first], [out]

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from archspec.conformance.expressions import Spelled
 from archspec.conformance.fields import Room, values
 from archspec.conformance.ops import shapes
 from archspec.document import HeadForm
+from archspec.ops import OPS
 from archspec.spec.text import yaml_text
 from archspec.types import Shape
 
@@ -44,10 +45,10 @@ class Drawn:
 
 
 @st.composite
-def specs(draw: st.DrawFn, ranks: tuple[int, ...] = (2, 1, 3, 0)) -> Drawn:
-    """A spec that is valid by construction, for an input with so many spatial axes."""
+def specs(draw: st.DrawFn, ranks: tuple[int, ...] = (2, 1, 3, 0), known: Collection[str] = OPS.keys()) -> Drawn:
+    """A spec that is valid by construction, of these ops, for an input with so many spatial axes."""
     shape = draw(shapes(*ranks))
-    builder = Builder(draw)
+    builder = Builder(draw, known)
     steps, heads = _network(builder, shape)
     heads = dict(draw(st.permutations(list(heads.items()))))
     run = Interpreter(builder.blocks, builder.args, heads)

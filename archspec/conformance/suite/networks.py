@@ -23,10 +23,11 @@ SHARDS, USUAL = 10, 30
 
 def test_networks(subjects: Sequence[Subject], shard: int, regressions: Path | None) -> None:
     agreement = Agreement(subjects, regressions)
+    lowered = frozenset[str]().union(*(subject.target.backend.lowered for subject in subjects))
 
     @seed(shard)
     @examples(USUAL)
-    @given(specs(), st.integers(0, 2**32 - 1))
+    @given(specs(known=lowered), st.integers(0, 2**32 - 1))
     def holds(drawn: Drawn, number: int) -> None:
         agreement.holds(drawn.text, number)
 
