@@ -181,7 +181,12 @@ def require(backend: Backend, engine: str = "") -> None:
     for package in (backend.framework, *([backend.engines[engine].package] if engine else [])):
         if find_spec(package) is None:
             message = f"the backend {quote(backend.name)} needs {package}, which is not installed"
-            help = f"pip install 'archspec-nn[{backend.extra}]'" + (
-                "" if package == backend.framework else f" {package}"
-            )
-            raise BackendError(message, help, 3)
+            more = "" if package == backend.framework else f" {package}"
+            raise BackendError(message, f"pip install {_source(backend)}{more}", 3)
+
+
+def _source(backend: Backend) -> str:
+    """The distribution that brings a backend, with its extra where it has one."""
+    brought = [entry.dist.name for entry in entry_points(group=GROUP) if entry.name == backend.name and entry.dist]
+    name = next(iter(brought), "archspec-nn")
+    return f"'{name}[{backend.extra}]'" if backend.extra else name
