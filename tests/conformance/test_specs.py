@@ -1,25 +1,22 @@
-"""Random whole specs: check accepts them, means what was drawn, and torch computes what the reference computes."""
+"""Random whole specs: check accepts them and means what was drawn; what is emitted for them is the same each time."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from hypothesis import assume, given
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.analysis.stats import stats
 from archspec.backend import load as load_backend
 from archspec.compiler import about
-from archspec.conformance.cases import sensitivity, weights
-from archspec.conformance.compare import compare, compare_all
+from archspec.conformance.compare import compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import Drawn, specs
+from archspec.equivalence.material import weights
 from archspec.op import Run
 from archspec.passes import inference
 from archspec.reference import run
 from tests.helpers.effort import examples
-from tests.helpers.engine import Array, Engine
 from tests.helpers.specs import checked
 
 seeds = st.integers(0, 2**32 - 1)
@@ -56,53 +53,6 @@ def test_the_shapes_and_counts_that_stats_predicts_come_out(drawn: Drawn, seed: 
     assert predicted.params_with_aux == sum(by_layer.values())
 
 
-@examples(150)
-@given(specs(), seeds)
-def test_torch_computes_every_head_of_it(drawn: Drawn, seed: int) -> None:
-    spec = checked(drawn.text)
-    engine = Engine.of(spec, weights(spec.graph, seed))
-    x = spread((3, *drawn.input), seed)
-    for train in (False, True):
-        expected, bound = _judged(engine, x, train)
-        found = engine.outputs(x, train)
-        compare_all(found, expected, bound=bound, what="train" if train else "eval")
-        assert {name: y.shape[1:] for name, y in found.items()} == {
-            name: shape for name, shape in drawn.outputs.items() if train or name not in drawn.train_only
-        }
-    if updates := engine.updates(x):
-        assert set(updates) <= {name for name, _, param in spec.graph.parameters() if not param.trainable}
-        compare_all(engine.state(updates), updates, bound=bound, what="moving statistics")
-
-
-def _judged(engine: Engine, x: Array, train: bool) -> tuple[dict[str, Array], float]:
-    """What is expected, and how near the answer has to come; networks that amplify rounding are passed over."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        expected = engine.reference(x, train)
-        assume(all(np.isfinite(y).all() for y in expected.values()))
-        moved = sensitivity(lambda x: engine.reference(x, train), x, expected, 1e-12)
-    assume(moved < 1e-6)
-    return expected, 1e-10 + 100 * moved
-
-
-@examples(40)
-@given(specs(), seeds, st.booleans())
-def test_torch_has_the_derivatives_of_the_reference(drawn: Drawn, seed: int, train: bool) -> None:
-    spec = checked(drawn.text)
-    engine = Engine.of(spec, weights(spec.graph, seed))
-    x = spread((3, *drawn.input), seed)
-    expected, _ = _judged(engine, x, train)
-    rng = np.random.default_rng(seed)
-    shares: dict[str, Any] = {head: rng.uniform(-1, 1, y.shape) for head, y in expected.items()}
-    size = sum(float(np.abs(expected[head] * share).sum()) for head, share in shares.items())
-    for name, gradient in engine.gradients(x, shares, train).items():
-        direction = rng.uniform(-1, 1, gradient.shape)
-        slopes = [engine.slope(x, shares, train, name, direction, step) for step in (1e-5, 1e-4)]
-        # Where two steps disagree, one of them crosses a kink of some layer inside.
-        if abs(slopes[0] - slopes[1]) < 1e-7 * (abs(slopes[0]) + 0.01 * size):
-            found = float((gradient * direction).sum())
-            compare(found, slopes[0], bound=1e-6, scale=abs(slopes[0]) + 0.01 * size, what=f"d/d{name}")
-
-
 @examples(40)
 @given(specs(), seeds)
 def test_the_inference_pass_and_float32_leave_the_main_output_as_it_is(drawn: Drawn, seed: int) -> None:
@@ -115,10 +65,12 @@ def test_the_inference_pass_and_float32_leave_the_main_output_as_it_is(drawn: Dr
     compare_all(run(graph, left, x).outputs, run(spec.graph, values, x).outputs, bound=1e-12, what="inference")
 
 
+@pytest.mark.parametrize("name", ["torch", "keras"])
 @examples(40)
-@given(specs())
-def test_the_emitted_source_is_the_same_each_time_and_keeps_within_its_lines(drawn: Drawn) -> None:
-    spec, backend = checked(drawn.text), load_backend("torch")
+@given(drawn=specs())
+def test_the_emitted_source_is_the_same_each_time_and_keeps_within_its_lines(name: str, drawn: Drawn) -> None:
+    spec, backend = checked(drawn.text), load_backend(name)
     source = backend.emit(spec.graph, about(spec))["model.py"]
     assert source == backend.emit(spec.graph, about(spec))["model.py"]
-    assert max(map(len, source.decode().splitlines())) <= 120
+    lines = source.decode().splitlines()
+    assert all(len(line) <= 120 or line.endswith("# noqa: E501") for line in lines)

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 import archspec
 from archspec.backend import load as load_backend
 from archspec.compiler import write
-from archspec.conformance.cases import sensitivity, weights
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import Drawn, specs
+from archspec.equivalence.material import weights
 from archspec.graph import Graph, Head
 from archspec.op import Op, Run
 from archspec.reference import ReferenceSession, gradients, run
@@ -30,6 +30,7 @@ from tests.helpers.derivative import assert_derivative, shares
 from tests.helpers.effort import examples
 from tests.helpers.graphs import Builder
 from tests.helpers.ops import assert_same, batch
+from tests.helpers.sensitivity import sensitivity
 from tests.helpers.specs import checked
 
 SPECS = sorted(path.stem for path in shipped().glob("*.yaml"))

@@ -27,7 +27,7 @@ def test_layer(subject: Subject, backend: Backend, kind: str) -> None:
         _is_a_gap(subject, backend, kind)
         return
 
-    @examples(10 + 4 * len(schema(kind)))
+    @examples(6 + 3 * len(schema(kind)))
     @given(layers(kind), seeds, st.integers(2, 3))
     def holds(text: str, seed: int, batch: int) -> None:
         spec = read(text)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from archspec.backend import About
-from archspec.conformance.cases import weights
 from archspec.conformance.compare import compare_all
+from archspec.equivalence.material import weights
 from archspec.graph import Graph
 from archspec.op import Run
 from archspec.reference import run

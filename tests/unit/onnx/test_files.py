@@ -11,9 +11,9 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import archspec
 from archspec.compiler import about
-from archspec.conformance.cases import weights
 from archspec.conformance.compare import compare
 from archspec.conformance.ops import spread
+from archspec.equivalence.material import weights
 from archspec.reference import run
 from archspec_onnx import files, model
 from tests.helpers.specs import checked

@@ -20,6 +20,7 @@ from archspec.compiler import about, write
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import Drawn, specs
+from archspec.equivalence.material import weights
 from archspec.op import Run
 from archspec.reference import run
 from archspec.weights.init import initial
@@ -28,7 +29,7 @@ from archspec_onnx.options import NEWEST, OLDEST
 from tests.helpers.effort import examples
 from tests.helpers.specs import checked
 from tests.unit.onnx.built import ONNX, Array, accepted, built, model_of, shaped
-from tests.unit.onnx.test_lowerings import agrees, random_weights
+from tests.unit.onnx.test_lowerings import agrees
 
 SPECS = sorted((Path(__file__).parents[3] / "specs").glob("*.yaml"))
 
@@ -86,7 +87,7 @@ def test_every_shipped_spec_is_accepted(path: Path, train: bool) -> None:
 @given(specs(), st.integers(0, 2**32 - 1), st.booleans(), st.integers(OLDEST, NEWEST))
 def test_random_networks_compute_the_reference(drawn: Drawn, seed: int, train: bool, opset: int) -> None:
     spec = checked(drawn.text)
-    agrees(spec, random_weights(spec, seed), spread((2, *drawn.input), seed), opset, train)
+    agrees(spec, weights(spec.graph, seed), spread((2, *drawn.input), seed), opset, train)
 
 
 @pytest.mark.parametrize("opset", range(OLDEST, NEWEST + 1))
@@ -94,7 +95,7 @@ def test_random_networks_compute_the_reference(drawn: Drawn, seed: int, train: b
 def test_every_opset_says_the_same_in_the_least_format_that_holds_it(opset: int, functions: bool) -> None:
     spec = checked(SMALL)
     x = spread((3, 3, 9, 9), 1).astype(np.float32)
-    own = random_weights(spec, 0)
+    own = weights(spec.graph, 0)
     model = model_of(spec, own, opset=opset, functions=functions)
     onnx.checker.check_model(model, full_check=True)
     assert model.opset_import[0].version == opset
@@ -119,7 +120,7 @@ def test_the_newest_opset_is_the_newest_that_the_engine_runs_and_draws_no_remark
 @pytest.mark.parametrize("batch", [1, 3, 7])
 def test_the_batch_is_free(batch: int) -> None:
     spec = checked(SMALL)
-    own = random_weights(spec, 0)
+    own = weights(spec.graph, 0)
     x = spread((batch, 3, 9, 9), batch).astype(np.float32)
     compare(ONNX.predict(model_of(spec, own), x), run(spec.graph, own, x).outputs["main"])
 
@@ -317,7 +318,7 @@ def test_equal_builds_are_equal_files(tmp_path: Path) -> None:
 
 def test_blocks_that_are_alike_share_a_function() -> None:
     spec = checked(SMALL)
-    own = random_weights(spec, 0)
+    own = weights(spec.graph, 0)
     flat, folded = (model_of(spec, own, train=True, functions=functions) for functions in (False, True))
     assert [f.name for f in folded.functions] == ["unit", "unit_2", "side"]  # gelu exact, and by tanh
     calls = {node.name: node.op_type for node in folded.graph.node if node.domain}
@@ -349,7 +350,7 @@ def test_random_networks_as_functions_compute_the_same(train: bool) -> None:
     @given(specs(), st.integers(0, 2**32 - 1))
     def holds(drawn: Drawn, seed: int) -> None:
         spec = checked(drawn.text)
-        own = random_weights(spec, seed)
+        own = weights(spec.graph, seed)
         x = spread((2, *drawn.input), seed)
         models = [model_of(spec, own, train=train, functions=functions) for functions in (False, True)]
         onnx.checker.check_model(models[1], full_check=True)

@@ -13,10 +13,10 @@ from onnx import numpy_helper
 
 import archspec
 from archspec.compiler import write
-from archspec.conformance.cases import weights
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
 from archspec.diagnostics import Failure
+from archspec.equivalence.material import weights
 from archspec.op import Run
 from archspec.reference import run
 from archspec.session import Sgd, State
