@@ -10,10 +10,11 @@ A name may be a target such as `keras@jax`; the option may be given several time
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -37,8 +38,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Whoever names files on the command line wants those alone.
     chosen = config.args_source is pytest.Config.ArgsSource.ARGS
-    if config.getoption("--archspec-backend") and not chosen:
+    if _names(config) and not chosen:
         config.args += [str(path) for path in sorted(SUITE.glob("[a-z]*.py"))]
+
+
+def _names(config: pytest.Config) -> list[str]:
+    """The targets under test, as they were named."""
+    return config.getoption("--archspec-backend") or []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -48,7 +54,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from archspec.conformance.traps import TRAPS
     from archspec.ops import OPS
 
-    names = metafunc.config.getoption("--archspec-backend")
+    names = _names(metafunc.config)
     plain = dict.fromkeys(name.partition("@")[0] for name in names)
     wanted = set(metafunc.fixturenames)
     if "subject" in wanted:
@@ -62,22 +68,33 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "shard" in wanted:
         metafunc.parametrize("shard", range(SHARDS))
     if "regression" in wanted:
-        folder = metafunc.config.getoption("--archspec-regressions")
-        kept = sorted(Path(folder).glob("*.yaml")) if folder else []
+        folder = _regressions(metafunc.config)
+        kept = sorted(folder.glob("*.yaml")) if folder else []
         metafunc.parametrize("regression", kept, ids=lambda path: path.stem)
 
 
-@cache
-def _subject(name: str) -> Subject:
+def _regressions(config: pytest.Config) -> Path | None:
+    folder: str | None = config.getoption("--archspec-regressions")
+    return Path(folder) if folder else None
+
+
+@pytest.fixture(scope="session")
+def opened() -> Iterator[Callable[[str], Subject]]:
+    """Targets by name, each in a process that all tests share and that ends with the session."""
     from archspec.conformance.subject import Subject
 
-    return Subject.remote(name)
+    @cache
+    def target(name: str) -> Subject:
+        return stack.enter_context(Subject.remote(name))
+
+    with ExitStack() as stack:
+        yield target
 
 
 @pytest.fixture
-def subject(target: str) -> Subject:
-    """The target under test, in a process that all tests share."""
-    return _subject(target)
+def subject(target: str, opened: Callable[[str], Subject]) -> Subject:
+    """The target under test."""
+    return opened(target)
 
 
 @pytest.fixture
@@ -89,20 +106,12 @@ def backend(target: str) -> Backend:
 
 
 @pytest.fixture
-def subjects(request: pytest.FixtureRequest) -> Sequence[Subject]:
+def subjects(request: pytest.FixtureRequest, opened: Callable[[str], Subject]) -> Sequence[Subject]:
     """Every target under test."""
-    return [_subject(name) for name in request.config.getoption("--archspec-backend")]
+    return [opened(name) for name in _names(request.config)]
 
 
 @pytest.fixture
 def regressions(request: pytest.FixtureRequest) -> Path | None:
     """Where failing specs are kept, if anywhere."""
-    folder: Any = request.config.getoption("--archspec-regressions")
-    return Path(folder) if folder else None
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _processes() -> Iterator[None]:
-    """Ends the processes with the session."""
-    yield
-    _subject.cache_clear()
+    return _regressions(request.config)

@@ -92,12 +92,18 @@ def _size(value: Any) -> int:
 
 def _simpler(value: Any) -> Iterator[Any]:
     """Plainer values in the place of one: what a branch holds, a smaller number."""
-    if isinstance(value, dict) and len(cast("dict[Any, Any]", value)) == 1:
-        yield from (inner for inner in cast("dict[Any, Any]", value).values() if isinstance(inner, dict | list))
-    if type(value) is int and value > 1:
-        yield from dict.fromkeys((1, value // 2, value - 1))
-    if isinstance(value, str) and "$" in value:
-        yield from (1, 2, True)
+    match value:
+        case bool():
+            pass
+        case int() if value > 1:
+            yield from dict.fromkeys((1, value // 2, value - 1))
+        case str() if "$" in value:
+            yield from (1, 2, True)
+        case dict():
+            held = list(cast("dict[Any, Any]", value).values())
+            yield from (inner for inner in held if len(held) == 1 and isinstance(inner, dict | list))
+        case _:
+            pass
 
 
 def _without(whole: Any, path: Path) -> Any:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archspec.conformance.ops import spread
+from archspec.equivalence.material import Material, shares, weights
+from archspec.graph import Graph
 from archspec.session import Mode
 
 
@@ -24,6 +27,16 @@ class Trap:
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """Of how many samples the batches are that it is tried on; one alone has no statistics to train by."""
+        return (3,) if "train" in self.modes else (3, 1)
+
+    def material(self, graph: Graph, batch: int) -> Material:
+        """What it is tried with."""
+        x = spread((batch, *graph.input), seed=batch) - (8 if self.negative else 0)
+        return Material(weights(graph, seed=1), x, shares(graph, seed=1))
 
 
 def _net(input: str, *steps: str, more: str = "") -> str:

@@ -98,8 +98,9 @@ def distances(found: Mapping[str, Array], expected: Expected, precision: Precisi
     """
     for name, value in expected.values.items():
         bound = expected.bound(name, precision)
-        given = name in found and found[name].shape == value.shape
-        away = error(found[name], value) if given else float("inf")
-        yield Distance(name, away, bound, given and bound > LOST[precision])
-    for name in found.keys() - expected.values.keys():
+        away = error(found[name], value) if name in found else float("inf")
+        # What is not finite where the reference is has not just lost its digits.
+        comparable = away < float("inf") or (name in found and not np.isfinite(value).all())
+        yield Distance(name, away, bound, comparable and bound > LOST[precision])
+    for name in sorted(found.keys() - expected.values.keys()):
         yield Distance(name, float("inf"), 0.0)

@@ -31,19 +31,20 @@ OPTIMIZER = Sgd(learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=1e
 def measure(session: Session, material: Material, mode: Mode) -> dict[Quantity, dict[str, Array]]:
     """Every tensor that a mode compares, by quantity and name, from the state that `material` holds."""
     session.restore(State(dict(material.tensors)))
-    if mode == "eval":
-        result = session.forward(material.x, keep=True)
-        return {"outputs": result.outputs, "activations": result.activations}
-    if mode == "train":
-        result = session.forward(material.x, train=True, keep=True)
-        found: dict[Quantity, dict[str, Array]] = {"outputs": result.outputs, "activations": result.activations}
-        return found | ({"statistics": result.updates} if result.updates else {})
-    if mode == "grad":
-        found_gradients = session.gradients(material.x, material.pull)
-        return {"gradients": {"input": found_gradients.input, **found_gradients.tensors}}
-    session.step(material.x, material.pull, OPTIMIZER)
-    state = session.state()
-    return {"tensors": state.tensors, "slots": state.slots} if state.tensors else {}
+    match mode:
+        case "eval":
+            result = session.forward(material.x, keep=True)
+            return {"outputs": result.outputs, "activations": result.activations}
+        case "train":
+            result = session.forward(material.x, train=True, keep=True)
+            return {"outputs": result.outputs, "activations": result.activations, "statistics": result.updates}
+        case "grad":
+            found = session.gradients(material.x, material.pull)
+            return {"gradients": {"input": found.input, **found.tensors}}
+        case "step":
+            session.step(material.x, material.pull, OPTIMIZER)
+            state = session.state()
+            return {"tensors": state.tensors, "slots": state.slots}
 
 
 def expected(graph: Graph, material: Material, mode: Mode, precision: Precision) -> dict[Quantity, Expected]:

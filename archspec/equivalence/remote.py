@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -63,16 +64,22 @@ class Remote:
 
     def __init__(self, target: Target, threads: int | None = None) -> None:
         self.target = target
-        environment = {**os.environ, **target.environment}
+        self.environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **target.environment}
         if threads is not None:
-            environment |= {name: str(threads) for name in _THREADS}
-        environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+            self.environment |= {name: str(threads) for name in _THREADS}
+        self._start()
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "archspec.equivalence.worker", self.target.backend.name]
         self.said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        command = [sys.executable, "-m", "archspec.equivalence.worker", target.backend.name]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, env=environment
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, env=self.environment
         )
-        self._answer()
+        try:
+            self._answer()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +91,8 @@ class Remote:
         """Ends the process."""
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(OSError):  # there may be no one to take what was not sent yet
+                    pipe.close()
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
@@ -93,7 +101,13 @@ class Remote:
         self.said.close()
 
     def open(self, folder: Path, spec: Path, precision: Precision) -> None:
-        """Opens a build's folder; `spec` is the file that it was built from, as `archspec show` prints it."""
+        """Opens a build's folder; `spec` is the file that it was built from, as `archspec show` prints it.
+
+        Where the process has ended, as when a model brought the engine down, it starts again.
+        """
+        if self.process.poll() is not None:
+            self.close()
+            self._start()
         self._call({"call": "open", "folder": str(folder), "spec": str(spec), "precision": precision})
 
     def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
@@ -119,18 +133,26 @@ class Remote:
     def _call(
         self, head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None, pull: Pull | None = None
     ) -> dict[str, Array]:
+        self._send(head, arrays)
+        while True:
+            reply, values = self._answer()
+            if "pull" not in reply:
+                return values
+            assert pull is not None
+            try:
+                shares = pull(values)
+            except BaseException:
+                self.close()  # which waits for an answer that will not come
+                raise
+            self._send({}, shares)
+
+    def _send(self, head: Mapping[str, Any], arrays: Mapping[str, Array] | None) -> None:
         pipe = self.process.stdin
         assert pipe is not None
         try:
             send(pipe, head, arrays)
         except Closed:
             raise self._gone() from None
-        while True:
-            reply, values = self._answer()
-            if "pull" not in reply:
-                return values
-            assert pull is not None
-            send(pipe, {}, pull(values))
 
     def _answer(self) -> tuple[dict[str, Any], dict[str, Array]]:
         pipe = self.process.stdout
@@ -140,12 +162,15 @@ class Remote:
         except Closed:
             raise self._gone() from None
         if "error" in reply:
-            message = f"{self.target}: {reply['error']}"
-            raise BackendError(message, reply.get("help", ""), reply.get("exit_code", 1))
+            error = BackendError(f"{self.target}: {reply['error']}", reply.get("help", ""), reply.get("exit_code", 1))
+            error.add_note(reply.get("trace", ""))
+            raise error
         return reply, values
 
     def _gone(self) -> Failure:
         """The process died: what it said last is the best there is to tell."""
+        if self.said.closed:
+            return BackendError(f"the process of {self.target} was ended")
         code = self.process.wait()
         self.said.seek(0)
         lines = self.said.read().decode(errors="replace").strip().splitlines()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from archspec.diagnostics import Failure
 from archspec.session import Mode, Precision
@@ -148,8 +149,8 @@ def _number(value: float) -> str:
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: _finite(inner) for key, inner in cast("dict[str, Any]", value).items()}
+    return [_finite(inner) for inner in cast("list[Any]", value)] if isinstance(value, list) else value

@@ -98,10 +98,10 @@ def _free(folder: Path) -> Path:
 
 
 def _write(plan: Plan, wrong: Sequence[Line], folder: Path) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
     folder.mkdir(parents=True)
-    save_file({"x": plan.material.x}, folder / "input.safetensors")
+    save_file({"x": plan.material.x, **_shares(plan)}, folder / "input.safetensors")
     for target in plan.targets:
         place = folder / str(target)
         place.mkdir()
@@ -112,6 +112,13 @@ def _write(plan: Plan, wrong: Sequence[Line], folder: Path) -> None:
             precision = line.precision or "float32"
             script = _script(line, target.environment, target.backend.name, precision)
             (folder / f"run_{target}_{line.mode}.py".replace("@", "_")).write_text(script, encoding="utf-8")
+
+
+def _shares(plan: Plan) -> dict[str, Array]:
+    """The loss as numbers: each head's share in it, which depends on nothing but the shape of the output."""
+    graph, given = plan.spec.graph, plan.material
+    outputs = {head.name: np.zeros((len(given.x), *graph.nodes[head.node].shape)) for head in graph.heads}
+    return {f"share of {name}": np.asarray(share) for name, share in given.pull(outputs).items()}
 
 
 def _script(line: Line, environment: dict[str, str], backend: str, precision: Precision) -> str:
@@ -125,12 +132,12 @@ def _script(line: Line, environment: dict[str, str], backend: str, precision: Pr
 
 def again(folder: Path, target: str, backend: str, mode: Mode, precision: Precision) -> None:
     """What a repro's script does: runs the build in this process and prints every tensor's error; exits with 1 or 0."""
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
 
     spec = load(folder / "spec.yaml")
-    given = Material(
-        load_file(folder / "weights.safetensors"), load_file(folder / "input.safetensors")["x"], shares(spec.graph, 0)
-    )
+    kept = load_file(folder / "input.safetensors")
+    tensors = load_file(folder / "weights.safetensors")
+    given = Material(tensors, kept["x"], lambda outputs: {name: kept[f"share of {name}"] for name in outputs})
     found = measure(load_backend(backend).open(folder / target / "build", spec.graph, precision), given, mode)
     failed = False
     for quantity, wanted in expected(spec.graph, given, mode, precision).items():

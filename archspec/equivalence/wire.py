@@ -35,13 +35,13 @@ def send(pipe: IO[bytes], head: Mapping[str, Any], arrays: Mapping[str, NDArray[
 
     # Only numbers and text go over: nothing that is read here can run.
     tensors = save({name: np.asarray(array, order="C") for name, array in (arrays or {}).items()})
-    for part in (json.dumps(head).encode(), tensors):
-        try:
+    try:
+        for part in (json.dumps(head).encode(), tensors):
             pipe.write(_LENGTH.pack(len(part)))
             pipe.write(part)
-        except (OSError, ValueError) as error:
-            raise Closed(str(error)) from error
-    pipe.flush()
+        pipe.flush()
+    except (OSError, ValueError) as error:  # a closed file's is a ValueError
+        raise Closed(str(error)) from error
 
 
 def receive(pipe: IO[bytes]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

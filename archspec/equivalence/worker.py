@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -35,19 +36,16 @@ class Worker:
 
     def serve(self) -> None:
         """Until the other side closes the pipe."""
-        while True:
-            try:
+        with suppress(Closed):
+            while True:
                 head, arrays = receive(self.incoming)
-            except Closed:
-                return
-            try:
-                reply, values = self.answer(head, arrays)
-            except Closed:
-                return
-            except Exception as error:
-                message = error.message if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
-                send(self.outgoing, {"error": message, "trace": traceback.format_exc()})
-            else:
+                try:
+                    reply, values = self.answer(head, arrays)
+                except Closed:
+                    raise
+                except Exception as error:
+                    message = error.message if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
+                    reply, values = {"error": message, "trace": traceback.format_exc()}, {}
                 send(self.outgoing, reply, values)
 
     def answer(

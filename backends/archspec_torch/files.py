@@ -26,15 +26,18 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
     except Exception as error:
         first = str(error).partition("\n")[0].partition(". ")[0]
         raise ValueError(f"torch does not read it as weights: {first}") from error
-    while isinstance(found, Mapping):
-        inner = next((found[key] for key in WRAPPERS if isinstance(found.get(key), Mapping)), None)
-        if inner is None:
-            break
-        found = inner
-    if not isinstance(found, Mapping) or not all(torch.is_tensor(value) for value in found.values()):
+    held = _mapping(found)
+    for _ in WRAPPERS:  # no deeper: a file can hold a mapping that holds itself
+        inner = [_mapping(held.get(key)) for key in WRAPPERS] if held else []
+        held = next((mapping for mapping in inner if mapping is not None), held)
+    if held is None or not all(torch.is_tensor(value) for value in held.values()):
         raise ValueError("it holds no state_dict")
-    kept = {str(key): value for key, value in cast("Mapping[Any, torch.Tensor]", found).items()}
+    kept = {str(key): value for key, value in held.items()}
     return {key: _numpy(value) for key, value in kept.items() if not key.endswith("num_batches_tracked")}
+
+
+def _mapping(value: Any) -> Mapping[Any, Any] | None:
+    return cast("Mapping[Any, Any]", value) if isinstance(value, Mapping) else None
 
 
 def _numpy(tensor: torch.Tensor) -> NDArray[Any]:
@@ -44,5 +47,5 @@ def _numpy(tensor: torch.Tensor) -> NDArray[Any]:
 
 def write(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
     """Writes a state_dict."""
-    state = {key: torch.from_numpy(np.ascontiguousarray(tensor, np.float32)) for key, tensor in tensors.items()}
+    state = {key: torch.tensor(np.ascontiguousarray(tensor, np.float32)) for key, tensor in tensors.items()}
     torch.save(state, path)

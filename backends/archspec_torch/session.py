@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 
 from archspec.graph import Graph
 from archspec.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
+from archspec.source.parts import Part
 from archspec_torch.runtime import load
 from archspec_torch.source import network_parts
 from archspec_torch.weights import modules, tensor_attributes
@@ -80,7 +81,7 @@ class TorchSession:
         for parameter in self.model.parameters():
             if parameter.grad is None:  # torch would leave it out, and its weight decay with it
                 parameter.grad = torch.zeros_like(parameter)
-        self.optimizer.step()
+        self.optimizer.step()  # pyright: ignore[reportUnknownMemberType]
 
     def state(self) -> State:
         kept = self.model.state_dict()
@@ -112,8 +113,7 @@ class TorchSession:
         """By head; those that train mode alone has come last, and are None in eval mode."""
         result: Any = self.model.train(train)(x)
         heads = sorted(self.graph.heads, key=lambda head: head.train_only)
-        values = list(result) if isinstance(result, tuple) else [result]
-        return {head.name: y for head, y in zip(heads, values, strict=False) if y is not None}
+        return {head.name: y for head, y in zip(heads, _several(result), strict=False) if y is not None}
 
     def _backward(self, x: torch.Tensor, pull: Pull, train: bool) -> dict[str, Array]:
         outputs = self._outputs(x, train)
@@ -129,22 +129,32 @@ class TorchSession:
         """Hooks on every module that keep what it reads and gives, before anything can overwrite it."""
 
         def keep(indices: tuple[int, ...], values: Any) -> None:
-            given = values if isinstance(values, tuple) else (values,)
-            for index, value in zip(indices, given, strict=False):
+            for index, value in zip(indices, _several(values), strict=False):
                 seen.setdefault(index, _array(value))
+
+        def entering(part: Part) -> Callable[[nn.Module, Any], None]:
+            return lambda _, given: keep(part.inputs, given)
+
+        def leaving(part: Part) -> Callable[[nn.Module, Any, Any], None]:
+            return lambda _, given, result: keep(part.outputs, result)
 
         for path, part in self.parts:
             module = self.model.get_submodule(path)
-            yield module.register_forward_pre_hook(lambda _, given, part=part: keep(part.inputs, given))
-            yield module.register_forward_hook(lambda _, given, result, part=part: keep(part.outputs, result))
+            yield module.register_forward_pre_hook(entering(part))
+            yield module.register_forward_hook(leaving(part))
         index = {head.name: head.node for head in self.graph.heads}
         order = tuple(index[h.name] for h in sorted(self.graph.heads, key=lambda head: head.train_only))
 
         def outputs(_: nn.Module, given: Any, result: Any) -> None:
-            values = result if isinstance(result, tuple) else (result,)
-            keep(*zip(*((i, v) for i, v in zip(order, values, strict=False) if v is not None), strict=True))
+            for index, value in zip(order, _several(result), strict=False):
+                if value is not None:
+                    keep((index,), value)
 
         yield self.model.register_forward_hook(outputs)
+
+
+def _several(values: Any) -> tuple[Any, ...]:
+    return cast("tuple[Any, ...]", values) if isinstance(values, tuple) else (values,)
 
 
 def _array(tensor: torch.Tensor) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_every_tensor_has_a_name_and_a_layout_that_leads_back(backend: Backend) 
         assert set(natives) == set(shapes), kind
         assert len({native.name for native in natives.values()}) == len(natives), kind
         for name, native in natives.items():
-            values = np.arange(np.prod(shapes[name], dtype=int)).reshape(shapes[name])
+            values = np.arange(math.prod(shapes[name])).reshape(shapes[name])
             there = native.out_of(values)
             assert there.shape == tuple(native.shape), name
             assert (native.into(shapes[name], there) == values).all(), name
