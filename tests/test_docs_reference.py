@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from pydantic import BaseModel
 
 import archspec
 from archspec import document, expr, reference_docs
+from archspec.analysis import support
 from archspec.analysis.stats import Stats
+from archspec.backend import find
 from archspec.cli import COMMANDS, _parser
 from archspec.cli.common import spec_arguments
 from archspec.diagnostics import Report, Source
@@ -60,6 +63,15 @@ def table(text: str) -> dict[str, str]:
 def test_the_page_of_the_ops_is_what_the_declarations_say() -> None:
     written = (REFERENCE / "ops.md").read_text()
     assert written == reference_docs.page(), "run `python -m archspec.reference_docs > docs/reference/ops.md`"
+
+
+def test_the_page_of_the_backends_is_what_those_that_ship_declare() -> None:
+    """Others may be installed beside them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = sorted(project["entry-points"]["archspec.backends"])
+    written = (REFERENCE / "backends.md").read_text()
+    wanted = support.page([find(name) for name in names])
+    assert written == wanted, "run `archspec ops --support --format markdown > docs/reference/backends.md`"
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.kind)
