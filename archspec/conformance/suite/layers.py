@@ -26,6 +26,7 @@ def test_layer(subject: Subject, backend: Backend, kind: str) -> None:
     if kind in backend.gaps:
         _is_a_gap(subject, backend, kind)
         return
+    assert kind in backend.lowered, f"{kind} is neither lowered nor a gap"
 
     @examples(6 + 3 * len(schema(kind)))
     @given(layers(kind), seeds, st.integers(2, 3))
