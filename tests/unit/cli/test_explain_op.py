@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archspec import backend as registry
 from archspec.backend import Gap, find
 from archspec.cli import main
 from archspec.ops import OPS
 from archspec.spec import load
+from tests.helpers.effort import examples
 
 Captured = pytest.CaptureFixture[str]
 
@@ -101,6 +106,29 @@ def test_a_name_with_a_colon_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     Path("a:b.yaml").write_text(TEXT.replace("name: fc", 'name: "fc:1"'))
     assert [entry["paths"] for entry in explained(capsys, "a:b.yaml:fc:1")] == [["fc:1"]]
+
+
+HOSTILE = TEXT.replace("name: fc", r'name: "f\e[31m\u202e\"; import os #"')
+
+
+def test_no_name_steers_the_terminal(net: Path, capsys: Captured) -> None:
+    net.write_text(HOSTILE)
+    assert main(["explain-op", f"{net}:11", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "import os" in out
+    assert [line for line in out.splitlines() if not line.isprintable()] == []
+
+
+PARTS = st.sampled_from(["net.yaml", "lenet5", "conv", "c1", "c1.conv", ":", "5", "0", ".", "/", "\0", "-", "\udc80"])
+
+
+@examples(100)
+@given(st.one_of(st.lists(PARTS, max_size=5).map("".join), st.text(max_size=8)))
+def test_any_words_end_in_order(words: str) -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = main(["explain-op", "--backend", "torch", "--", words])
+    assert code in (0, 1, 2), err.getvalue()
+    assert (out if code == 0 else err).getvalue().strip()
 
 
 @pytest.mark.parametrize(
