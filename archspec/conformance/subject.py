@@ -63,6 +63,11 @@ class Subject:
     def __str__(self) -> str:
         return str(self.target)
 
+    @property
+    def usual(self) -> bool:
+        """Whether the target's engine is the one that its backend usually runs on."""
+        return self.target.engine in ("", next(iter(self.target.backend.engines), ""))
+
     def precision(self, wanted: Precision) -> Precision:
         """That precision, or the one that the backend has."""
         known = self.target.backend.precisions

@@ -28,7 +28,7 @@ def test_layer(subject: Subject, backend: Backend, kind: str) -> None:
         return
     assert kind in backend.lowered, f"{kind} is neither lowered nor a gap"
 
-    @examples(6 + 3 * len(schema(kind)))
+    @examples((6 + 3 * len(schema(kind))) // (1 if subject.usual else 3))
     @given(layers(kind), seeds, st.integers(2, 3))
     def holds(text: str, seed: int, batch: int) -> None:
         spec = read(text)

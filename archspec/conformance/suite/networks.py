@@ -20,6 +20,9 @@ from archspec.conformance.subject import Subject
 SHARDS, USUAL = 10, 30
 """In so many tests of so many networks each: tests are what can run side by side."""
 
+EVERY = 4
+"""Of so many networks one is tried on engines that are not the usual ones: what is emitted for them is the same."""
+
 
 def test_networks(subjects: Sequence[Subject], shard: int, regressions: Path | None) -> None:
     agreement = Agreement(subjects, regressions)
@@ -29,6 +32,8 @@ def test_networks(subjects: Sequence[Subject], shard: int, regressions: Path | N
     @examples(USUAL)
     @given(specs(known=lowered), st.integers(0, 2**32 - 1))
     def holds(drawn: Drawn, number: int) -> None:
+        usual = [subject for subject in subjects if subject.usual]
+        agreement.subjects = usual if usual and number % EVERY else subjects
         agreement.holds(drawn.text, number)
 
     agreement.search(holds)
