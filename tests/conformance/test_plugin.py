@@ -135,6 +135,17 @@ def test_an_op_that_is_neither_lowered_nor_a_gap_is_seen(site: Path, tmp_path: P
     assert "an op is one or the other" in ran.printed
 
 
+def test_a_missing_framework_is_named_with_the_plugins_own_distribution(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit = ("__init__.py", 'framework="numpy"', 'framework="no_such_framework"')
+    monkeypatch.setenv("PYTHONPATH", str(broken(site, tmp_path, edit)))
+    code, said = run_command("archspec build lenet5 --backend plain -o net", tmp_path)
+    assert code == 3
+    assert "needs no_such_framework" in said
+    assert re.search(r"pip install archspec-plain$", said, re.MULTILINE)
+
+
 def test_networks_are_drawn_of_what_is_lowered() -> None:
     known = {"conv", "relu", "add"}
     found: set[str] = set()
