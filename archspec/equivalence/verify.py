@@ -135,7 +135,7 @@ def _verified(plan: Plan, target: Target, folder: Path, wanted: Future[Wanted]) 
                     opened = precision
                 found = measure(remote, plan.material, mode)
             except Failure as error:
-                lines.append(Line(str(target), mode, precision, failed=error.message))
+                lines.append(Line(str(target), mode, precision, failed=error.message.removeprefix(f"{target}: ")))
                 opened = None
                 continue
             lines += judged(plan.spec.graph, str(target), mode, precision, found, wanted.result()[mode, precision])

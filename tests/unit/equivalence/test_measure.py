@@ -1,0 +1,98 @@
+"""Errors and bounds, by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from archspec.equivalence.measure import LEAST, LOST, SLACK, UNIT, Distance, Expected, Jitter, distances, error
+
+RIGHT = np.array([[1.0, -4.0], [0.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "far"),
+    [
+        (RIGHT, RIGHT, 0.0),
+        (RIGHT + [[0, 0], [0.5, 0]], RIGHT, 0.5 / 4),  # of the largest value, not of its own
+        (RIGHT - [[0, 1.0], [0.5, 0]], RIGHT, 1 / 4),
+        (RIGHT.astype(np.float32), RIGHT, 0.0),
+        (RIGHT[None], RIGHT, np.inf),
+        (RIGHT[:1], RIGHT, np.inf),  # broadcasting would hide it
+        (np.array(1.0), np.array([1.0]), np.inf),
+        (RIGHT * [[1, 1], [np.nan, 1]], RIGHT, np.inf),
+        (np.array([np.inf]), np.array([np.inf]), np.inf),
+        (np.array([1.0]), np.array([np.nan]), np.inf),
+        (np.zeros((0, 3)), np.zeros((0, 3)), 0.0),
+        (np.array([1e-9]), np.array([0.0]), 1e-9),  # nothing to be relative to
+    ],
+)
+def test_error(found: Any, expected: Any, far: float) -> None:
+    assert error(found, expected) == far
+
+
+def test_the_bound_is_the_least_one_where_nothing_is_amplified() -> None:
+    known = Expected({"y": RIGHT}, {"y": RIGHT * (1 + 1e-9)})
+    assert known.bound("y", "float32") == LEAST["float32"] == 1e-5
+    assert known.bound("y", "float64") == LEAST["float64"] == 1e-7
+
+
+def test_the_bound_follows_what_rounding_does() -> None:
+    known = Expected({"y": RIGHT}, {"y": RIGHT + [[0, 4e-3], [0, 0]]})
+    assert known.bound("y", "float32") == pytest.approx(SLACK * 1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_jitter_is_within_rounding_of_the_value_and_of_the_largest(precision: Any) -> None:
+    values = np.random.default_rng(0).standard_normal(10_000)
+    moved = np.abs(Jitter(precision, 0)(values) - values)
+    reach = UNIT[precision] * (np.abs(values) + np.abs(values).max())
+    slack = UNIT["float64"] * np.abs(values)  # the sum itself is rounded
+    assert (moved <= reach + 2 * slack).all()
+    assert moved.max() > 0.9 * UNIT[precision] * np.abs(values).max()
+    assert np.isfinite(Jitter(precision, 0)(np.zeros((0, 2)))).all()
+
+
+def judged(found: dict[str, Any], **expected: Any) -> list[Distance]:
+    return list(distances(found, Expected(expected, expected), "float32"))
+
+
+def test_a_tensor_that_is_missing_or_of_another_shape_is_infinitely_far() -> None:
+    missing, other, same = judged({"b": RIGHT.T[:1], "c": RIGHT}, a=RIGHT, b=RIGHT, c=RIGHT)
+    assert (missing.name, missing.error, missing.passed) == ("a", np.inf, False)
+    assert (other.name, other.error, other.passed) == ("b", np.inf, False)
+    assert same.passed
+
+
+def test_a_tensor_too_many_is_infinitely_far() -> None:
+    found = judged({"a": RIGHT, "z": RIGHT, "y": RIGHT}, a=RIGHT)
+    assert [(distance.name, distance.passed) for distance in found] == [("a", True), ("y", False), ("z", False)]
+
+
+def test_the_bound_itself_is_near_enough_and_a_bit_more_is_not() -> None:
+    (near,) = judged({"a": np.array([1 + 0.99e-5])}, a=np.array([1.0]))
+    (far,) = judged({"a": np.array([1 + 1.01e-5])}, a=np.array([1.0]))
+    assert near.passed
+    assert not far.passed
+
+
+def test_what_is_lost_in_rounding_is_not_compared_but_has_to_be_there() -> None:
+    lost = Expected({"g": np.array([1e-17])}, {"g": np.array([2e-17])})
+    assert lost.bound("g", "float64") > LOST["float64"]
+
+    def passed(found: dict[str, Any]) -> bool:
+        (distance,) = distances(found, lost, "float64")
+        return distance.passed
+
+    assert passed({"g": np.array([-3e-17])})
+    assert not passed({})
+    assert not passed({"g": np.zeros((1, 1))})
+    assert not passed({"g": np.array([np.nan])})
+
+
+def test_where_the_reference_is_not_finite_nothing_can_be_told() -> None:
+    known = Expected({"y": np.array([np.inf])}, {"y": np.array([np.nan])})
+    (distance,) = distances({"y": np.array([np.nan])}, known, "float32")
+    assert distance.lost

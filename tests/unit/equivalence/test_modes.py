@@ -1,0 +1,165 @@
+"""What each mode looks at, and that what a session leaves out or makes up is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from archspec.equivalence.layer import layer_spec
+from archspec.equivalence.material import material, shares, weights
+from archspec.equivalence.modes import MODES, OPTIMIZER, expected, measure
+from archspec.equivalence.report import Line
+from archspec.equivalence.verify import judged
+from archspec.reference import ReferenceSession
+from archspec.session import Gradients, Mode, Result, State
+from archspec.spec import Spec
+from tests.helpers.specs import checked
+
+TEXT = """archspec: 1
+name: net
+input: [2, 3, 3]
+network:
+  - {name: one, conv: {out: 2, kernel: 2}, aux: side}
+  - {name: bn, batch_norm: {}}
+  - {name: two, relu: }
+heads:
+  side: {only: train, weight: 0.5}
+"""
+
+
+@pytest.fixture(scope="module")
+def spec() -> Spec:
+    return checked(TEXT)
+
+
+class Session(ReferenceSession):
+    """The reference, with something changed in what it gives."""
+
+    change: Callable[[Any], Any] = staticmethod(lambda given: given)
+
+    def forward(self, x: Any, *, train: bool = False, keep: bool = False) -> Result:
+        return self.change(super().forward(x, train=train, keep=keep))
+
+    def gradients(self, x: Any, pull: Any, *, train: bool = True) -> Gradients:
+        plain, self.change = self.change, lambda given: given
+        found = super().gradients(x, pull, train=train)
+        self.change = plain
+        return plain(found)
+
+    def state(self) -> State:
+        return self.change(super().state())
+
+
+def lines(spec: Spec, mode: Mode, change: Callable[[Any], Any] = lambda given: given) -> list[Line]:
+    given = material(spec.graph, 0, 3)
+    session = Session(spec.graph, given.tensors)
+    if mode == "step":
+        session.step(given.x, given.pull, OPTIMIZER)
+    session.change = change
+    wanted = expected(spec.graph, given, mode, "float64")
+    if mode == "step":  # `measure` would go another step; what is looked at is the state
+        state = session.state()
+        return list(judged(spec.graph, "it", mode, "float64", {"tensors": state.tensors, "slots": state.slots}, wanted))
+    return list(judged(spec.graph, "it", mode, "float64", measure(session, given, mode), wanted))
+
+
+@pytest.mark.parametrize(
+    ("mode", "quantities"),
+    [
+        ("eval", {"outputs": 1, "activations": 4}),
+        ("train", {"outputs": 2, "activations": 4, "statistics": 2}),
+        ("grad", {"gradients": 5}),
+        ("step", {"tensors": 6, "slots": 4}),
+    ],
+)
+def test_what_is_compared(spec: Spec, mode: Mode, quantities: dict[str, int]) -> None:
+    found = lines(spec, mode)
+    assert {line.quantity: line.of for line in found} == quantities
+    assert all(line.passed and line.compared == line.of for line in found)
+
+
+def without(field: str, name: str) -> Callable[[Any], Any]:
+    return lambda given: replace(given, **{field: {k: v for k, v in getattr(given, field).items() if k != name}})
+
+
+def with_more(field: str, name: str) -> Callable[[Any], Any]:
+    return lambda given: replace(given, **{field: {**getattr(given, field), name: np.ones(2)}})
+
+
+def wrong(field: str, name: str, by: float = 1e-3) -> Callable[[Any], Any]:
+    def change(given: Any) -> Any:
+        values: Mapping[str, Any] = getattr(given, field)
+        return replace(given, **{field: {k: v * (1 + by) if k == name else v for k, v in values.items()}})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("mode", "change", "quantity", "first", "place"),
+    [
+        ("eval", wrong("outputs", "main"), "outputs", "main", 7),
+        ("eval", without("outputs", "main"), "outputs", "main", 7),
+        ("eval", with_more("outputs", "side"), "outputs", "side", 5),
+        ("eval", wrong("activations", "bn"), "activations", "bn", 6),
+        ("train", wrong("outputs", "side"), "outputs", "side", 5),
+        ("train", without("outputs", "side"), "outputs", "side", 5),
+        ("train", wrong("updates", "bn.running_var"), "statistics", "bn.running_var", 6),
+        ("train", without("updates", "bn.running_mean"), "statistics", "bn.running_mean", 6),
+        ("grad", wrong("tensors", "one.weight"), "gradients", "one.weight", 5),
+        ("grad", without("tensors", "one.weight"), "gradients", "one.weight", 5),
+        ("grad", with_more("tensors", "bn.running_mean"), "gradients", "bn.running_mean", 6),
+        ("step", wrong("tensors", "bn.weight"), "tensors", "bn.weight", 6),
+        ("step", wrong("slots", "one.weight@momentum"), "slots", "one.weight@momentum", 5),
+        ("step", without("slots", "bn.bias@momentum"), "slots", "bn.bias@momentum", 6),
+    ],
+)
+def test_a_wrong_answer_is_named_with_its_line(
+    spec: Spec, mode: Mode, change: Callable[[Any], Any], quantity: str, first: str, place: int
+) -> None:
+    (line,) = [line for line in lines(spec, mode, change) if not line.passed]
+    assert line.quantity == quantity
+    assert line.first is not None
+    assert line.first.name == first
+    assert line.first.place.split(":")[1] == str(place)
+
+
+def test_the_first_in_order_is_named_and_not_the_worst(spec: Spec) -> None:
+    def change(given: Any) -> Any:
+        return wrong("activations", "two", 100.0)(wrong("activations", "bn", 1e-3)(given))
+
+    (line,) = [line for line in lines(spec, "eval", change) if not line.passed]
+    assert line.first is not None
+    assert (line.first.name, line.worst) == ("bn", "two")
+
+
+def test_activations_may_be_left_out_but_not_all_of_them(spec: Spec) -> None:
+    line = next(line for line in lines(spec, "eval", without("activations", "one")) if line.quantity == "activations")
+    assert (line.passed, line.compared, line.of) == (True, 3, 4)
+    (line,) = [line for line in lines(spec, "eval", lambda r: replace(r, activations={})) if not line.passed]
+    assert line.failed == "it gives no activations"
+
+
+def test_material_is_never_degenerate_and_the_same_for_a_seed(spec: Spec) -> None:
+    tensors = weights(spec.graph, 3)
+    values = np.concatenate([tensor.ravel() for tensor in tensors.values()])
+    assert np.unique(values).size == values.size
+    assert (values != 0).all()
+    assert (tensors["bn.running_var"] > 0).all()
+    assert all((tensor.astype(np.float32) == tensor).all() for tensor in tensors.values())
+    assert all((weights(spec.graph, 3)[name] == tensor).all() for name, tensor in tensors.items())
+    outputs = {"main": np.zeros((2, 2)), "side": np.zeros((2, 2))}
+    one, other = shares(spec.graph, 3)(outputs), shares(spec.graph, 4)(outputs)
+    assert (one["main"] != one["side"]).all()
+    assert (one["main"] != other["main"]).all()
+    assert np.abs(one["side"]).max() <= 0.5
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_network_without_tensors_has_nothing_to_step(mode: Mode) -> None:
+    bare = checked(layer_spec("relu", {}, (2, 3, 3)))
+    assert all(line.passed for line in lines(bare, mode))
+    assert bool(lines(bare, mode)) == (mode != "step")
