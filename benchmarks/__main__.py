@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.measure import Figure, figures_of
 
-BENCHMARKS = ("stats_process", "scaling", "variants", "torch_forward")
+BENCHMARKS = ("stats_process", "scaling", "variants", "build_time", "torch_forward", "onnx_forward", "keras_model")
 COLUMNS = ("figure", "ours", "peer", "ratio", "quartiles", "target", "met")
 
 
@@ -34,9 +34,10 @@ def main() -> int:
             figures = pool.submit(figures_of, name).result()
         print(_table(figures), flush=True)
         found += figures
-    missed = [figure for figure in found if not figure.met]
-    print(f"\n{len(found) - len(missed)} of {len(found)} targets met")
-    return int(options.strict and bool(missed))
+    held = [figure for figure in found if figure.target]
+    met = sum(figure.met for figure in held)
+    print(f"\n{met} of {len(held)} targets met")
+    return int(options.strict and met < len(held))
 
 
 def _machine() -> str:
@@ -60,8 +61,10 @@ def _row(figure: Figure) -> tuple[str, ...]:
     peer = "" if figure.theirs is None else f"{_quantity(figure.theirs, figure.unit)} {figure.peer}"
     ratio = "" if figure.ratio is None else f"{figure.ratio:.3f}"
     spread = "" if figure.spread is None else "{:.3f} to {:.3f}".format(*figure.spread)
-    bound = f"{figure.target.bound} {figure.target.value:g}" + (f" {figure.unit}" if figure.ratio is None else "")
-    met = "yes" if figure.met else "NO"
+    bound = met = ""
+    if figure.target:
+        bound = f"{figure.target.bound} {figure.target.value:g}" + (f" {figure.unit}" if figure.ratio is None else "")
+        met = "yes" if figure.met else "NO"
     return figure.what, _quantity(figure.ours, figure.unit), peer, ratio, spread, bound.rstrip(), met
 
 

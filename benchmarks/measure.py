@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from statistics import median, quantiles
+from tempfile import TemporaryFile
 from typing import Literal, TypeVar
 
 T = TypeVar("T")
+
+Clock = Callable[[], float]
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,12 +50,15 @@ def at_most(value: float) -> Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table. `ratios` are of pairs measured side by side; the median of them is held to the target."""
+    """One line of the table. `ratios` are of pairs measured side by side; the median of them is held to the target.
+
+    A figure without a target is there to be seen.
+    """
 
     what: str
     unit: Literal["s", "ms", "MB", ""]
     ours: float
-    target: Target
+    target: Target | None
     peer: str = ""
     theirs: float | None = None
     ratios: Sequence[float] = ()
@@ -71,7 +77,7 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        return self.target.met(self.ours if self.ratio is None else self.ratio)
+        return self.target is None or self.target.met(self.ours if self.ratio is None else self.ratio)
 
 
 def figures_of(benchmark: str) -> list[Figure]:
@@ -93,15 +99,21 @@ class Run:
 
 def process(command: Sequence[str]) -> Run:
     """Runs a command from the project's folder to its end; raises `CalledProcessError` where it fails."""
-    started = time.perf_counter()
-    with subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        output = child.stdout.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.perf_counter() - started
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command, output)
+    with TemporaryFile("w+") as errors:  # frameworks talk there as they are imported
+        started = time.perf_counter()
+        with subprocess.Popen(
+            command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as child:
+            assert child.stdout is not None
+            output = child.stdout.read()
+            _, status, usage = os.wait4(child.pid, 0)
+            seconds = time.perf_counter() - started
+            child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            errors.seek(0)
+            failure = subprocess.CalledProcessError(child.returncode, command, output)
+            failure.add_note(errors.read())
+            raise failure
     return Run(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), output)
 
 
@@ -112,24 +124,38 @@ def _environment() -> dict[str, str]:
 
 def processes(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[Run]]:
     """Runs each command in turn, round after round, after one round that only fills the caches."""
-    return _alternate({name: lambda command=command: process(command) for name, command in commands.items()}, rounds)
+    return alternately({name: lambda command=command: process(command) for name, command in commands.items()}, rounds)
 
 
-def alternate(calls: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> dict[str, list[float]]:
-    """Seconds of each call: every round times all of them, in turn there and back, after `warm` rounds untimed."""
+def alternate(
+    calls: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1, clock: Clock = time.perf_counter
+) -> dict[str, list[float]]:
+    """Seconds of each call: every round times all of them, in turn there and back, after `warm` rounds untimed.
+
+    What computes in one thread can be timed by `time.process_time`, which stands still while others have the processor.
+    """
 
     def timed(call: Callable[[], object]) -> Callable[[], float]:
         def once() -> float:
-            started = time.perf_counter()
+            started = clock()
             call()
-            return time.perf_counter() - started
+            return clock() - started
 
         return once
 
-    return _alternate({name: timed(call) for name, call in calls.items()}, rounds, warm)
+    return alternately({name: timed(call) for name, call in calls.items()}, rounds, warm)
 
 
-def _alternate(calls: Mapping[str, Callable[[], T]], rounds: int, warm: int = 1) -> dict[str, list[T]]:
+def alternate_for(
+    calls: Mapping[str, Callable[[], object]], seconds: float, clock: Clock = time.perf_counter, least: int = 11
+) -> dict[str, list[float]]:
+    """As `alternate`, with as many rounds as fit into so many seconds, and no fewer than `least`."""
+    once = alternate(calls, rounds=1)
+    return alternate(calls, max(least, int(seconds / sum(map(sum, once.values())))), clock=clock)
+
+
+def alternately(calls: Mapping[str, Callable[[], T]], rounds: int, warm: int = 1) -> dict[str, list[T]]:
+    """What each call gives, in the order of `alternate`."""
     found: dict[str, list[T]] = {name: [] for name in calls}
     names = list(calls)
     for index in range(-warm, rounds):

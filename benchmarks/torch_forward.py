@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from itertools import product
 from statistics import median
 from typing import Any
 
-from benchmarks.measure import Figure, alternate, at_most, ratios
+from benchmarks.measure import Figure, alternate_for, at_most, ratios
 
-SECONDS = 30  # for each figure; pairs of runs alternate until they are over
-PAIRS = 11  # at the least
+SECONDS = 30  # for each figure
 
 
 def figures() -> Iterator[Figure]:
@@ -27,7 +25,7 @@ def figures() -> Iterator[Figure]:
             model.train(train).to(memory_format=layout)
         make = _training if train else _inference
         calls = {name: make(model, x) for name, model in models.items()}
-        seconds = alternate(calls, _pairs(calls))
+        seconds = alternate_for(calls, SECONDS)
         what = f"{'forward + backward' if train else 'forward'}, batch {batch}, {str(layout).removeprefix('torch.')}"
         mine, peer = ([1000 * s for s in seconds[name]] for name in models)
         yield Figure(what, "ms", median(mine), at_most(1.02), "torchvision", median(peer), ratios(mine, peer))
@@ -52,13 +50,3 @@ def _training(model: Any, x: Any) -> Callable[[], object]:
         torch.stack([output.square().mean() for output in model(x)]).sum().backward()
 
     return call
-
-
-def _pairs(calls: dict[str, Callable[[], object]]) -> int:
-    """How many fit into the time."""
-    for call in calls.values():
-        call()
-    started = time.perf_counter()
-    for call in calls.values():
-        call()
-    return max(PAIRS, int(SECONDS / (time.perf_counter() - started)))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 else:
     from archspec import lazy_numpy as np
 
-BLOCK = 1 << 15  # values at a time: what is computed with stays in the cache
+BLOCK = 1 << 13  # values at a time: what is computed with stays in the cache, and malloc has it at hand
 TWO = 0.022750131948179209, 0.954499736103641586  # P(x < -2) and P(|x| < 2) of a standard normal variable
 
 

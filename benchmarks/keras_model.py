@@ -1,0 +1,89 @@
+"""The emitted Keras googlenet on TensorFlow against one written by hand, same weights, in one thread's time.
+
+`predict`, and `train_on_batch` with the three heads; what XLA compiles (`jit_compile`) is shown beside, with no target.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.measure import Figure, alternate_for, at_most, ratios
+
+SPEC = "googlenet"
+BATCH = 8
+SECONDS = 40  # for each figure
+
+
+def figures() -> Iterator[Figure]:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    for jit, train in product((False, True), repeat=2):
+        calls = {name: _call(model, train, jit) for name, model in models(train).items()}
+        mine, peer = ([1000 * s for s in found] for found in alternate_for(calls, SECONDS, time.process_time).values())
+        what = f"{'train_on_batch' if train else 'predict'}, batch {BATCH}{', XLA' if jit else ''}"
+        target = None if jit else at_most(1.02)
+        yield Figure(what, "ms", median(mine), target, "by hand", median(peer), ratios(mine, peer))
+
+
+def models(train: bool) -> dict[str, Any]:
+    """Both with the same weights; raises AssertionError where they compute something else."""
+    from archspec.backend import load as load_backend
+    from archspec.compiler import write
+    from archspec.spec import load
+    from archspec_keras.runtime import emitted
+    from benchmarks.peers_keras import copy_weights, googlenet
+
+    with TemporaryDirectory() as scratch:
+        folder = write(load(SPEC), load_backend("keras"), Path(scratch) / "model")
+        ours = emitted(folder).build_model(folder / "weights.safetensors", train=train)
+    theirs = googlenet(train)
+    copy_weights(theirs, ours)
+    agree(ours, theirs)
+    return {"ours": ours, "theirs": theirs}
+
+
+def agree(ours: Any, theirs: Any) -> None:
+    """Raises AssertionError where two models differ in a head, dropout off."""
+    import numpy as np
+
+    x = _pictures(1)
+    for mine, peer in zip(_heads(ours(x)), _heads(theirs(x)), strict=True):
+        np.testing.assert_allclose(mine, peer, rtol=0, atol=1e-5 * abs(peer).max())
+
+
+def _heads(outputs: Any) -> list[Any]:
+    import numpy as np
+
+    found = [outputs[name] for name in sorted(outputs)] if isinstance(outputs, dict) else [outputs]
+    return [np.asarray(output) for output in found]
+
+
+def _pictures(count: int) -> Any:
+    import numpy as np
+
+    return np.random.default_rng(0).standard_normal((count, 224, 224, 3), np.float32)
+
+
+def _call(model: Any, train: bool, jit: bool) -> Callable[[], object]:
+    import keras
+    import numpy as np
+
+    x, weights = _pictures(BATCH), {"main": 1.0, "aux1": 0.3, "aux2": 0.3}
+    if not train:
+        model.compile(jit_compile=jit)
+        return partial(model.predict, x, verbose=0)
+    loss = {head: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for head in weights}
+    optimizer = keras.optimizers.SGD(1e-4, momentum=0.9)
+    model.compile(optimizer, loss, loss_weights=weights, jit_compile=jit)
+    return partial(model.train_on_batch, x, dict.fromkeys(weights, np.arange(BATCH)))
