@@ -67,6 +67,7 @@ def _valid(text: str) -> bool:
 def _smaller(whole: Any) -> Iterator[Any]:
     """Everything that is one move smaller: large pieces go first, numbers last."""
     places = sorted(_places(whole, ()), key=lambda place: -_size(place[1]))
+    yield from (_without_head(whole, path[1]) for path, _ in places if len(path) == 2 and path[0] == "heads")
     for path, _ in places:
         if (path and path[0] not in ("archspec", "name", "input")) or (len(path) > 1 and path[0] == "network"):
             yield _without(whole, path)
@@ -91,7 +92,7 @@ def _size(value: Any) -> int:
 
 
 def _simpler(value: Any) -> Iterator[Any]:
-    """Plainer values in the place of one: what a branch holds, a smaller number."""
+    """Plainer values in the place of one: steps for the step that holds them, a smaller number."""
     match value:
         case bool():
             pass
@@ -99,11 +100,25 @@ def _simpler(value: Any) -> Iterator[Any]:
             yield from dict.fromkeys((1, value // 2, value - 1))
         case str() if "$" in value:
             yield from (1, 2, True)
-        case dict():
-            held = list(cast("dict[Any, Any]", value).values())
-            yield from (inner for inner in held if len(held) == 1 and isinstance(inner, dict | list))
+        case list():
+            items = cast("list[Any]", value)
+            for at, item in enumerate(items):
+                for _, held in _places(item, ()):
+                    if held is not item and isinstance(held, list):
+                        yield [*items[:at], *cast("list[Any]", held), *items[at + 1 :]]
         case _:
             pass
+
+
+def _without_head(value: Any, name: Any, key: Any = None) -> Any:
+    """The data without a head, and without what hangs it on a step or a row."""
+    if isinstance(value, dict):
+        items = cast("dict[Any, Any]", value).items()
+        kept = [(k, v) for k, v in items if (k, v) != ("aux", name) and not (key == "heads" and k == name)]
+        return {k: _without_head(v, name, k) for k, v in kept}
+    if isinstance(value, list):
+        return [None if item == name else _without_head(item, name) for item in cast("list[Any]", value)]
+    return value
 
 
 def _without(whole: Any, path: Path) -> Any:

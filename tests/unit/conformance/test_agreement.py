@@ -1,0 +1,146 @@
+"""Several backends on one random spec: what differs fails, is shrunk, is kept, and is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archspec.backend import Gap, load
+from archspec.conformance.agreement import Agreement
+from archspec.conformance.effort import examples
+from archspec.conformance.layers import read
+from archspec.conformance.specs import Drawn, specs
+from archspec.conformance.subject import Subject
+from archspec.diagnostics import Failure
+from tests.helpers.mutations import fields
+
+TEXT = """archspec: 1
+name: net
+input: [2, 6, 6]
+network: [{conv: {out: 3, kernel: 3}}, tanh, {leaky_relu: {slope: 0.1}}, {max_pool: {kernel: 2, stride: 2, rounding: ceil}}]
+"""
+TORCH = load("torch")
+
+
+@pytest.fixture
+def subject() -> Generator[Callable[..., Subject]]:
+    made: list[Subject] = []
+
+    def local(change: Callable[[Any], Any] = lambda backend: backend) -> Subject:
+        made.append(Subject.local(change(TORCH)))
+        return made[-1]
+
+    yield local
+    for subject in made:
+        with subject:
+            pass
+
+
+def lenient(**values: Any) -> Callable[[Any], Any]:
+    """A backend that changes fields where there are such, and is as it was elsewhere."""
+
+    def change(backend: Any) -> Any:
+        wrong = fields(**values)(backend)
+
+        def emit(*given: Any, **options: Any) -> Any:
+            try:
+                return wrong.emit(*given, **options)
+            except AssertionError:  # nothing to change
+                return backend.emit(*given, **options)
+
+        return replace(backend, emit=emit)
+
+    return change
+
+
+def failing(backend: Any) -> Any:
+    """A backend that raises where there is a pool."""
+
+    def opened(folder: Path, graph: Any, precision: Any) -> Any:
+        if any(node.op.kind == "max_pool" for node in graph.nodes):
+            raise Failure("no pools today")
+        return backend.open(folder, graph, precision)
+
+    return replace(backend, open=opened)
+
+
+def test_what_agrees_passes(subject: Callable[..., Subject]) -> None:
+    agreement = Agreement([subject(), subject()])
+    agreement.holds(TEXT, 0)
+    agreement.search(lambda: agreement.holds(TEXT, 1))
+    assert agreement.failing is None
+
+
+def test_the_one_that_differs_fails(subject: Callable[..., Subject]) -> None:
+    agreement = Agreement([subject(), subject(lenient(slope=0.3))])
+    with pytest.raises(AssertionError, match=r"torch, eval: activations first differ at leaky_relu"):
+        agreement.holds(TEXT, 7)
+    assert agreement.failing == (TEXT, 7)
+
+
+def test_one_that_raises_fails_too(subject: Callable[..., Subject]) -> None:
+    with pytest.raises(AssertionError, match="torch: no pools today"):
+        Agreement([subject(failing)]).holds(TEXT, 0)
+
+
+def test_a_gap_is_left_out(subject: Callable[..., Subject]) -> None:
+    def gap(backend: Any) -> Any:
+        return replace(
+            lenient(slope=0.3)(backend), lowered=set(backend.lowered) - {"conv"}, gaps={"conv": Gap("X1", "It cannot.")}
+        )
+
+    Agreement([subject(gap)]).holds(TEXT, 0)
+    with pytest.raises(AssertionError):
+        Agreement([subject(gap)]).holds(TEXT.replace("{conv: {out: 3, kernel: 3}}, ", ""), 0)
+
+
+@pytest.mark.parametrize(("change", "kind"), [(lenient(slope=0.3), "leaky_relu"), (failing, "max_pool")])
+def test_it_is_shrunk_kept_and_tried_again(
+    subject: Callable[..., Subject], change: Callable[[Any], Any], kind: str, tmp_path: Path
+) -> None:
+    agreement = Agreement([subject(change)], tmp_path / "kept")
+    with pytest.raises(AssertionError, match="the smallest spec with a difference, kept as .*yaml:") as caught:
+        agreement.search(lambda: agreement.holds(TEXT, 0))
+    (kept,) = (tmp_path / "kept").iterdir()
+    text = kept.read_text()
+    assert text in str(caught.value)
+    assert [node.op.kind for node in read(text).graph.nodes[1:]] == [kind]
+    with pytest.raises(AssertionError):
+        Agreement([subject(change)]).holds(text, 0)
+    Agreement([subject()]).holds(text, 0)
+    with pytest.raises(AssertionError):  # the same file, and not a second one
+        agreement.search(lambda: agreement.holds(TEXT, 0))
+    assert list((tmp_path / "kept").iterdir()) == [kept]
+
+
+def test_a_property_is_searched(subject: Callable[..., Subject], tmp_path: Path) -> None:
+    agreement = Agreement([subject(failing)], tmp_path, modes=["eval"])
+
+    @examples(60)
+    @given(specs((2,)), st.integers(0, 9))
+    def holds(drawn: Drawn, number: int) -> None:
+        agreement.holds(drawn.text, number)
+
+    with pytest.raises(AssertionError, match="the smallest spec with a difference") as caught:
+        agreement.search(holds)
+    assert "network: [{max_pool: {kernel: 1}}]" in str(caught.value)
+
+
+def test_a_test_that_fails_by_itself_is_not_shrunk() -> None:
+    def test() -> None:
+        raise AssertionError("something else")
+
+    with pytest.raises(AssertionError, match="^something else$"):
+        Agreement([]).search(test)
+
+
+def test_nothing_is_kept_where_no_folder_is_named(subject: Callable[..., Subject]) -> None:
+    agreement = Agreement([subject(failing)])
+    with pytest.raises(AssertionError, match="the smallest spec with a difference:"):
+        agreement.search(lambda: agreement.holds(TEXT, 0))
