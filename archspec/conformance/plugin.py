@@ -43,8 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _names(config: pytest.Config) -> list[str]:
-    """The targets under test, as they were named."""
-    return config.getoption("--archspec-backend") or []
+    """The targets under test, each once: configuration and command line may both name one."""
+    return list(dict.fromkeys(config.getoption("--archspec-backend") or ()))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
