@@ -33,7 +33,10 @@ ORDER = (
     {"cli", "__main__"},
 )
 FREE = {"archspec.diagnostics": {"render"}}  # an exception of ours prints itself
-FOR_BACKENDS = [f"archspec.{unit}" for unit in ("op", "ops", "graph", "types", "expr", "diagnostics", "backend", "session", "source")]
+FOR_BACKENDS = [
+    f"archspec.{unit}"
+    for unit in ("op", "ops", "graph", "types", "expr", "diagnostics", "backend", "session", "source")
+]
 
 
 def ids(path: Path) -> str:
