@@ -44,14 +44,21 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
             for group, layer in _groups(config["config"]["layers"]):
                 variables: Any = file.get(f"layers/{group}/vars")
                 for number in sorted(variables or (), key=int):
-                    value = np.asarray(variables[number])
-                    found[f"{layer['config']['name']}/{_variables(layer)[int(number)]}"] = value
+                    name = f"{layer['config']['name']}/{_variables(layer)[int(number)]}"
+                    found[name] = _values(name, variables[number])
     except OSError:
         raise
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
         raise ValueError(f"it is no .keras file of a functional model: {first}") from error
     return found
+
+
+def _values(name: str, variable: Any) -> NDArray[Any]:
+    # HDF5 can take a dataset's bytes from any file of this machine; a link finds none, as the file is open in memory.
+    if variable.external or variable.is_virtual:
+        raise ValueError(f"{name} lies in another file")
+    return np.asarray(variable)
 
 
 def _groups(layers: Any) -> Iterator[tuple[str, Any]]:
