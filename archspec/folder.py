@@ -114,9 +114,9 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
 
     Of builds that end at the same time, one after the other is put in place, each of them whole.
     """
-    with _alone(folder.parent):  # a build that is half in place looks like one that was changed
-        _refuse_foreign(folder)
     try:
+        with _alone(folder.parent):  # a build that is half in place looks like one that was changed
+            _refuse_foreign(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}-", dir=folder.parent))
     except OSError as error:
@@ -178,10 +178,15 @@ def _refuse_foreign(folder: Path) -> set[str] | None:
         files: dict[str, str] = read_manifest(folder)["files"]
     except Failure:
         raise Failure(f"{quote(folder)} holds something else than a build", help) from None
-    changed = [n for n, digest in files.items() if (folder / n).is_file() and _hash(folder / n) != digest]
+    changed = [name for name, digest in files.items() if _changed(folder / name, digest)]
     if changed:
         raise Failure(f"{', '.join(map(quote, changed))} in {quote(folder)} changed since the build", help)
     return {*files, MANIFEST}
+
+
+def _changed(path: Path, digest: str) -> bool:
+    """Whether anything but the file that we wrote is there; what was deleted may be written again."""
+    return os.path.lexists(path) and not (path.is_file() and _hash(path) == digest)
 
 
 def _failed(folder: Path, error: OSError) -> Failure:

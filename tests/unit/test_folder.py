@@ -88,6 +88,21 @@ def test_a_file_edited_since_the_build_is_not_overwritten(tmp_path: Path) -> Non
     assert (folder / "model.py").read_text() == "edited by hand"
 
 
+def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_moves(tmp_path: Path) -> None:
+    files = {name: "one" for name in ("a.py", "model.py", "z.py")}
+    folder = replace_folder(tmp_path / "net", writer(files))
+    (folder / "model.py").unlink()
+    (folder / "model.py").mkdir()
+    with pytest.raises(Failure, match=r"`model\.py` in .* changed since the build"):
+        replace_folder(folder, writer({name: "two" for name in files}))
+    assert (folder / "a.py").read_text() == (folder / "z.py").read_text() == "one"
+
+
+def test_a_name_that_no_folder_can_have_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="cannot write .*name too long"):
+        replace_folder(tmp_path / ("x" * 300), writer({"model.py": "one"}))
+
+
 def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "net"
     path.write_text("a file")
