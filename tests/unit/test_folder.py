@@ -89,12 +89,12 @@ def test_a_file_edited_since_the_build_is_not_overwritten(tmp_path: Path) -> Non
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_moves(tmp_path: Path) -> None:
-    files = {name: "one" for name in ("a.py", "model.py", "z.py")}
+    files = dict.fromkeys(("a.py", "model.py", "z.py"), "one")
     folder = replace_folder(tmp_path / "net", writer(files))
     (folder / "model.py").unlink()
     (folder / "model.py").mkdir()
     with pytest.raises(Failure, match=r"`model\.py` in .* changed since the build"):
-        replace_folder(folder, writer({name: "two" for name in files}))
+        replace_folder(folder, writer(dict.fromkeys(files, "two")))
     assert (folder / "a.py").read_text() == (folder / "z.py").read_text() == "one"
 
 
