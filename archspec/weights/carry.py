@@ -81,12 +81,12 @@ def read(
 
 
 def save(path: PathLike, tensors: Mapping[str, NDArray[Any]], spec: Network, *, to: str | None = None) -> None:
-    """Writes the tensors of a spec's network; the kind of file is that of the suffix, or of the backend `to`.
+    """Writes the tensors of a spec's network; the kind of file is that of the suffix, among those of the backend `to`.
 
     The whole file appears, or, where that fails (`Failure`), what was there stays.
     """
     path = Path(path)
-    kind = formats.kind_for(to) if to else formats.kind_of(path)
+    kind = _kind(path, to)
     if kind.name != "safetensors":
         formats.write(path, kind, spec.graph, spec.sha256, tensors)
         return
@@ -94,6 +94,10 @@ def save(path: PathLike, tensors: Mapping[str, NDArray[Any]], spec: Network, *, 
         checkpoint.save(path, tensors, checkpoint.origin(spec.graph, spec.sha256))
     except OSError as error:
         raise formats.failed(path, error) from error
+
+
+def _kind(path: Path, to: str | None) -> formats.Kind:
+    return formats.kind_for(to, path) if to else formats.kind_of(path)
 
 
 def convert(
@@ -107,8 +111,7 @@ def convert(
     allow_nonfinite: bool = False,
 ) -> Loaded:
     """Reads one file as `load` does and writes the other as `save` does; what was read, and notes."""
-    if not to:
-        formats.kind_of(Path(target))  # before anything is read
+    _kind(Path(target), to)  # before anything is read
     loaded = read(source, spec, mapping=mapping, any_spec=any_spec, allow_nonfinite=allow_nonfinite)
     save(target, loaded.tensors, spec, to=to)
     return loaded

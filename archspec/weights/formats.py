@@ -65,15 +65,18 @@ def kind_of(path: Path) -> Kind:
     return known[path.suffix.lower()]
 
 
-def kind_for(backend: str) -> Kind:
-    """The kind of file that a backend's users keep weights in; raises `BackendError`."""
+def kind_for(backend: str, path: Path) -> Kind:
+    """The kind of a backend's that a file is to be of; raises `BackendError`, `CheckpointError` for another suffix."""
     find_backend(backend)
-    found = [kind for kind in kinds() if kind.backend == backend]
+    found = {suffix: kind for kind in reversed(list(kinds())) if kind.backend == backend for suffix in kind.suffixes}
     if not found:
         others = sorted({kind.backend for kind in kinds()} - {""})
         message = f"the backend {quote(backend)} has no kind of file for weights alone"
         raise BackendError(message, did_you_mean(backend, others, "backends that have one"), 2)
-    return found[0]
+    if path.suffix.lower() not in found:  # it would be taken for what it is not when it is read
+        message = f"the suffix of {quote(path)} is that of no kind of file of the backend {quote(backend)}"
+        raise CheckpointError(message, help=f"known are {', '.join(sorted(found))}", exit_code=2)
+    return found[path.suffix.lower()]
 
 
 def read(path: Path, kind: Kind) -> dict[str, NDArray[Any]]:

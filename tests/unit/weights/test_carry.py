@@ -198,6 +198,15 @@ def test_an_unknown_suffix_lists_the_known_ones(spec: Spec, tmp_path: Path) -> N
         weights.save(tmp_path / "w.pt", drawn(spec.graph), spec, to="trch")
 
 
+@pytest.mark.parametrize("name", ["w.safetensors", "w.onnx", "w.bin", "w"])
+def test_no_file_is_written_under_the_suffix_of_another_kind(spec: Spec, tmp_path: Path, name: str) -> None:
+    with pytest.raises(CheckpointError, match=r"no kind of file of the backend `torch`") as caught:
+        weights.convert(tmp_path / "absent.pt", tmp_path / name, spec, to="torch")
+    assert caught.value.help == "known are .pt, .pth"
+    assert caught.value.exit_code == 2
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.usefixtures("faked")
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("the writer failed\nat 3")])
 def test_a_writer_that_fails_leaves_the_old_file(
