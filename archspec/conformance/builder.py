@@ -132,7 +132,7 @@ class Builder:
             return None
         step.what = self.draw(st.sampled_from(known))
         fields = next(
-            (f for f in (self.draw(drawn_fields(step.what, shape)) for _ in range(3)) if accepted(step.what, f, shape)),
+            (f for f in (self.draw(drawn_fields(step.what, shape)) for _ in range(5)) if accepted(step.what, f, shape)),
             None,
         )
         if fields is None:

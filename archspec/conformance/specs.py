@@ -81,7 +81,7 @@ def _network(builder: Builder, shape: Shape) -> tuple[list[Step], dict[str, Head
     steps: list[Step] = []
     heads: dict[str, HeadDraft] = {}
     start = shape
-    for _ in range(builder.draw(st.integers(1, 7))):
+    for _ in range(builder.draw(st.integers(4, 9))):
         found = builder.step(scope, shape)
         if found is None:
             continue

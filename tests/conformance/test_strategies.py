@@ -16,6 +16,7 @@ from pydantic import Field
 from archspec.conformance.fields import schema
 from archspec.conformance.ops import MAX_RANK, accepted, inputs, kinds, op_values, shapes, takes
 from archspec.conformance.specs import Drawn, specs
+from archspec.conformance.suite.networks import SHARDS, over
 from archspec.op import Op, Run
 from archspec.ops import OPS
 from archspec.types import Shape, Size
@@ -149,6 +150,14 @@ def pieces(value: Any) -> Iterator[tuple[str, Any]]:
                 yield from ((c, v) for c, v in zip(value["columns"], row, strict=True) if v is not None)
 
 
+def mappings(value: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping, however deep."""
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from mappings(inner)
+
+
 def constructs(spec: Drawn) -> Iterator[str]:
     """The constructs that a spec is written with."""
     data = yaml.safe_load(spec.text)
@@ -168,6 +177,9 @@ def constructs(spec: Drawn) -> Iterator[str]:
             yield f"argument {declared.partition(' ')[0]}"
             yield "a default" if "=" in declared else "no default"
     many = {kind for kind, op in OPS.items() if op.many}
+    for step in mappings(data):
+        if isinstance(step.get("from"), list):
+            yield from (f"{kind} by from" for kind in many if kind in step)
     for key, value in pieces(data):
         if key in many and isinstance(value, dict):
             yield from (f"{key} of branches", *(["an empty branch"] if [] in value.values() else []))
@@ -227,14 +239,68 @@ WANTED = {
 }
 
 
-def test_specs_reach_every_op_with_every_rule_and_every_construct() -> None:
-    seen: Counter[str] = Counter()
-    for spec in drawn(specs(), 700):
-        seen.update(set(constructs(spec)))
-    wanted = WANTED | {f"op {kind}" for kind in OPS} | {f"{kind} of branches" for kind, op in OPS.items() if op.many}
+@pytest.fixture(scope="module")
+def networks() -> list[Drawn]:
+    """The very networks that the suite draws."""
+    found: list[Drawn] = []
+
+    def collect(spec: Drawn, number: int) -> None:
+        found.append(spec)
+
+    for shard in range(SHARDS):
+        over(shard, OPS, collect)
+    assert len(found) >= 300
+    return found
+
+
+def test_the_suites_networks_have_every_op_every_rule_and_every_construct(networks: list[Drawn]) -> None:
+    seen = {construct for spec in networks for construct in constructs(spec)}
+    wanted = WANTED | {f"op {kind}" for kind in OPS}
+    wanted |= {f"{kind} {how}" for kind, op in OPS.items() if op.many for how in ("of branches", "by from")}
     fields = [(name, field) for kind in OPS for name, field in schema(kind).items()]
     wanted |= {f"{name} {how}" for name, field in fields for how in alternatives(field) if how not in NUMBERS}
-    assert sorted(wanted - set(seen)) == []
+    assert sorted(wanted - seen) == []
+
+
+def written(value: Any) -> Iterator[tuple[str, str, Any]]:
+    """Every field of every op in a spec's data, as op, field and value; rows of tables included."""
+    if isinstance(value, list):
+        for item in value:
+            yield from written(item)
+    elif isinstance(value, dict):
+        steps = [(kind, inner) for kind, inner in value.items() if kind in OPS and isinstance(inner, dict)]
+        rows = [row for row in value.get("rows", ()) if isinstance(row, list)]
+        cells = [dict(zip(value["columns"], row, strict=True)) for row in rows]
+        steps += [(row["type"], row) for row in cells if row["type"] in OPS]
+        for kind, inner in steps:
+            yield from ((kind, name, inner[name]) for name in schema(kind) if inner.get(name) is not None)
+        for inner in value.values():
+            yield from written(inner)
+
+
+def test_the_suites_networks_write_fields_in_every_way(networks: list[Drawn]) -> None:
+    """Every field in every way that some op takes it; of the ways of each op by itself, all but the rarest."""
+    seen: set[tuple[str, str, str]] = set()
+    for spec in networks:
+        for kind, name, value in written(yaml.safe_load(spec.text)):
+            if not (isinstance(value, str) and "$" in value):
+                seen.add((kind, name, way(value, schema(kind)[name])))
+        for node in checked(spec.text).graph.nodes[1:]:
+            for name, value in node.op:
+                field = schema(node.op.kind)[name]
+                if isinstance(value, str | bool):
+                    seen.add((node.op.kind, name, str(value)))
+                if isinstance(value, int | float) and "default" in field:
+                    seen.add((node.op.kind, name, "its default" if value == field["default"] else "another"))
+    wanted = {(kind, n, how) for kind in OPS for n, f in schema(kind).items() for how in alternatives(f)}
+    wanted -= {(kind, *pair) for kind, pairs in REFUSED.items() for pair in pairs}
+    wanted = {each for each in wanted if each[2] != "None"}  # what is nothing by default is left out instead
+    for kind in OPS:
+        for name, field in schema(kind).items():
+            if field.get("type") in ("number", "integer") and "default" in field:
+                wanted |= {(kind, name, "its default"), (kind, name, "another")}
+    assert {each[1:] for each in wanted} <= {each[1:] for each in seen}
+    assert len(wanted - seen) <= 0.03 * len(wanted), sorted(wanted - seen)
 
 
 def test_shapes_have_the_ranks_that_are_asked_for() -> None:

@@ -6,7 +6,7 @@ there is tried first, each time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from hypothesis import given, seed
@@ -24,19 +24,21 @@ EVERY = 4
 """Of so many networks one is tried on engines that are not the usual ones: what is emitted for them is the same."""
 
 
+def over(shard: int, lowered: Collection[str], test: Callable[[Drawn, int], None]) -> None:
+    """Runs a property on the networks of a shard, each with a number that its weights and input are drawn from."""
+    seed(shard)(examples(USUAL)(given(specs(known=frozenset(lowered)), st.integers(0, 2**32 - 1))(test)))()
+
+
 def test_networks(subjects: Sequence[Subject], shard: int, regressions: Path | None) -> None:
     agreement = Agreement(subjects, regressions)
-    lowered = frozenset[str]().union(*(subject.target.backend.lowered for subject in subjects))
+    lowered = {kind for subject in subjects for kind in subject.target.backend.lowered}
 
-    @seed(shard)
-    @examples(USUAL)
-    @given(specs(known=lowered), st.integers(0, 2**32 - 1))
     def holds(drawn: Drawn, number: int) -> None:
         usual = [subject for subject in subjects if subject.usual]
         agreement.subjects = usual if usual and number % EVERY else subjects
         agreement.holds(drawn.text, number)
 
-    agreement.search(holds)
+    agreement.search(lambda: over(shard, lowered, holds))
 
 
 def test_regression(subjects: Sequence[Subject], regression: Path) -> None:
