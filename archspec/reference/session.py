@@ -47,7 +47,7 @@ class ReferenceSession:
     def gradients(self, x: NDArray[Any], pull: Pull, *, train: bool = True) -> Gradients:
         """In train mode the moving statistics move, as in any run."""
         result = self.forward(x, train=train, keep=True)
-        return backward(self.graph, self._tensors, result, pull, _mode(train))
+        return backward(self.graph, self._tensors, result, pull, _mode(train), self.disturb)
 
     def step(self, x: NDArray[Any], pull: Pull, optimizer: Sgd) -> None:
         found = self.gradients(x, pull).tensors
