@@ -198,7 +198,8 @@ def _foreign(own: Mapping[str, Any], graph: Graph, whole: Graph | None) -> str |
 def _problems(file: Any, wanted: Mapping[str, tuple[int, ...]], known: Collection[str]) -> Iterator[str]:
     """What differs between a file and a graph, from the file's header alone."""
     found = set(file.keys())
-    for name, expected in wanted.items():
+    slots = {name: wanted[tensor] for name in sorted(found) if (tensor := name.rpartition("@")[0]) in wanted}
+    for name, expected in {**wanted, **slots}.items():
         if name not in found:
             yield f"missing: {quote(name)}, {format_shape(expected)}"
             continue

@@ -271,6 +271,17 @@ def test_slots_of_an_optimizer_travel_beside_the_tensors(path: Path) -> None:
         load(path, GRAPH)
 
 
+def test_slots_that_do_not_fit_their_tensors_are_told_too(path: Path) -> None:
+    slots = {"bn.bias@momentum": np.zeros(3, np.float32), "bn.weight@momentum": np.zeros(2, np.float16)}
+    rewrite(path, TENSORS | slots)
+    with pytest.raises(CheckpointError) as caught:
+        load_state(path, GRAPH)
+    assert caught.value.problems == (
+        "of another shape: `bn.bias@momentum` is 3, expected 2",
+        "of another type: `bn.weight@momentum` is F16, expected F32",
+    )
+
+
 FULL = """
 import resource, signal, sys
 from pathlib import Path
