@@ -149,7 +149,7 @@ def build(
         raise TypeError(f"the spec is loaded already: give {', '.join(args)} to archspec.load")
     found = spec if isinstance(spec, Spec) else load(spec, **args)
     engine = load_backend(backend)
-    folder = Path(_scratch()) / f"{len(list(Path(_scratch()).iterdir()))}"
+    folder = Path(tempfile.mkdtemp(dir=_scratch()))  # a name of its own, though threads build at once
     write(
         found,
         engine,
