@@ -14,11 +14,11 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from archspec import __version__
 from archspec.analysis.stats import stats
-from archspec.backend import About, Backend
+from archspec.backend import About, Backend, BackendError
 from archspec.backend import load as load_backend
 from archspec.diagnostics import Diagnostic, Failure, Note, SpecError, did_you_mean, quote
 from archspec.folder import WEIGHTS, manifest, replace_folder
@@ -60,6 +60,8 @@ def compile_spec(
     from archspec.weights import read
     from archspec.weights.init import initial
 
+    if optimize not in (known := get_args(Optimize)):
+        raise Failure(f"unknown optimization {quote(optimize)}", did_you_mean(optimize, known, "optimizations"), 2)
     graph = inference.run(spec.graph) if optimize == "inference" else spec.graph
     _refuse_gaps(graph, backend)
     _refuse_size(graph)
@@ -137,13 +139,15 @@ def build(
     seed: int = 0,
     weights: str | os.PathLike[str] | None = None,
     optimize: Optimize = "none",
+    options: Mapping[str, Any] | None = None,
     any_spec: bool = False,
     allow_nonfinite: bool = False,
     **args: Any,
 ) -> Any:
     """The framework's model of a spec: an nn.Module for torch, in eval mode.
 
-    It is loaded from the very source that `archspec build` writes. `args` give the spec's arguments values.
+    It is loaded from the very source that `archspec build` writes. `options` are the backend's own, as in
+    `{"opset": 17}`; `args` give the spec's arguments values.
     """
     if isinstance(spec, Spec) and args:
         raise TypeError(f"the spec is loaded already: give {', '.join(args)} to archspec.load")
@@ -157,6 +161,7 @@ def build(
         seed=seed,
         weights=Path(weights) if weights else None,
         optimize=optimize,
+        options={name: _checked(engine, name, value) for name, value in (options or {}).items()},
         any_spec=any_spec,
         allow_nonfinite=allow_nonfinite,
     )
@@ -164,6 +169,21 @@ def build(
     # The source stays for tracebacks and TorchScript; the weights are in the model now.
     (folder / WEIGHTS).unlink()
     return model
+
+
+def _checked(backend: Backend, name: str, value: Any) -> Any:
+    """An option's value as the command line would have it; one that the backend has not is left for `write`."""
+    option = backend.options.get(name)
+    if option is None or (option.parse is bool and isinstance(value, bool)):
+        return value
+    try:
+        if option.parse is bool:
+            raise ValueError(f"expected True or False, found {value!r}")
+        return option.parse(str(value))
+    except ValueError as error:
+        raise BackendError(
+            f"the option {quote(name)} of the backend {quote(backend.name)}: {error}", exit_code=2
+        ) from error
 
 
 _folders: list[tempfile.TemporaryDirectory[str]] = []

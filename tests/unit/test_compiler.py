@@ -61,6 +61,24 @@ def test_arguments_for_a_loaded_spec_are_not_lost() -> None:
         archspec.build(archspec.load("lenet5"), backend="torch", classes=3)
 
 
+def test_a_misspelt_optimization_is_not_ignored() -> None:
+    with pytest.raises(Failure, match="unknown optimization `inferense`") as failure:
+        archspec.build("lenet5", optimize="inferense")  # pyright: ignore[reportArgumentType]
+    assert "inference" in failure.value.help
+
+
+def test_a_backends_own_options_are_held_to_what_its_command_line_takes() -> None:
+    model = archspec.build("lenet5", backend="onnx", options={"opset": 17, "train": False})
+    assert [entry.version for entry in model.opset_import if not entry.domain] == [17]
+    for options, message in (
+        ({"opset": 99}, "`opset` of the backend `onnx`: expected an opset from"),
+        ({"train": "no"}, "`train` of the backend `onnx`: expected True or False"),
+        ({"opste": 17}, "no option `opste`"),
+    ):
+        with pytest.raises(Failure, match=message):
+            archspec.build("lenet5", backend="onnx", options=options)
+
+
 def test_overrides_are_part_of_the_hash() -> None:
     plain, same, other = archspec.load("lenet5"), archspec.load("lenet5"), archspec.load("lenet5", classes=7)
     assert plain.sha256 == same.sha256 != other.sha256
