@@ -247,7 +247,9 @@ def test_every_trap_has_a_mutation() -> None:
 
 
 @pytest.mark.parametrize(
-    "nothing", [fields(kernel_of_another_op=1), text("no such text", ""), attribute("Softmax", axis=3)], ids=str
+    "nothing",
+    [fields(kernel_of_another_op=1), text("no such text", ""), attribute("Softmax", axis=3)],
+    ids=["field", "text", "attribute"],
 )
 def test_a_mutation_that_changes_nothing_is_no_proof(nothing: Mutation) -> None:
     backend = load("onnx" if nothing.__qualname__.startswith("of_files") else "torch")
