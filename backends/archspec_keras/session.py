@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from archspec.graph import Graph
 from archspec.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
@@ -42,7 +43,8 @@ class KerasSession:
         own = {f"{layer.name}/{v.name}": v for layer in self.model.layers for v in layer.weights}
         self.variables = {name: own[native.name] for name, native in self.natives.items() if native.name in own}
         self.shapes = {name: param.shape for name, _, param in graph.parameters()}
-        self.unused = {name: np.zeros(self.shapes[name], precision) for name in self.shapes.keys() - own.keys()}
+        kept: dict[str, Array] = load_file(folder / "weights.safetensors")
+        self.unused = {name: kept[name].astype(precision) for name in self.shapes if name not in self.variables}
         self.trainable = [name for name, _, param in graph.parameters() if param.trainable]
         self.trained = [name for name in self.trainable if name in self.variables]
         self.slots: dict[str, Array] = {}
@@ -80,6 +82,10 @@ class KerasSession:
         slots = {name: slot_name(name, "momentum") for name in self.trained} if optimizer.momentum else {}
         if not variables:
             return {}
+        if not rate:  # nothing moves, and what Keras remembers then tells nothing of v
+            values = {name: self._value(name) for name in self.trained}
+            _, kept = optimizer.apply(values, gradients, self.slots)
+            return {slot: kept[slot] for slot in slots.values()}
         with _precise(self.precision):
             # A plain float would be rounded to single precision on TensorFlow before it is cast.
             momentum = np.float64(optimizer.momentum)
