@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from archspec.diagnostics import Failure
 from archspec.folder import MANIFEST, _alone, read_manifest, replace_folder
 
 
-def writer(files: dict[str, str]) -> Callable[[Path], None]:
+def writer(files: Mapping[str, str]) -> Callable[[Path], None]:
     """Fills a staging folder the way a build does: the files, then a manifest with their hashes."""
 
     def fill(staging: Path) -> None:
