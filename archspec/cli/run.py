@@ -21,6 +21,7 @@ def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from archspec.backend import load as load_backend
+    from archspec.backend import require
     from archspec.cli.common import say
     from archspec.diagnostics import Failure, quote
     from archspec.folder import read_build
@@ -40,7 +41,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         model = backend.load(folder)
         outputs = [backend.predict(model, picture[None])[0] for picture in pictures]
+    except Failure:
+        raise
     except Exception as error:  # what is run is the folder's own source, which raises what it likes
+        lacking = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+        for name, engine in backend.engines.items():
+            if engine.package == lacking:
+                require(backend, name)
         raise Failure(f"the model in {quote(folder)} does not run: {error}", "build it again") from error
     found: dict[str, object] = {}
     for name, output in zip(options.images, outputs, strict=True):
