@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.backend import BackendError, available
 from archspec.compiler import write
-from archspec.diagnostics import Failure
+from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.equivalence.material import Material, material
-from archspec.equivalence.measure import Expected, distances
+from archspec.equivalence.measure import UNIT, Expected, distances
 from archspec.equivalence.modes import MODES, USUAL, Quantity, expected, measure
 from archspec.equivalence.remote import Remote, Target
 from archspec.equivalence.report import Divergence, Line, Report
@@ -69,11 +69,14 @@ def verify(
 
     `backends` are targets as in `["torch", "keras@jax"]`, by default every backend whose framework is installed. The
     weights are random, so that no value hides another, or those of a neutral checkpoint. A difference is written to
-    the folder `repro`, where one is named. `args` give the spec's arguments values.
+    the folder `repro`, where one is named. `args` give the spec's arguments values. Raises `Failure` with exit code 2
+    where there would be nothing to compare.
     """
     started = time.perf_counter()
+    _refuse_nothing(backends, modes, precision, batch, seed)
     found = spec if isinstance(spec, Spec) else load(spec, **args)
-    targets = [Target.parse(name) for name in backends] if backends is not None else installed()
+    # A backend may be named twice, once with its usual engine and once without.
+    targets = installed() if backends is None else [*{str(t): t for t in map(Target.parse, backends)}.values()]
     tensors = load_weights(Path(weights), found.graph) if weights is not None else None
     plan = Plan(found, targets, modes, material(found.graph, seed, batch, tensors), precision)
     written = None
@@ -84,6 +87,22 @@ def verify(
 
             written = write_repro(plan, lines, Path(repro), Path(folder))
     return Report(found.name, found.path, batch, seed, lines, time.perf_counter() - started, written)
+
+
+def _refuse_nothing(
+    backends: Sequence[str] | None, modes: Sequence[str], precision: str | None, batch: int, seed: int
+) -> None:
+    """A misspelt mode or an empty list would pass by comparing nothing."""
+    for what, given, known in (("mode", modes, MODES), ("precision", [precision or "float32"], UNIT)):
+        if isinstance(given, str):
+            raise Failure(f"{what}s are a list, found {quote(given)}", f'as in ["{given}"]', 2)
+        for name in given:
+            if name not in known:
+                raise Failure(f"unknown {what} {quote(name)}", did_you_mean(name, known, f"{what}s"), 2)
+    if not modes or (backends is not None and not backends):
+        raise Failure("there is nothing to compare", "name a backend and a mode", 2)
+    if batch < 1 or seed < 0:
+        raise Failure("the batch is at least 1, the seed at least 0", exit_code=2)
 
 
 def installed() -> list[Target]:
@@ -168,6 +187,11 @@ def judged(
             # A model may compute layers that no output needs; the reference does not.
             values = Expected({name: v for name, v in values.values.items() if name in given}, values.jittered)
             given = {name: given[name] for name in values.values}
+        if quantity == "tensors":
+            # For the same reason the statistics of such layers may move.
+            idle = _idle(graph)
+            values = Expected({name: v for name, v in values.values.items() if name not in idle}, values.jittered)
+            given = {name: v for name, v in given.items() if name not in idle}
         given_all = list(distances(given, values, precision))
         if not given_all:
             yield Line(target, mode, precision, quantity, failed=f"it gives no {quantity}")
@@ -180,6 +204,12 @@ def judged(
         wrong = next((distance for distance in clear if not distance.passed), None)
         first = Divergence(wrong.name, _place(graph, wrong.name), wrong.error, wrong.bound) if wrong else None
         yield Line(target, mode, precision, quantity, len(clear), of, worst.error, worst.bound, worst.name, first)
+
+
+def _idle(graph: Graph) -> set[str]:
+    """The moving statistics of layers that no output needs."""
+    needed = graph.reachable(graph.heads)
+    return {name for name, node, param in graph.parameters() if not param.trainable and node.index not in needed}
 
 
 def _place(graph: Graph, name: str) -> str:

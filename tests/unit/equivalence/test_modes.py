@@ -163,3 +163,19 @@ def test_a_network_without_tensors_has_nothing_to_step(mode: Mode) -> None:
     bare = checked(layer_spec("relu", {}, (2, 3, 3)))
     assert all(line.passed for line in lines(bare, mode))
     assert bool(lines(bare, mode)) == (mode != "step")
+
+
+UNREAD = """archspec: 1
+name: net
+input: [2, 3, 3]
+network:
+  - {name: one, conv: {out: 2, kernel: 2}}
+  - {name: unread, batch_norm: {}}
+  - {name: two, relu: , from: one}
+"""
+
+
+@pytest.mark.parametrize(("tensor", "passes"), [("unread.running_mean", True), ("unread.weight", False)])
+def test_statistics_of_a_layer_that_no_output_needs_may_move_and_its_weights_may_not(tensor: str, passes: bool) -> None:
+    found = lines(checked(UNREAD), "step", wrong("tensors", tensor))
+    assert all(line.passed for line in found) == passes
