@@ -28,21 +28,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from archspec.diagnostics import Failure, did_you_mean, quote
     from archspec.equivalence import verify
-    from archspec.equivalence.modes import MODES
 
     modes = [mode.strip() for mode in options.mode.split(",")]
-    for mode in modes:
-        if mode not in MODES:
-            raise Failure(f"unknown mode {quote(mode)}", did_you_mean(mode, MODES, "modes"), 2)
-    if options.batch < 1 or options.seed < 0:
-        raise Failure("--batch is at least 1, --seed at least 0", exit_code=2)
     spec = load(options)
     report = verify(
         spec,
         [name.strip() for name in options.backends.split(",")] if options.backends else None,
-        [mode for mode in MODES if mode in modes],
+        modes,
         batch=options.batch,
         seed=options.seed,
         weights=options.weights,

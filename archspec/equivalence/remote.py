@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from archspec.backend import Backend, BackendError, find, require
 from archspec.diagnostics import Failure, did_you_mean, quote
-from archspec.equivalence.wire import Closed, receive, send
-from archspec.equivalence.worker import grouped
+from archspec.equivalence.wire import Closed, grouped, receive, send
 from archspec.session import Gradients, Precision, Pull, Result, Sgd, State
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class Remote:
         self._start()
 
     def _start(self) -> None:
-        command = [sys.executable, "-m", "archspec.equivalence.worker", self.target.backend.name]
+        command = [sys.executable, "-P", "-m", "archspec.equivalence.worker", self.target.backend.name]
         self.said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, env=self.environment

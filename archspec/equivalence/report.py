@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from archspec.diagnostics import Failure
+from archspec.render import visible
 from archspec.session import Mode, Precision
 
 
@@ -104,13 +105,13 @@ class Report:
 
 
 def told(line: Line) -> str:
-    """A difference as a sentence."""
+    """A difference as a sentence; what a spec's names hold is shown and not obeyed by a terminal."""
     where = f"{line.target}, {line.mode}"
     if line.failed:
-        return f"{where}: {line.failed}"
+        return visible(f"{where}: {line.failed}")
     first = line.first
     assert first is not None
-    return (
+    return visible(
         f"{where}: {line.quantity} first differ at {first.name} ({first.place}): "
         f"{_number(first.error)} of its largest value, the bound is {_number(first.bound)}"
     )

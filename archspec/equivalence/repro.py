@@ -23,6 +23,7 @@ from archspec.equivalence.verify import Plan, built, run
 from archspec.graph import Node
 from archspec.reference import ReferenceSession
 from archspec.session import Mode, Precision
+from archspec.source.text import docstring
 from archspec.spec import Spec, load
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ def _shares(plan: Plan) -> dict[str, Array]:
 
 
 def _script(line: Line, environment: dict[str, str], backend: str, precision: Precision) -> str:
-    head = told(line).replace("\\", "/").replace('"""', "'''")
-    lines = [f'"""{head}"""', "", "import os", "from pathlib import Path", ""]
+    lines = [f'"""{docstring(told(line))}"""', "", "import os", "from pathlib import Path", ""]
     lines += [f"os.environ[{name!r}] = {value!r}" for name, value in environment.items()]
     lines += ["from archspec.equivalence.repro import again  # after the environment, which chooses the engine", ""]
     call = f"again(Path(__file__).parent, {line.target!r}, {backend!r}, {line.mode!r}, {precision!r})"

@@ -62,3 +62,12 @@ def _exactly(pipe: IO[bytes], count: int) -> bytes:
     if len(data) < count:
         raise Closed("the other side ended")
     return data
+
+
+def grouped(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:
+    """Arrays by the group before the first slash of their names."""
+    found: dict[str, dict[str, NDArray[Any]]] = {}
+    for name, value in arrays.items():
+        group, _, rest = name.partition("/")
+        found.setdefault(group, {})[rest] = value
+    return found

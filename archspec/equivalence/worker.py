@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from archspec.backend import load as load_backend
 from archspec.diagnostics import Failure
-from archspec.equivalence.wire import Closed, receive, send
+from archspec.equivalence.wire import Closed, grouped, receive, send
 from archspec.session import Session, Sgd, State
 from archspec.spec import load as load_spec
 
@@ -89,15 +89,6 @@ class Worker:
 
 def _labelled(**groups: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
-
-
-def grouped(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:
-    """Arrays by the group before the first slash of their names."""
-    found: dict[str, dict[str, NDArray[Any]]] = {}
-    for name, value in arrays.items():
-        group, _, rest = name.partition("/")
-        found.setdefault(group, {})[rest] = value
-    return found
 
 
 def main() -> None:

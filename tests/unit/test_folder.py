@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from archspec.diagnostics import Failure
 from archspec.folder import MANIFEST, _alone, read_manifest, replace_folder
 
 
-def writer(files: Mapping[str, str]) -> Callable[[Path], None]:
+def writer(files: dict[str, str]) -> Callable[[Path], None]:
     """Fills a staging folder the way a build does: the files, then a manifest with their hashes."""
 
     def fill(staging: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_file_edited_since_the_build_is_not_overwritten(tmp_path: Path) -> Non
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_moves(tmp_path: Path) -> None:
-    files = dict.fromkeys(("a.py", "model.py", "z.py"), "one")
+    files: dict[str, str] = dict.fromkeys(("a.py", "model.py", "z.py"), "one")
     folder = replace_folder(tmp_path / "net", writer(files))
     (folder / "model.py").unlink()
     (folder / "model.py").mkdir()
