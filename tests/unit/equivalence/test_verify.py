@@ -88,8 +88,8 @@ def test_json_is_all_that_stdout_has(capsys: Captured) -> None:
         (["--mode", ""], 2, "unknown mode ``"),
         (["--precision", "float16"], 2, "invalid choice: 'float16'"),
         (["--format", "yaml"], 2, "invalid choice: 'yaml'"),
-        (["--batch", "0"], 2, "--batch is at least 1"),
-        (["--seed", "-1"], 2, "--seed at least 0"),
+        (["--batch", "0"], 2, "the batch is at least 1"),
+        (["--seed", "-1"], 2, "the seed at least 0"),
         (["--backends", "torhc"], 2, "unknown backend `torhc`"),
         (["--backends", "keras@no"], 2, "has no engine `no`"),
         (["--backends", "lacking"], 3, "needs no_such, which is not installed"),
@@ -134,7 +134,8 @@ def test_what_a_backend_lacks_is_skipped_or_done_in_the_precision_it_has() -> No
 def test_a_precision_that_is_asked_for_is_used(precision: Precision) -> None:
     report = verify("net.yaml", backends=["torch"], precision=precision, batch=1)
     assert {line.precision for line in report.lines} == {precision}
-    assert {line.bound for line in report.lines} == {1e-5 if precision == "float32" else 1e-7}
+    least = 1e-5 if precision == "float32" else 1e-7
+    assert all(least <= line.bound <= 4 * least for line in report.lines), "the bound is that of another precision"
     assert report.passed
 
 
