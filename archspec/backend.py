@@ -137,6 +137,8 @@ class Backend:
     open: Callable[[Path, Graph, Precision], Session]
     modes: Collection[Mode]
     precisions: Collection[Precision]
+    mixed: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Ops that the framework computes with a constant in float32 even in float64, and which constant that is."""
     formats: tuple[Format, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict[str, Option])
     engines: Mapping[str, Engine] = field(default_factory=dict[str, Engine])

@@ -13,10 +13,10 @@ from archspec.conformance.shrink import shrink
 from archspec.conformance.subject import Subject
 from archspec.diagnostics import Failure
 from archspec.equivalence.material import Material, shares, weights
-from archspec.equivalence.measure import Expected
+from archspec.equivalence.measure import Expected, Rounding
 from archspec.equivalence.modes import MODES, Quantity, expected
 from archspec.equivalence.report import told
-from archspec.session import Mode, Precision
+from archspec.session import Mode
 
 
 @dataclass
@@ -32,17 +32,18 @@ class Agreement:
         """Raises AssertionError where a subject differs, or fails; one that has a gap there is left out."""
         spec = read(text)
         given = Material(weights(spec.graph, seed), spread((batch, *spec.graph.input), seed), shares(spec.graph, seed))
-        known: dict[tuple[Mode, Precision], dict[Quantity, Expected]] = {}
+        known: dict[tuple[Mode, Rounding], dict[Quantity, Expected]] = {}
         wrong: list[str] = []
         for subject in self.subjects:
             if not subject.takes(spec.graph):
                 continue
             precision = subject.precision("float64")
+            rounding = subject.target.rounding(spec.graph, precision)
             wanted: dict[Mode, dict[Quantity, Expected]] = {}
             for mode in filter(subject.does, self.modes):
-                if (mode, precision) not in known:
-                    known[mode, precision] = expected(spec.graph, given, mode, precision)
-                wanted[mode] = known[mode, precision]
+                if (mode, rounding) not in known:
+                    known[mode, rounding] = expected(spec.graph, given, mode, rounding)
+                wanted[mode] = known[mode, rounding]
             try:
                 wrong += map(told, subject.differences(spec, given, wanted, precision))
             except Failure as error:

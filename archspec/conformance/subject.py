@@ -101,16 +101,18 @@ class Subject:
     ) -> list[Line]:
         """The lines in which one session differs from what is wanted, mode after mode."""
         session = self.open(spec, given, precision)
+        rounding = self.target.rounding(spec.graph, precision)
         lines: list[Line] = []
         for mode, values in wanted.items():
-            lines += judged(spec.graph, str(self), mode, precision, measure(session, given, mode), values)
+            lines += judged(spec.graph, str(self), mode, precision, measure(session, given, mode), values, rounding)
         return [line for line in lines if not line.passed]
 
     def holds(self, spec: Spec, given: Material, *modes: Mode, precision: Precision = "float64") -> None:
         """Raises AssertionError where the backend does not compute the reference in one of the modes that it has."""
         precision = self.precision(precision)
+        rounding = self.target.rounding(spec.graph, precision)
         wanted: dict[Mode, dict[Quantity, Expected]] = {}
         for mode in filter(self.does, modes):
-            wanted[mode] = expected(spec.graph, given, mode, precision)
+            wanted[mode] = expected(spec.graph, given, mode, rounding)
         if wrong := self.differences(spec, given, wanted, precision):
             raise AssertionError("\n".join(map(told, wrong)))

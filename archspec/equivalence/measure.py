@@ -21,17 +21,30 @@ if TYPE_CHECKING:
 else:
     from archspec import lazy_numpy as np
 
-LEAST: Mapping[Precision, float] = {"float32": 1e-5, "float64": 1e-7}
-"""The bound where a network does not amplify rounding: some hundred times what one operation in float32 rounds by. In
-float64 it is no finer since frameworks keep constants in float32, as torch's derivative of hardsigmoid does 1/6."""
 
-UNIT: Mapping[Precision, float] = {"float32": 2.0**-24, "float64": 2.0**-27}
-"""What a number is moved by on the way, at most, relative to it: by rounding to the nearest in float32; in float64 by
-what, `SLACK` times, a constant in float32 does, so that what amplifies rounding may amplify that."""
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """An arithmetic, as a comparison sees it.
 
-LOST: Mapping[Precision, float] = {"float32": 1e-2, "float64": 1e-3}
-"""A tensor whose bound is above this has lost its digits on the way, as a difference of near equals has: a derivative
-that is zero but for rounding, say. What two engines make of it tells nothing, and it is not compared."""
+    `least` is the bound where a network does not amplify rounding. `unit` is what a number is moved by on the way, at
+    most, relative to it. A tensor whose bound is above `lost` has lost its digits on the way, as a difference of near
+    equals has: a derivative that is zero but for rounding, say. What two engines make of it tells nothing, and it is
+    not compared.
+    """
+
+    least: float
+    unit: float
+    lost: float
+
+
+ROUNDING: Mapping[Precision, Rounding] = {
+    "float32": Rounding(least=1e-5, unit=2.0**-24, lost=1e-2),
+    "float64": Rounding(least=1e-10, unit=2.0**-50, lost=1e-3),
+}
+"""The unit is half the last digit in float32. In float64 it is some digits more, so that what ties no longer does."""
+
+MIXED = Rounding(least=1e-7, unit=2.0**-27, lost=1e-3)
+"""In float64 with a constant in float32 somewhere: `SLACK` units are what that constant is off by."""
 
 SLACK = 8
 """How many times as far as the jitter an engine may be away: it rounds at every operation, in an order of its own."""
@@ -58,9 +71,9 @@ class Expected:
     values: Mapping[str, Array]
     jittered: Mapping[str, Array]
 
-    def bound(self, name: str, precision: Precision) -> float:
+    def bound(self, name: str, rounding: Rounding) -> float:
         """How far from it a right answer may be."""
-        return max(LEAST[precision], SLACK * error(self.jittered[name], self.values[name]))
+        return max(rounding.least, SLACK * error(self.jittered[name], self.values[name]))
 
 
 class Jitter:
@@ -70,8 +83,8 @@ class Jitter:
     where relus bend, and where a largest value is not the only one.
     """
 
-    def __init__(self, precision: Precision, seed: int) -> None:
-        self.unit, self.rng = UNIT[precision], np.random.default_rng(seed)
+    def __init__(self, rounding: Rounding, seed: int) -> None:
+        self.unit, self.rng = rounding.unit, np.random.default_rng(seed)
 
     def __call__(self, value: Array) -> Array:
         size = np.abs(value) + float(np.abs(value).max(initial=0.0))
@@ -92,16 +105,16 @@ class Distance:
         return self.lost or self.error <= self.bound
 
 
-def distances(found: Mapping[str, Array], expected: Expected, precision: Precision) -> Iterator[Distance]:
+def distances(found: Mapping[str, Array], expected: Expected, rounding: Rounding) -> Iterator[Distance]:
     """Every expected tensor that is found, in the order of the reference; one that is not is infinitely far.
 
     A tensor that only `found` has is infinitely far too.
     """
     for name, value in expected.values.items():
-        bound = expected.bound(name, precision)
+        bound = expected.bound(name, rounding)
         away = error(found[name], value) if name in found else float("inf")
         # What is not finite where the reference is has not just lost its digits.
         comparable = away < float("inf") or (name in found and not np.isfinite(value).all())
-        yield Distance(name, away, bound, comparable and bound > LOST[precision])
+        yield Distance(name, away, bound, comparable and bound > rounding.lost)
     for name in sorted(found.keys() - expected.values.keys()):
         yield Distance(name, float("inf"), 0.0)

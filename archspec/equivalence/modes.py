@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from archspec.equivalence.material import Material
-from archspec.equivalence.measure import Expected, Jitter
+from archspec.equivalence.measure import Expected, Jitter, Rounding
 from archspec.graph import Graph
 from archspec.reference import ReferenceSession
 from archspec.session import Mode, Precision, Session, Sgd, State
@@ -47,9 +47,9 @@ def measure(session: Session, material: Material, mode: Mode) -> dict[Quantity, 
             return {"tensors": state.tensors, "slots": state.slots}
 
 
-def expected(graph: Graph, material: Material, mode: Mode, precision: Precision) -> dict[Quantity, Expected]:
+def expected(graph: Graph, material: Material, mode: Mode, rounding: Rounding) -> dict[Quantity, Expected]:
     """The float64 reference's, with what rounding at every layer can make of it."""
-    jitter = Jitter(precision, seed=1)
+    jitter = Jitter(rounding, seed=1)
     moved = replace(material, tensors={name: jitter(value) for name, value in material.tensors.items()})
     plain = measure(ReferenceSession(graph, material.tensors), material, mode)
     jittered = measure(ReferenceSession(graph, moved.tensors, jitter), moved, mode)

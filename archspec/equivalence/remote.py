@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from archspec.backend import Backend, BackendError, find, require
 from archspec.diagnostics import Failure, did_you_mean, quote
+from archspec.equivalence.measure import MIXED, ROUNDING, Rounding
 from archspec.equivalence.wire import Closed, grouped, receive, send
+from archspec.graph import Graph
 from archspec.session import Gradients, Precision, Pull, Result, Sgd, State
 
 if TYPE_CHECKING:
@@ -56,6 +58,11 @@ class Target:
     def environment(self) -> dict[str, str]:
         """What the process is to find in its environment."""
         return dict(self.backend.engines[self.engine].environment) if self.engine else {}
+
+    def rounding(self, graph: Graph, precision: Precision) -> Rounding:
+        """What its model of that graph may round by."""
+        mixed = precision == "float64" and any(node.op.kind in self.backend.mixed for node in graph.nodes[1:])
+        return MIXED if mixed else ROUNDING[precision]
 
 
 class Remote:

@@ -134,9 +134,9 @@ def _reasons(lines: tuple[Line, ...]) -> list[str]:
         return []
     text = [
         "error: the largest |found - reference|, relative to the tensor's largest |reference|; of all tensors, that",
-        "  nearest to its bound. bound: 1e-5 in float32 and 1e-7 in float64, or, where the network amplifies rounding,",
-        "  8 times as far as the float64 reference moves when each value on the way moves by a unit of rounding;",
-        "  in float64 by 2^-27 of itself, since frameworks keep constants in float32.",
+        "  nearest to its bound. bound: 1e-5 in float32 and 1e-10 in float64 (1e-7 where the framework has a constant",
+        "  of a layer in float32), or, where the network amplifies rounding, 8 times as far as the float64 reference",
+        "  moves when each value on the way moves by a unit of rounding.",
     ]
     if any(line.precision == "float64" for line in done):
         text += [

@@ -18,6 +18,7 @@ from archspec.equivalence.layer import layer_spec
 from archspec.equivalence.material import Material, shares
 from archspec.equivalence.measure import distances
 from archspec.equivalence.modes import expected, measure
+from archspec.equivalence.remote import Target
 from archspec.equivalence.report import Line, told
 from archspec.equivalence.verify import Plan, built, run
 from archspec.graph import Node
@@ -139,9 +140,10 @@ def again(folder: Path, target: str, backend: str, mode: Mode, precision: Precis
     tensors = load_file(folder / "weights.safetensors")
     given = Material(tensors, kept["x"], lambda outputs: {name: kept[f"share of {name}"] for name in outputs})
     found = measure(load_backend(backend).open(folder / target / "build", spec.graph, precision), given, mode)
+    rounding = Target.parse(target).rounding(spec.graph, precision)
     failed = False
-    for quantity, wanted in expected(spec.graph, given, mode, precision).items():
-        for distance in distances(found.get(quantity, {}), wanted, precision):
+    for quantity, wanted in expected(spec.graph, given, mode, rounding).items():
+        for distance in distances(found.get(quantity, {}), wanted, rounding):
             failed |= not distance.passed
             verdict = "same" if distance.passed else "DIFFERENT"
             print(f"{quantity:<12} {distance.error:.1e} of {distance.bound:.1e}  {verdict:<9}  {distance.name}")

@@ -15,7 +15,7 @@ from archspec.backend import BackendError, available
 from archspec.compiler import write
 from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.equivalence.material import Material, material
-from archspec.equivalence.measure import UNIT, Expected, distances
+from archspec.equivalence.measure import ROUNDING, Expected, Rounding, distances
 from archspec.equivalence.modes import MODES, USUAL, Quantity, expected, measure
 from archspec.equivalence.remote import Remote, Target
 from archspec.equivalence.report import Divergence, Line, Report
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-Wanted = Mapping[tuple[Mode, Precision], Mapping[Quantity, Expected]]
-"""What the reference gives, by mode and by the precision that it is held against."""
+Wanted = Mapping[tuple[Mode, Rounding], Mapping[Quantity, Expected]]
+"""What the reference gives, by mode and by the rounding that it is held against."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _refuse_nothing(
     backends: Sequence[str] | None, modes: Sequence[str], precision: str | None, batch: int, seed: int
 ) -> None:
     """A misspelt mode or an empty list would pass by comparing nothing."""
-    for what, given, known in (("mode", modes, MODES), ("precision", [precision or "float32"], UNIT)):
+    for what, given, known in (("mode", modes, MODES), ("precision", [precision or "float32"], ROUNDING)):
         if isinstance(given, str):
             raise Failure(f"{what}s are a list, found {quote(given)}", f'as in ["{given}"]', 2)
         for name in given:
@@ -126,8 +126,10 @@ def run(plan: Plan, folder: Path) -> tuple[Line, ...]:
         jobs = [pool.submit(_verified, plan, target, folder, wanted) for target in plan.targets]
         try:
             # The reference is computed here while the frameworks are being imported there.
-            pairs = dict.fromkeys(pair for target in plan.targets for pair in plan.precisions(target))
             graph, given = plan.spec.graph, plan.material
+            pairs: set[tuple[Mode, Rounding]] = {
+                (m, t.rounding(graph, p)) for t in plan.targets for m, p in plan.precisions(t)
+            }
             wanted.set_result({pair: expected(graph, given, *pair) for pair in pairs})
         except BaseException as error:
             wanted.set_exception(error)
@@ -157,7 +159,9 @@ def _verified(plan: Plan, target: Target, folder: Path, wanted: Future[Wanted]) 
                 lines.append(Line(str(target), mode, precision, failed=error.message.removeprefix(f"{target}: ")))
                 opened = None
                 continue
-            lines += judged(plan.spec.graph, str(target), mode, precision, found, wanted.result()[mode, precision])
+            rounding = target.rounding(plan.spec.graph, precision)
+            values = wanted.result()[mode, rounding]
+            lines += judged(plan.spec.graph, str(target), mode, precision, found, values, rounding)
     return lines
 
 
@@ -176,23 +180,23 @@ def judged(
     precision: Precision,
     found: Mapping[Quantity, Mapping[str, Array]],
     wanted: Mapping[Quantity, Expected],
+    rounding: Rounding,
 ) -> Iterator[Line]:
-    """A line for each quantity. A session shows the activations that it can, and has to give all of anything else."""
+    """A line for each quantity. A session has to give all tensors of each, and no others, but for activations."""
+    idle = _idle(graph)
     for quantity, values in wanted.items():
-        given = found.get(quantity, {})
-        of = len(values.values)
-        if not of:
-            continue
+        given, of = found.get(quantity, {}), len(values.values)
         if quantity == "activations":
-            # A model may compute layers that no output needs; the reference does not.
+            # A session shows those that it can, and a model may compute layers that no output needs.
             values = Expected({name: v for name, v in values.values.items() if name in given}, values.jittered)
             given = {name: given[name] for name in values.values}
-        if quantity == "tensors":
+        elif quantity == "tensors":
             # For the same reason the statistics of such layers may move.
-            idle = _idle(graph)
             values = Expected({name: v for name, v in values.values.items() if name not in idle}, values.jittered)
-            given = {name: v for name, v in given.items() if name not in idle}
-        given_all = list(distances(given, values, precision))
+            given, of = {name: v for name, v in given.items() if name not in idle}, len(values.values)
+        if not of and not given:
+            continue
+        given_all = list(distances(given, values, rounding))
         if not given_all:
             yield Line(target, mode, precision, quantity, failed=f"it gives no {quantity}")
             continue

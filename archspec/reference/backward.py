@@ -65,6 +65,9 @@ def backward(
         inputs, tensors = [values[i] for i in node.inputs], own_tensors(graph, node, params)
         cotangent = waiting.pop(index) if disturb is None else disturb(waiting.pop(index))
         shares, own = node.op.vjp(inputs, tensors, replace(mode, updates={}), cotangent)
+        if disturb is not None and node.op.family == "activation":
+            # Engines take the slope of a function that saturates from its value, as 1 - y²: with the rounding of 1.
+            shares = [disturb(share + cotangent) - cotangent for share in shares]
         found.update({f"{node.path}.{role}": share for role, share in own.items()})
         for i, share in zip(node.inputs, shares, strict=True):
             waiting[i] = waiting[i] + share if i in waiting else share

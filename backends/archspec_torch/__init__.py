@@ -67,6 +67,7 @@ BACKEND = Backend(
     extra="torch",
     lowered=frozenset(LOWERED),
     gaps={},
+    mixed={"hard_sigmoid": "1/6 in its derivative"},
     emit=_emit,
     load=_load,
     predict=_predict,

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from archspec.equivalence.material import material
-from archspec.equivalence.measure import LEAST, LOST, SLACK, UNIT, Distance, Expected, Jitter, distances, error
+from archspec.equivalence.measure import MIXED, ROUNDING, SLACK, Distance, Expected, Jitter, Rounding, distances, error
 from archspec.equivalence.modes import expected
 from tests.helpers.specs import checked
 
+SINGLE, DOUBLE = ROUNDING["float32"], ROUNDING["float64"]
 RIGHT = np.array([[1.0, -4.0], [0.0, 2.0]])
 
 
@@ -38,28 +39,28 @@ def test_error(found: Any, expected: Any, far: float) -> None:
 
 def test_the_bound_is_the_least_one_where_nothing_is_amplified() -> None:
     known = Expected({"y": RIGHT}, {"y": RIGHT * (1 + 1e-9)})
-    assert known.bound("y", "float32") == LEAST["float32"] == 1e-5
-    assert known.bound("y", "float64") == LEAST["float64"] == 1e-7
+    assert [known.bound("y", rounding) for rounding in (SINGLE, MIXED)] == [1e-5, 1e-7]
+    assert Expected({"y": RIGHT}, {"y": RIGHT * (1 + 1e-12)}).bound("y", DOUBLE) == 1e-10
 
 
 def test_the_bound_follows_what_rounding_does() -> None:
     known = Expected({"y": RIGHT}, {"y": RIGHT + [[0, 4e-3], [0, 0]]})
-    assert known.bound("y", "float32") == pytest.approx(SLACK * 1e-3)
+    assert known.bound("y", SINGLE) == pytest.approx(SLACK * 1e-3)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_jitter_is_within_rounding_of_the_value_and_of_the_largest(precision: Any) -> None:
+@pytest.mark.parametrize("rounding", [SINGLE, DOUBLE, MIXED])
+def test_jitter_is_within_rounding_of_the_value_and_of_the_largest(rounding: Rounding) -> None:
     values = np.random.default_rng(0).standard_normal(10_000)
-    moved = np.abs(Jitter(precision, 0)(values) - values)
-    reach = UNIT[precision] * (np.abs(values) + np.abs(values).max())
+    moved = np.abs(Jitter(rounding, 0)(values) - values)
+    reach = rounding.unit * (np.abs(values) + np.abs(values).max())
     slack = 2.0**-53 * np.abs(values)  # the sum itself is rounded
     assert (moved <= reach + 2 * slack).all()
-    assert moved.max() > 0.9 * UNIT[precision] * np.abs(values).max()
-    assert np.isfinite(Jitter(precision, 0)(np.zeros((0, 2)))).all()
+    assert moved.max() > 0.9 * rounding.unit * np.abs(values).max()
+    assert np.isfinite(Jitter(rounding, 0)(np.zeros((0, 2)))).all()
 
 
 def judged(found: dict[str, Any], **expected: Any) -> list[Distance]:
-    return list(distances(found, Expected(expected, expected), "float32"))
+    return list(distances(found, Expected(expected, expected), SINGLE))
 
 
 def test_a_tensor_that_is_missing_or_of_another_shape_is_infinitely_far() -> None:
@@ -85,18 +86,18 @@ def test_a_derivative_that_is_zero_but_for_rounding_is_lost() -> None:
     """Batch norm takes the mean off: what shifts every sample before it changes nothing."""
     graph = checked("archspec: 1\nname: net\ninput: [2]\nnetwork: [{linear: {out: 1}}, batch_norm]\n").graph
     given = material(graph, 0, 3)
-    known = expected(graph, given, "grad", "float64")["gradients"]
+    known = expected(graph, given, "grad", DOUBLE)["gradients"]
     assert np.abs(known.values["linear.bias"]).max() < 1e-12
-    assert known.bound("linear.bias", "float64") > LOST["float64"]
-    assert known.bound("linear.weight", "float64") < 1e-5
+    assert known.bound("linear.bias", DOUBLE) > DOUBLE.lost
+    assert known.bound("linear.weight", DOUBLE) < 1e-5
 
 
 def test_what_is_lost_in_rounding_is_not_compared_but_has_to_be_there() -> None:
     lost = Expected({"g": np.array([1e-17])}, {"g": np.array([2e-17])})
-    assert lost.bound("g", "float64") > LOST["float64"]
+    assert lost.bound("g", DOUBLE) > DOUBLE.lost
 
     def passed(found: dict[str, Any]) -> bool:
-        (distance,) = distances(found, lost, "float64")
+        (distance,) = distances(found, lost, DOUBLE)
         return distance.passed
 
     assert passed({"g": np.array([-3e-17])})
@@ -107,5 +108,5 @@ def test_what_is_lost_in_rounding_is_not_compared_but_has_to_be_there() -> None:
 
 def test_where_the_reference_is_not_finite_nothing_can_be_told() -> None:
     known = Expected({"y": np.array([np.inf])}, {"y": np.array([np.nan])})
-    (distance,) = distances({"y": np.array([np.nan])}, known, "float32")
+    (distance,) = distances({"y": np.array([np.nan])}, known, SINGLE)
     assert distance.lost

@@ -11,6 +11,7 @@ import pytest
 
 from archspec.equivalence.layer import layer_spec
 from archspec.equivalence.material import material, shares, weights
+from archspec.equivalence.measure import ROUNDING
 from archspec.equivalence.modes import MODES, OPTIMIZER, expected, measure
 from archspec.equivalence.report import Line
 from archspec.equivalence.verify import judged
@@ -54,17 +55,22 @@ class Session(ReferenceSession):
         return self.change(super().state())
 
 
+DOUBLE = ROUNDING["float64"]
+
+
 def lines(spec: Spec, mode: Mode, change: Callable[[Any], Any] = lambda given: given) -> list[Line]:
     given = material(spec.graph, 0, 3)
     session = Session(spec.graph, given.tensors)
     if mode == "step":
         session.step(given.x, given.pull, OPTIMIZER)
     session.change = change
-    wanted = expected(spec.graph, given, mode, "float64")
+    wanted = expected(spec.graph, given, mode, DOUBLE)
     if mode == "step":  # `measure` would go another step; what is looked at is the state
         state = session.state()
-        return list(judged(spec.graph, "it", mode, "float64", {"tensors": state.tensors, "slots": state.slots}, wanted))
-    return list(judged(spec.graph, "it", mode, "float64", measure(session, given, mode), wanted))
+        found: Mapping[Any, Any] = {"tensors": state.tensors, "slots": state.slots}
+    else:
+        found = measure(session, given, mode)
+    return list(judged(spec.graph, "it", mode, "float64", found, wanted, DOUBLE))
 
 
 @pytest.mark.parametrize(
@@ -127,6 +133,12 @@ def test_a_wrong_answer_is_named_with_its_line(
     assert line.first.place.split(":")[1] == str(place)
 
 
+def test_a_quantity_that_the_reference_has_nothing_of_may_not_be_given() -> None:
+    bare = checked(layer_spec("relu", {}, (2, 3, 3)))
+    (line,) = [line for line in lines(bare, "train", with_more("updates", "layer.mean")) if not line.passed]
+    assert line.quantity == "statistics"
+
+
 def test_the_first_in_order_is_named_and_not_the_worst(spec: Spec) -> None:
     def change(given: Any) -> Any:
         return wrong("activations", "two", 100.0)(wrong("activations", "bn", 1e-3)(given))
@@ -179,3 +191,8 @@ network:
 def test_statistics_of_a_layer_that_no_output_needs_may_move_and_its_weights_may_not(tensor: str, passes: bool) -> None:
     found = lines(checked(UNREAD), "step", wrong("tensors", tensor))
     assert all(line.passed for line in found) == passes
+
+
+def test_where_no_output_needs_any_tensor_there_is_nothing_to_step() -> None:
+    network = "[{batch_norm: {affine: false}}, {relu: , from: input}]"
+    assert not lines(checked(f"archspec: 1\nname: net\ninput: [2, 3, 3]\nnetwork: {network}\n"), "step")
