@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -64,13 +64,14 @@ class Run:
     """How the reference runs: in train mode batch norm uses the batch and dropout draws masks from `rng`.
 
     `dropout` off keeps train mode comparable across engines. Moving statistics that train mode updates land in
-    `updates`, by role.
+    `updates`, by role. `disturb` moves every value that is computed, as rounding does: to see how far that reaches.
     """
 
     train: bool = False
     dropout: bool = True
     rng: Any = None
     updates: dict[str, Array] = field(default_factory=dict[str, Any])
+    disturb: Callable[[Array], Array] = lambda value: value
 
 
 Window = tuple[tuple[int, ...], tuple[int | Fraction, ...], tuple[int, ...]]

@@ -36,7 +36,9 @@ class _Activation(Op):
         return self.apply(inputs[0])
 
     def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
-        return (cotangent * self.derivative(inputs[0]),), {}
+        # Engines take the slope of a function that saturates from its value, as 1 - y²: it is rounded as 1 is.
+        one = np.ones_like(cotangent)
+        return (cotangent * (self.derivative(inputs[0]) + (run.disturb(one) - one)),), {}
 
 
 def _sigmoid(x: Array) -> Array:
@@ -256,7 +258,7 @@ class Softmax(_Activation):
         return e / e.sum(axis=1, keepdims=True)
 
     def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
-        y = self.apply(inputs[0])
+        y = run.disturb(self.apply(inputs[0]))
         return (y * (cotangent - (cotangent * y).sum(axis=1, keepdims=True)),), {}
 
 

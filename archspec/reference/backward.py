@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.diagnostics import quote
 from archspec.graph import Graph
 from archspec.op import Run
-from archspec.reference.forward import Disturb, own_tensors, run
+from archspec.reference.forward import own_tensors, run
 from archspec.session import Gradients, Pull, Result
 
 if TYPE_CHECKING:
@@ -47,12 +47,8 @@ def backward(
     result: Result,
     pull: Pull,
     mode: Run,
-    disturb: Disturb | None = None,
 ) -> Gradients:
-    """The way back of a run that kept its activations. It empties them: each is let go after its last use.
-
-    `disturb` moves each derivative on the way before it is read.
-    """
+    """The way back of a run that kept its activations. It empties them: each is let go after its last use."""
     values = {node.index: result.activations.pop(node.path) for node in graph.nodes if node.path in result.activations}
     waiting = _cotangents(graph, result, pull)
     waiting.setdefault(0, np.zeros_like(values[0]))
@@ -63,11 +59,8 @@ def backward(
             continue
         node = graph.nodes[index]
         inputs, tensors = [values[i] for i in node.inputs], own_tensors(graph, node, params)
-        cotangent = waiting.pop(index) if disturb is None else disturb(waiting.pop(index))
+        cotangent = mode.disturb(waiting.pop(index))
         shares, own = node.op.vjp(inputs, tensors, replace(mode, updates={}), cotangent)
-        if disturb is not None and node.op.family == "activation":
-            # Engines take the slope of a function that saturates from its value, as 1 - y²: with the rounding of 1.
-            shares = [disturb(share + cotangent) - cotangent for share in shares]
         found.update({f"{node.path}.{role}": share for role, share in own.items()})
         for i, share in zip(node.inputs, shares, strict=True):
             waiting[i] = waiting[i] + share if i in waiting else share

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +28,6 @@ else:
     from archspec import lazy_numpy as np
 
 
-Disturb = Callable[["Array"], "Array"]
-"""Moves every value that is computed, as rounding does: to see how far that reaches."""
-
-
 def run(
     graph: Graph,
     params: Mapping[str, NDArray[Any]],
@@ -39,13 +35,12 @@ def run(
     mode: Run | None = None,
     *,
     keep: bool = False,
-    disturb: Disturb | None = None,
 ) -> Result:
     """Computes the heads of a graph on a batch x [N, *input], those that only train mode has in train mode alone.
 
     `params` are tensors by neutral name. With `keep`, the result holds the activation of every node that was computed,
-    in execution order; without it, a value is let go after its last use. `disturb` moves each value before it is read.
-    Raises ValueError where x or a tensor does not fit.
+    in execution order; without it, a value is let go after its last use. Raises ValueError where x or a tensor does not
+    fit.
     """
     mode = mode or Run()
     if x.ndim == 0 or x.shape[1:] != graph.input:
@@ -62,8 +57,7 @@ def run(
             state = replace(mode, updates={})
             values[index] = node.op.reference([values[i] for i in node.inputs], own_tensors(graph, node, params), state)
             updates.update({f"{node.path}.{role}": value for role, value in state.updates.items()})
-        if disturb is not None:
-            values[index] = disturb(values[index])
+        values[index] = mode.disturb(values[index])
         for i in () if keep else set(node.inputs):
             if last[i] == index and i not in wanted:
                 del values[i]

@@ -11,14 +11,14 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archspec.diagnostics import quote
 from archspec.graph import Graph
 from archspec.op import Run
 from archspec.reference.backward import backward
-from archspec.reference.forward import Disturb, own_tensors, run
+from archspec.reference.forward import own_tensors, run
 from archspec.session import Gradients, Pull, Result, Sgd, State
 
 if TYPE_CHECKING:
@@ -30,24 +30,29 @@ else:
     from archspec import lazy_numpy as np
 
 
+Disturb = Callable[["Array"], "Array"]
+
+
 class ReferenceSession:
     """Implements `archspec.session.Session`; raises ValueError for a tensor that is missing or does not fit."""
 
-    def __init__(self, graph: Graph, tensors: Mapping[str, NDArray[Any]], disturb: Disturb | None = None) -> None:
+    def __init__(
+        self, graph: Graph, tensors: Mapping[str, NDArray[Any]], disturb: Disturb = lambda value: value
+    ) -> None:
         self.graph, self.disturb = graph, disturb
         self._tensors: dict[str, Array] = {}
         self._slots: dict[str, Array] = {}
         self.restore(State(dict(tensors)))
 
     def forward(self, x: NDArray[Any], *, train: bool = False, keep: bool = False) -> Result:
-        result = run(self.graph, self._tensors, x, _mode(train), keep=keep, disturb=self.disturb)
+        result = run(self.graph, self._tensors, x, self._mode(train), keep=keep)
         self._tensors.update(result.updates)
         return result
 
     def gradients(self, x: NDArray[Any], pull: Pull, *, train: bool = True) -> Gradients:
         """In train mode the moving statistics move, as in any run."""
         result = self.forward(x, train=train, keep=True)
-        return backward(self.graph, self._tensors, result, pull, _mode(train), self.disturb)
+        return backward(self.graph, self._tensors, result, pull, self._mode(train))
 
     def step(self, x: NDArray[Any], pull: Pull, optimizer: Sgd) -> None:
         found = self.gradients(x, pull).tensors
@@ -70,9 +75,8 @@ class ReferenceSession:
             own_tensors(self.graph, node, tensors)
         self._tensors, self._slots = tensors, _copies(state.slots)
 
-
-def _mode(train: bool) -> Run:
-    return Run(train=train, dropout=False)
+    def _mode(self, train: bool) -> Run:
+        return Run(train=train, dropout=False, disturb=self.disturb)
 
 
 def _copies(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Array]:
