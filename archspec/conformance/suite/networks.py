@@ -20,7 +20,7 @@ from archspec.conformance.subject import Subject
 SHARDS, USUAL = 10, 30
 """In so many tests of so many networks each: tests are what can run side by side."""
 
-EVERY = 4
+EVERY = 8
 """Of so many networks one is tried on engines that are not the usual ones: what is emitted for them is the same."""
 
 
