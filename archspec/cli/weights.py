@@ -90,7 +90,8 @@ def _convert(options: argparse.Namespace) -> int:
     )
     for note in loaded.notes:
         say(f"note: {note}", options)
-    say(f"{len(loaded.tensors):,} tensors of {spec.name}", options)
+    beside = f", and {len(loaded.slots):,} slots of an optimizer" if loaded.slots else ""
+    say(f"{len(loaded.tensors):,} tensors of {spec.name}{beside}", options)
     print(visible(options.output))
     return 0
 

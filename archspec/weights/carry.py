@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from archspec.diagnostics import quote
 from archspec.document import Document
 from archspec.graph import Graph
 from archspec.weights import checkpoint, foreign, formats, plain
@@ -38,6 +39,8 @@ class Loaded:
 
     tensors: dict[str, Tensor]
     notes: tuple[str, ...] = ()
+    slots: dict[str, Tensor] = field(default_factory=dict[str, Any])
+    """An optimizer's, where they were asked for."""
 
 
 def load(
@@ -64,12 +67,19 @@ def read(
     mapping: str | None = None,
     any_spec: bool = False,
     allow_nonfinite: bool = False,
+    slots: bool = False,
 ) -> Loaded:
-    """As `load`, with notes; `graph` is the part of the spec's that is wanted, where it is not the whole of it."""
+    """As `load`, with notes; `graph` is the part of the spec's that is wanted, where it is not the whole of it.
+
+    A neutral checkpoint may hold an optimizer's slots: with `slots` they come along, and else a note names them.
+    """
     path, part = Path(path), graph or spec.graph
     kind = formats.kind_of(path)
     if mapping is None and kind.name == "safetensors" and plain.is_neutral(path):
-        return Loaded(checkpoint.load(path, part, whole=spec.graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite))
+        state = checkpoint.load_state(
+            path, part, whole=spec.graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite, slots=slots
+        )
+        return Loaded(state.tensors, () if slots else _left_out(path, spec.graph), state.slots)
     found = formats.read(path, kind)
     way = foreign.naming(path, kind, found, part, spec.graph, mapping)
     tensors = foreign.translate(path, way, found, part)
@@ -78,6 +88,14 @@ def read(
     if not allow_nonfinite:
         checkpoint.refuse_nonfinite(path, tensors)
     return Loaded(tensors, tuple(note for note in (f"read by {way.title}", moved, way.note) if note))
+
+
+def _left_out(path: Path, graph: Graph) -> tuple[str, ...]:
+    """A note that names the slots of a checkpoint, where it has any."""
+    with checkpoint.opened(path) as file:
+        names = checkpoint.slots_among(file.keys(), {name for name, _, _ in graph.parameters()})
+    listed = ", ".join(checkpoint.shown([quote(name) for name in names]))
+    return (f"slots of an optimizer that are left out, {len(names):,}: {listed}",) if names else ()
 
 
 def save(path: PathLike, tensors: Mapping[str, NDArray[Any]], spec: Network, *, to: str | None = None) -> None:
@@ -110,8 +128,11 @@ def convert(
     any_spec: bool = False,
     allow_nonfinite: bool = False,
 ) -> Loaded:
-    """Reads one file as `load` does and writes the other as `save` does; what was read, and notes."""
-    _kind(Path(target), to)  # before anything is read
-    loaded = read(source, spec, mapping=mapping, any_spec=any_spec, allow_nonfinite=allow_nonfinite)
-    save(target, loaded.tensors, spec, to=to)
+    """Reads one file as `load` does and writes the other as `save` does; what was read, and notes.
+
+    From one neutral checkpoint to another an optimizer's slots come along; no other kind of file holds them.
+    """
+    kept = _kind(Path(target), to).name == "safetensors"  # before anything is read
+    loaded = read(source, spec, mapping=mapping, any_spec=any_spec, allow_nonfinite=allow_nonfinite, slots=kept)
+    save(target, {**loaded.tensors, **loaded.slots}, spec, to=to)
     return loaded

@@ -20,7 +20,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -45,12 +45,17 @@ ANY_SPEC = "if that is meant, `--any-spec` takes it all the same"
 NONFINITE = "training may have diverged; `--allow-nonfinite` takes it all the same"
 
 
+def shown(lines: Sequence[str]) -> list[str]:
+    """The first of them, and how many more there are."""
+    more = len(lines) - SHOWN
+    return [*lines[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
+
+
 class CheckpointError(Failure):
     """A file that is no checkpoint, or not this network's; `problems` holds everything that differs, a line each."""
 
     def __init__(self, message: str, problems: tuple[str, ...] = (), help: str = "", exit_code: int = 1) -> None:
-        more = (f"and {len(problems) - SHOWN} more",) if len(problems) > SHOWN else ()
-        super().__init__("\n  ".join((message, *problems[:SHOWN], *more)), help, exit_code)
+        super().__init__("\n  ".join((message, *shown(problems))), help, exit_code)
         self.problems = problems
 
 
@@ -120,13 +125,21 @@ def load_state(
         if foreign:
             message = f"{quote(path)} was made for another network, though its tensors fit {quote(graph.name)}"
             raise CheckpointError(message, (foreign,), ANY_SPEC)
-        names: list[str] = file.keys()
-        beside = sorted(name for name in names if slots and name.rpartition("@")[0] in wanted)
+        beside = slots_among(file.keys(), wanted) if slots else []
         found = {name: file.get_tensor(name) for name in (*wanted, *beside)}
     verify(path, own, found)
     if not allow_nonfinite:
         refuse_nonfinite(path, found)
     return State({name: found[name] for name in wanted}, {name: found[name] for name in beside})
+
+
+def slots_among(names: Iterable[str], tensors: Collection[str]) -> list[str]:
+    """Which names are those of an optimizer's slots, for these tensors.
+
+    >>> slots_among(["fc.bias", "fc.bias@momentum", "conv.bias@momentum"], {"fc.bias"})
+    ['fc.bias@momentum']
+    """
+    return sorted(name for name in names if name.rpartition("@")[0] in tensors)
 
 
 @contextmanager
@@ -198,7 +211,7 @@ def _foreign(own: Mapping[str, Any], graph: Graph, whole: Graph | None) -> str |
 def _problems(file: Any, wanted: Mapping[str, tuple[int, ...]], known: Collection[str]) -> Iterator[str]:
     """What differs between a file and a graph, from the file's header alone."""
     found = set(file.keys())
-    slots = {name: wanted[tensor] for name in sorted(found) if (tensor := name.rpartition("@")[0]) in wanted}
+    slots = {name: wanted[name.rpartition("@")[0]] for name in slots_among(found, wanted)}
     for name, expected in {**wanted, **slots}.items():
         if name not in found:
             yield f"missing: {quote(name)}, {format_shape(expected)}"

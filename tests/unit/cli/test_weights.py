@@ -11,6 +11,7 @@ import pytest
 
 from archspec import weights
 from archspec.cli import main
+from archspec.session import slot_name
 from archspec.spec import Spec
 from archspec.weights.checkpoint import origin
 from archspec.weights.checkpoint import save as save_checkpoint
@@ -76,6 +77,37 @@ def test_export_import_and_convert(spec: Spec, capsys: pytest.CaptureFixture[str
     assert same(weights.load("back.safetensors", spec), drawn(spec.graph))
     assert main(["weights", "export", "w.pth", "--to", "onnx", *common, "-o", "quiet.onnx", "--quiet"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_slots_of_an_optimizer_are_kept_or_named(spec: Spec, capsys: pytest.CaptureFixture[str]) -> None:
+    tensors = drawn(spec.graph)
+    slots = {slot_name(name, "momentum"): 2 * tensor for name, tensor in tensors.items()}
+    save_checkpoint(Path("w.safetensors"), {**tensors, **slots}, origin(spec.graph, spec.sha256))
+    neutral = ["w.safetensors", "--spec", "small.yaml", "-o", "again.safetensors"]
+    assert main(["weights", "import", *neutral]) == 0
+    assert f"and {len(slots)} slots of an optimizer" in capsys.readouterr().err
+    assert Path("again.safetensors").read_bytes() == Path("w.safetensors").read_bytes()
+    for command in (
+        ["weights", "convert", "w.safetensors", "w.pt", "--spec", "small.yaml"],
+        ["weights", "export", "w.safetensors", "--to", "onnx", "--spec", "small.yaml", "-o", "w.onnx"],
+        ["build", "small.yaml", "--backend", "torch", "-o", "net", "--weights", "w.safetensors"],
+    ):
+        assert main([*command, "--quiet"]) == 0
+        assert capsys.readouterr().err == ""
+        assert main(command) == 0
+        (note,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("note: "))
+        assert f"left out, {len(slots)}: " in note
+        assert all(f"`{name}`" in note for name in slots)
+    assert same(weights.load("w.pt", spec), tensors)
+
+
+def test_slots_that_are_left_out_need_not_be_finite(spec: Spec, capsys: pytest.CaptureFixture[str]) -> None:
+    slots = {"fc.bias@momentum": np.full(5, np.nan, np.float32)}
+    save_checkpoint(Path("w.safetensors"), drawn(spec.graph) | slots, origin(spec.graph, spec.sha256))
+    to = ["--spec", "small.yaml"]
+    assert ended(capsys, "convert", "w.safetensors", "w.pt", *to)[0] == 0
+    code, err = ended(capsys, "convert", "w.safetensors", "again.safetensors", *to)
+    assert (code, "`fc.bias@momentum`: 5 NaN" in err) == (1, True)
 
 
 def ended(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
