@@ -13,6 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from archspec.diagnostics import quote
+from archspec.graph import Graph
+from archspec.types import Shape, format_shape
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -99,6 +103,26 @@ class State:
     tensors: dict[str, Array]
     slots: dict[str, Array] = field(default_factory=dict[str, Any])
 
+    def check(self, graph: Graph) -> None:
+        """Raises ValueError unless each tensor is one of the graph's, each slot that of a trainable one, and all fit.
+
+        Tensors may be missing.
+        """
+        params = {name: param for name, _, param in graph.parameters()}
+        trained = {name: param.shape for name, param in params.items() if param.trainable}
+        tensors = {name: params[name].shape for name in self.tensors if name in params}
+        slots = {slot: trained[name] for slot in self.slots if (name := slot.rpartition("@")[0]) in trained}
+        _fit(self.tensors, tensors, "no tensor of this network")
+        _fit(self.slots, slots, "a slot of no trainable tensor of this network")
+
+
+def _fit(values: Mapping[str, Array], shapes: Mapping[str, Shape], otherwise: str) -> None:
+    for name, value in values.items():
+        if name not in shapes:
+            raise ValueError(f"{quote(name)} is {otherwise}")
+        if value.shape != shapes[name]:
+            raise ValueError(f"{quote(name)} is {format_shape(shapes[name])}, found {format_shape(value.shape)}")
+
 
 class Session(Protocol):
     """A model that runs. Dropout is off in it, so that train mode can be compared."""
@@ -124,5 +148,8 @@ class Session(Protocol):
         ...
 
     def restore(self, state: State) -> None:
-        """Puts tensors and slots in place; slots that are not given are as before the first step."""
+        """Puts tensors and slots in place; slots that are not given are as before the first step.
+
+        Tensors that are not given stay as they are. Raises ValueError where `State.check` does; nothing changes then.
+        """
         ...

@@ -15,12 +15,14 @@ MODULES = {architecture.module_name(path, ROOT) for path in FILES}
 SPECS = {path.stem: path.read_text() for path in sorted((ROOT / "specs").glob("*.yaml"))}
 
 ORDER = (
-    {"codes", "lazy_numpy"},
+    {"codes", "lazy_numpy", "section"},
     {"diagnostics"},
     {"render", "types"},
     {"expr"},
     {"op"},
-    {"ops", "graph", "document", "session"},
+    {"ops", "graph", "recipe"},
+    {"document"},
+    {"optimizer", "session", "trainer"},
     {"backend"},
     {"source"},
     {"analysis", "passes", "picture", "reference", "weights"},

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archspec.diagnostics import quote
 from archspec.graph import Graph
 from archspec.op import Run
 from archspec.reference.backward import backward
@@ -43,6 +42,8 @@ class ReferenceSession:
         self._tensors: dict[str, Array] = {}
         self._slots: dict[str, Array] = {}
         self.restore(State(dict(tensors)))
+        for node in graph.nodes:
+            own_tensors(graph, node, self._tensors)
 
     def forward(self, x: NDArray[Any], *, train: bool = False, keep: bool = False) -> Result:
         result = run(self.graph, self._tensors, x, self._mode(train), keep=keep)
@@ -62,18 +63,9 @@ class ReferenceSession:
         return State(_copies(self._tensors), _copies(self._slots))
 
     def restore(self, state: State) -> None:
-        """Tensors that are not given stay as they are; where one does not fit, all do."""
-        shapes = {name: param.shape for name, _, param in self.graph.parameters()}
-        strange = [name for name in state.tensors if name not in shapes]
-        strange += [name for name, slot in state.slots.items() if shapes.get(name.rpartition("@")[0]) != slot.shape]
-        if strange:
-            raise ValueError(
-                f"{quote(strange[0])} is no tensor of this network, or a slot that does not fit its tensor"
-            )
-        tensors = {**self._tensors, **_copies(state.tensors)}
-        for node in self.graph.nodes:
-            own_tensors(self.graph, node, tensors)
-        self._tensors, self._slots = tensors, _copies(state.slots)
+        state.check(self.graph)
+        self._tensors |= _copies(state.tensors)
+        self._slots = _copies(state.slots)
 
     def _mode(self, train: bool) -> Run:
         return Run(train=train, dropout=False, disturb=self.disturb)

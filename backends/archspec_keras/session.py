@@ -106,6 +106,7 @@ class KerasSession:
         return State({name: self._value(name) for name in self.shapes}, dict(self.slots))
 
     def restore(self, state: State) -> None:
+        state.check(self.graph)
         self._assign(state.tensors)
         self.slots = {name: np.asarray(value, self.precision) for name, value in state.slots.items()}
 

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archspec.backend import About
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure
 from archspec.graph import Graph
 from archspec.session import Gradients, Precision, Pull, Result, Sgd, State
-from archspec.types import format_shape
 from archspec_onnx.model import MODEL, build_model, value
 from archspec_onnx.network import Network, lower_network
 from archspec_onnx.runtime import Runner, read_model
@@ -59,9 +58,7 @@ class OnnxSession:
         return State(dict(self.tensors), dict(self.slots))
 
     def restore(self, state: State) -> None:
-        for name, tensor in state.tensors.items():
-            if name not in self.tensors or tensor.shape != self.tensors[name].shape:
-                raise ValueError(f"{quote(name)}, {format_shape(tensor.shape)}, is no tensor of this network")
+        state.check(self.graph)
         self.tensors |= {name: np.asarray(tensor, np.float32) for name, tensor in state.tensors.items()}
         self.slots = dict(state.slots)
         self._sessions.clear()

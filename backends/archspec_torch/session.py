@@ -96,6 +96,7 @@ class TorchSession:
         return State(tensors, slots)
 
     def restore(self, state: State) -> None:
+        state.check(self.graph)
         own = {self.attributes[name]: self._tensor(value) for name, value in state.tensors.items()}
         self.model.load_state_dict(own, strict=False)
         self.optimizer = None

@@ -119,6 +119,13 @@ def test_an_op_that_computes_something_else_is_seen(site: Path, tmp_path: Path, 
     assert "plain, eval: outputs first differ at main" in ran.printed
 
 
+def test_a_state_that_is_put_in_place_unseen_is_seen(site: Path, tmp_path: Path, run: Run) -> None:
+    wrong = broken(site, tmp_path, ("session.py", "        state.check(self.graph)\n", ""))
+    ran = run(wrong, "-k", "state or stay")
+    assert (ran.code, ran.ones("passed")) == (1, {"test_tensors_that_are_not_given_stay_as_they_are[plain]"})
+    assert ran.ones("failure") == {"test_a_state_that_does_not_fit_is_refused_and_changes_nothing[plain]"}
+
+
 def test_a_gap_that_works_is_seen(site: Path, tmp_path: Path, run: Run) -> None:
     listed = ("gaps.py", "_REASONS = {", '_REASONS = {"tanh": "it is said not to work",')
     unlisted = ("__init__.py", "frozenset(LOWERED)", "frozenset(LOWERED) - {'tanh'}")

@@ -312,7 +312,11 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(changed: dict[
     session = ReferenceSession(graph, tensors)
     with pytest.raises(ValueError, match=message):
         session.restore(State({"classifier.bias": np.ones(2), **changed}))
-    for slot, value in (("conv.bias@momentum", np.zeros(4)), ("no such tensor@momentum", np.zeros(3))):
+    for slot, value in (
+        ("conv.bias@momentum", np.zeros(4)),
+        ("no such tensor@momentum", np.zeros(3)),
+        ("norm.running_mean@momentum", np.zeros(3)),
+    ):
         with pytest.raises(ValueError, match=slot):
             session.restore(State({"classifier.bias": np.ones(2)}, {slot: value}))
     compare_all(session.state().tensors, tensors, bound=0)

@@ -51,4 +51,5 @@ class PlainSession:
         return State(dict(self.model.tensors))
 
     def restore(self, state: State) -> None:
+        state.check(self.graph)
         self.model.tensors |= {name: tensor.astype(self.precision) for name, tensor in state.tensors.items()}

@@ -67,7 +67,7 @@ def test_tensors_are_put_in_place_and_slots_are_carried() -> None:
         state = session.state()
         compare_all(state.tensors, other)
         assert state.slots.keys() == slots.keys()
-        with pytest.raises(ValueError, match="`out.weight`, 5x15, is no tensor of this network"):
+        with pytest.raises(ValueError, match="`out.weight` is 5x16, found 5x15"):
             session.restore(State({"out.weight": np.ones((5, 15))}))
 
 

@@ -1,0 +1,59 @@
+"""A state that is put in place: one that does not fit is refused by name, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from archspec.conformance.compare import compare_all
+from archspec.conformance.layers import layer_spec, read, simplest
+from archspec.conformance.subject import Subject
+from archspec.diagnostics import Failure
+from archspec.equivalence.material import Material, material
+from archspec.graph import Graph
+from archspec.session import Session, State, slot_name
+
+
+def opened(subject: Subject) -> Iterator[tuple[Graph, Material, Session]]:
+    """Each op that has tensors, by itself."""
+    for kind in sorted(subject.target.backend.lowered):
+        spec = read(layer_spec(*simplest(kind)))
+        given = material(spec.graph, 0, 2)
+        if given.tensors:
+            yield spec.graph, given, subject.open(spec, given, subject.precision("float32"))
+
+
+def misfits(graph: Graph) -> Iterator[tuple[State, str]]:
+    """States that a network may not go on from, each with one fault, and what is said of it."""
+    import numpy as np
+
+    (name, _, param), *_ = graph.parameters()
+    fits, longer = np.ones(param.shape), np.ones((*param.shape, 7))
+    unknown, slot = f"{name}s", slot_name(name, "momentum")
+    yield State({unknown: fits}), f"`{unknown}` is no tensor of this network"
+    yield State({name: longer}), f"`{name}` is .*, found .*x7"
+    yield State({}, {slot: longer}), f"`{slot}` is .*, found .*x7"
+    strange = {name: fits, slot_name(unknown, "momentum"): fits}
+    strange |= {slot_name(n, "momentum"): np.ones(p.shape) for n, _, p in graph.parameters() if not p.trainable}
+    for each, value in strange.items():
+        yield State({}, {each: value}), f"`{each}` is a slot of no trainable tensor of this network"
+
+
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(subject: Subject) -> None:
+    for graph, given, session in opened(subject):
+        moved = {name: 2 * value for name, value in given.tensors.items()}
+        for misfit, message in misfits(graph):
+            # From its process a ValueError comes as a Failure that says so.
+            with pytest.raises((ValueError, Failure), match=message):
+                session.restore(State({**moved, **misfit.tensors}, misfit.slots))
+        found = session.state()
+        compare_all(found.tensors, given.tensors, bound=1e-6)
+        assert not found.slots
+
+
+def test_tensors_that_are_not_given_stay_as_they_are(subject: Subject) -> None:
+    for _, given, session in opened(subject):
+        name, value = next(iter(given.tensors.items()))
+        session.restore(State({name: 2 * value}))
+        compare_all(session.state().tensors, {**given.tensors, name: 2 * value}, bound=1e-6)
