@@ -183,17 +183,12 @@ def judged(
     rounding: Rounding,
 ) -> Iterator[Line]:
     """A line for each quantity. A session has to give all tensors of each, and no others, but for activations."""
-    idle = _idle(graph)
     for quantity, values in wanted.items():
         given, of = found.get(quantity, {}), len(values.values)
         if quantity == "activations":
-            # A session shows those that it can, and a model may compute layers that no output needs.
+            # A session shows those that it can, and a model may compute more than outputs need.
             values = Expected({name: v for name, v in values.values.items() if name in given}, values.jittered)
             given = {name: given[name] for name in values.values}
-        elif quantity == "tensors":
-            # For the same reason the statistics of such layers may move.
-            values = Expected({name: v for name, v in values.values.items() if name not in idle}, values.jittered)
-            given, of = {name: v for name, v in given.items() if name not in idle}, len(values.values)
         if not of and not given:
             continue
         given_all = list(distances(given, values, rounding))
@@ -208,12 +203,6 @@ def judged(
         wrong = next((distance for distance in clear if not distance.passed), None)
         first = Divergence(wrong.name, _place(graph, wrong.name), wrong.error, wrong.bound) if wrong else None
         yield Line(target, mode, precision, quantity, len(clear), of, worst.error, worst.bound, worst.name, first)
-
-
-def _idle(graph: Graph) -> set[str]:
-    """The moving statistics of layers that no output needs."""
-    needed = graph.reachable(graph.heads)
-    return {name for name, node, param in graph.parameters() if not param.trainable and node.index not in needed}
 
 
 def _place(graph: Graph, name: str) -> str:

@@ -45,17 +45,18 @@ class Build:
     def run(self) -> None:
         """Fills in what the class says of its parameters, its channels and its code."""
         cls, rows = self.cls, self.symbols.rows
+        # A part that is not called may read a value that does not come here: there are no words for its channels.
         known: dict[int, Expr | None] = dict(zip(cls.example.inputs, self.symbols.inputs, strict=True))
 
         def built(alike: Sequence[Part]) -> Code:
-            code, after = self.part(alike, rows, [known[value] for value in alike[0].inputs])
+            code, after = self.part(alike, rows, [known.get(value) for value in alike[0].inputs])
             known.update(zip(alike[0].outputs, after, strict=True))
             return code
 
         for alike in zip(*(instance.parts for instance in cls.instances), strict=True):
             part = alike[0]
             if isinstance(part, Join):
-                known[part.outputs[0]] = self.join(alike, [known[value] for value in part.operands], rows)
+                known[part.outputs[0]] = self.join(alike, [known.get(value) for value in part.operands], rows)
             elif isinstance(part, Several):
                 items = tuple(built(inner) for inner in zip(*(each.parts for each in alike), strict=True))
                 cls.code[part] = cls.dialect.several(items)

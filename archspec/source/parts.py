@@ -3,11 +3,13 @@
 A scope with one layer, or with one scope that has a class, is that under its own name; a branch or an iteration that
 is a chain is a sequence; a repeat whose iterations are read one by one is a list; any other scope gets a class. Where
 the dialect has no classes, read function.
+
+What no output needs is a part too, for its weights, but it is not called, and no value is carried to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -103,14 +105,26 @@ class Instance(Part):
                 yield part
 
 
+def needed(steps: list[Part], outputs: Collection[int]) -> list[Part]:
+    """The steps that these values need."""
+    wanted = set(outputs)
+    kept: list[Part] = []
+    for part in reversed(steps):
+        if wanted & set(part.outputs):
+            wanted.update(part.operands)
+            kept.append(part)
+    return kept[::-1]
+
+
 class _Builder:
     def __init__(self, graph: Graph, dialect: Dialect) -> None:
         self.graph, self.dialect = graph, dialect
         self.items: dict[Scope, list[Scope | Node]] = {graph.root: []}
+        self.ends = _ends(graph)
         self.last_reader: dict[int, int] = {}
         for node in graph.nodes[1:]:
             self.place(node)
-            self.last_reader.update((value, node.index) for value in node.inputs)
+            self.last_reader.update((v, node.index) for v in node.inputs if self.ends[v] == self.ends[node.index])
         self.last_reader.update((head.node, len(graph.nodes)) for head in graph.heads)
 
     def place(self, node: Node) -> None:
@@ -148,8 +162,10 @@ class _Builder:
     def region(self, scope: Scope) -> Instance:
         parts = [self.part(item) for item in self.items[scope]]
         last = max((part.last for part in parts), default=0)
-        made = {value for part in parts for value in part.outputs}
-        inputs = tuple(dict.fromkeys(v for part in parts for v in part.inputs if v not in made))
+        end = max((self.ends[part.outputs[0]] for part in parts), default=0)
+        called = [part for part in parts if self.ends[part.outputs[0]] == end]
+        made = {value for part in called for value in part.outputs}
+        inputs = tuple(dict.fromkeys(v for part in called for v in part.inputs if v not in made))
         outputs = tuple(sorted(v for v in made if self.last_reader.get(v, -1) > last))
         shared = Part(scope.name, (scope.name,), scope, inputs, outputs or (max(made, default=0),), last, scope.row)
         return Instance(**_common(shared), parts=parts)
@@ -157,6 +173,21 @@ class _Builder:
 
 def _common(part: Part) -> dict[str, Any]:
     return {field.name: getattr(part, field.name) for field in fields(Part)}
+
+
+def _ends(graph: Graph) -> list[int]:
+    """What each value is for, as the last node that needs it; an output comes after all nodes.
+
+    What reads a value and is itself for something earlier is aside: nothing has to carry the value there. That is the
+    same within a call that no output needs, so that such a call has the class of those that one does.
+    """
+    ends = list(range(len(graph.nodes)))
+    for head in graph.heads:
+        ends[head.node] = len(graph.nodes)
+    for node in reversed(graph.nodes):
+        for value in node.inputs:
+            ends[value] = max(ends[value], ends[node.index])
+    return ends
 
 
 def network(graph: Graph, dialect: Dialect) -> Instance:

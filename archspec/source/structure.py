@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from archspec.graph import Scope
-from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Run, Several
+from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Run, Several, needed
 
 
 def signature(instance: Instance, paths: bool = False) -> Hashable:
@@ -18,9 +18,11 @@ def signature(instance: Instance, paths: bool = False) -> Hashable:
     With `paths`, the names that are folded into a part's own are common too.
     """
     local = {value: place for place, value in enumerate(instance.inputs)}
+    steps = list(instance.steps())
+    places = {part: place for place, part in enumerate(steps)}
     wiring: list[Hashable] = []
-    for part in instance.steps():
-        wiring.append(tuple(local[value] for value in part.operands))
+    for part in needed(steps, instance.outputs):
+        wiring.append((places[part], tuple(local[value] for value in part.operands)))
         local.update({value: len(local) + place for place, value in enumerate(part.outputs)})
     parts = tuple((part.name, structure(part, paths)) for part in instance.parts)
     *inner, block = scopes_to_block(instance.scope)

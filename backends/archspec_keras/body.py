@@ -11,7 +11,7 @@ from typing import Any
 
 from archspec.source.classes import Class
 from archspec.source.names import Namespace
-from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Several
+from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Several, needed
 from archspec.source.table import Line, assignments, line
 from archspec.source.write import Applied, Call, Code, Items, Spread, statement
 from archspec_keras.paths import SEPARATOR, Paths
@@ -170,17 +170,6 @@ def _written(found: Sequence[Line | list[str]], indent: int) -> list[str]:
             lines += [*assignments(pending, indent), *each]
             pending = []
     return [*lines, *assignments(pending, indent)]
-
-
-def needed(steps: list[Part], outputs: Collection[int]) -> list[Part]:
-    """The steps that these values need."""
-    wanted = set(outputs)
-    kept: list[Part] = []
-    for part in reversed(steps):
-        if wanted & set(part.outputs):
-            wanted.update(part.operands)
-            kept.append(part)
-    return kept[::-1]
 
 
 def _skips(count: int) -> list[str]:

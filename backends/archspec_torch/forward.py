@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from archspec.source.classes import Class
 from archspec.source.names import Namespace
-from archspec.source.parts import Join, Leaf, Part, Several
+from archspec.source.parts import Join, Leaf, Part, Several, needed
 from archspec.source.write import Call, Code, Infix, Items, flat, statement
 
 _NESTED = 3  # calls within one another
@@ -36,9 +36,9 @@ class Forward:
                 self.places[id(part)] = part.attr
                 steps.append(part)
         outputs = self.example.outputs
-        first = dict.fromkeys(_needed(steps, [value for value in outputs if value not in late]))
+        first = dict.fromkeys(needed(steps, [value for value in outputs if value not in late]))
         self.early = len(first)
-        self.steps = [*first, *(part for part in _needed(steps, outputs) if part not in first)]
+        self.steps = [*first, *(part for part in needed(steps, outputs) if part not in first)]
         self.makers = {value: part for part in self.steps for value in part.outputs}
         self.reads = Counter(value for part in self.steps for value in part.operands)
         self.reads.update(outputs)
@@ -132,14 +132,3 @@ class Forward:
         if part.merge.operator == "cat":
             return Call("torch.cat", (("", Items(operands)), ("dim", "1")))
         return Infix(part.merge.operator, operands)
-
-
-def _needed(steps: list[Part], outputs: Collection[int]) -> list[Part]:
-    """The steps that these values need; a layer that nothing reads is built, for its weights, and not called."""
-    wanted = set(outputs)
-    kept: list[Part] = []
-    for part in reversed(steps):
-        if wanted & set(part.outputs):
-            wanted.update(part.operands)
-            kept.append(part)
-    return kept[::-1]
