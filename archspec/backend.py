@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.graph import Graph, Node
@@ -92,17 +93,56 @@ class Native:
         return native.reshape([shape[axis] for axis in axes]).transpose(np.argsort(axes))
 
 
+class TooLarge(ValueError):
+    """What a file holds takes more memory than it may."""
+
+
+class Room:
+    """How much memory what is read from files may take: a file can state any size, and unpack to any.
+
+    It is four times the size of the files themselves, as half precision becomes single and what is unpacked is copied,
+    with something for small ones, and `more`.
+    """
+
+    def __init__(self, *files: Path, more: int = 0) -> None:
+        self.left = 2**26 + more
+        self.files: set[Path] = set()
+        for file in files:
+            self.admit(file)
+
+    def admit(self, file: Path) -> None:
+        """Gives room for what lies in a file, once."""
+        if file not in self.files:
+            self.files.add(file)
+            self.left += 4 * file.stat().st_size
+
+    def take(self, size: int, what: str) -> None:
+        """Uses some of it up; raises `TooLarge`, saying for what, where no more is left."""
+        if size > self.left:
+            raise TooLarge(f"{quote(what)} takes {size:,} bytes, where {self.left:,} are left")
+        self.left -= size
+
+    def unzip(self, archive: ZipFile, name: str) -> bytes:
+        """A file of an archive; raises `TooLarge`, and ValueError where it is packed as no framework packs."""
+        info = archive.getinfo(name)
+        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # others are unpacked by the block, of whatever size
+            raise ValueError(f"{quote(name)} is packed in an unusual way")
+        self.take(info.file_size, name)
+        with archive.open(info) as file:
+            return file.read(info.file_size)  # no more than is stated, whatever there is
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """A kind of file in which the framework's users keep weights.
 
-    `read` gives the tensors by the names of `Backend.natives`, without running anything that the file holds; `write`
-    writes a file that the framework loads, from neutral tensors.
+    `read` gives the tensors by the names of `Backend.natives`, without running anything that the file holds, and within
+    the room that it is given; `write` writes a file that the framework loads, from neutral tensors.
     """
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path], Mapping[str, NDArray[Any]]]
+    read: Callable[[Path, Room], Mapping[str, NDArray[Any]]]
     write: Callable[[Path, Graph, About, Mapping[str, NDArray[Any]]], None]
 
 
@@ -178,13 +218,23 @@ def load(name: str) -> Backend:
 
 def require(backend: Backend, engine: str = "") -> None:
     """Raises `BackendError` with exit code 3 where the framework, or that engine's package, is not installed."""
+    for package in (backend.framework, *([backend.engines[engine].package] if engine else [])):
+        _require_package(backend, package)
+
+
+def require_imports(backend: Backend, error: Exception) -> None:
+    """Raises `BackendError` with exit code 3 where an error of a backend's own code is that a package is missing."""
+    if isinstance(error, ImportError) and error.name:
+        _require_package(backend, error.name.partition(".")[0])
+
+
+def _require_package(backend: Backend, package: str) -> None:
     from importlib.util import find_spec
 
-    for package in (backend.framework, *([backend.engines[engine].package] if engine else [])):
-        if find_spec(package) is None:
-            message = f"the backend {quote(backend.name)} needs {package}, which is not installed"
-            more = "" if package == backend.framework else f" {package}"
-            raise BackendError(message, f"pip install {_source(backend)}{more}", 3)
+    if find_spec(package) is None:
+        message = f"the backend {quote(backend.name)} needs {package}, which is not installed"
+        more = "" if package == backend.framework else f" {package}"
+        raise BackendError(message, f"pip install {_source(backend)}{more}", 3)
 
 
 def _source(backend: Backend) -> str:

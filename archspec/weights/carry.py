@@ -80,7 +80,7 @@ def read(
             path, part, whole=spec.graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite, slots=slots
         )
         return Loaded(state.tensors, () if slots else _left_out(path, spec.graph), state.slots)
-    found = formats.read(path, kind)
+    found = formats.read(path, kind, spec.graph)
     way = foreign.naming(path, kind, found, part, spec.graph, mapping)
     tensors = foreign.translate(path, way, found, part)
     preprocess = spec.document.preprocess

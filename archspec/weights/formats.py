@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec import __version__
-from archspec.backend import About, BackendError, Format, available, require
+from archspec.backend import About, BackendError, Format, Room, TooLarge, available, require, require_imports
 from archspec.backend import find as find_backend
 from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.graph import Graph
@@ -33,15 +33,17 @@ class Kind:
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path], Mapping[str, NDArray[Any]]]
+    read: Callable[[Path, Room], Mapping[str, NDArray[Any]]]
     backend: str = ""
     format: Format | None = None
 
 
 OWN = (
-    Kind("safetensors", (NEUTRAL,), plain.read),
-    Kind("caffemodel", (".caffemodel",), caffe.read),
+    Kind("safetensors", (NEUTRAL,), lambda path, _: plain.read(path)),  # neither of them packs anything
+    Kind("caffemodel", (".caffemodel",), lambda path, _: caffe.read(path)),
 )
+COPIES = 4
+"""How often a file may hold what a network needs: the tensors, two slots of an optimizer for each, and a mean."""
 
 
 def kinds() -> Iterator[Kind]:
@@ -79,20 +81,29 @@ def kind_for(backend: str, path: Path) -> Kind:
     return found[path.suffix.lower()]
 
 
-def read(path: Path, kind: Kind) -> dict[str, NDArray[Any]]:
-    """The tensors of a file by its own names; raises `Failure`."""
+def read(path: Path, kind: Kind, graph: Graph | None = None) -> dict[str, NDArray[Any]]:
+    """The tensors of a file by its own names, as large as those of the graph may be; raises `Failure`."""
     if kind.backend:
         require(find_backend(kind.backend))
     if not path.is_file():
         raise CheckpointError(f"no file {quote(path)}")
     try:
-        return dict(kind.read(path))
+        return dict(kind.read(path, Room(path, more=COPIES * _bytes(graph) if graph else 0)))
     except Failure:
         raise
+    except TooLarge as error:
+        raise CheckpointError(f"{quote(path)} holds more than it can need: {error}") from error
     except Exception as error:  # frameworks raise what they like where a file is damaged
+        if kind.backend:
+            require_imports(find_backend(kind.backend), error)
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         message = f"{quote(path)} is no {kind.name} file, or a damaged one: {why}"
         raise CheckpointError(message) from error
+
+
+def _bytes(graph: Graph) -> int:
+    """What a graph's tensors take in double precision."""
+    return 8 * sum(param.size for _, _, param in graph.parameters())
 
 
 def write(path: Path, kind: Kind, graph: Graph, sha256: str, tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -121,6 +132,7 @@ def write(path: Path, kind: Kind, graph: Graph, sha256: str, tensors: Mapping[st
     except Failure:
         raise
     except Exception as error:  # a full disk is an OSError to some frameworks, a RuntimeError to others
+        require_imports(find_backend(kind.backend), error)
         raise failed(path, error) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -18,15 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archspec.backend import About
+from archspec.backend import About, Room, TooLarge
 from archspec.graph import Graph
 from archspec_keras.layout import natives
 from archspec_keras.source import emit
 
-_LARGEST = 2**26  # bytes of the description of a model's layers
+_LARGEST = 2**26
+"""So many bytes the description of a model's layers has at the most, whatever its weights take."""
 
 
-def read(path: Path) -> dict[str, NDArray[Any]]:
+def read(path: Path, room: Room) -> dict[str, NDArray[Any]]:
     """The tensors of a file by `LAYER/variable`; raises ValueError where it is none, or is damaged.
 
     HDF5 numbers the layers of each class as the description lists them, and the variables of a layer as it made them.
@@ -37,16 +38,16 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo("config.json").file_size > _LARGEST:
                 raise ValueError("its config.json is too large")
-            config: Any = json.loads(archive.read("config.json"))
-            weights = archive.read("model.weights.h5")
+            config: Any = json.loads(room.unzip(archive, "config.json"))
+            weights = room.unzip(archive, "model.weights.h5")
         found: dict[str, NDArray[Any]] = {}
         with h5py.File(io.BytesIO(weights), "r") as file:
             for group, layer in _groups(config["config"]["layers"]):
                 variables: Any = file.get(f"layers/{group}/vars")
                 for number in sorted(variables or (), key=int):
                     name = f"{layer['config']['name']}/{_variables(layer)[int(number)]}"
-                    found[name] = _values(name, variables[number])
-    except OSError:
+                    found[name] = _values(name, variables[number], room)
+    except (OSError, TooLarge):
         raise
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
@@ -54,10 +55,14 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _values(name: str, variable: Any) -> NDArray[Any]:
+def _values(name: str, variable: Any, room: Room) -> NDArray[Any]:
     # HDF5 can take a dataset's bytes from any file of this machine; a link finds none, as the file is open in memory.
     if variable.external or variable.is_virtual:
         raise ValueError(f"{name} lies in another file")
+    # Chunks can be packed, and objects of any length: HDF5 unpacks them without a bound, and Keras writes neither.
+    if variable.chunks or variable.dtype.hasobject:
+        raise ValueError(f"{name} is no plain array of numbers")
+    room.take(variable.size * variable.dtype.itemsize, name)
     return np.asarray(variable)
 
 

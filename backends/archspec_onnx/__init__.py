@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archspec.backend import About, Backend, Engine, Format, Native
+from archspec.backend import About, Backend, Engine, Format, Native, Room
 from archspec.graph import Graph, Node
 from archspec.session import Precision, Session
 from archspec_onnx.lowerings import LOWERED
@@ -51,10 +51,10 @@ def _explain(graph: Graph, node: Node) -> str:
     return explain(graph, node)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read(path: Path, room: Room) -> Mapping[str, Any]:
     from archspec_onnx.files import read
 
-    return read(path)
+    return read(path, room)
 
 
 def _write(path: Path, graph: Graph, about: About, tensors: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, numpy_helper
 from safetensors.numpy import save
 
-from archspec.backend import About
+from archspec.backend import About, Room
 from archspec.diagnostics import quote
 from archspec.graph import Graph
 from archspec_onnx.model import build_model
@@ -25,7 +25,7 @@ from archspec_onnx.tensors import LIMIT, Tensors
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
-def read(path: Path) -> dict[str, NDArray[Any]]:
+def read(path: Path, room: Room) -> dict[str, NDArray[Any]]:
     """The floating-point initialisers of a model; those kept in other files only from within the model's folder.
 
     Raises ValueError where the file is no model, is damaged, or points out of its folder.
@@ -41,16 +41,16 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
         if tensor.name in found:
             raise ValueError(f"it has two initialisers {quote(tensor.name)}")
         if tensor.data_type in _FLOATS:
-            found[tensor.name] = _array(tensor, path.parent)
+            found[tensor.name] = _array(tensor, path.parent, room)
     return found
 
 
-def _array(tensor: TensorProto, folder: Path) -> NDArray[Any]:
+def _array(tensor: TensorProto, folder: Path, room: Room) -> NDArray[Any]:
     """A tensor's values; half precision as single, which numpy computes with."""
     whole = TensorProto()
     whole.CopyFrom(tensor)
     if tensor.data_location == TensorProto.EXTERNAL:
-        whole.raw_data = _external(tensor, folder)
+        whole.raw_data = _external(tensor, folder, room)
         whole.data_location = TensorProto.DEFAULT
         del whole.external_data[:]
     try:
@@ -60,7 +60,7 @@ def _array(tensor: TensorProto, folder: Path) -> NDArray[Any]:
     return array.astype(np.float64 if tensor.data_type == TensorProto.DOUBLE else np.float32)
 
 
-def _external(tensor: TensorProto, folder: Path) -> bytes:
+def _external(tensor: TensorProto, folder: Path, room: Room) -> bytes:
     """The bytes that an initialiser points at, in a file of the model's own folder."""
     stated = {entry.key: entry.value for entry in tensor.external_data}
     what = f"the initialiser {quote(tensor.name)}"
@@ -76,6 +76,8 @@ def _external(tensor: TensorProto, folder: Path) -> bytes:
         raise ValueError(f"{what} states no numbers for where it lies") from error
     if length != size or offset < 0 or offset + length > file.stat().st_size:
         raise ValueError(f"{what} is {size} bytes, and not those from {offset} on, {length} long, in {quote(location)}")
+    room.admit(file)
+    room.take(2 * length, tensor.name)  # any number of initialisers can point at the same bytes
     with file.open("rb") as opened:
         opened.seek(offset)
         return opened.read(length)

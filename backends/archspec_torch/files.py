@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -10,18 +11,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from archspec.backend import Room, TooLarge
+
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Under which keys training scripts keep a state_dict beside other things."""
 
 
-def read(path: Path) -> dict[str, NDArray[Any]]:
+def read(path: Path, room: Room) -> dict[str, NDArray[Any]]:
     """The tensors of a file by their keys; what counts batches is no weight and is left out.
 
     Raises ValueError where the file is none, is damaged, or holds objects: torch refuses to build them.
     """
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:  # torch takes memory for what it states, and no more
+                for info in archive.infolist():
+                    room.take(info.file_size, info.filename)
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
+    except (OSError, TooLarge):
         raise
     except Exception as error:
         first = str(error).partition("\n")[0].partition(". ")[0]
@@ -33,15 +40,16 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
     if held is None or not all(torch.is_tensor(value) for value in held.values()):
         raise ValueError("it holds no state_dict")
     kept = {str(key): value for key, value in held.items()}
-    return {key: _numpy(value) for key, value in kept.items() if not key.endswith("num_batches_tracked")}
+    return {key: _numpy(key, value, room) for key, value in kept.items() if not key.endswith("num_batches_tracked")}
 
 
 def _mapping(value: Any) -> Mapping[Any, Any] | None:
     return cast("Mapping[Any, Any]", value) if isinstance(value, Mapping) else None
 
 
-def _numpy(tensor: torch.Tensor) -> NDArray[Any]:
+def _numpy(key: str, tensor: torch.Tensor, room: Room) -> NDArray[Any]:
     tensor = tensor.detach()
+    room.take(tensor.numel() * max(tensor.element_size(), 4), key)  # a view can be any number of times what it shows
     return (tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor).numpy()
 
 

@@ -1,8 +1,9 @@
-"""What a `.keras` file of a stranger's may not do: bring in what lies in other files."""
+"""What a `.keras` file of a stranger's may not do: bring in what lies in other files, or fill the memory."""
 
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,19 @@ import h5py
 import numpy as np
 import pytest
 
-from archspec_keras.files import read
+from archspec import weights
+from archspec.backend import BackendError, Room, TooLarge
+from archspec.weights.inspect import inspect
+from archspec_keras import files
+from tests.helpers.specs import checked
+from tests.helpers.tensors import TEXT, drawn
 
 Put = Callable[[Any, Path], None]
 """Gives an open HDF5 file the variable of its only layer; the path is that of a file that holds the values too."""
+
+
+def read(path: Path) -> Any:
+    return files.read(path, Room(path))
 
 
 def inside(file: Any, other: Path) -> None:
@@ -36,13 +46,25 @@ def virtual(file: Any, other: Path) -> None:
     file.create_group("layers/dense/vars").create_virtual_dataset("0", layout)
 
 
-def keras_file(folder: Path, put: Put) -> Path:
+def unallocated(file: Any, other: Path) -> None:
+    file.create_group("layers/dense/vars").create_dataset("0", (2**30,), "f4", fillvalue=1)
+
+
+def chunked(file: Any, other: Path) -> None:
+    file.create_group("layers/dense/vars").create_dataset("0", data=np.zeros(2**20, "f4"), compression="gzip")
+
+
+def of_any_length(file: Any, other: Path) -> None:
+    file.create_group("layers/dense/vars").create_dataset("0", data=["a", "long text"])
+
+
+def keras_file(folder: Path, put: Put, packed: int = zipfile.ZIP_STORED) -> Path:
     with h5py.File(folder / "other.h5", "w") as file:
         file["0"] = np.arange(4, dtype=np.float32)
     with h5py.File(folder / "model.weights.h5", "w") as file:
         put(file, folder / "other.h5")
     layer = {"class_name": "Dense", "config": {"name": "layer"}}
-    with zipfile.ZipFile(folder / "w.keras", "w") as archive:
+    with zipfile.ZipFile(folder / "w.keras", "w", packed) as archive:
         archive.writestr("config.json", json.dumps({"config": {"layers": [layer]}}))
         archive.write(folder / "model.weights.h5", "model.weights.h5")
     return folder / "w.keras"
@@ -58,3 +80,36 @@ def test_no_other_file_is_read(tmp_path: Path, put: Put) -> None:
     path = keras_file(tmp_path, put)
     with pytest.raises(ValueError, match="it is no .keras file"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("put", "error", "message"),
+    [
+        (unallocated, TooLarge, "`layer/kernel` takes 4,294,967,296 bytes"),
+        (chunked, ValueError, "layer/kernel is no plain array of numbers"),
+        (of_any_length, ValueError, "layer/kernel is no plain array of numbers"),
+    ],
+)
+def test_a_small_file_does_not_fill_the_memory(tmp_path: Path, put: Put, error: type[ValueError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        read(keras_file(tmp_path, put))
+
+
+def test_weights_that_unpack_to_more_than_can_be_needed_are_refused(tmp_path: Path) -> None:
+    def long(file: Any, other: Path) -> None:
+        file["elsewhere"] = np.zeros(2**24 + 2**20, np.float32)
+
+    path = keras_file(tmp_path, long, zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 2**20
+    for act in (lambda: weights.load(path, checked(TEXT)), lambda: inspect(path)):
+        with pytest.raises(weights.CheckpointError, match=r"w\.keras` holds more .*: `model\.weights\.h5` takes 71,"):
+            act()
+
+
+def test_a_missing_h5py_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = checked(TEXT)
+    weights.save(tmp_path / "w.keras", drawn(spec.graph), spec)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(BackendError, match="the backend `keras` needs h5py, which is not installed") as caught:
+        weights.load(tmp_path / "w.keras", spec)
+    assert caught.value.exit_code == 3

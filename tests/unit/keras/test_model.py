@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import archspec
+from archspec.backend import Room
 from archspec.conformance.compare import compare
 from archspec.graph import Graph
 from archspec.op import Run
@@ -101,7 +102,7 @@ def test_a_saved_model_is_the_same_again(folder: Path, x: Array, expected: Array
 def test_a_saved_file_is_read_by_its_natives(folder: Path, graph: Graph, tmp_path: Path) -> None:
     module(folder).build_model(folder / "weights.safetensors", train=True).save(tmp_path / "net.keras")
     (form,) = BACKEND.formats
-    found, natives = form.read(tmp_path / "net.keras"), BACKEND.natives(graph)
+    found, natives = form.read(tmp_path / "net.keras", Room(tmp_path / "net.keras")), BACKEND.natives(graph)
     weights = load_file(folder / "weights.safetensors")
     assert set(found) == {native.name for native in natives.values()}
     for name, tensor in weights.items():
@@ -123,7 +124,7 @@ def test_a_written_file_is_loaded_by_keras(
 def test_a_damaged_file_is_told(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "net.keras").write_bytes(content)
     with pytest.raises(ValueError, match=r"no \.keras file"):
-        BACKEND.formats[0].read(tmp_path / "net.keras")
+        BACKEND.formats[0].read(tmp_path / "net.keras", Room())
 
 
 def test_an_exported_model_is_the_same(folder: Path, x: Array, expected: Array, tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import archspec
+from archspec.backend import Room, TooLarge
 from archspec.compiler import about
 from archspec.conformance.compare import compare
 from archspec.conformance.ops import spread
@@ -21,6 +25,10 @@ from tests.unit.onnx.built import ONNX, built
 from tests.unit.onnx.test_model import SMALL
 
 (FORMAT,) = ONNX.formats
+
+
+def read(path: Path) -> Mapping[str, NDArray[Any]]:
+    return FORMAT.read(path, Room(path))
 
 
 def with_initialisers(path: Path, *tensors: TensorProto) -> Path:
@@ -41,7 +49,7 @@ def test_a_file_that_is_written_holds_every_tensor_and_runs(tmp_path: Path) -> N
     spec = checked(SMALL)
     own = weights(spec.graph, 0)
     FORMAT.write(tmp_path / "net.onnx", spec.graph, about(spec), own)
-    found = FORMAT.read(tmp_path / "net.onnx")
+    found = read(tmp_path / "net.onnx")
     natives = ONNX.natives(spec.graph)
     assert found.keys() == {native.name for native in natives.values()}
     assert all((natives[name].into(own[name].shape, found[natives[name].name]) == own[name]).all() for name in own)
@@ -58,7 +66,7 @@ def test_what_does_not_fit_lies_beside(tmp_path: Path, monkeypatch: pytest.Monke
     own = weights(spec.graph, 0)
     FORMAT.write(tmp_path / "net.onnx", spec.graph, about(spec), own)
     assert {path.name for path in tmp_path.iterdir()} == {"net.onnx", "net.safetensors"}
-    found = FORMAT.read(tmp_path / "net.onnx")
+    found = read(tmp_path / "net.onnx")
     assert all((found[name] == tensor).all() for name, tensor in own.items())
 
 
@@ -67,7 +75,7 @@ def test_the_model_of_a_build_is_read_wherever_its_weights_lie() -> None:
     own = weights(spec.graph, 0)
     for external in (False, True):
         with built(spec, own, external=external) as folder:
-            found = FORMAT.read(folder / "model.onnx")
+            found = read(folder / "model.onnx")
         assert found.keys() == own.keys()
         assert all((found[name] == tensor).all() for name, tensor in own.items())
 
@@ -76,7 +84,7 @@ def test_floats_of_any_width_are_read_and_whole_numbers_are_no_weights(tmp_path:
     values = np.array([0.5, -2.0])
     half = helper.make_tensor("b16", TensorProto.BFLOAT16, [2], values)
     given = [numpy_helper.from_array(values.astype(t), t) for t in ("float16", "float32", "float64", "int64")]
-    found = FORMAT.read(with_initialisers(tmp_path / "m.onnx", half, *given))
+    found = read(with_initialisers(tmp_path / "m.onnx", half, *given))
     assert {name: array.dtype.name for name, array in found.items()} == {
         "b16": "float32", "float16": "float32", "float32": "float32", "float64": "float64",
     }  # fmt: skip
@@ -87,7 +95,7 @@ def test_floats_of_any_width_are_read_and_whole_numbers_are_no_weights(tmp_path:
 def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(ValueError, match="no ONNX model, or a damaged one"):
-        FORMAT.read(tmp_path / "m.onnx")
+        read(tmp_path / "m.onnx")
 
 
 def test_a_file_cut_short_is_refused_or_lacks_what_was_cut(tmp_path: Path) -> None:
@@ -98,7 +106,7 @@ def test_a_file_cut_short_is_refused_or_lacks_what_was_cut(tmp_path: Path) -> No
     for end in range(0, len(whole), len(whole) // 23):
         (tmp_path / "m.onnx").write_bytes(whole[:end])
         with pytest.raises(ValueError, match="damaged"):
-            FORMAT.read(tmp_path / "m.onnx")
+            read(tmp_path / "m.onnx")
 
 
 @pytest.mark.parametrize(
@@ -111,20 +119,32 @@ def test_a_file_cut_short_is_refused_or_lacks_what_was_cut(tmp_path: Path) -> No
 )
 def test_damaged_values_are_refused(tmp_path: Path, damaged: TensorProto) -> None:
     with pytest.raises(ValueError, match="the initialiser `w` is damaged"):
-        FORMAT.read(with_initialisers(tmp_path / "m.onnx", damaged))
+        read(with_initialisers(tmp_path / "m.onnx", damaged))
 
 
 def test_two_of_a_name_are_refused(tmp_path: Path) -> None:
     one = numpy_helper.from_array(np.ones(2, np.float32), "w")
     with pytest.raises(ValueError, match="two initialisers `w`"):
-        FORMAT.read(with_initialisers(tmp_path / "m.onnx", one, one))
+        read(with_initialisers(tmp_path / "m.onnx", one, one))
 
 
 def test_values_beside_the_model_are_read(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"12" + np.array([1.5, -3], np.float32).tobytes() + b"after")
     for where in ({"offset": 2, "length": 8}, {"offset": 2}):
-        found = FORMAT.read(with_initialisers(tmp_path / "m.onnx", pointing("data", **where)))
+        found = read(with_initialisers(tmp_path / "m.onnx", pointing("data", **where)))
         assert found["w"].tolist() == [1.5, -3]
+
+
+def test_the_same_bytes_are_not_read_again_and_again(tmp_path: Path) -> None:
+    """A file of 60 bytes for each would name as much memory as it likes."""
+    count = 2**20
+    (tmp_path / "data").write_bytes(bytes(4 * count))
+    tensors = [pointing("data") for _ in range(20)]
+    for number, tensor in enumerate(tensors):
+        tensor.name, tensor.dims[0] = f"w{number}", count
+    assert len(read(with_initialisers(tmp_path / "m.onnx", *tensors[:8]))) == 8
+    with pytest.raises(TooLarge, match=r"`w1\d` takes 8,388,608 bytes"):
+        read(with_initialisers(tmp_path / "m.onnx", *tensors))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +169,7 @@ def test_values_out_of_the_folder_or_the_file_are_refused(tmp_path: Path, tensor
     (folder / "link").symlink_to(tmp_path / "secret")
     (folder / "data").write_bytes(b"\0" * 8)
     with pytest.raises(ValueError, match=message):
-        FORMAT.read(with_initialisers(folder / "m.onnx", tensor))
+        read(with_initialisers(folder / "m.onnx", tensor))
 
 
 def test_the_absolute_path_of_another_file_is_refused(tmp_path: Path) -> None:
@@ -157,7 +177,7 @@ def test_the_absolute_path_of_another_file_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     (tmp_path / "secret").write_bytes(b"\0" * 8)
     with pytest.raises(ValueError, match="no file of the model's folder"):
-        FORMAT.read(with_initialisers(folder / "m.onnx", pointing(str(tmp_path / "secret"))))
+        read(with_initialisers(folder / "m.onnx", pointing(str(tmp_path / "secret"))))
 
 
 def test_an_emitted_file_can_be_read_by_onnx_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 import pickle
 from collections.abc import Mapping
@@ -16,11 +17,12 @@ import torch
 import archspec
 from archspec import backend as backends
 from archspec import weights
-from archspec.backend import Backend, BackendError, Format, Native
+from archspec.backend import Backend, BackendError, Format, Native, Room
 from archspec.diagnostics import Failure
 from archspec.graph import Graph
 from archspec.spec import Spec
 from archspec.weights import CheckpointError, formats
+from archspec.weights.inspect import inspect
 from archspec_torch import BACKEND, attributes
 from tests.helpers.caffemodel import net
 from tests.helpers.specs import checked
@@ -69,7 +71,7 @@ def fake(**changes: Any) -> Backend:
             for order in [axes.get(len(param.shape), tuple(range(len(param.shape))))]
         }
 
-    def read(path: Path) -> Mapping[str, Any]:
+    def read(path: Path, room: Room) -> Mapping[str, Any]:
         with np.load(path, allow_pickle=False) as file:
             return {key.replace("|", "/"): file[key] for key in file.files}
 
@@ -118,6 +120,60 @@ def test_a_missing_framework_is_named_with_its_extra(
     assert caught.value.exit_code == 3
     with pytest.raises(BackendError, match=r"archspec-nn\[fakes\]"):
         weights.save(tmp_path / "new.fake", drawn(spec.graph), spec)
+
+
+@pytest.mark.parametrize("missing", ["nowhere_to_be_found", "nowhere_to_be_found.inside"])
+def test_a_package_that_reading_and_writing_take_is_named(
+    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    def lacking(*_: Any) -> Any:
+        importlib.import_module(missing)
+
+    form = dataclasses.replace(fake().formats[0], read=lacking, write=lacking)
+    install(monkeypatch, dataclasses.replace(fake(), formats=(form,)))
+    (tmp_path / "w.fake").write_bytes(b"")
+    for act in (
+        lambda: weights.load(tmp_path / "w.fake", spec),
+        lambda: weights.save(tmp_path / "new.fake", drawn(spec.graph), spec),
+    ):
+        with pytest.raises(BackendError, match="`fake` needs nowhere_to_be_found, which is not installed") as caught:
+            act()
+        assert caught.value.exit_code == 3
+        assert caught.value.help.endswith(" nowhere_to_be_found")
+
+
+def test_a_file_that_fails_over_a_package_that_is_there_is_damaged(
+    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_: Any) -> Any:
+        importlib.import_module("numpy.nowhere_to_be_found")
+
+    install(monkeypatch, dataclasses.replace(fake(), formats=(dataclasses.replace(fake().formats[0], read=lacking),)))
+    (tmp_path / "w.fake").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="is no fake file, or a damaged one"):
+        weights.load(tmp_path / "w.fake", spec)
+
+
+def test_a_file_may_hold_several_times_what_the_network_needs_and_no_more(
+    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms: list[Room] = []
+
+    def greedy(path: Path, room: Room) -> Any:
+        rooms.append(room)
+        room.take(room.left + 1, "the bomb")
+
+    install(monkeypatch, dataclasses.replace(fake(), formats=(dataclasses.replace(fake().formats[0], read=greedy),)))
+    path = tmp_path / "w.fake"
+    path.write_bytes(b"0" * 100)
+    for act in (lambda: weights.load(path, spec), lambda: inspect(path)):
+        with pytest.raises(
+            CheckpointError, match=r"`.*w\.fake` holds more than it can need: `the bomb` takes "
+        ) as caught:
+            act()
+        assert caught.value.exit_code == 1
+    values = sum(param.size for _, _, param in spec.graph.parameters())
+    assert [room.left - 2**26 for room in rooms] == [4 * 100 + 4 * 8 * values, 4 * 100]
 
 
 def test_all_that_differs_is_told_at_once(spec: Spec, tmp_path: Path) -> None:
