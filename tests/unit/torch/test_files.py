@@ -12,7 +12,6 @@ import torch
 from archspec.backend import Room, TooLarge
 from archspec_torch.files import read
 
-
 LARGE = 2**24 + 2**20
 """So many values take more than the room that any file has."""
 
