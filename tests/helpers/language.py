@@ -71,6 +71,11 @@ def marked(span: Span) -> str:
     return "\n".join([lines[0][span.column - 1 :], *lines[1:-1], lines[-1][: span.end_column - 1]])
 
 
+def paths(spec: Spec) -> list[str]:
+    """The names of all layers, each with the scopes around it."""
+    return [node.path for node in spec.graph.nodes[1:]]
+
+
 def outline(spec: Spec) -> list[Any]:
     """What a network computes, apart from where it is written: every layer, and the heads."""
     graph = spec.graph
