@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from archspec.op import Role
+from archspec.recipe import Recipe
+from archspec.section import Section
 from archspec.types import Positive, Size
-
-
-class Section(BaseModel):
-    """A mapping of the spec: its keys are these fields and no others."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
 
 
 class Origin(Section):
@@ -112,38 +108,6 @@ class Initializer(Section):
 InitRule = Literal["xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"]
 Init = InitRule | float | Initializer
 """How a tensor starts: a rule by name, a constant, or an initialiser with its options."""
-
-
-class Schedule(Section):
-    """`train.schedule`: how the learning rate moves."""
-
-    kind: Literal["constant", "step", "cosine", "poly"] = Field(default="constant", description="Its shape.")
-    every: Positive | None = Field(default=None, description="step: epochs between two changes.")
-    factor: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        default=None, description="step: what the rate is multiplied by."
-    )
-    power: Annotated[float, Field(gt=0)] | None = Field(default=None, description="poly: the exponent.")
-    warmup: Annotated[int, Field(ge=0)] = Field(default=0, description="Epochs of linear warm-up.")
-
-
-class Recipe(Section):
-    """`train`: the recipe that the paper trains the network by."""
-
-    optimizer: Literal["sgd", "adamw"] = Field(default="sgd", description="The update rule.")
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        default=None, description="At the start."
-    )
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="Of SGD.")
-    nesterov: bool = Field(default=False, description="Nesterov's momentum.")
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        default=0.0, description="Pull towards zero."
-    )
-    schedule: Schedule | None = Field(default=None, description="How the learning rate moves.")
-    epochs: Positive | None = Field(default=None, description="Passes over the data.")
-    batch: Positive | None = Field(default=None, description="Samples in a step.")
-    average: Literal["none", "polyak", "ema"] = Field(
-        default="none", description="Which mean of the weights is the final model."
-    )
 
 
 class Document(Section):

@@ -37,7 +37,7 @@ ORDER = (
 FREE = {"archspec.diagnostics": {"render"}}  # an exception of ours prints itself
 FOR_BACKENDS = [
     f"archspec.{unit}"
-    for unit in ("op", "ops", "graph", "types", "expr", "diagnostics", "backend", "session", "source")
+    for unit in "op ops graph types expr diagnostics backend session recipe optimizer trainer source".split()
 ]
 
 

@@ -1,0 +1,96 @@
+"""The trainer that defines training: the reference in float64, to hold any backend's trainer against.
+
+>>> import archspec, numpy as np
+>>> from archspec.recipe import Recipe
+>>> from archspec.weights.init import initial
+>>> spec = archspec.load("lenet5")
+>>> trainer = ReferenceTrainer(Plan(spec.graph, Recipe(learning_rate=0.1)), initial(spec.graph, seed=0))
+>>> x, y = np.random.default_rng(0).standard_normal((8, *spec.graph.input)), np.arange(8)
+>>> seen = []
+>>> for _ in range(2):
+...     trainer.step(x, y, rate=0.1)
+...     seen.append(trainer.losses()["loss"])
+>>> seen[1] < seen[0]
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from archspec.optimizer import averaged, clipped, rule_of
+from archspec.reference.loss import loss
+from archspec.reference.session import ReferenceSession
+from archspec.session import State, slot_name
+from archspec.trainer import Plan, Standing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+else:
+    from archspec import lazy_numpy as np
+
+
+class ReferenceTrainer:
+    """Implements `archspec.trainer.Trainer`, with dropout off."""
+
+    device = "numpy, float64"
+
+    def __init__(self, plan: Plan, tensors: Mapping[str, Array]) -> None:
+        self.plan, self.settings = plan, plan.settings
+        self.rule = rule_of(plan.recipe)
+        self.session = ReferenceSession(plan.graph, tensors)
+        self.standing = Standing(self.session.state().tensors)
+        self.seen: list[dict[str, float]] = []
+
+    def step(self, x: Array, y: Array, rate: float) -> None:
+        recipe, kept = self.plan.recipe, self.standing
+        parts = recipe.accumulate
+        gradients = {name: np.zeros_like(kept.tensors[name]) for name in self.settings}
+        for part in np.split(np.arange(len(x)), parts):
+            found = self.session.gradients(x[part], lambda outputs, part=part: self._pull(outputs, y[part]))
+            gradients = {name: total + found.tensors[name] / parts for name, total in gradients.items()}
+        gradients = clipped(gradients, recipe.clip)
+        tensors, slots, update = self.session.state().tensors, dict(kept.slots), kept.updates + 1
+        tensors |= {name: kept.tensors[name] for name in self.plan.still}
+        for name, setting in self.settings.items():
+            names = {slot: slot_name(name, slot) for slot in self.rule.slots}
+            own = {slot: slots[key] for slot, key in names.items() if key in slots}
+            tensors[name], own = self.rule.step(
+                tensors[name], gradients[name], own, rate=rate * setting.rate, decay=setting.decay, update=update
+            )
+            slots |= {names[slot]: value for slot, value in own.items()}
+        self.session.restore(State(tensors))
+        self.standing = Standing(tensors, slots, averaged(recipe, kept.average, tensors, update), update)
+
+    def _pull(self, outputs: Mapping[str, Array], y: Array) -> dict[str, Array]:
+        found: dict[str, Array] = {}
+        losses: dict[str, float] = {"loss": 0.0}
+        for head in self.plan.graph.heads:
+            if head.loss == "none":
+                continue
+            value, slope = loss(head.loss, outputs[head.name], y, self.plan.recipe.label_smoothing)
+            found[head.name] = head.weight * slope
+            losses[head.name] = value
+            losses["loss"] += head.weight * value
+        self.seen.append(losses)
+        return found
+
+    def losses(self) -> dict[str, float]:
+        seen, self.seen = self.seen, []
+        return {name: sum(one[name] for one in seen) / len(seen) for name in seen[0]} if seen else {}
+
+    def predict(self, x: Array) -> Array:
+        kept = self.standing
+        session = ReferenceSession(self.plan.graph, kept.average or kept.tensors)
+        return session.forward(x).outputs[self.plan.graph.heads[0].name]
+
+    def save(self) -> Standing:
+        return self.standing
+
+    def restore(self, standing: Standing) -> None:
+        self.standing = standing
+        self.session.restore(State(dict(standing.tensors)))

@@ -1,0 +1,113 @@
+"""Training as the shared loop sees it: what is to be done, and who does it on a backend.
+
+>>> import archspec
+>>> from archspec.recipe import Recipe
+>>> spec = archspec.load("lenet5")
+>>> recipe = Recipe(weight_decay=0.1, exempt=("bias",), freeze=("c1.*",), rates={"output.*": 10.0})
+>>> found = settings(recipe, spec.graph)
+>>> found["c3.conv.weight"], found["output.bias"], "c1.conv.weight" in found
+(Setting(rate=1.0, decay=0.1), Setting(rate=10.0, decay=0.0), False)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Protocol
+
+from archspec.diagnostics import Failure, did_you_mean, quote
+from archspec.graph import Graph
+from archspec.recipe import Recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a tensor is trained: the factor on its learning rate, and its weight decay."""
+
+    rate: float
+    decay: float
+
+
+def settings(recipe: Recipe, graph: Graph) -> dict[str, Setting]:
+    """By name, every tensor that is trained, in the order of the graph; raises `Failure` for an idle pattern."""
+    trainable = [(name, node, param) for name, node, param in graph.parameters() if param.trainable]
+    names = [name for name, _, _ in graph.parameters()]
+    for pattern in (*recipe.freeze, *recipe.rates):
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise Failure(f"no tensor is named as {quote(pattern)}", did_you_mean(pattern, names, "tensors"))
+    found: dict[str, Setting] = {}
+    for name, node, param in trainable:
+        if any(fnmatchcase(name, pattern) for pattern in recipe.freeze):
+            continue
+        factors = [factor for pattern, factor in recipe.rates.items() if fnmatchcase(name, pattern)]
+        kept = {"bias"} if param.role == "bias" else set[str]()
+        kept |= {"norm"} if node.op.family == "norm" else set()
+        found[name] = Setting(factors[-1] if factors else 1.0, 0.0 if kept & {*recipe.exempt} else recipe.weight_decay)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a trainer needs to know."""
+
+    graph: Graph
+    recipe: Recipe
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        return settings(self.recipe, self.graph)
+
+    @property
+    def still(self) -> list[str]:
+        """The moving statistics that `freeze` names: the batch is used as ever, and they stay."""
+        moving = [name for name, _, param in self.graph.parameters() if not param.trainable]
+        return [name for name in moving if any(fnmatchcase(name, pattern) for pattern in self.recipe.freeze)]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that training goes on from, in neutral names and layouts but for `own`.
+
+    `average` is the mean of the tensors that the recipe asks for, empty where it asks for none; `updates` counts steps
+    of the optimizer. `own` is what one backend alone understands, as the state of its random numbers: another leaves
+    it out, and then draws other masks.
+    """
+
+    tensors: dict[str, Array]
+    slots: dict[str, Array] = field(default_factory=dict[str, Any])
+    average: dict[str, Array] = field(default_factory=dict[str, Any])
+    updates: int = 0
+    own: dict[str, Array] = field(default_factory=dict[str, Any])
+
+
+class Trainer(Protocol):
+    """A built model that learns."""
+
+    device: str
+    """What it computes on, for people."""
+
+    def step(self, x: Array, y: Array, rate: float) -> None:
+        """One update from a batch x [N, *input] in float32 and its labels y [N]; it need not wait for the result.
+
+        The loss is the mean over the batch, summed over the heads, each times its weight. Where the recipe accumulates,
+        the batch is computed in equal parts, one after the other.
+        """
+        ...
+
+    def losses(self) -> Mapping[str, float]:
+        """Means over the steps since it was last asked: by head, and `loss`, their weighted sum."""
+        ...
+
+    def predict(self, x: Array) -> Array:
+        """The main output in eval mode, by the averaged tensors where the recipe averages."""
+        ...
+
+    def save(self) -> Standing: ...
+
+    def restore(self, standing: Standing) -> None: ...

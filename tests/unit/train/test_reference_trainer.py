@@ -1,0 +1,159 @@
+"""The trainer that defines training, held against a loop that one would write in PyTorch, in float64."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import archspec
+from archspec.conformance.compare import compare, compare_all
+from archspec.diagnostics import Failure
+from archspec.recipe import Recipe
+from archspec.reference.trainer import ReferenceTrainer
+from archspec.trainer import Plan, Setting, settings
+from archspec.weights.init import initial
+from tests.helpers.specs import checked
+
+NET = """archspec: 1
+name: net
+input: [2, 5, 5]
+network:
+  - {name: one, conv: {out: 3, kernel: 3, bias: false}}  # norm takes a bias away
+  - {name: bn, batch_norm: {}}
+  - {name: act, tanh: , aux: side}
+  - flatten
+  - {name: two, linear: {out: 4}}
+blocks:
+  auxiliary: {body: [global_avg_pool, flatten, {name: fc, linear: {out: 4}}]}
+heads:
+  main: {}
+  side: {block: auxiliary, weight: 0.3, only: train}
+"""
+
+RECIPES = {
+    "sgd": Recipe(momentum=0.9, nesterov=True, weight_decay=0.01),
+    "adamw": Recipe(optimizer="adamw", weight_decay=0.1, exempt=("bias", "norm")),
+    "clipped": Recipe(clip=0.5, label_smoothing=0.1),
+    "in parts": Recipe(batch=8, accumulate=2, momentum=0.5),
+    "averaged": Recipe(average="polyak"),
+    "frozen": Recipe(freeze=("one.*",), rates={"two.*": 3.0, "two.bias": 0.5}, momentum=0.9),
+}
+
+
+def by_torch(model: Any, recipe: Recipe, batches: list[Any], rates: list[float]) -> list[float]:
+    """A plain loop over a model whose heads are (main, side): the losses."""
+    # The names of the emitted model are those of the graph here.
+    groups: list[dict[str, Any]] = []
+    for name, parameter in model.named_parameters():
+        frozen = name.startswith("one.") and bool(recipe.freeze)
+        factor = {"two.weight": 3.0, "two.bias": 0.5}.get(name, 1.0) if recipe.rates else 1.0
+        exempt = bool(recipe.exempt) and ("bias" in name or name.startswith("bn."))
+        if not frozen:
+            decay = 0.0 if exempt else recipe.weight_decay
+            groups.append({"params": [parameter], "weight_decay": decay, "factor": factor})
+    if recipe.optimizer == "adamw":
+        optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=1.0)
+    else:
+        optimizer = torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=recipe.nesterov)
+    losses: list[float] = []
+    for (x, y), rate in zip(batches, rates, strict=True):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        optimizer.zero_grad()
+        whole = 0.0
+        for part in np.split(np.arange(len(x)), recipe.accumulate):
+            main, side = model.train()(torch.tensor(x[part]))
+            target = torch.tensor(y[part])
+            value = F.cross_entropy(main, target, label_smoothing=recipe.label_smoothing)
+            value = value + 0.3 * F.cross_entropy(side, target, label_smoothing=recipe.label_smoothing)
+            (value / recipe.accumulate).backward()
+            whole += value.item() / recipe.accumulate
+        if recipe.clip:
+            torch.nn.utils.clip_grad_norm_([p for g in groups for p in g["params"]], recipe.clip)
+        optimizer.step()
+        losses.append(whole)
+    return losses
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_it_trains_as_a_plain_loop_does(name: str, tmp_path: Path) -> None:
+    recipe, spec = RECIPES[name], checked(NET)
+    tensors = {k: v.astype(np.float64) for k, v in initial(spec.graph, 0).items()}
+    rng = np.random.default_rng(0)
+    batches = [(rng.standard_normal((8, 2, 5, 5)), rng.integers(0, 4, 8)) for _ in range(4)]
+    rates = [0.1, 0.2, 0.05, 0.1]
+    trainer = ReferenceTrainer(Plan(spec.graph, recipe), tensors)
+    found: list[float] = []
+    means: list[Any] = []
+    for (x, y), rate in zip(batches, rates, strict=True):
+        trainer.step(x, y, rate)
+        found.append(trainer.losses()["loss"])
+        means.append(trainer.save().tensors)
+    model = archspec.build(spec, seed=0).double()
+    compare(found, by_torch(model, recipe, batches, rates), bound=1e-6 if recipe.clip else 1e-9)
+    kept, own = trainer.save(), {n: v.numpy() for n, v in model.state_dict().items() if "num_batches" not in n}
+    compare_all(kept.tensors, own, bound=1e-5 if recipe.clip else 1e-9, what=name)
+    assert kept.updates == 4
+    if recipe.average == "polyak":
+        mean = {key: np.mean([one[key] for one in means], axis=0) for key in means[0]}
+        compare_all(kept.average, mean, bound=1e-12)
+
+
+def test_it_goes_on_from_where_it_stood() -> None:
+    recipe, spec = Recipe(optimizer="adamw", average="ema", decay=0.5), checked(NET)
+    rng = np.random.default_rng(0)
+    batches = [(rng.standard_normal((4, 2, 5, 5)), rng.integers(0, 4, 4)) for _ in range(4)]
+    whole, first, second = (ReferenceTrainer(Plan(spec.graph, recipe), initial(spec.graph, seed)) for seed in (0, 0, 1))
+    for x, y in batches:
+        whole.step(x, y, 0.1)
+    for x, y in batches[:2]:
+        first.step(x, y, 0.1)
+    second.restore(first.save())
+    for x, y in batches[2:]:
+        second.step(x, y, 0.1)
+    for one, other in zip(
+        (whole.save().tensors, whole.save().average, whole.save().slots),
+        (second.save().tensors, second.save().average, second.save().slots),
+        strict=True,
+    ):
+        compare_all(one, other, bound=0.0)
+    compare(whole.predict(batches[0][0]), second.predict(batches[0][0]), bound=0.0)
+
+
+def test_what_is_predicted_is_the_averages() -> None:
+    spec = checked(NET)
+    trainer = ReferenceTrainer(Plan(spec.graph, Recipe(average="ema", decay=0.9)), initial(spec.graph, 0))
+    x, y = np.random.default_rng(0).standard_normal((4, 2, 5, 5)), np.arange(4)
+    for _ in range(3):
+        trainer.step(x, y, 0.5)
+    plain = ReferenceTrainer(Plan(spec.graph, Recipe()), trainer.save().average)
+    compare(trainer.predict(x), plain.predict(x), bound=0.0)
+    assert (
+        np.abs(
+            trainer.predict(x) - ReferenceTrainer(Plan(spec.graph, Recipe()), trainer.save().tensors).predict(x)
+        ).max()
+        > 1e-3
+    )
+
+
+def test_settings_by_pattern_and_kind() -> None:
+    recipe = Recipe(weight_decay=0.5, exempt=("norm",), freeze=("one.*",), rates={"two.*": 2.0, "*.bias": 3.0})
+    assert settings(recipe, checked(NET).graph) == {
+        "bn.weight": Setting(1.0, 0.0),
+        "bn.bias": Setting(3.0, 0.0),
+        "two.weight": Setting(2.0, 0.5),
+        "two.bias": Setting(3.0, 0.5),
+        "side.fc.weight": Setting(1.0, 0.5),
+        "side.fc.bias": Setting(3.0, 0.5),
+    }
+
+
+@pytest.mark.parametrize("recipe", [Recipe(freeze=("onee.*",)), Recipe(rates={"tow.weight": 2.0})])
+def test_a_pattern_that_fits_nothing_is_refused(recipe: Recipe) -> None:
+    with pytest.raises(Failure, match="no tensor is named as"):
+        settings(recipe, checked(NET).graph)
