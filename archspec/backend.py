@@ -16,6 +16,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.graph import Graph, Node
 from archspec.session import Mode, Precision, Session
+from archspec.trainer import Plan, Trainer
 from archspec.types import Shape
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ class Backend:
     `emit` gives the files of a build; `load` turns a folder that holds them and `weights.safetensors` into the
     framework's model; `predict` runs it on a batch [N, *input] of float32 and returns the main output. `natives` says
     how the framework calls and lays out every tensor of a graph, `explain` shows what one node becomes, `open` gives
-    a session on a build's folder, which can do what `modes` lists in the `precisions` listed.
+    a session on a build's folder, which can do what `modes` lists in the `precisions` listed. `trainer` gives a trainer
+    on it, where the backend can train.
     """
 
     name: str
@@ -177,6 +179,7 @@ class Backend:
     open: Callable[[Path, Graph, Precision], Session]
     modes: Collection[Mode]
     precisions: Collection[Precision]
+    trainer: Callable[[Path, Plan], Trainer] | None = None
     mixed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Ops that the framework computes with a constant in float32 even in float64, and which constant that is."""
     formats: tuple[Format, ...] = ()

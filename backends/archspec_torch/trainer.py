@@ -1,0 +1,217 @@
+"""A built folder that learns: the emitted module under torch's own optimizers, on the best device there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional as F
+
+from archspec.graph import Head
+from archspec.recipe import Recipe
+from archspec.session import slot_name
+from archspec.trainer import Plan, Standing
+from archspec_torch.runtime import load
+from archspec_torch.source import network_parts
+from archspec_torch.weights import tensor_attributes
+
+Array = NDArray[Any]
+
+SLOTS = {"momentum": "momentum_buffer", "mean": "exp_avg", "square": "exp_avg_sq"}
+"""What torch's optimizers call what is remembered of a tensor."""
+
+
+class TorchTrainer:
+    """Implements `archspec.trainer.Trainer`."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.plan, recipe = plan, plan.recipe
+        self.place = _place()
+        self.device = _described(self.place)
+        self.attributes = tensor_attributes(plan.graph, network_parts(plan.graph))
+        # Convolutions of pictures are faster so, on GPUs and on CPUs.
+        pictures = len(plan.graph.input) == 3
+        self.format = torch.channels_last if pictures else torch.contiguous_format
+        self.model: nn.Module = load(folder).to(self.place, memory_format=self.format)
+        self.heads = sorted(plan.graph.heads, key=lambda head: head.train_only)
+        named = dict(self.model.named_parameters())
+        self.parameters = {name: named[key] for name, key in self.attributes.items() if key in named}
+        settings = plan.settings
+        for name, parameter in self.parameters.items():
+            parameter.requires_grad_(name in settings)
+        self.trained = [self.parameters[name] for name in settings]
+        buffers = dict(self.model.named_buffers())
+        self.still = [buffers[self.attributes[name]] for name in plan.still]
+        groups: dict[Any, list[nn.Parameter]] = {}
+        for name, setting in settings.items():
+            groups.setdefault(setting, []).append(self.parameters[name])
+        self.optimizer = _optimizer(recipe, [(s.rate, s.decay, own) for s, own in groups.items()])
+        self.mean = deepcopy(self.model) if recipe.average != "none" else None
+        self.updates = 0
+        dtypes = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+        self.autocast = torch.autocast(
+            self.place.type, dtypes.get(recipe.precision), enabled=recipe.precision in dtypes
+        )
+        self.scaler = torch.GradScaler(self.place.type, enabled=recipe.precision == "float16")
+        self.sums: dict[str, torch.Tensor] = {}
+        self.steps = 0
+        torch.manual_seed(recipe.seed)  # pyright: ignore[reportUnknownMemberType]
+
+    def step(self, x: Array, y: Array, rate: float) -> None:
+        recipe = self.plan.recipe
+        kept = [buffer.clone() for buffer in self.still]
+        parts = zip(np.split(x, recipe.accumulate), np.split(y, recipe.accumulate), strict=True)
+        self.model.train()
+        self.optimizer.zero_grad()
+        for part, wanted in parts:
+            total = self._loss(self._tensor(part), torch.as_tensor(wanted).to(self.place)) / recipe.accumulate
+            self.scaler.scale(total).backward()  # pyright: ignore[reportUnknownMemberType]
+        for parameter in self.trained:
+            if parameter.grad is None:  # torch would leave it out, and its weight decay with it
+                parameter.grad = torch.zeros_like(parameter)
+        if recipe.clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.trained, recipe.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        for buffer, value in zip(self.still, kept, strict=True):
+            buffer.copy_(value)
+        self.updates += 1
+        self.steps += 1
+        self._average()
+
+    def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        smoothing = self.plan.recipe.label_smoothing
+        with self.autocast:
+            result: Any = self.model(x)
+        total = torch.zeros((), device=self.place)
+        for head, output in zip(self.heads, _several(result), strict=True):
+            if head.loss != "none":
+                value = _head_loss(head, output.float(), y, smoothing)
+                total = total + head.weight * value
+                self._note(head.name, value)
+        self._note("loss", total)
+        return total
+
+    def _note(self, name: str, value: torch.Tensor) -> None:
+        share = value.detach() / self.plan.recipe.accumulate
+        self.sums[name] = self.sums[name] + share if name in self.sums else share
+
+    def losses(self) -> Mapping[str, float]:
+        found = {name: float(value) / self.steps for name, value in self.sums.items()}
+        self.sums, self.steps = {}, 0
+        return found
+
+    def predict(self, x: Array) -> Array:
+        model = self.model if self.mean is None else self.mean
+        with torch.inference_mode(), self.autocast:
+            result: Any = model.eval()(self._tensor(x))
+        return _several(result)[0].float().cpu().numpy()
+
+    def save(self) -> Standing:
+        slots: dict[str, Array] = {}
+        for name, parameter in self.parameters.items():
+            kept: Mapping[str, Any] = self.optimizer.state.get(parameter, {})
+            for slot, key in SLOTS.items():
+                if kept.get(key) is not None:
+                    slots[slot_name(name, slot)] = _array(kept[key])
+        own = {"torch.random": torch.get_rng_state().numpy().copy()}
+        if self.place.type == "cuda":
+            own["torch.cuda"] = torch.cuda.get_rng_state(self.place).numpy().copy()
+        if self.scaler.is_enabled():
+            scale = self.scaler.state_dict()
+            own["torch.scale"] = np.array([scale["scale"], scale["_growth_tracker"]])
+        mean = {} if self.mean is None or not self.updates else self._tensors(self.mean)
+        return Standing(self._tensors(self.model), slots, mean, self.updates, own)
+
+    def restore(self, standing: Standing) -> None:
+        self._load(self.model, standing.tensors)
+        if self.mean is not None:
+            self._load(self.mean, standing.average or standing.tensors)
+        self.updates = standing.updates
+        self.optimizer.state.clear()
+        for name, parameter in self.parameters.items():
+            found = {SLOTS[s]: standing.slots[k] for s in SLOTS if (k := slot_name(name, s)) in standing.slots}
+            if found:
+                kept = {key: torch.empty_like(parameter).copy_(torch.as_tensor(v)) for key, v in found.items()}
+                if self.plan.recipe.optimizer == "adamw":
+                    kept["step"] = torch.tensor(float(self.updates), device=self.place)
+                self.optimizer.state[parameter] = kept
+        own = standing.own
+        if "torch.random" in own:
+            torch.set_rng_state(torch.as_tensor(own["torch.random"]))
+        if "torch.cuda" in own and self.place.type == "cuda":
+            torch.cuda.set_rng_state(torch.as_tensor(own["torch.cuda"]), self.place)
+        if "torch.scale" in own and self.scaler.is_enabled():
+            scale, tracker = own["torch.scale"].tolist()
+            self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": scale, "_growth_tracker": int(tracker)})
+
+    def _average(self) -> None:
+        """Moves the mean of the tensors, statistics among them, by what the recipe says."""
+        if self.mean is None:
+            return
+        recipe = self.plan.recipe
+        share = 1 / self.updates if recipe.average == "polyak" or self.updates == 1 else 1 - recipe.decay
+        ours, theirs = (
+            [t for t in model.state_dict().values() if t.is_floating_point()] for model in (self.mean, self.model)
+        )
+        torch._foreach_lerp_(ours, theirs, share)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage, reportUnknownMemberType]
+
+    def _tensor(self, values: Array) -> torch.Tensor:
+        tensor = torch.as_tensor(np.ascontiguousarray(values, np.float32))
+        return tensor.to(self.place, non_blocking=True, memory_format=self.format)
+
+    def _tensors(self, model: nn.Module) -> dict[str, Array]:
+        kept = model.state_dict()
+        return {name: _array(kept[key]) for name, key in self.attributes.items()}
+
+    def _load(self, model: nn.Module, tensors: Mapping[str, Array]) -> None:
+        own = {self.attributes[name]: torch.as_tensor(np.array(value, np.float32)) for name, value in tensors.items()}
+        model.load_state_dict(own, strict=False)
+
+
+def _optimizer(recipe: Recipe, groups: Iterable[tuple[float, float, list[nn.Parameter]]]) -> torch.optim.Optimizer:
+    own = [{"params": tensors, "factor": factor, "weight_decay": decay} for factor, decay, tensors in groups]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(own, lr=1.0, betas=recipe.betas, eps=recipe.eps, fused=True)
+    return torch.optim.SGD(own, lr=1.0, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True)
+
+
+def _head_loss(head: Head, output: torch.Tensor, y: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """The mean over the batch, as `archspec.reference.loss` defines it."""
+    if head.loss == "mse":
+        return F.mse_loss(output, y)
+    if head.loss == "cross_entropy":
+        return F.cross_entropy(output, y, label_smoothing=smoothing)
+    classes = output.shape[1]
+    exact = y.reshape(output.shape) if classes == 1 else F.one_hot(y, classes).movedim(-1, 1)
+    wanted = exact.to(output.dtype) * (1 - smoothing) + smoothing / 2
+    return F.binary_cross_entropy_with_logits(output, wanted, reduction="none").sum(1).mean()
+
+
+def _place() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _described(place: torch.device) -> str:
+    if place.type == "cuda":
+        return f"{place} ({torch.cuda.get_device_name(place)})"
+    return f"cpu, {torch.get_num_threads()} threads" if place.type == "cpu" else place.type
+
+
+def _several(values: Any) -> tuple[Any, ...]:
+    return cast("tuple[Any, ...]", values) if isinstance(values, tuple) else (values,)
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    return tensor.detach().cpu().contiguous().numpy().copy()
