@@ -40,8 +40,8 @@ def models(train: bool) -> dict[str, Any]:
     """Both with the same weights; raises AssertionError where they compute something else."""
     from archspec.backend import load as load_backend
     from archspec.compiler import write
+    from archspec.source.runtime import emitted
     from archspec.spec import load
-    from archspec_keras.runtime import emitted
     from benchmarks.peers_keras import copy_weights, googlenet
 
     with TemporaryDirectory() as scratch:

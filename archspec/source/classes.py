@@ -13,7 +13,7 @@ from archspec.expr import Expr
 from archspec.graph import Graph, Scope
 from archspec.source.dialect import Dialect
 from archspec.source.names import Namespace
-from archspec.source.parts import Chain, Instance, Join, Part, Several
+from archspec.source.parts import Chain, Instance, Join, Part, Several, unfolded
 from archspec.source.structure import role, scopes_to_block, signature
 
 
@@ -103,11 +103,7 @@ def _measure(instance: Instance, heights: dict[int, list[Instance]]) -> int:
 
 def within(parts: list[Part]) -> Iterator[Instance]:
     """The instances among parts, those in sequences and lists too."""
-    for part in parts:
-        if isinstance(part, Instance):
-            yield part
-        elif isinstance(part, Chain | Several):
-            yield from within(part.parts)
+    return (part for part in unfolded(parts) if isinstance(part, Instance))
 
 
 def _in_order(top: Instance) -> list[Class]:

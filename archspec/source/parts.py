@@ -9,7 +9,7 @@ What no output needs is a part too, for its weights, but it is not called, and n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -105,15 +105,13 @@ class Instance(Part):
                 yield part
 
 
-def needed(steps: list[Part], outputs: Collection[int]) -> list[Part]:
-    """The steps that these values need."""
-    wanted = set(outputs)
-    kept: list[Part] = []
-    for part in reversed(steps):
-        if wanted & set(part.outputs):
-            wanted.update(part.operands)
-            kept.append(part)
-    return kept[::-1]
+def unfolded(parts: list[Part]) -> Iterator[Part]:
+    """The parts of a class, those of its sequences and lists in place of these."""
+    for part in parts:
+        if isinstance(part, Chain | Several):
+            yield from unfolded(part.parts)
+        else:
+            yield part
 
 
 class _Builder:

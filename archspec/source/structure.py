@@ -9,7 +9,8 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from archspec.graph import Scope
-from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Run, Several, needed
+from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Run, Several
+from archspec.source.steps import needed
 
 
 def signature(instance: Instance, paths: bool = False) -> Hashable:

@@ -11,7 +11,8 @@ from typing import Any
 
 from archspec.source.classes import Class
 from archspec.source.names import Namespace
-from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Several, needed
+from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Several
+from archspec.source.steps import entering, ordered
 from archspec.source.table import Line, assignments, line
 from archspec.source.write import Applied, Call, Code, Items, Spread, statement
 from archspec_keras.paths import SEPARATOR, Paths
@@ -31,24 +32,18 @@ class Body:
     ) -> None:
         self.cls, self.paths, self.rows = cls, paths, whole
         self.codes: dict[Part, Code] = {}
-        places: dict[Part, str] = {}
-        steps: list[Part] = []
+        self.places: dict[Part, str] = {}
         for part in cls.example.parts:
             inner = part.parts if isinstance(part, Several) else [part]
             codes: Sequence[Code] = _items(cls.code[part]) if isinstance(part, Several) else [cls.code.get(part, "")]
             for each, code in zip(inner, codes, strict=True):
                 self.codes[each] = code
-                places[each] = f"{part.attr} {each.name}" if isinstance(part, Several) else each.name
-            steps.extend(inner)
-        outputs = cls.example.outputs
-        first = dict.fromkeys(needed(steps, [value for value in outputs if value not in late]))
-        self.early = len(first)
-        self.steps = [*first, *(part for part in needed(steps, outputs) if part not in first)]
-        self.places = places
-        self.inputs = ["inputs"] if whole else ["x", *_skips(len(cls.example.inputs) - 1)]
+                self.places[each] = f"{part.attr} {each.name}" if isinstance(part, Several) else each.name
+        self.inputs = ["inputs"] if whole else entering(cls.example)
+        self.steps, self.early = ordered(cls.example, late)
         self.names = dict(zip(cls.example.inputs, self.inputs, strict=True))
         self.space = Namespace("x", "name", *self.inputs, *taken, *(param.name for param in cls.params))
-        self.readers: dict[int, set[int]] = {value: {len(self.steps)} for value in outputs}
+        self.readers: dict[int, set[int]] = {value: {len(self.steps)} for value in cls.example.outputs}
         for number, part in enumerate(self.steps):
             for value in part.operands:
                 self.readers.setdefault(value, set()).add(number)
@@ -170,10 +165,6 @@ def _written(found: Sequence[Line | list[str]], indent: int) -> list[str]:
             lines += [*assignments(pending, indent), *each]
             pending = []
     return [*lines, *assignments(pending, indent)]
-
-
-def _skips(count: int) -> list[str]:
-    return ["skip" if n == 1 else f"skip_{n}" for n in range(1, count + 1)]
 
 
 def _items(code: Code) -> tuple[Code, ...]:

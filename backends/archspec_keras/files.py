@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from archspec.backend import About, Room, TooLarge
 from archspec.graph import Graph
+from archspec.source.runtime import emitted
 from archspec_keras.layout import natives
 from archspec_keras.source import emit
 
@@ -87,8 +88,6 @@ def _variables(layer: Any) -> list[str]:
 
 def write(path: Path, graph: Graph, about: About, tensors: Mapping[str, NDArray[Any]]) -> None:
     """Writes the model with these neutral tensors as Keras saves it, all of its heads included."""
-    from archspec_keras.runtime import emitted
-
     known = natives(graph)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".archspec-") as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""Runs what was emitted: the folder's own `model.py` is the model, there is no other."""
+"""The emitted model with its weights, what it makes of a batch, and arrays in its layout and in ours."""
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
@@ -6,35 +6,15 @@
 
 from __future__ import annotations
 
-import itertools
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from archspec.source.runtime import emitted
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_numbers = itertools.count()
-
-
-def emitted(directory: Path) -> Any:
-    """The module that a built folder's `model.py` is."""
-    path = Path(directory) / "model.py"
-    name = f"archspec_keras_model_{next(_numbers)}"
-    spec = spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} cannot be imported")
-    module = module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def load(directory: Path) -> Any:

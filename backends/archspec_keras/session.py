@@ -18,10 +18,11 @@ from safetensors.numpy import load_file
 
 from archspec.graph import Graph
 from archspec.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
+from archspec.source.runtime import emitted
 from archspec_keras.engines import engine
 from archspec_keras.layout import natives
 from archspec_keras.paths import Paths
-from archspec_keras.runtime import emitted, first, last, numpy
+from archspec_keras.runtime import first, last, numpy
 
 Array = NDArray[Any]
 

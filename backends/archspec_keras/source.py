@@ -13,7 +13,8 @@ from archspec.source.classes import Class, form_classes
 from archspec.source.describe import describe
 from archspec.source.lowering import Merge, Module
 from archspec.source.module import docstring_lines, head, mapping, packaged, parameter, spoken, standard_imports
-from archspec.source.parts import Chain, Join, Leaf, Part, Several, network
+from archspec.source.parts import Join, Leaf, Part, network, unfolded
+from archspec.source.steps import late_outputs
 from archspec.source.text import WIDTH, columns, literal
 from archspec.source.write import signature
 from archspec.types import format_shape
@@ -55,14 +56,12 @@ def functions(graph: Graph, helpers: Collection[str]) -> list[Class]:
 
 def _targets(parts: list[Part]) -> Iterator[str]:
     """What the layers of a function are built by."""
-    for part in parts:
+    for part in unfolded(parts):
         match part:
             case Leaf(module=module):
                 yield from (step.target for step in module.steps)
             case Join(merge=Merge(module=Module(target=target))):
                 yield target
-            case Chain() | Several():
-                yield from _targets(part.parts)
             case _:
                 pass
 
@@ -106,8 +105,7 @@ def _parameters(cls: Class) -> list[str]:
 def network_source(cls: Class, graph: Graph, paths: Paths, taken: Collection[str]) -> str:
     """The network's function."""
     always = [h for h in graph.heads if not h.train_only]
-    late = frozenset(h.node for h in graph.heads if h.train_only) - frozenset(h.node for h in always)
-    body = Body(cls, paths, taken, whole=True, late=late)
+    body = Body(cls, paths, taken, whole=True, late=late_outputs(graph))
     shapes = (_shown(graph.nodes[index].shape) for index in (0, graph.heads[0].node))
     shape, given = graph.input, literal(paths.layer(graph.nodes[0]))
     lines = signature(f"def {cls.name}", [*_parameters(cls), "*", "train: bool = False"], " -> keras.Model:", 0)

@@ -11,7 +11,8 @@ from collections.abc import Collection
 
 from archspec.source.classes import Class
 from archspec.source.names import Namespace
-from archspec.source.parts import Join, Leaf, Part, Several, needed
+from archspec.source.parts import Join, Leaf, Part, Several
+from archspec.source.steps import entering, ordered
 from archspec.source.write import Call, Code, Infix, Items, flat, statement
 
 _NESTED = 3  # calls within one another
@@ -26,24 +27,20 @@ class Forward:
 
     def __init__(self, cls: Class, *, whole: bool = False, late: Collection[int] = ()) -> None:
         self.cls, self.example, self.whole = cls, cls.example, whole
-        self.places: dict[int, str] = {}
-        steps: list[Part] = []
+        self.places: dict[Part, str] = {}
         for part in self.example.parts:
             if isinstance(part, Several):
-                self.places.update((id(item), f"{part.attr}[{item.attr}]") for item in part.parts)
-                steps.extend(part.parts)
+                self.places.update((item, f"{part.attr}[{item.attr}]") for item in part.parts)
             else:
-                self.places[id(part)] = part.attr
-                steps.append(part)
-        outputs = self.example.outputs
-        first = dict.fromkeys(needed(steps, [value for value in outputs if value not in late]))
-        self.early = len(first)
-        self.steps = [*first, *(part for part in needed(steps, outputs) if part not in first)]
+                self.places[part] = part.attr
+        self.inputs = entering(self.example)
+        self.steps, self.early = ordered(self.example, late)
         self.makers = {value: part for part in self.steps for value in part.outputs}
         self.reads = Counter(value for part in self.steps for value in part.operands)
-        self.reads.update(outputs)
+        self.reads.update(self.example.outputs)
         self.inline = self._inlined()
-        self.inline |= {v for v in late if v in self.makers and self.reads[v] == 1 and self.makers[v] not in first}
+        last = {value for part in self.steps[self.early :] for value in part.outputs}
+        self.inline |= {value for value in last.intersection(late) if self.reads[value] == 1}
         self.readers = self._readers()
         self.names = dict(zip(self.example.inputs, self.inputs, strict=True))
         self.space = Namespace("self", *self.inputs)
@@ -70,11 +67,6 @@ class Forward:
             return depth < _NESTED - 1
         light = isinstance(reader, Leaf) and reader.node.op.depth != "layer"
         return not self.whole and depth < _NESTED and (light or len(self.steps) <= _NESTED)
-
-    @property
-    def inputs(self) -> list[str]:
-        """The names of forward's parameters."""
-        return ["x", *("skip" if n == 1 else f"skip_{n}" for n in range(1, len(self.example.inputs)))]
 
     def _readers(self) -> dict[int, set[int]]:
         """By value, the numbers of the statements that read it; an inlined step counts where it is written."""
@@ -116,7 +108,7 @@ class Forward:
         return targets
 
     def _called(self, part: Part) -> str:
-        return self.cls.dialect.identifier(self.places.get(id(part)) or part.name)
+        return self.cls.dialect.identifier(self.places[part] or part.name)
 
     def value(self, value: int) -> str:
         """A value as it is read: its name, or the call that computes it."""
@@ -128,7 +120,7 @@ class Forward:
             self.code(self.makers[value]) if value in self.inline else self.names[value] for value in part.operands
         )
         if not isinstance(part, Join):
-            return Call(f"self.{self.places[id(part)]}", tuple(("", operand) for operand in operands))
+            return Call(f"self.{self.places[part]}", tuple(("", operand) for operand in operands))
         if part.merge.operator == "cat":
             return Call("torch.cat", (("", Items(operands)), ("dim", "1")))
         return Infix(part.merge.operator, operands)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archspec.graph import Graph
 from archspec.source.names import Namespace
+from archspec.source.steps import late_outputs
 from archspec.source.write import Call, statement
 from archspec_torch.dialect import TORCH
 from archspec_torch.forward import Forward
@@ -19,7 +20,7 @@ class Outputs:
         self.always = [head for head in self.heads if not head.train_only]
         self.several = len(self.heads) > 1
         self.tuple_in_eval = len(self.always) > 1
-        self.late = frozenset(h.node for h in self.heads if h.train_only) - frozenset(h.node for h in self.always)
+        self.late = late_outputs(graph)
         space = Namespace()
         self.fields = [space.take(TORCH.identifier(head.name)) for head in self.heads]
 

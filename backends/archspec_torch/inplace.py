@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 
 from archspec.graph import Graph
-from archspec.source.classes import within
-from archspec.source.parts import Chain, Instance, Leaf, Part, Several
+from archspec.source.parts import Instance, Leaf, unfolded
 
 # What these compute is a tensor of its own, which their gradients are not computed from.
 FREE = frozenset(("conv", "conv_transpose", "linear", "batch_norm", "concat", "add", "multiply"))
@@ -21,18 +19,11 @@ def overwrite_inputs(graph: Graph, top: Instance) -> None:
     stack = [top]
     while stack:
         instance = stack.pop()
-        stack.extend(within(instance.parts))
-        for leaf in _leaves(instance.parts):
-            (read,) = leaf.inputs
-            free = graph.nodes[read].op.kind in FREE and readers[read] == 1 and read not in instance.inputs
-            if leaf.node.op.kind == "relu" and free:
-                args = tuple(replace(arg, value=True) if arg.name == "inplace" else arg for arg in leaf.module.args)
-                leaf.module = replace(leaf.module, args=args)
-
-
-def _leaves(parts: list[Part]) -> Iterator[Leaf]:
-    for part in parts:
-        if isinstance(part, Leaf):
-            yield part
-        elif isinstance(part, Chain | Several):
-            yield from _leaves(part.parts)
+        for part in unfolded(instance.parts):
+            if isinstance(part, Instance):
+                stack.append(part)
+            elif isinstance(part, Leaf) and part.node.op.kind == "relu":
+                (read,) = part.inputs
+                if graph.nodes[read].op.kind in FREE and readers[read] == 1 and read not in instance.inputs:
+                    args = tuple(replace(arg, value=True) if arg.name == "inplace" else arg for arg in part.module.args)
+                    part.module = replace(part.module, args=args)

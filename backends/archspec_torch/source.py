@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from archspec.backend import About
 from archspec.graph import Graph
@@ -12,7 +12,7 @@ from archspec.source.build import resolve
 from archspec.source.classes import Class, form_classes
 from archspec.source.describe import describe
 from archspec.source.module import docstring_lines, head, mapping, packaged, parameter, spoken, standard_imports
-from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Several, network
+from archspec.source.parts import Instance, Join, Leaf, network, unfolded
 from archspec.source.table import Line, assignments, line
 from archspec.source.write import signature
 from archspec.types import format_shape
@@ -33,7 +33,8 @@ def source(graph: Graph, about: About) -> str:
     helpers = helper_sources()
     *inner, top = classes = _classes(graph, helpers)
     outputs = Outputs(graph, f"{top.name}Output")
-    used = {leaf.module.target for cls in classes for leaf in _leaves(cls.example.parts) if leaf.module.helper}
+    layers = [part for cls in classes for part in unfolded(cls.example.parts) if isinstance(part, Leaf)]
+    used = {leaf.module.target for leaf in layers if leaf.module.helper}
     parts = [helpers[name] for name in sorted(used)]
     parts += map(class_source, inner)
     parts += [outputs.definition()] if outputs.several else []
@@ -56,14 +57,6 @@ def _classes(graph: Graph, helpers: Collection[str]) -> list[Class]:
     top = network(graph, TORCH)
     overwrite_inputs(graph, top)
     return form_classes(graph, top, TORCH, helpers, lambda cls: resolve(graph, cls))
-
-
-def _leaves(parts: list[Part]) -> Iterator[Leaf]:
-    for part in parts:
-        if isinstance(part, Leaf):
-            yield part
-        elif isinstance(part, Chain | Several):
-            yield from _leaves(part.parts)
 
 
 _TORCH = {r"\btorch\.": "import torch", r"\bF\.": "import torch.nn.functional as F"}

@@ -72,7 +72,7 @@ def expected(folder: Path, graph: Graph, x: Array) -> Array:
 
 
 def module(folder: Path) -> Any:
-    from archspec_keras.runtime import emitted
+    from archspec.source.runtime import emitted
 
     return emitted(folder)
 

@@ -1,0 +1,29 @@
+"""Runs what was emitted: the folder's own `model.py` is the model, there is no other."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+_numbers = itertools.count()
+
+
+def emitted(directory: Path) -> Any:
+    """The module that a built folder's `model.py` is."""
+    path = Path(directory) / "model.py"
+    # A name of its own: two builds can be loaded side by side, and what pickles or compiles one finds the module again.
+    name = f"archspec_model_{next(_numbers)}"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be imported")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
