@@ -147,8 +147,8 @@ class Recipe(Section):
         _refuse_idle(self, {"decay": ("ema",)}, self.average, "the average")
         if self.nesterov and not self.momentum:
             raise ValueError("`nesterov` needs a `momentum` above 0")
-        if self.batch and self.batch % self.accumulate:
-            raise ValueError(f"a batch of {self.batch} cannot be computed in {self.accumulate} equal parts")
+        if self.batch and self.batch < self.accumulate:
+            raise ValueError(f"a batch of {self.batch} cannot be computed in {self.accumulate} parts")
         return self
 
     def rate(self, step: int, steps: int) -> float:

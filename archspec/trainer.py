@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 from archspec.diagnostics import Failure, did_you_mean, quote
@@ -50,6 +51,17 @@ def settings(recipe: Recipe, graph: Graph) -> dict[str, Setting]:
         kept |= {"norm"} if node.op.family == "norm" else set()
         found[name] = Setting(factors[-1] if factors else 1.0, 0.0 if kept & {*recipe.exempt} else recipe.weight_decay)
     return found
+
+
+def parts(size: int, count: int) -> list[slice]:
+    """A batch in so many parts, as equal as can be; each counts by its share of the samples, and none is empty.
+
+    >>> parts(7, 3)
+    [slice(0, 3, None), slice(3, 5, None), slice(5, 7, None)]
+    """
+    count = min(size, count)
+    ends = [size // count * i + min(i, size % count) for i in range(count + 1)]
+    return [slice(*pair) for pair in pairwise(ends)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +108,7 @@ class Trainer(Protocol):
         """One update from a batch x [N, *input] in float32 and its labels y [N]; it need not wait for the result.
 
         The loss is the mean over the batch, summed over the heads, each times its weight. Where the recipe accumulates,
-        the batch is computed in equal parts, one after the other.
+        the batch is computed in the `parts` that it says, one after the other.
         """
         ...
 

@@ -17,13 +17,14 @@ True
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archspec.optimizer import averaged, clipped, rule_of
 from archspec.reference.loss import loss
 from archspec.reference.session import ReferenceSession
 from archspec.session import State, slot_name
-from archspec.trainer import Plan, Standing
+from archspec.trainer import Plan, Standing, parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,15 +45,17 @@ class ReferenceTrainer:
         self.rule = rule_of(plan.recipe)
         self.session = ReferenceSession(plan.graph, tensors)
         self.standing = Standing(self.session.state().tensors)
-        self.seen: list[dict[str, float]] = []
+        self.sums: dict[str, float] = {}
+        self.steps = 0
 
     def step(self, x: Array, y: Array, rate: float) -> None:
         recipe, kept = self.plan.recipe, self.standing
-        parts = recipe.accumulate
+        self.steps += 1
         gradients = {name: np.zeros_like(kept.tensors[name]) for name in self.settings}
-        for part in np.split(np.arange(len(x)), parts):
-            found = self.session.gradients(x[part], lambda outputs, part=part: self._pull(outputs, y[part]))
-            gradients = {name: total + found.tensors[name] / parts for name, total in gradients.items()}
+        for part in parts(len(x), recipe.accumulate):
+            pull = partial(self._pull, y=y[part], share=len(x[part]) / len(x))
+            found = self.session.gradients(x[part], pull)
+            gradients = {name: total + found.tensors[name] for name, total in gradients.items()}
         gradients = clipped(gradients, recipe.clip)
         tensors, slots, update = self.session.state().tensors, dict(kept.slots), kept.updates + 1
         tensors |= {name: kept.tensors[name] for name in self.plan.still}
@@ -66,22 +69,22 @@ class ReferenceTrainer:
         self.session.restore(State(tensors))
         self.standing = Standing(tensors, slots, averaged(recipe, kept.average, tensors, update), update)
 
-    def _pull(self, outputs: Mapping[str, Array], y: Array) -> dict[str, Array]:
+    def _pull(self, outputs: Mapping[str, Array], y: Array, share: float) -> dict[str, Array]:
+        """The derivative of a part's loss, which has that share in the batch's; its losses are noted."""
         found: dict[str, Array] = {}
-        losses: dict[str, float] = {"loss": 0.0}
         for head in self.plan.graph.heads:
             if head.loss == "none":
                 continue
             value, slope = loss(head.loss, outputs[head.name], y, self.plan.recipe.label_smoothing)
-            found[head.name] = head.weight * slope
-            losses[head.name] = value
-            losses["loss"] += head.weight * value
-        self.seen.append(losses)
+            found[head.name] = share * head.weight * slope
+            for name, amount in ((head.name, value), ("loss", head.weight * value)):
+                self.sums[name] = self.sums.get(name, 0.0) + share * amount
         return found
 
     def losses(self) -> dict[str, float]:
-        seen, self.seen = self.seen, []
-        return {name: sum(one[name] for one in seen) / len(seen) for name in seen[0]} if seen else {}
+        found = {name: value / self.steps for name, value in self.sums.items()}
+        self.sums, self.steps = {}, 0
+        return found
 
     def predict(self, x: Array) -> Array:
         kept = self.standing

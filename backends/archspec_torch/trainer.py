@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from archspec.graph import Head
 from archspec.recipe import Recipe
 from archspec.session import slot_name
-from archspec.trainer import Plan, Standing
+from archspec.trainer import Plan, Standing, parts
 from archspec_torch.runtime import load
 from archspec_torch.source import network_parts
 from archspec_torch.weights import tensor_attributes
@@ -66,11 +66,11 @@ class TorchTrainer:
     def step(self, x: Array, y: Array, rate: float) -> None:
         recipe = self.plan.recipe
         kept = [buffer.clone() for buffer in self.still]
-        parts = zip(np.split(x, recipe.accumulate), np.split(y, recipe.accumulate), strict=True)
         self.model.train()
         self.optimizer.zero_grad()
-        for part, wanted in parts:
-            total = self._loss(self._tensor(part), torch.as_tensor(wanted).to(self.place)) / recipe.accumulate
+        for part in parts(len(x), recipe.accumulate):
+            share = len(x[part]) / len(x)
+            total = self._loss(self._tensor(x[part]), torch.as_tensor(y[part]).to(self.place), share)
             self.scaler.scale(total).backward()  # pyright: ignore[reportUnknownMemberType]
         for parameter in self.trained:
             if parameter.grad is None:  # torch would leave it out, and its weight decay with it
@@ -88,22 +88,22 @@ class TorchTrainer:
         self.steps += 1
         self._average()
 
-    def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def _loss(self, x: torch.Tensor, y: torch.Tensor, share: float) -> torch.Tensor:
+        """A part's share of the batch's loss."""
         smoothing = self.plan.recipe.label_smoothing
         with self.autocast:
             result: Any = self.model(x)
         total = torch.zeros((), device=self.place)
         for head, output in zip(self.heads, _several(result), strict=True):
             if head.loss != "none":
-                value = _head_loss(head, output.float(), y, smoothing)
+                value = share * _head_loss(head, output.float(), y, smoothing)
                 total = total + head.weight * value
                 self._note(head.name, value)
         self._note("loss", total)
         return total
 
     def _note(self, name: str, value: torch.Tensor) -> None:
-        share = value.detach() / self.plan.recipe.accumulate
-        self.sums[name] = self.sums[name] + share if name in self.sums else share
+        self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach()
 
     def losses(self) -> Mapping[str, float]:
         found = {name: float(value) / self.steps for name, value in self.sums.items()}

@@ -87,7 +87,7 @@ def test_the_papers_rate_falls_by_4_percent_every_8_epochs() -> None:
         (Recipe, {"betas": (0.9, 0.99)}, "`betas` is for the optimizer adamw, found sgd"),
         (Recipe, {"decay": 0.9}, "`decay` is for the average ema, found none"),
         (Recipe, {"nesterov": True}, "`nesterov` needs a `momentum` above 0"),
-        (Recipe, {"batch": 10, "accumulate": 3}, "a batch of 10 cannot be computed in 3 equal parts"),
+        (Recipe, {"batch": 3, "accumulate": 10}, "a batch of 3 cannot be computed in 10 parts"),
         (Augment, {"area": (1.0, 0.5)}, "`area` states the least first"),
         (Augment, {"aspect": (0.5, 2.0)}, "`aspect` is for the crop that `area` states"),
     ],

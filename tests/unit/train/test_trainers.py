@@ -45,7 +45,7 @@ RECIPES = {
     "adamw": Recipe(optimizer="adamw", weight_decay=0.1, exempt=("bias",)),
     "adamw, other fields": Recipe(optimizer="adamw", betas=(0.5, 0.7), eps=1e-2),
     "clipped": Recipe(clip=0.5, label_smoothing=0.1),
-    "in parts": Recipe(batch=8, accumulate=4, momentum=0.5),
+    "in parts": Recipe(accumulate=3, momentum=0.5),
     "polyak": Recipe(average="polyak"),
     "ema": Recipe(average="ema", decay=0.7, optimizer="adamw"),
     "frozen": Recipe(freeze=("one.*", "bn.*"), rates={"two.*": 3.0, "two.bias": 0.5}, momentum=0.9),
