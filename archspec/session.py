@@ -125,13 +125,14 @@ def _fit(values: Mapping[str, Array], shapes: Mapping[str, Shape], otherwise: st
 
 
 class Session(Protocol):
-    """A model that runs. Dropout is off in it, so that train mode can be compared."""
+    """A model that runs. Dropout is off in it unless it is asked for, so that train mode can be compared."""
 
-    def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
+    def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
         """Outputs by head, train-only heads in train mode alone; with `keep`, activations by path.
 
         Train mode uses the statistics of the batch, moves the moving ones as training does, and gives those that moved
         in `updates`. Of the activations a backend gives those that can be seen; each is [N, *shape of its node].
+        With `dropout`, train mode drops as it does in training, and draws anew in each run; eval mode never drops.
         """
         ...
 

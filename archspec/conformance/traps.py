@@ -6,12 +6,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from archspec.conformance import chance
+from archspec.conformance.layers import read
 from archspec.conformance.ops import spread
+from archspec.conformance.subject import Subject
 from archspec.equivalence.material import Material, shares, weights
 from archspec.graph import Graph
-from archspec.session import Mode
+from archspec.session import Mode, Session
+from archspec.spec import Spec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Law = Callable[[Session, "NDArray[Any]"], None]
+"""What holds of every run on a batch, whatever is drawn in it; raises AssertionError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,29 @@ class Trap:
         x = spread((batch, *graph.input), seed=batch) - (8 if self.negative else 0)
         return Material(weights(graph, seed=1), x, shares(graph, seed=1))
 
+    def tried(self, subject: Subject) -> None:
+        """Raises AssertionError where the subject falls into it; one that has a gap there cannot."""
+        spec = read(self.text)
+        if subject.takes(spec.graph):
+            self.held(subject, spec)
+
+    def held(self, subject: Subject, spec: Spec) -> None:
+        """Against the reference."""
+        for batch in self.batches:
+            subject.holds(spec, self.material(spec.graph, batch), *self.modes)
+
+
+@dataclass(frozen=True, slots=True)
+class Chance(Trap):
+    """A trap where every run draws anew: no reference tells what comes out, but a law holds of it."""
+
+    law: Law = field(kw_only=True)
+
+    def held(self, subject: Subject, spec: Spec) -> None:
+        if all(map(subject.does, self.modes)):
+            given = self.material(spec.graph, batch=4)
+            self.law(subject.open(spec, given, subject.precision("float32")), given.x)
+
 
 def _net(input: str, *steps: str, more: str = "") -> str:
     lines = "".join(f"  - {step}\n" for step in steps)
@@ -45,6 +80,8 @@ def _net(input: str, *steps: str, more: str = "") -> str:
 
 
 _CONV = "kernel: 3, out: 4"
+
+_DROPOUT = _net("2500", f"dropout: {{rate: {chance.RATE}}}")
 
 _AUX = """\
 heads:
@@ -203,6 +240,34 @@ TRAPS = (
         _net("64", "dropout: {rate: 0.9}"),
         "eval mode drops nothing and scales nothing",
         ("eval",),
+    ),
+    Chance(
+        "dropout_is_off_in_eval_whoever_asks",
+        _DROPOUT,
+        "a generator that is handed on in either mode",
+        ("eval",),
+        law=chance.drops_nothing_in_eval,
+    ),
+    Chance(
+        "dropout_rate_is_what_is_dropped",
+        _DROPOUT,
+        "older libraries state what is kept",
+        ("train",),
+        law=chance.keeps_its_share,
+    ),
+    Chance(
+        "dropout_scales_what_it_keeps",
+        _DROPOUT,
+        "the first paper scales in eval mode instead",
+        ("train",),
+        law=chance.scales_what_it_keeps,
+    ),
+    Chance(
+        "dropout_draws_anew",
+        _DROPOUT,
+        "a seed that is fixed, or a mask that a batch shares",
+        ("train",),
+        law=chance.draws_anew,
     ),
     Trap("gelu_is_exact", _net("3, 4, 4", "gelu"), "the tanh approximation is another function"),
     Trap("gelu_tanh_is_the_approximation", _net("3, 4, 4", "gelu: {approximate: tanh}"), "where it is asked for"),

@@ -116,8 +116,9 @@ class Remote:
             self._start()
         self._call({"call": "open", "folder": str(folder), "spec": str(spec), "precision": precision})
 
-    def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
-        found = grouped(self._call({"call": "forward", "train": train, "keep": keep}, {"x": x}))
+    def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+        call = {"call": "forward", "train": train, "keep": keep, "dropout": dropout}
+        found = grouped(self._call(call, {"x": x}))
         return Result(found.get("outputs", {}), found.get("activations", {}), found.get("updates", {}))
 
     def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:

@@ -58,7 +58,8 @@ class Worker:
                 self.session = self.backend.open(folder, load_spec(head["spec"]).graph, head["precision"])
                 return {}, {}
             case "forward":
-                result = self._open().forward(arrays["x"], train=head["train"], keep=head["keep"])
+                how = {name: head[name] for name in ("train", "keep", "dropout")}
+                result = self._open().forward(arrays["x"], **how)
                 return {}, _labelled(outputs=result.outputs, activations=result.activations, updates=result.updates)
             case "gradients":
                 found = self._open().gradients(arrays["x"], self.pull, train=head["train"])

@@ -1,4 +1,4 @@
-"""The reference as a session: a graph and its tensors in float64, dropout off, to hold any backend's session against.
+"""The reference as a session: a graph and its tensors in float64, to hold any backend's session against.
 
 >>> import archspec, numpy as np
 >>> from archspec.weights.init import initial
@@ -38,15 +38,15 @@ class ReferenceSession:
     def __init__(
         self, graph: Graph, tensors: Mapping[str, NDArray[Any]], disturb: Disturb = lambda value: value
     ) -> None:
-        self.graph, self.disturb = graph, disturb
+        self.graph, self.disturb, self._rng = graph, disturb, np.random.default_rng(0)
         self._tensors: dict[str, Array] = {}
         self._slots: dict[str, Array] = {}
         self.restore(State(dict(tensors)))
         for node in graph.nodes:
             own_tensors(graph, node, self._tensors)
 
-    def forward(self, x: NDArray[Any], *, train: bool = False, keep: bool = False) -> Result:
-        result = run(self.graph, self._tensors, x, self._mode(train), keep=keep)
+    def forward(self, x: NDArray[Any], *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+        result = run(self.graph, self._tensors, x, self._mode(train, dropout), keep=keep)
         self._tensors.update(result.updates)
         return result
 
@@ -67,8 +67,8 @@ class ReferenceSession:
         self._tensors |= _copies(state.tensors)
         self._slots = _copies(state.slots)
 
-    def _mode(self, train: bool) -> Run:
-        return Run(train=train, dropout=False, disturb=self.disturb)
+    def _mode(self, train: bool, dropout: bool = False) -> Run:
+        return Run(train=train, dropout=dropout, rng=self._rng, disturb=self.disturb)
 
 
 def _copies(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Array]:

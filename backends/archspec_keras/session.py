@@ -28,16 +28,14 @@ Array = NDArray[Any]
 
 
 class KerasSession:
-    """The emitted model with dropout off, on the engine that Keras was imported with."""
+    """The emitted model, on the engine that Keras was imported with; its dropout is off unless it is asked for."""
 
     def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
         self.graph = graph
         self.precision: Precision = precision
         with _precise(precision):
             self.model: Any = emitted(folder).build_model(folder / "weights.safetensors", train=True)
-        for layer in self.model.layers:
-            if isinstance(layer, keras.layers.Dropout):
-                layer.rate = 0.0
+        self.rates = {layer: layer.rate for layer in self.model.layers if isinstance(layer, keras.layers.Dropout)}
         always = {head.name: self.model.output[head.name] for head in graph.heads if not head.train_only}
         self.inference: Any = keras.Model(self.model.inputs, always)
         self.natives = natives(graph)
@@ -50,11 +48,11 @@ class KerasSession:
         self.trained = [name for name in self.trainable if name in self.variables]
         self.slots: dict[str, Array] = {}
         self.watched: dict[bool, Any] = {}
-        self.engine = engine()
+        self.engines = {dropout: engine() for dropout in (False, True)}  # one that compiles keeps the rates in it
 
-    def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
-        with _precise(self.precision):
-            values = self.engine.run(self._model(train, keep), self._input(x), train)
+    def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+        with _precise(self.precision), self._dropping(dropout):
+            values = self.engines[dropout].run(self._model(train, keep), self._input(x), train)
         found = {name: first(y) for name, y in values.items()}
         names = {head.name for head in self.graph.heads if train or not head.train_only}
         activations = {name[1:]: value for name, value in found.items() if name.startswith("/")}
@@ -133,12 +131,23 @@ class KerasSession:
 
         variables = [self.variables[name] for name in self.trained]
         model = self.model if train else self.inference
-        with _precise(self.precision):
-            outputs, entering, slopes = self.engine.differentiate(
+        with _precise(self.precision), self._dropping(False):
+            outputs, entering, slopes = self.engines[False].differentiate(
                 model, self._input(x), variables, channels_last, train
             )
         gradients = {name: self._neutral(name, slope) for name, slope in zip(self.trained, slopes, strict=True)}
         return {name: first(value) for name, value in outputs.items()}, first(entering), gradients
+
+    @contextmanager
+    def _dropping(self, dropout: bool) -> Generator[None]:
+        """The model drops within, or does not; Keras has no other way to leave the rest of it in train mode."""
+        for layer, rate in self.rates.items():
+            layer.rate = rate if dropout else 0.0
+        try:
+            yield
+        finally:
+            for layer, rate in self.rates.items():
+                layer.rate = rate
 
     def _input(self, x: Array) -> Any:
         return keras.ops.convert_to_tensor(last(np.asarray(x, self.precision)))

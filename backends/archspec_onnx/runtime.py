@@ -61,9 +61,9 @@ class Runner:
         switches = self._session.get_overridable_initializers()
         self._off = {value.name: np.array(False) for value in switches if value.type == "tensor(bool)"}
 
-    def run(self, batch: Array, outputs: Sequence[str]) -> list[Array]:
-        """The named outputs for a batch, with dropout off where it can be switched."""
-        feeds = {self.input: np.ascontiguousarray(batch, np.float32), **self._off}
+    def run(self, batch: Array, outputs: Sequence[str], *, dropout: bool = False) -> list[Array]:
+        """The named outputs for a batch; a switch for dropout is off, or as the model has it with `dropout`."""
+        feeds = {self.input: np.ascontiguousarray(batch, np.float32), **({} if dropout else self._off)}
         return list(self._session.run(list(outputs), feeds))
 
 

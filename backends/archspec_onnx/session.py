@@ -37,10 +37,12 @@ class OnnxSession:
         self._networks: dict[bool, Network] = {}
         self._sessions: dict[tuple[bool, bool], Runner] = {}
 
-    def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
+    def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+        """Outputs and activations come from a run each: with `dropout`, from draws of their own."""
         network = self._network(train)
-        activations = self._activations(x, network) if keep else {}
-        found = self._session(train, False).run(x, [*network.heads.values(), *network.updates.values()])
+        activations = self._activations(x, network, dropout) if keep else {}
+        wanted = [*network.heads.values(), *network.updates.values()]
+        found = self._session(train, False).run(x, wanted, dropout=dropout)
         outputs = dict(zip(network.heads, found, strict=False))
         updates = dict(zip(network.updates, found[len(outputs) :], strict=True))
         if updates:
@@ -63,10 +65,10 @@ class OnnxSession:
         self.slots = dict(state.slots)
         self._sessions.clear()
 
-    def _activations(self, x: Array, network: Network) -> dict[str, Array]:
+    def _activations(self, x: Array, network: Network, dropout: bool) -> dict[str, Array]:
         names = list(dict.fromkeys(v for v in network.values.values() if v != network.names.input))
         # No names would mean all outputs.
-        computed = self._session(network.train, True).run(x, names) if names else []
+        computed = self._session(network.train, True).run(x, names, dropout=dropout) if names else []
         found = dict(zip(names, computed, strict=True))
         found[network.names.input] = x.astype(np.float32)
         return {self.graph.nodes[index].path: found[v] for index, v in sorted(network.values.items())}

@@ -22,25 +22,22 @@ Array = NDArray[Any]
 
 
 class TorchSession:
-    """The emitted model with dropout off."""
+    """The emitted model; its dropout stays in eval mode unless it is asked for."""
 
     def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
         self.graph, self.dtype = graph, getattr(torch, precision)
         self.model: nn.Module = load(folder).to(self.dtype)
-        for module in self.model.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = 0.0
         top = network_parts(graph)
         self.attributes = tensor_attributes(graph, top)
         self.parts = list(modules(top))
         self.optimizer: torch.optim.SGD | None = None
 
-    def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
+    def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
         seen: dict[int, Array] = {}
         hooks = list(self._watch(seen)) if keep else []
         try:
             with torch.no_grad():
-                outputs = self._outputs(self._tensor(x), train)
+                outputs = self._outputs(self._tensor(x), train, dropout)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -110,9 +107,13 @@ class TorchSession:
     def _tensor(self, values: Array) -> torch.Tensor:
         return torch.tensor(values, dtype=self.dtype)
 
-    def _outputs(self, x: torch.Tensor, train: bool) -> dict[str, torch.Tensor]:
+    def _outputs(self, x: torch.Tensor, train: bool, dropout: bool = False) -> dict[str, torch.Tensor]:
         """By head; those that train mode alone has come last, and are None in eval mode."""
-        result: Any = self.model.train(train)(x)
+        self.model.train(train)
+        for module in self.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.train(train and dropout)
+        result: Any = self.model(x)
         heads = sorted(self.graph.heads, key=lambda head: head.train_only)
         return {head.name: y for head, y in zip(heads, _several(result), strict=False) if y is not None}
 

@@ -119,6 +119,19 @@ def test_an_op_that_computes_something_else_is_seen(site: Path, tmp_path: Path, 
     assert "plain, eval: outputs first differ at main" in ran.printed
 
 
+def test_dropout_that_is_drawn_otherwise_is_seen(site: Path, tmp_path: Path, run: Run) -> None:
+    edits = (
+        ("helpers.py", ".astype(x.dtype) / (1 - rate)", ""),
+        ("template.py", "rng=rng if train else None", "rng=rng"),
+    )
+    ran = run(broken(site, tmp_path, *edits), "-k", "trap and dropout")
+    assert ran.ones("failure") == {
+        "test_trap[plain-dropout_is_off_in_eval_whoever_asks]",
+        "test_trap[plain-dropout_scales_what_it_keeps]",
+    }
+    assert len(ran.ones("passed")) == 3
+
+
 def test_a_state_that_is_put_in_place_unseen_is_seen(site: Path, tmp_path: Path, run: Run) -> None:
     wrong = broken(site, tmp_path, ("session.py", "        state.check(self.graph)\n", ""))
     ran = run(wrong, "-k", "state or stay")

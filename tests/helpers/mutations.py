@@ -65,6 +65,18 @@ def of_files(change: Callable[[Files], Files]) -> Mutation:
     return mutation
 
 
+def built_with(mutation: Mutation, **options: Any) -> Mutation:
+    """The backend builds with these options, and makes that mistake."""
+
+    def both(backend: Backend) -> Backend:
+        def emit(graph: Graph, about: About, weights: Path | None = None, /, **given: Any) -> Files:
+            return backend.emit(graph, about, weights, **(given | options))
+
+        return mutation(replace(backend, emit=emit))
+
+    return both
+
+
 def text(pattern: str, by: str, more: str = "") -> Mutation:
     """In the emitted module every match of a pattern is replaced; `more` is put before the first class or function."""
 

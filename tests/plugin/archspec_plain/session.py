@@ -6,6 +6,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+from numpy.random import default_rng
 from numpy.typing import NDArray
 
 from archspec.diagnostics import Failure
@@ -30,11 +31,12 @@ class PlainSession:
 
     def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
         self.graph, self.precision = graph, precision
-        self.model = load(folder)
+        self.model, self.rng = load(folder), default_rng()
         self.restore(self.state())
 
-    def forward(self, x: Array, *, train: bool = False, keep: bool = False) -> Result:
-        values: dict[str, Array] = self.model.values(x.astype(self.precision), train=train)
+    def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+        rng = self.rng if dropout else None
+        values: dict[str, Array] = self.model.values(x.astype(self.precision), train=train, rng=rng)
         heads = {head.name: head.node for head in self.graph.heads if train or not head.train_only}
         outputs = {name: values[self.graph.nodes[index].path] for name, index in heads.items()}
         moved = [name for name, node, param in self.graph.parameters() if not param.trainable and node.path in values]

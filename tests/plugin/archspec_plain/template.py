@@ -28,7 +28,7 @@ class Model:
 
     def values(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> dict[str, Array]:
         """Every layer's output by its path; train mode moves statistics, and drops where it is given an `rng`."""
-        return network(x, self.tensors, train=train, rng=rng)
+        return network(x, self.tensors, train=train, rng=rng if train else None)
 
 
 def build_model(weights: str | PathLike[str]) -> Model:

@@ -42,8 +42,8 @@ class Session(ReferenceSession):
 
     change: Callable[[Any], Any] = staticmethod(lambda given: given)
 
-    def forward(self, x: Any, *, train: bool = False, keep: bool = False) -> Result:
-        return self.change(super().forward(x, train=train, keep=keep))
+    def forward(self, x: Any, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+        return self.change(super().forward(x, train=train, keep=keep, dropout=dropout))
 
     def gradients(self, x: Any, pull: Any, *, train: bool = True) -> Gradients:
         plain, self.change = self.change, lambda given: given
