@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.backend import load as load_backend
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure, Span, quote
 from archspec.equivalence.layer import layer_spec
 from archspec.equivalence.material import Material, shares
 from archspec.equivalence.measure import distances
@@ -26,6 +26,7 @@ from archspec.reference import ReferenceSession
 from archspec.session import Mode, Precision
 from archspec.source.text import docstring
 from archspec.spec import Spec, load
+from archspec.spec.tree import relocate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,9 +87,16 @@ def _alone(plan: Plan, node: Node, mode: Mode, scratch: Path) -> tuple[Spec, Mat
     read = [kept[graph.nodes[index].path] for index in node.inputs]
     x = read[0] if len(read) == 1 else np.concatenate([y.reshape(len(y), -1) for y in read], 1)[:, None]
     tensors = {f"layer.{p.role}": given.tensors[f"{node.path}.{p.role}"] for p in graph.params(node)}
-    spec = load(path)
+    spec = _placed(load(path), node.span)
     x = x.astype(np.float32).astype(np.float64)
     return spec, Material(tensors, x, shares(spec.graph, 0))
+
+
+def _placed(spec: Spec, span: Span) -> Spec:
+    """A spec whose every line and layer was written there."""
+    relocate(spec.tree, span)
+    nodes = tuple(replace(node, span=span) for node in spec.graph.nodes)
+    return replace(spec, graph=replace(spec.graph, nodes=nodes))
 
 
 def _free(folder: Path) -> Path:

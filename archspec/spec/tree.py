@@ -114,6 +114,15 @@ def copy(tree: Tree) -> Tree:
     return Map(entries, tree.source, tree.start, tree.end)
 
 
+def relocate(tree: Tree, span: Span) -> None:
+    """Puts all of it at one place."""
+    open_ = [tree]
+    while open_:
+        part = open_.pop()
+        part.source, part.start, part.end = span.source, span[1:3], span[3:5]
+        open_.extend(_inside(part))
+
+
 def height(tree: Tree) -> int:
     """How deep it is nested: 0 for a scalar."""
     level, deep = [tree], -1

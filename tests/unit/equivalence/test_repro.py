@@ -87,6 +87,16 @@ def test_the_folder_holds_the_layer_alone_where_that_differs_alone(spec: Path) -
     assert "0.3" in (folder / "leaky" / "build" / "model.py").read_text()
 
 
+def test_what_it_says_of_the_layer_is_where_the_spec_that_was_verified_has_it(spec: Path) -> None:
+    folder = folder_of(verified(spec))
+    column = TEXT.splitlines()[5].index("leaky_relu") + 1
+    assert f"first differ at layer ({spec}:6:{column})" in (folder / "run_leaky_eval.py").read_text()
+    lines = (folder / "spec.yaml").read_text().splitlines()
+    assert {line.partition("  # ")[2] for line in lines} == {f"{spec}:6"}
+    texts = [path.read_text() for path in folder.rglob("*") if path.suffix in (".py", ".yaml", ".json")]
+    assert not any("archspec-verify-" in text for text in texts)
+
+
 def test_its_script_sees_the_difference_again(spec: Path) -> None:
     folder = folder_of(verified(spec))
     script = folder / "run_leaky_eval.py"
