@@ -1,0 +1,1 @@
+"""Training: the loop that is shared by all backends, and what it needs."""

@@ -1,0 +1,124 @@
+"""What a run goes on from: neutral checkpoints in a folder, whole or not there, the best and the last of them kept.
+
+A checkpoint is a neutral one with the optimizer's slots beside the tensors, the averages among them, and the place in
+training in its metadata: any command that takes weights takes it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from archspec.diagnostics import Failure, quote
+from archspec.graph import Graph
+from archspec.session import slot_name
+from archspec.trainer import Standing
+from archspec.weights.checkpoint import CheckpointError, load_state, metadata, opened, origin, save
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+else:
+    from archspec import lazy_numpy as np
+
+AVERAGE = "average"
+FOLDER, SUFFIX = "checkpoints", ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a run is: `step` counts from its start, over all epochs, and is the next one's."""
+
+    step: int = 0
+    best: float | None = None
+    """The best top-1 on the held-out part so far, and the step after which it was reached."""
+    best_step: int | None = None
+    scores: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What the held-out part gave here; empty within an epoch."""
+
+
+def path_of(run: Path, step: int) -> Path:
+    return run / FOLDER / f"step-{step:08d}{SUFFIX}"
+
+
+def write_checkpoint(run: Path, graph: Graph, spec: str, standing: Standing, place: Place) -> Path:
+    """Writes it whole, or leaves all as it was and raises `Failure`; `spec` is the hash of the spec."""
+    path = path_of(run, place.step)
+    mean = {slot_name(name, AVERAGE): value for name, value in standing.average.items()}
+    training = {
+        "step": place.step,
+        "best": place.best,
+        "best_step": place.best_step,
+        "scores": dict(place.scores),
+        "updates": standing.updates,
+        "own": {name: _packed(value) for name, value in standing.own.items()},
+    }
+    try:
+        path.parent.mkdir(exist_ok=True)
+        save(path, {**standing.tensors, **standing.slots, **mean}, {**origin(graph, spec), "training": training})
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise Failure(f"cannot write {quote(path)}: {why}", "what was written before is whole") from error
+    return path
+
+
+def read_checkpoint(path: Path, graph: Graph) -> tuple[Standing, Place]:
+    """What `write_checkpoint` wrote; raises `CheckpointError` where it is another network's, or damaged."""
+    state = load_state(path, graph)
+    with opened(path) as file:
+        stated: Any = metadata(path, file).get("training")
+    if not isinstance(stated, dict):
+        raise CheckpointError(f"{quote(path)} holds weights, and no run to go on with")
+    kept = cast("dict[str, Any]", stated)
+    ends = f"@{AVERAGE}"
+    mean = {name.removesuffix(ends): value for name, value in state.slots.items() if name.endswith(ends)}
+    slots = {name: value for name, value in state.slots.items() if not name.endswith(ends)}
+    try:
+        own = {name: _unpacked(value) for name, value in kept["own"].items()}
+        standing = Standing(state.tensors, slots, mean, int(kept["updates"]), own)
+        return standing, Place(int(kept["step"]), kept["best"], kept["best_step"], dict(kept["scores"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{quote(path)} does not say where its run was") from error
+
+
+def _packed(value: Array) -> dict[str, Any]:
+    data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
+    return {"dtype": value.dtype.str, "shape": list(value.shape), "data": data}
+
+
+def _unpacked(value: Mapping[str, Any]) -> Array:
+    kind = np.dtype(str(value["dtype"]))
+    if kind.kind not in "biuf":
+        raise ValueError("numbers alone are kept")
+    return np.frombuffer(base64.b64decode(value["data"]), kind).reshape(value["shape"]).copy()
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """Those of a run, the last one last."""
+    return sorted((run / FOLDER).glob(f"step-*{SUFFIX}"))
+
+
+def last_checkpoint(run: Path, graph: Graph, remark: Callable[[str], object]) -> tuple[Standing, Place] | None:
+    """The last one that can be read, None where there is none; `remark` is told of those that cannot."""
+    found = checkpoints(run)
+    for path in reversed(found):
+        try:
+            return read_checkpoint(path, graph)
+        except CheckpointError as error:
+            remark(f"{error.message}\n  it is passed over")
+    if found:
+        raise Failure(f"no checkpoint of {quote(run)} can be read", "train again into another folder")
+    return None
+
+
+def prune(run: Path, keep: int, best: int | None) -> None:
+    """Leaves the last `keep` checkpoints and that of the step `best`; what an interrupted write left over goes too."""
+    kept = {*checkpoints(run)[-keep:], *([path_of(run, best)] if best is not None else [])}
+    for path in (*checkpoints(run), *(run / FOLDER).glob(".step-*")):
+        if path not in kept:
+            path.unlink(missing_ok=True)

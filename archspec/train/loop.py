@@ -1,0 +1,175 @@
+"""The one loop: epochs, schedule, reports and checkpoints; a backend's trainer does the arithmetic."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from archspec.diagnostics import Failure
+from archspec.recipe import Recipe
+from archspec.reference.loss import loss
+from archspec.spec import Spec
+from archspec.train.checkpoint import Place, prune, write_checkpoint
+from archspec.train.clock import Clock
+from archspec.train.log import Log
+from archspec.train.scores import Scores
+from archspec.trainer import Trainer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+class Batch(Protocol):
+    """Samples x [N, *input] and their labels y [N]; `bad` names those that could not be read."""
+
+    @property
+    def x(self) -> Array: ...
+    @property
+    def y(self) -> Array: ...
+    @property
+    def bad(self) -> tuple[str, ...]: ...
+
+
+class Feed(Protocol):
+    """Batches for training: `steps` of them an epoch, and all from any step on."""
+
+    @property
+    def steps(self) -> int: ...
+    def at(self, step: int) -> Iterator[Batch]: ...
+
+
+Watch = Callable[[Mapping[str, Any]], object]
+"""Is told what happens: `kind` says what, the rest is of that."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is trained, where, and what is kept on the way."""
+
+    spec: Spec
+    recipe: Recipe
+    folder: Path
+    feed: Feed
+    held_out: Callable[[], Iterable[Batch]] | None = None
+    every: int = 20
+    """Steps between two reports."""
+    save_every: int | None = None
+    """Steps between two checkpoints within an epoch."""
+    keep: int = 2
+    """Checkpoints of the last epochs that are kept, beside the best."""
+    watch: Watch = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended: where, and whether the recipe was followed to its end."""
+
+    place: Place
+    finished: bool
+
+
+def train(run: Run, trainer: Trainer, place: Place) -> Outcome:
+    """Trains from that place to the recipe's end, or to an interruption, which ends the step and saves.
+
+    A checkpoint is written after each epoch, with the scores of the held-out part. Raises `Failure` where the loss is
+    not finite; the last checkpoint is from before it.
+    """
+    return _Loop(run, trainer, place).go()
+
+
+class _Loop:
+    """A run under way; `place` is that of the last checkpoint."""
+
+    def __init__(self, run: Run, trainer: Trainer, place: Place) -> None:
+        assert run.recipe.epochs is not None
+        self.run, self.trainer, self.place = run, trainer, place
+        self.steps, self.end = run.feed.steps, run.recipe.epochs * run.feed.steps
+        self.log, self.clock = Log(run.folder, place.step), Clock()
+
+    def go(self) -> Outcome:
+        run, every = self.run, self.run.save_every
+        batches = run.feed.at(self.place.step)
+        with _interrupts() as interrupted:
+            for step in range(self.place.step, self.end):
+                done, rate = step + 1, run.recipe.rate(step, self.steps)
+                with self.clock.waiting():
+                    batch = next(batches)
+                with self.clock.computing(len(batch.y)):
+                    self.trainer.step(batch.x, batch.y, rate)
+                for name in batch.bad:
+                    run.watch({"kind": "bad", "step": done, "name": name})
+                stops, epoch_ends = bool(interrupted), done % self.steps == 0
+                saves = stops or epoch_ends or (every is not None and done % every == 0)
+                if saves or done % run.every == 0:
+                    self.report(done, rate)
+                if saves:
+                    self.save(done, self.score(done) if epoch_ends else {})
+                if stops:
+                    break
+        return Outcome(self.place, self.place.step == self.end)
+
+    def report(self, done: int, rate: float) -> None:
+        with self.clock.computing():
+            losses = self.trainer.losses()
+        wrong = [value for value in losses.values() if not math.isfinite(value)]
+        if wrong:
+            message = f"the loss is {wrong[0]} after step {done}, or within the {self.run.every} before it"
+            raise Failure(message, "lower the learning rate, or clip gradients; the last checkpoint is from before it")
+        values = {"epoch": done / self.steps, "rate": rate, "losses": losses, **self.clock.report()}
+        self.log.add(done, "train", **values)
+        self.run.watch({"kind": "train", "step": done, "end": self.end, **values})
+
+    def score(self, done: int) -> dict[str, float]:
+        found = evaluate(self.run, self.trainer)
+        if found:
+            self.log.add(done, "held_out", epoch=done / self.steps, **found)
+            self.run.watch({"kind": "held_out", "step": done, "epoch": done / self.steps, **found})
+        return found
+
+    def save(self, done: int, scores: Mapping[str, float]) -> None:
+        run, place = self.run, replace(self.place, step=done, scores=scores)
+        if scores and (place.best is None or scores["top1"] > place.best):
+            place = replace(place, best=scores["top1"], best_step=done)
+        write_checkpoint(run.folder, run.spec.graph, run.spec.sha256, self.trainer.save(), place)
+        self.place = place
+        prune(run.folder, run.keep, place.best_step)
+
+
+def evaluate(run: Run, trainer: Trainer) -> dict[str, float]:
+    """The scores of the held-out part, empty where there is none."""
+    if run.held_out is None:
+        return {}
+    head = run.spec.graph.heads[0]
+    width = run.spec.graph.nodes[head.node].shape[0]
+    scores = Scores(max(width, 2))
+    for batch in run.held_out():
+        outputs = trainer.predict(batch.x)
+        value, _ = loss(head.loss, outputs.astype(float), batch.y)
+        scores.add(outputs, batch.y, value)
+    return scores.summary()
+
+
+@contextmanager
+def _interrupts() -> Generator[list[int]]:
+    """Ctrl-C and a scheduler's notice end the step that runs; a second one ends at once."""
+    seen: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield seen
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,224 @@
+"""The loop: what it records and keeps, how it stops, and that it goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from archspec.diagnostics import Failure
+from archspec.recipe import Recipe, Schedule
+from archspec.reference.trainer import ReferenceTrainer
+from archspec.train.checkpoint import Place, checkpoints, last_checkpoint, path_of, read_checkpoint
+from archspec.train.log import read_log
+from archspec.train.loop import Run, train
+from archspec.trainer import Plan
+from archspec.weights.checkpoint import load as load_weights
+from archspec.weights.init import initial
+from tests.helpers.specs import checked
+
+SPEC = checked("""archspec: 1
+name: net
+input: [4]
+network: [{name: one, linear: {out: 5}}, {name: bn, batch_norm: }, tanh, {name: two, linear: {out: 3}}]
+""")
+RECIPE = Recipe(
+    learning_rate=0.1, epochs=3, batch=4, momentum=0.9, average="polyak", schedule=Schedule(kind="cosine", warmup=1)
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    x: Any
+    y: Any
+    bad: tuple[str, ...] = ()
+
+
+@dataclass
+class Feed:
+    """Five batches an epoch, each made from its step alone; `then` is called before each."""
+
+    steps: int = 5
+    then: Any = None
+    seen: list[int] = field(default_factory=list[int])
+
+    def at(self, step: int) -> Iterator[Batch]:
+        while True:
+            if self.then is not None:
+                self.then(step)
+            self.seen.append(step)
+            rng = np.random.default_rng(step)
+            yield Batch(rng.standard_normal((4, 4)).astype(np.float32), rng.integers(0, 3, 4))
+            step += 1
+
+
+def held_out() -> Iterator[Batch]:
+    yield from (batch for batch, _ in zip(Feed().at(100), range(2), strict=False))
+
+
+def run(folder: Path, feed: Feed | None = None, **options: Any) -> Run:
+    return Run(SPEC, RECIPE, folder, feed or Feed(), held_out, every=2, **options)
+
+
+def trainer(recipe: Recipe = RECIPE) -> ReferenceTrainer:
+    return ReferenceTrainer(Plan(SPEC.graph, recipe), initial(SPEC.graph, 0))
+
+
+def go_on(folder: Path, **options: Any) -> Any:
+    """What a resumed run does."""
+    found = last_checkpoint(folder, SPEC.graph, pytest.fail)
+    fresh, place = trainer(), Place()
+    if found:
+        fresh.restore(found[0])
+        place = found[1]
+    return train(run(folder, **options), fresh, place)
+
+
+def test_it_follows_the_recipe_to_its_end_and_keeps_the_last_and_the_best(tmp_path: Path) -> None:
+    told: list[Any] = []
+    feed = Feed()
+    outcome = train(run(tmp_path, feed, watch=told.append), trainer(), Place())
+    assert outcome.finished
+    assert outcome.place.step == 15
+    assert feed.seen == list(range(15))
+    best = outcome.place.best_step
+    assert best in (5, 10, 15)
+    assert checkpoints(tmp_path) == sorted({path_of(tmp_path, step) for step in (10, 15, best)})
+    lines = read_log(tmp_path)
+    assert [line["step"] for line in lines if line["kind"] == "train"] == [2, 4, 5, 6, 8, 10, 12, 14, 15]
+    assert [line["step"] for line in lines if line["kind"] == "held_out"] == [5, 10, 15]
+    rates = {line["step"]: line["rate"] for line in lines if line["kind"] == "train"}
+    assert rates == {step: RECIPE.rate(step - 1, 5) for step in rates}
+    assert [{"step": told["step"], "kind": told["kind"]} for told in told] == [
+        {"step": line["step"], "kind": line["kind"]} for line in lines
+    ]
+    top = max(line["top1"] for line in lines if line["kind"] == "held_out")
+    assert outcome.place.best == top
+
+
+def test_the_scores_are_those_of_the_average(tmp_path: Path) -> None:
+    mine = trainer()
+    train(run(tmp_path), mine, Place())
+    standing, place = read_checkpoint(path_of(tmp_path, 15), SPEC.graph)
+    hits = sum(int((mine.predict(b.x).argmax(1) == b.y).sum()) for b in held_out())
+    assert place.scores["top1"] == hits / 8
+    assert set(standing.average) == set(standing.tensors)
+
+
+def test_a_checkpoint_is_one_that_any_command_takes(tmp_path: Path) -> None:
+    mine = trainer()
+    train(run(tmp_path), mine, Place())
+    tensors = load_weights(path_of(tmp_path, 15), SPEC.graph)
+    assert all((tensors[k] == v.astype(np.float32)).all() for k, v in mine.save().tensors.items())
+
+
+@pytest.mark.parametrize("stop", [1, 4, 5, 7, 13])
+@pytest.mark.parametrize("save_every", [None, 3])
+def test_interrupted_it_saves_and_goes_on_as_if_nothing_had_been(
+    stop: int, save_every: int | None, tmp_path: Path
+) -> None:
+    def interrupt(step: int) -> None:
+        if step == stop:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    # A checkpoint rounds to float32: both round at the same steps, so that they can be equal.
+    first = train(run(broken, Feed(then=interrupt), save_every=save_every), trainer(), Place())
+    assert not first.finished
+    assert first.place.step == stop + 1
+    second = go_on(broken, save_every=save_every)
+    assert second.finished
+    train(run(whole, save_every=save_every), trainer(), Place())
+    one, other = (read_checkpoint(path_of(folder, 15), SPEC.graph) for folder in (whole, broken))
+    assert one[1].step == other[1].step == 15
+    for name, value in one[0].tensors.items():
+        np.testing.assert_allclose(other[0].tensors[name], value, rtol=1e-5, atol=1e-6)
+    steps = [line["step"] for line in read_log(broken) if line["kind"] == "held_out"]
+    assert steps == [5, 10, 15]
+
+
+def test_reports_of_steps_that_are_taken_again_are_dropped(tmp_path: Path) -> None:
+    def die(step: int) -> None:
+        if step == 8:
+            raise RuntimeError("the power went")
+
+    with pytest.raises(RuntimeError):
+        train(run(tmp_path, Feed(then=die)), trainer(), Place())
+    assert [line["step"] for line in read_log(tmp_path)] == [2, 4, 5, 5, 6, 8]
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 9, "ki')  # what a kill cuts off
+    assert go_on(tmp_path).finished
+    assert [line["step"] for line in read_log(tmp_path)] == [2, 4, 5, 5, 6, 8, 10, 10, 12, 14, 15, 15]
+
+
+def test_a_loss_that_is_not_finite_stops_it_and_the_last_checkpoint_is_good(tmp_path: Path) -> None:
+    class Diverging(ReferenceTrainer):
+        def losses(self) -> dict[str, float]:
+            found = super().losses()
+            return {name: float("nan") for name in found} if self.standing.updates > 7 else found
+
+    mine = Diverging(Plan(SPEC.graph, RECIPE), initial(SPEC.graph, 0))
+    with pytest.raises(Failure, match="the loss is nan after step 8"):
+        train(run(tmp_path), mine, Place())
+    assert [path.name for path in checkpoints(tmp_path)] == [path_of(tmp_path, 5).name]
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        if len(checkpoints(tmp_path)) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Failure, match=r"cannot write .*no space left"):
+        train(run(tmp_path), trainer(), Place())
+    assert checkpoints(tmp_path) == [path_of(tmp_path, 5)]
+    assert not list(tmp_path.rglob(".*"))
+    monkeypatch.undo()
+    assert go_on(tmp_path).finished
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path) -> None:
+    train(run(tmp_path), trainer(), Place())
+    last = checkpoints(tmp_path)[-1]
+    content = bytearray(last.read_bytes())
+    content[-3] ^= 1
+    last.write_bytes(content)
+    said: list[str] = []
+    found = last_checkpoint(tmp_path, SPEC.graph, said.append)
+    assert found is not None
+    assert found[1].step == 10
+    assert "is damaged" in said[0]
+    for path in checkpoints(tmp_path):
+        path.write_bytes(b"")
+    with pytest.raises(Failure, match="no checkpoint of"):
+        last_checkpoint(tmp_path, SPEC.graph, said.append)
+
+
+def test_weights_alone_are_no_run_to_go_on_with(tmp_path: Path) -> None:
+    from archspec.weights.checkpoint import origin, save
+
+    save(tmp_path / "w.safetensors", initial(SPEC.graph, 0), origin(SPEC.graph, SPEC.sha256))
+    with pytest.raises(Failure, match="holds weights, and no run"):
+        read_checkpoint(tmp_path / "w.safetensors", SPEC.graph)
+
+
+def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:
+    class Spoilt(Feed):
+        def at(self, step: int) -> Iterator[Batch]:
+            yield from (replace(batch, bad=("cat.png",)) for batch in super().at(step))
+
+    told: list[Any] = []
+    train(run(tmp_path, Spoilt(), watch=told.append), trainer(), Place())
+    assert [t["name"] for t in told if t["kind"] == "bad"] == ["cat.png"] * 15
