@@ -1,4 +1,4 @@
-"""From picture files to a model's input, as `preprocess` states it, and from its output to the likeliest classes."""
+"""From pictures to a model's input, as `preprocess` states it, and from its output to the likeliest classes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from archspec.diagnostics import Failure, quote
 from archspec.document import Preprocess
@@ -18,9 +19,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+Picture: TypeAlias = "Path | bytes | NDArray[np.uint8]"
+"""A file, its content, or its pixels (H, W) or (H, W, 3)."""
 LARGEST = 2**28
 """Pixels of a picture that is computed with."""
 MODES = {"rgb": "RGB", "bgr": "RGB", "gray": "L"}
+INTERPOLATIONS: tuple[str, ...] = get_args(Preprocess.model_fields["interpolation"].annotation)
+
+
+class Unreadable(Failure):
+    """One picture is at fault, and no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +54,14 @@ def _size(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
-def load_picture(path: Path, steps: Preprocess, shape: Sequence[int]) -> NDArray[np.float32]:
-    """A picture as one sample (C, H, W); raises `Failure` where the file is none, or the input takes none."""
-    import numpy as np
+def load_picture(picture: Picture, steps: Preprocess, shape: Sequence[int]) -> NDArray[np.float32]:
+    """A picture as one sample (C, H, W); raises `Failure` where it cannot be read, or the input takes none."""
+    check_input(steps, shape)
+    return to_input(fit(read_picture(picture, steps), steps, shape), steps)
 
+
+def check_input(steps: Preprocess, shape: Sequence[int]) -> None:
+    """Raises `Failure` where an input of that shape takes no such pictures."""
     channels = 1 if steps.channels == "gray" else 3
     if len(shape) != 3 or shape[0] != channels:
         message = f"the network takes {format_shape(tuple(shape))}, a {steps.channels} picture has {channels} channels"
@@ -59,8 +71,52 @@ def load_picture(path: Path, steps: Preprocess, shape: Sequence[int]) -> NDArray
             raise Failure(f"`{name}` has {len(values)} numbers, a {steps.channels} picture {channels} channels")
     if shape[1] * shape[2] > LARGEST:
         raise Failure(f"the network takes {format_shape(tuple(shape))}, which is too large for a picture")
-    image = _crop(_resize(_open(path, MODES[steps.channels]), steps, shape), shape)
-    values = np.asarray(image, dtype=np.float32).reshape(shape[1], shape[2], channels)
+
+
+def read_picture(picture: Picture, steps: Preprocess, name: str = "") -> Image.Image:
+    """The whole picture, upright, in the colours that `steps` states; raises `Unreadable`, which calls it `name`."""
+    from PIL import Image, ImageOps
+
+    called = quote(name or (picture if isinstance(picture, Path) else "the picture"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with _opened(picture) as image:
+                upright = ImageOps.exif_transpose(image)
+                # Transparent pictures lie on white, as viewers show them.
+                if "A" in upright.getbands() or "transparency" in upright.info:
+                    ground = Image.new("RGBA", upright.size, "white")
+                    upright = Image.alpha_composite(ground, upright.convert("RGBA"))
+                return upright.convert(MODES[steps.channels])
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise Unreadable(f"the picture {called} is too large", "scale it down first") from None
+    except (OSError, ValueError, SyntaxError, TypeError) as error:
+        why = getattr(error, "strerror", None) or "it is no picture that can be read, or it is damaged"
+        raise Unreadable(f"cannot read {called}: {why.lower()}") from error
+
+
+def _opened(picture: Picture) -> Image.Image:
+    from PIL import Image
+
+    if isinstance(picture, Path):
+        return Image.open(picture)
+    if isinstance(picture, bytes):
+        return Image.open(BytesIO(picture))
+    if not picture.size:
+        raise ValueError("no pixels")
+    return Image.fromarray(picture)
+
+
+def fit(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Image.Image:
+    """A picture of the input's size: resized and cropped as `steps` states."""
+    return _crop(_resize(image, steps, shape), shape)
+
+
+def to_input(image: Image.Image, steps: Preprocess) -> NDArray[np.float32]:
+    """The values of a picture that fits, (C, H, W): inverted, ordered, scaled and normalised as `steps` states."""
+    import numpy as np
+
+    values = np.asarray(image, dtype=np.float32).reshape(image.height, image.width, len(image.getbands()))
     if steps.invert:
         values = np.float32(255) - values
     if steps.channels == "bgr":
@@ -75,34 +131,14 @@ def _per_channel(values: tuple[float, ...]) -> NDArray[np.float32]:
     return np.asarray(values, dtype=np.float32)
 
 
-def _open(path: Path, mode: str) -> Image.Image:
-    from PIL import Image, ImageOps
+def resampling(interpolation: str) -> Image.Resampling:
+    """Pillow's name for a method of `INTERPOLATIONS`."""
+    from PIL import Image
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                upright = ImageOps.exif_transpose(image)
-                # Transparent pictures lie on white, as viewers show them.
-                if "A" in upright.getbands() or "transparency" in upright.info:
-                    ground = Image.new("RGBA", upright.size, "white")
-                    upright = Image.alpha_composite(ground, upright.convert("RGBA"))
-                return upright.convert(mode)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise Failure(f"the picture {quote(path)} is too large", "scale it down first") from None
-    except (OSError, ValueError, SyntaxError) as error:
-        why = getattr(error, "strerror", None) or "it is no picture that can be read, or it is damaged"
-        raise Failure(f"cannot read {quote(path)}: {why.lower()}") from error
+    return Image.Resampling[interpolation.upper()]
 
 
 def _resize(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Image.Image:
-    from PIL import Image
-
-    method = {
-        "nearest": Image.Resampling.NEAREST,
-        "bilinear": Image.Resampling.BILINEAR,
-        "bicubic": Image.Resampling.BICUBIC,
-    }
     if steps.crop == "none":
         size = (shape[2], shape[1])
     elif steps.resize is None:
@@ -119,7 +155,7 @@ def _resize(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Imag
         )
     if size[0] * size[1] > LARGEST:
         raise Failure(f"the picture would be resized to {size[0]}x{size[1]}", "state a smaller `resize`")
-    return image.resize(size, method[steps.interpolation])
+    return image.resize(size, resampling(steps.interpolation))
 
 
 def _crop(image: Image.Image, shape: Sequence[int]) -> Image.Image:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from archspec.diagnostics import Failure
 from archspec.document import Preprocess
-from archspec.picture import load_picture, preprocess_of, top
+from archspec.picture import Unreadable, load_picture, preprocess_of, read_picture, top
 
 
 def saved(path: Path, pixels: Any, mode: str | None = None, **options: Any) -> Path:
@@ -104,6 +104,21 @@ def test_a_cut_off_picture_is_a_clear_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(Failure, match="cannot read"):
         load_picture(path, Preprocess(), (3, 64, 64))
+
+
+def test_a_file_its_bytes_and_its_pixels_are_one_picture(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
+    path, steps = saved(tmp_path / "n.png", pixels), Preprocess(resize=16, channels="bgr", mean=(0.5,))
+    expected = load_picture(path, steps, (3, 12, 12))
+    np.testing.assert_array_equal(load_picture(path.read_bytes(), steps, (3, 12, 12)), expected)
+    np.testing.assert_array_equal(load_picture(pixels, steps, (3, 12, 12)), expected)
+    assert not np.array_equal(load_picture(pixels[:, ::-1], steps, (3, 12, 12)), expected)
+
+
+def test_what_is_no_picture_is_called_by_its_name() -> None:
+    for picture in (b"no picture", np.zeros((2, 2, 7), np.uint8), np.zeros((0, 2), np.uint8)):
+        with pytest.raises(Unreadable, match="cannot read `number 7`"):
+            read_picture(picture, Preprocess(), "number 7")
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
