@@ -22,6 +22,7 @@ from archspec.source.runtime import emitted
 from archspec_keras.engines import engine
 from archspec_keras.layout import natives
 from archspec_keras.paths import Paths
+from archspec_keras.precision import precise
 from archspec_keras.runtime import first, last, numpy
 
 Array = NDArray[Any]
@@ -33,7 +34,7 @@ class KerasSession:
     def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
         self.graph = graph
         self.precision: Precision = precision
-        with _precise(precision):
+        with precise(precision):
             self.model: Any = emitted(folder).build_model(folder / "weights.safetensors", train=True)
         self.rates = {layer: layer.rate for layer in self.model.layers if isinstance(layer, keras.layers.Dropout)}
         always = {head.name: self.model.output[head.name] for head in graph.heads if not head.train_only}
@@ -51,7 +52,7 @@ class KerasSession:
         self.engines = {dropout: engine() for dropout in (False, True)}  # one that compiles keeps the rates in it
 
     def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
-        with _precise(self.precision), self._dropping(dropout):
+        with precise(self.precision), self._dropping(dropout):
             values = self.engines[dropout].run(self._model(train, keep), self._input(x), train)
         found = {name: first(y) for name, y in values.items()}
         names = {head.name for head in self.graph.heads if train or not head.train_only}
@@ -85,7 +86,7 @@ class KerasSession:
             values = {name: self._value(name) for name in self.trained}
             _, kept = optimizer.apply(values, gradients, self.slots)
             return {slot: kept[slot] for slot in slots.values()}
-        with _precise(self.precision):
+        with precise(self.precision):
             # A plain float would be rounded to single precision on TensorFlow before it is cast.
             momentum = np.float64(optimizer.momentum)
             own: Any = keras.optimizers.SGD(rate, momentum=momentum, nesterov=optimizer.nesterov)
@@ -131,7 +132,7 @@ class KerasSession:
 
         variables = [self.variables[name] for name in self.trained]
         model = self.model if train else self.inference
-        with _precise(self.precision), self._dropping(False):
+        with precise(self.precision), self._dropping(False):
             outputs, entering, slopes = self.engines[False].differentiate(
                 model, self._input(x), variables, channels_last, train
             )
@@ -164,34 +165,9 @@ class KerasSession:
         return self.natives[name].out_of(np.asarray(neutral, self.precision))
 
     def _assign(self, tensors: Mapping[str, Array]) -> None:
-        with _precise(self.precision):
+        with precise(self.precision):
             for name, tensor in tensors.items():
                 if name in self.variables:
                     self.variables[name].assign(self._native(name, tensor))
                 else:
                     self.unused[name] = np.asarray(tensor, self.precision)
-
-
-@contextmanager
-def _precise(precision: Precision) -> Generator[None]:
-    """Keras computes in that precision within; what others build and run is not touched by it.
-
-    In double precision Keras rounds many results to single but on TensorFlow, as JAX does by default: that is a table
-    of its own, which has no public face.
-    """
-    from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE as NARROWED
-
-    if precision == "float64" and keras.backend.backend() == "jax":
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-    floats, policy, narrowed = keras.config.floatx(), keras.config.dtype_policy(), NARROWED["float64"]
-    keras.config.set_floatx(precision)
-    keras.config.set_dtype_policy(precision)
-    NARROWED["float64"] = precision
-    try:
-        yield
-    finally:
-        keras.config.set_floatx(floats)
-        keras.config.set_dtype_policy(policy)
-        NARROWED["float64"] = narrowed
