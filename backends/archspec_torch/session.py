@@ -14,6 +14,7 @@ from torch import nn
 from archspec.graph import Graph
 from archspec.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
 from archspec.source.parts import Part
+from archspec_torch.guard import guard
 from archspec_torch.runtime import load
 from archspec_torch.source import network_parts
 from archspec_torch.weights import modules, tensor_attributes
@@ -27,6 +28,7 @@ class TorchSession:
     def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
         self.graph, self.dtype = graph, getattr(torch, precision)
         self.model: nn.Module = load(folder).to(self.dtype)
+        guard(self.model)
         top = network_parts(graph)
         self.attributes = tensor_attributes(graph, top)
         self.parts = list(modules(top))

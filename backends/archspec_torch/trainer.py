@@ -17,6 +17,7 @@ from archspec.graph import Head
 from archspec.recipe import Recipe
 from archspec.session import slot_name
 from archspec.trainer import Plan, Standing, parts
+from archspec_torch.guard import guard
 from archspec_torch.runtime import load
 from archspec_torch.source import network_parts
 from archspec_torch.weights import tensor_attributes
@@ -39,6 +40,7 @@ class TorchTrainer:
         pictures = len(plan.graph.input) == 3
         self.format = torch.channels_last if pictures else torch.contiguous_format
         self.model: nn.Module = load(folder).to(self.place, memory_format=self.format)
+        guard(self.model)
         self.heads = sorted(plan.graph.heads, key=lambda head: head.train_only)
         named = dict(self.model.named_parameters())
         self.parameters = {name: named[key] for name, key in self.attributes.items() if key in named}
