@@ -16,6 +16,9 @@ from archspec.spec.tree import List, Map, Scalar, Tree, copy, data, describe, is
 SHALLOW = ("args", "blocks")
 """Sections whose entries are replaced whole; the other mappings are overlaid key by key."""
 
+SECTIONS = ("source", "claims", "preprocess", "train")
+"""Those with keys of their own, which an address may begin where the spec has none."""
+
 EDITS = ("set", "insert_before", "insert_after", "replace", "remove")
 MAX_WORK = 10_000_000
 """Addresses in `edit`, times the size of the spec that they are looked up in."""
@@ -129,10 +132,15 @@ def set_value(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
         if isinstance(before, Scalar) and before.value is not None:
             coerce(type_of(before.value), data(value))
         args.put(args.key(names[0]), value)
-    elif names[0] in tree.entries and names[0] not in ("network", "archspec"):
+    elif names[0] not in ("network", "archspec") and (names[0] in tree.entries or names[0] in _opened(names, network)):
         _set_in_section(tree, names, value, at)
     else:
         _set_in_body(network, names, value, at, [*known, *tree.entries])
+
+
+def _opened(names: list[str], network: Tree | None) -> tuple[str, ...]:
+    """The sections that an address may begin; a step of the same name comes first."""
+    return SECTIONS if len(names) > 1 and names[0] not in steps(network) else ()
 
 
 def _set_in_section(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
@@ -142,6 +150,9 @@ def _set_in_section(tree: Map, names: list[str], value: Tree, at: Scalar) -> Non
             _set_in_body(here.get("body") if isinstance(here, Map) else None, names[2:], value, at)
             return
         inner = here.get(name) if isinstance(here, Map) else None
+        if inner is None and isinstance(here, Map) and names[0] in SECTIONS and not is_null(value):
+            inner = _empty(at)
+            here.put(Scalar(name, name, at.source, at.start, at.end), inner)
         if inner is None:
             known = here.entries if isinstance(here, Map) else ()
             raise _nothing(names, name, known)

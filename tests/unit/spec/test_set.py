@@ -23,6 +23,40 @@ def test_set_on_the_command_line_is_an_edit(address: str, value: str, same: str)
     assert outline(good(BASE, sets=[f"{address}={value}"])) == outline(good(BASE + f"edit: [{{{same}}}]\n"))
 
 
+@pytest.mark.parametrize(
+    ("address", "value", "section", "expected"),
+    [
+        ("train.epochs", "5", "train", {"epochs": 5}),
+        ("train.schedule.kind", "cosine", "train", {"schedule": {"kind": "cosine"}}),
+        ("preprocess.scale", "1.0", "preprocess", {"scale": 1.0}),
+    ],
+)
+def test_a_section_with_keys_of_its_own_is_begun_where_there_is_none(
+    address: str, value: str, section: str, expected: dict[str, object]
+) -> None:
+    stated = getattr(good(net("- {name: a, relu: }"), sets=[f"{address}={value}"]).document, section)
+    assert stated.model_dump(exclude_unset=True) == expected
+
+
+def test_a_step_of_that_name_comes_first() -> None:
+    spec = good(net("- {name: train, conv: {out: 4, kernel: 1}}"), sets=["train.out=5"])
+    assert spec.graph.nodes[1].shape[0] == 5
+    assert spec.document.train is None
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "mark"),
+    [
+        ("train.epochz=5", "AS0202", "train.epochz"),
+        ("train=5", "AS0411", "train"),
+        ("train.epochs=~", "AS0411", "train.epochs"),
+        ("heads.side.weight=0.5", "AS0411", "heads.side.weight"),  # a head is more than a key
+    ],
+)
+def test_a_section_is_not_begun_by_a_mistake(text: str, code: str, mark: str) -> None:
+    assert found(net("- {name: a, relu: }"), sets=[text]) == [(code, mark)]
+
+
 def test_sets_are_made_in_order() -> None:
     assert good(BASE, sets=["width=6", "width=7"]).args["width"] == 7
 
