@@ -73,11 +73,11 @@ def check_input(steps: Preprocess, shape: Sequence[int]) -> None:
         raise Failure(f"the network takes {format_shape(tuple(shape))}, which is too large for a picture")
 
 
-def read_picture(picture: Picture, steps: Preprocess, name: str = "") -> Image.Image:
+def read_picture(picture: Picture, steps: Preprocess, name: str = "the picture") -> Image.Image:
     """The whole picture, upright, in the colours that `steps` states; raises `Unreadable`, which calls it `name`."""
     from PIL import Image, ImageOps
 
-    called = quote(name or (picture if isinstance(picture, Path) else "the picture"))
+    called = quote(picture if isinstance(picture, Path) else name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -1,0 +1,116 @@
+"""Batches in the order of training, each a function of its step: a run goes on anywhere as if it never stopped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.random import PCG64, Generator, SeedSequence
+from numpy.typing import NDArray
+
+from archspec.diagnostics import Failure, quote
+from archspec.picture import Unreadable
+from archspec.train.data.batch import Batch
+from archspec.train.data.source import Sample, Source
+from archspec.train.data.workers import deliver
+
+
+class Preparation(Protocol):
+    """From a sample to an input of `shape`; with nothing to draw from it varies nothing."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __call__(self, sample: Sample, random: Generator | None, /) -> NDArray[np.float32]: ...
+
+
+def stream(seed: int, *key: int) -> Generator:
+    """Random numbers that depend on the seed and the key alone.
+
+    >>> len({stream(0, *key).random() for key in ((1,), (1,), (1, 0), (1, 0))})
+    2
+    """
+    return Generator(PCG64(SeedSequence(seed, spawn_key=key)))
+
+
+@lru_cache(maxsize=2)
+def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    return stream(seed, epoch).permutation(count)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of all epochs, by step; of each, the share of one rank of those that train together.
+
+    Without a seed the samples come in their own order and are not varied. What cannot be read ends the run, or, with
+    `bad_data="skip"`, gives way to the next sample of its batch that can; without a seed it is left out.
+    """
+
+    source: Source
+    prepare: Preparation
+    batch: int
+    seed: int | None
+    workers: int = 0
+    rank: int = 0
+    ranks: int = 1
+    bad_data: Literal["stop", "skip"] = "stop"
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch; the last one may have fewer samples."""
+        return -(-len(self.source) // self.batch)
+
+    def at(self, step: int) -> Iterator[Batch]:
+        """All batches from that step on, without end; close it to end its processes early."""
+        if not self.steps:
+            raise Failure("there are no samples to train on")
+        return deliver(self.__getitem__, range(step, sys.maxsize), self.workers)
+
+    def __getitem__(self, step: int) -> Batch:
+        epoch, place = divmod(step, self.steps)
+        indices = self._order(epoch)[place * self.batch : (place + 1) * self.batch]
+        mine = np.array_split(np.arange(len(indices)), self.ranks)[self.rank]
+        x, y = np.empty((len(mine), *self.prepare.shape), np.float32), np.empty(len(mine), np.int64)
+        bad: list[str] = []
+        count = 0
+        for position in mine:
+            others = len(indices) if self.seed is not None else 1
+            skipped, found = self._read(np.roll(indices, -position)[:others], epoch)
+            bad += skipped[:1]  # the others are told of in their own places
+            if found is not None:
+                x[count], y[count] = found
+                count += 1
+            elif self.seed is not None:
+                raise Failure(f"no sample of the batch of step {step} can be read, as {quote(bad[0])}")
+        return Batch(x[:count], y[:count], tuple(bad))
+
+    def _read(
+        self, candidates: NDArray[np.int64], epoch: int
+    ) -> tuple[list[str], tuple[NDArray[np.float32], int] | None]:
+        """The first sample of these that can be read, prepared, and its label; before it the names of those passed."""
+        skipped: list[str] = []
+        for index in candidates.tolist():
+            sample = self.source[index]
+            random = None if self.seed is None else stream(self.seed, epoch, index)
+            try:
+                return skipped, (self.prepare(sample, random), sample.label)
+            except Unreadable:
+                if self.bad_data == "stop":
+                    raise
+                skipped.append(sample.name)
+        return skipped, None
+
+    def _order(self, epoch: int) -> NDArray[Any]:
+        count = len(self.source)
+        return np.arange(count) if self.seed is None else _order(count, self.seed, epoch)
+
+
+def whole(
+    source: Source, prepare: Preparation, batch: int, workers: int = 0, bad_data: Literal["stop", "skip"] = "stop"
+) -> Iterator[Batch]:
+    """Every sample once, in order and not varied: for evaluation."""
+    batches = Batches(source, prepare, batch, seed=None, bad_data=bad_data)
+    return deliver(batches.__getitem__, range(batches.steps), workers)

@@ -1,0 +1,49 @@
+"""A set of data by its name or its path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from archspec.diagnostics import Failure, did_you_mean, quote
+from archspec.train.data.arrays import open_npz
+from archspec.train.data.folder import open_folder
+from archspec.train.data.packaged import PACKAGED, open_packaged
+from archspec.train.data.parts import Parts
+from archspec.train.data.source import Source
+from archspec.train.data.split import split
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained on, what is held out and never trained on, and what the labels stand for."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Source
+    held_out: Source
+
+
+def open_data(where: str | PathLike[str], held_out: float = 0.2) -> Data:
+    """A packaged set by name, a folder of pictures, or an .npz file.
+
+    The share is for a set that has no part for validation of its own.
+    """
+    parts = _parts(str(where))
+    train, rest = split(parts.train, held_out) if parts.held_out is None else (parts.train, parts.held_out)
+    if not len(train):
+        raise Failure(f"{quote(where)} has no sample left to train on")
+    return Data(str(where), parts.classes, train, rest)
+
+
+def _parts(where: str) -> Parts:
+    if where in PACKAGED:
+        return open_packaged(where)
+    path = Path(where)
+    if path.is_dir():
+        return open_folder(path)
+    if path.suffix == ".npz":
+        return open_npz(path)
+    help = "it is a folder of pictures, an .npz file or one of the packaged sets; "
+    raise Failure(f"there are no data {quote(where)}", help + did_you_mean(where, PACKAGED, "sets"))

@@ -1,0 +1,76 @@
+"""From a sample to the model's input: `preprocess` as `archspec run` does it, and `augment` in training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image
+
+from archspec.diagnostics import Failure, quote
+from archspec.document import Preprocess
+from archspec.picture import Picture, Unreadable, check_input, fit, read_picture, to_input
+from archspec.recipe import Augment
+from archspec.train.data.source import Sample, Source, samples
+from archspec.train.data.vary import vary
+from archspec.types import format_shape
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Makes samples inputs of a shape."""
+
+    shape: tuple[int, ...]
+    steps: Preprocess
+    augment: Augment = field(default_factory=Augment)
+
+    def __call__(self, sample: Sample, random: Generator | None = None) -> NDArray[np.float32]:
+        """The input, varied by what `random` draws, or as it is used; `Unreadable` where the sample is at fault."""
+        picture = _read(sample, self.steps)
+        if isinstance(picture, np.ndarray):
+            return self._values(picture)
+        check_input(self.steps, self.shape)
+        if random is None:
+            picture = fit(picture, self.steps, self.shape)
+        else:
+            picture = vary(picture, self.steps, self.augment, self.shape, random)
+        return to_input(picture, self.steps)
+
+    def _values(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.augment != Augment():
+            raise Failure("`augment` varies pictures, and the data are other values")
+        if self.shape not in (values.shape, (1, *values.shape)):
+            raise Failure(f"the network takes {format_shape(self.shape)}, a sample is {format_shape(values.shape)}")
+        return values.reshape(self.shape)
+
+
+def _read(sample: Sample, steps: Preprocess) -> Image.Image | NDArray[np.float32]:
+    """The whole picture, or the values; raises `Unreadable` where the sample is at fault."""
+    picture = sample.picture
+    if not isinstance(picture, np.ndarray) or picture.dtype == np.uint8:
+        return read_picture(cast("Picture", picture), steps, sample.name)
+    if not np.isfinite(picture).all():
+        raise Unreadable(f"{quote(sample.name)} has values that are not finite")
+    return picture.astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A sample that cannot be read, and why."""
+
+    name: str
+    reason: str
+
+
+def check(source: Source) -> list[Bad]:
+    """Reads every sample, and lists those that cannot be read."""
+    found: list[Bad] = []
+    for sample in samples(source):
+        try:
+            _read(sample, Preprocess())
+        except Unreadable as error:
+            found.append(Bad(sample.name, error.message))
+    return found

@@ -1,0 +1,28 @@
+"""Small sources and what prepares them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from archspec.document import Preprocess
+from archspec.train.data import Prepare
+from archspec.train.data.source import Arrays
+
+PLAIN = Prepare((1,), Preprocess())
+"""For values: gives them back."""
+
+
+def numbered(count: int) -> Arrays:
+    """Each sample is its own number, and so is its label."""
+    return Arrays(np.arange(count, dtype=np.float32)[:, None], np.arange(count), "x")
+
+
+def picture(path: Path, seed: int = 0, size: tuple[int, int] = (12, 10)) -> Path:
+    """A file of noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path

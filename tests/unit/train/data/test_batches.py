@@ -1,0 +1,160 @@
+"""The order of training: nothing lost, nothing doubled, and every batch a function of its step."""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archspec.diagnostics import Failure
+from archspec.document import Preprocess
+from archspec.picture import Unreadable
+from archspec.recipe import Augment
+from archspec.train.data import Batch, Batches, Prepare, open_data, whole
+from archspec.train.data.source import Files
+from tests.unit.train.data.common import PLAIN, numbered, picture
+
+VARIED = Prepare((1, 8, 8), Preprocess(channels="gray"), Augment(shift=1, mirror=True, brightness=0.4))
+
+
+def numbers(batch: Batch) -> list[int]:
+    assert (batch.x.dtype, batch.y.dtype) == (np.float32, np.int64)
+    assert batch.x[:, 0].tolist() == batch.y.tolist()
+    return batch.y.tolist()
+
+
+def same(one: Batch, other: Batch) -> bool:
+    return one.x.tobytes() == other.x.tobytes() and one.y.tolist() == other.y.tolist() and one.bad == other.bad
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**40), st.integers(1, 5))
+def test_an_epoch_has_every_sample_once_and_ranks_share_its_batches(
+    count: int, size: int, seed: int, ranks: int
+) -> None:
+    batches = Batches(numbered(count), PLAIN, size, seed)
+    shares = [Batches(numbered(count), PLAIN, size, seed, rank=rank, ranks=ranks) for rank in range(ranks)]
+    assert batches.steps * size >= count > (batches.steps - 1) * size
+    for epoch in range(2):
+        seen: list[int] = []
+        for step in range(epoch * batches.steps, (epoch + 1) * batches.steps):
+            batch = numbers(batches[step])
+            parts = [numbers(share[step]) for share in shares]
+            assert list(chain(*parts)) == batch
+            assert max(map(len, parts)) - min(map(len, parts)) <= 1
+            seen += batch
+        assert sorted(seen) == list(range(count))
+        assert all(len(batches[step].y) == size for step in range(batches.steps - 1))
+
+
+def test_the_order_is_the_seeds_and_the_epochs() -> None:
+    def order(seed: int, epoch: int) -> tuple[int, ...]:
+        batches = Batches(numbered(100), PLAIN, 100, seed)
+        return tuple(numbers(batches[epoch]))
+
+    orders = {order(seed, epoch) for seed in range(3) for epoch in range(3)}
+    assert len(orders) == 9
+    assert tuple(range(100)) not in orders
+    assert order(1, 2) == order(1, 2)
+
+
+@pytest.mark.parametrize("start", [0, 1, 2, 3, 7, 30])
+def test_a_run_that_goes_on_sees_what_an_uninterrupted_one_sees(start: int) -> None:
+    data = open_data("digits", held_out=0.97)  # 54 samples, three steps an epoch
+    batches = Batches(data.train, VARIED, 20, seed=5)
+    assert batches.steps == 3
+    through = list(islice(batches.at(0), start + 6))
+    resumed = list(islice(Batches(data.train, VARIED, 20, seed=5).at(start), 6))
+    assert all(same(one, other) for one, other in zip(through[start:], resumed, strict=True))
+    assert not same(through[start], through[start + 3])
+
+
+def test_how_a_sample_is_varied_depends_on_nothing_beside_it() -> None:
+    source = open_data("digits", held_out=0.97).train
+
+    def inputs(size: int, epoch: int = 0, seed: int = 5, ranks: int = 1) -> set[bytes]:
+        batches = Batches(source, VARIED, size, seed, ranks=ranks)
+        return {
+            x.tobytes() for step in range(epoch * batches.steps, (epoch + 1) * batches.steps) for x in batches[step].x
+        }
+
+    assert inputs(20) == inputs(7) == inputs(54)
+    assert inputs(54, ranks=2) < inputs(54)
+    assert len(inputs(20) & inputs(20, epoch=1)) < 5
+    assert len(inputs(20) & inputs(20, seed=6)) < 5
+
+
+def test_evaluation_has_every_sample_once_in_order_as_it_is() -> None:
+    assert [numbers(batch) for batch in whole(numbered(7), PLAIN, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(whole(numbered(0), PLAIN, 3)) == []
+    source = open_data("digits", held_out=0.97).train
+    plain = Prepare(VARIED.shape, VARIED.steps)
+    assert all(same(one, other) for one, other in zip(whole(source, VARIED, 8), whole(source, plain, 8), strict=True))
+
+
+def test_there_has_to_be_something_to_train_on() -> None:
+    with pytest.raises(Failure, match="no samples"):
+        Batches(numbered(0), PLAIN, 3, 0).at(0)
+
+
+def damaged(count: int, bad: set[int]) -> Any:
+    source = numbered(count)
+    source.x[sorted(bad)] = np.nan
+    return source
+
+
+def test_a_sample_that_cannot_be_read_ends_the_run() -> None:
+    with pytest.raises(Unreadable, match=r"`x\[3\]`"):
+        list(islice(Batches(damaged(8, {3}), PLAIN, 3, 0).at(0), 3))
+    with pytest.raises(Unreadable, match=r"`x\[3\]`"):
+        list(whole(damaged(8, {3}), PLAIN, 3))
+
+
+@given(st.integers(1, 30), st.integers(1, 8), st.integers(1, 3), st.integers(0, 99), st.data())
+def test_or_gives_way_to_the_next_of_its_batch(count: int, size: int, ranks: int, seed: int, data: Any) -> None:
+    bad = data.draw(st.sets(st.integers(0, count - 1)))
+    sound = Batches(numbered(count), PLAIN, size, seed)
+    parts = [
+        Batches(damaged(count, bad), PLAIN, size, seed, rank=rank, ranks=ranks, bad_data="skip")
+        for rank in range(ranks)
+    ]
+    for step in range(sound.steps):
+        batch = numbers(sound[step])
+        if set(batch) <= bad:
+            with pytest.raises(Failure, match=f"no sample of the batch of step {step} can be read, as `x"):
+                [part[step] for part in parts]
+            continue
+        expected = [next(i for i in batch[place:] + batch[:place] if i not in bad) for place in range(len(batch))]
+        found = [part[step] for part in parts]
+        assert list(chain(*map(numbers, found))) == expected
+        assert list(chain(*(part.bad for part in found))) == [f"x[{i}]" for i in batch if i in bad]
+
+
+def test_evaluation_leaves_it_out() -> None:
+    found = list(whole(damaged(7, {1, 6}), PLAIN, 3, bad_data="skip"))
+    assert [numbers(batch) for batch in found] == [[0, 2], [3, 4, 5], []]
+    assert [batch.bad for batch in found] == [("x[1]",), (), ("x[6]",)]
+
+
+def test_a_file_that_cannot_be_read_is_named_and_can_be_skipped(tmp_path: Path) -> None:
+    names = tuple(f"a/{i}.png" for i in range(6))
+    for seed, name in enumerate(names):
+        picture(tmp_path / name, seed)
+    (tmp_path / names[4]).write_bytes(b"no picture")
+    source, prepare = Files(tmp_path, names, tuple(range(6))), Prepare((3, 8, 8), Preprocess())
+    with pytest.raises(Unreadable, match=r"4\.png`: it is no picture"):
+        list(islice(Batches(source, prepare, 6, 0).at(0), 1))
+    (batch,) = islice(Batches(source, prepare, 6, 0, bad_data="skip").at(0), 1)
+    assert batch.bad == (names[4],)
+    assert 4 not in batch.y
+    assert set(batch.y.tolist()) == {0, 1, 2, 3, 5}
+
+
+def test_what_is_wrong_with_the_network_is_not_skipped() -> None:
+    source = open_data("digits").train
+    with pytest.raises(Failure, match="rgb picture has 3 channels"):
+        next(Batches(source, Prepare((1, 8, 8), Preprocess()), 4, 0, bad_data="skip").at(0))

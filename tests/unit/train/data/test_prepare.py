@@ -1,0 +1,96 @@
+"""A sample becomes the input that `archspec run` would make of it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+import archspec
+from archspec.diagnostics import Failure
+from archspec.document import Preprocess
+from archspec.picture import Unreadable, load_picture
+from archspec.recipe import Augment
+from archspec.train.data import Prepare, Sample, check
+from archspec.train.data.source import Files
+from tests.unit.train.data.common import PLAIN, numbered, picture
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("photographs")
+    paths = [folder / name for name in ("astronaut.jpg", "coffee.png", "camera.bmp", "chelsea.webp")]
+    for path in paths:
+        Image.fromarray(getattr(skimage.data, path.stem)()).save(path)
+    return paths
+
+
+@pytest.mark.parametrize("name", ["googlenet", "googlenet-torchvision", "lenet5"])
+def test_pictures_enter_training_as_they_enter_run(photographs: list[Path], name: str) -> None:
+    spec = archspec.load(name)
+    steps = spec.document.preprocess
+    assert steps is not None
+    shape = spec.graph.nodes[0].shape
+    for path in photographs:
+        expected = load_picture(path, steps, shape)
+        prepare = pickle.loads(pickle.dumps(Prepare(shape, steps, Augment(mirror=True))))
+        found = prepare(Sample(path, 0, path.name), None)
+        assert found.dtype == np.float32
+        assert found.shape == shape
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(
+            Prepare(shape, steps)(Sample(path.read_bytes(), 0, ""), np.random.default_rng(0)), expected
+        )
+
+
+def test_a_picture_is_varied_and_normalised_after_that() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    steps = Preprocess(mean=(0.5, 0.4, 0.3), std=(0.2,), channels="bgr")
+    prepare = Prepare((3, 8, 8), steps, Augment(mirror=True))
+    plain = load_picture(pixels, steps, (3, 8, 8))
+    found = {prepare(Sample(pixels, 0, ""), np.random.default_rng(seed)).tobytes() for seed in range(20)}
+    assert found == {plain.tobytes(), np.ascontiguousarray(plain[..., ::-1]).tobytes()}
+
+
+def test_values_enter_as_they_are() -> None:
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for shape in ((2, 3), (1, 2, 3)):
+        found = Prepare(shape, Preprocess())(Sample(values, 0, "x[0]"), np.random.default_rng(0))
+        np.testing.assert_array_equal(found, values.reshape(shape))
+    with pytest.raises(Failure, match="the network takes 3x2, a sample is 2x3"):
+        Prepare((3, 2), Preprocess())(Sample(values, 0, "x[0]"))
+    with pytest.raises(Failure, match="`augment` varies pictures"):
+        Prepare((2, 3), Preprocess(), Augment(shift=1))(Sample(values, 0, "x[0]"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_bad_data(value: float) -> None:
+    with pytest.raises(Unreadable, match=r"`x\[3\]` has values that are not finite"):
+        PLAIN(Sample(np.array([value], np.float32), 0, "x[3]"))
+
+
+def test_a_picture_that_the_network_does_not_take_is_not_bad_data() -> None:
+    with pytest.raises(Failure, match="rgb picture has 3 channels") as caught:
+        Prepare((1, 8, 8), Preprocess())(Sample(np.zeros((8, 8), np.uint8), 0, ""))
+    assert not isinstance(caught.value, Unreadable)
+
+
+def test_check_lists_every_bad_file_and_why(tmp_path: Path) -> None:
+    names = tuple(f"a/{i}.png" for i in range(6))
+    for name in names:
+        picture(tmp_path / name)
+    (tmp_path / names[1]).write_bytes(b"no picture")
+    (tmp_path / names[3]).write_bytes((tmp_path / names[0]).read_bytes()[:200])
+    (tmp_path / names[4]).unlink()
+    found = check(Files(tmp_path, names, (0,) * 6))
+    assert [bad.name for bad in found] == [names[1], names[3], names[4]]
+    assert all(str(tmp_path / bad.name) in bad.reason for bad in found) or len(str(tmp_path)) > 60
+    assert "no such file" in found[2].reason
+    values: Any = numbered(3)
+    values.x[1] = np.nan
+    assert [bad.name for bad in check(values)] == ["x[1]"]

