@@ -278,8 +278,12 @@ def written(value: Any) -> Iterator[tuple[str, str, Any]]:
             yield from written(inner)
 
 
+UNSEEN = {("avg_pool", "padding", "3x5")}
+"""What none of the suite's networks happens to have, though it is drawn, as the layers show."""
+
+
 def test_the_suites_networks_write_fields_in_every_way(networks: list[Drawn]) -> None:
-    """Every field in every way that some op takes it; of the ways of each op by itself, all but the rarest."""
+    """Every field of every op in every way, with its default and with another value."""
     seen: set[tuple[str, str, str]] = set()
     for spec in networks:
         for kind, name, value in written(yaml.safe_load(spec.text)):
@@ -299,8 +303,7 @@ def test_the_suites_networks_write_fields_in_every_way(networks: list[Drawn]) ->
         for name, field in schema(kind).items():
             if field.get("type") in ("number", "integer") and "default" in field:
                 wanted |= {(kind, name, "its default"), (kind, name, "another")}
-    assert {each[1:] for each in wanted} <= {each[1:] for each in seen}
-    assert len(wanted - seen) <= 0.03 * len(wanted), sorted(wanted - seen)
+    assert wanted - seen == UNSEEN
 
 
 def test_shapes_have_the_ranks_that_are_asked_for() -> None:
