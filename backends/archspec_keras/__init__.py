@@ -9,6 +9,7 @@ from typing import Any
 from archspec.backend import About, Backend, Engine, Format, Native, Room
 from archspec.graph import Graph, Node
 from archspec.session import Precision, Session
+from archspec.trainer import Plan, Trainer
 from archspec_keras.lowerings import LOWERED
 
 # Each function imports its file when it is called: a backend that is merely listed costs nothing.
@@ -36,6 +37,12 @@ def _open(folder: Path, graph: Graph, precision: Precision) -> Session:
     from archspec_keras.session import KerasSession
 
     return KerasSession(folder, graph, precision)
+
+
+def _trainer(folder: Path, plan: Plan) -> Trainer:
+    from archspec_keras.trainer import KerasTrainer
+
+    return KerasTrainer(folder, plan)
 
 
 def _natives(graph: Graph) -> Mapping[str, Native]:
@@ -74,6 +81,7 @@ BACKEND = Backend(
     natives=_natives,
     explain=_explain,
     open=_open,
+    trainer=_trainer,
     modes=("eval", "train", "grad", "step"),
     precisions=("float32", "float64"),
     formats=(Format(name="keras", suffixes=(".keras",), read=_read, write=_write),),

@@ -1,0 +1,139 @@
+"""A built folder that learns: the emitted model's tensors, moved step by step on Keras's engine."""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# Keras is typed in part alone.
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from archspec.optimizer import rule_of
+from archspec.session import slot_name
+from archspec.source.runtime import emitted
+from archspec.trainer import Plan, Standing, parts
+from archspec_keras.layout import natives
+from archspec_keras.runtime import numpy
+from archspec_keras.steps import State, Steps
+
+Array = NDArray[Any]
+
+SCALE = 2.0**16
+"""What a loss in float16 is multiplied by at first."""
+
+
+class KerasTrainer:
+    """Implements `archspec.trainer.Trainer`."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.plan = plan
+        weights = folder / "weights.safetensors"
+        with _policy(plan.recipe.precision):
+            model: Any = emitted(folder).build_model(weights, train=True)
+        self.natives = natives(plan.graph)
+        self.shapes = {name: param.shape for name, _, param in plan.graph.parameters()}
+        self.settings, self.slots = plan.settings, rule_of(plan.recipe).slots
+        own = {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
+        variables = {name: own[native.name] for name, native in self.natives.items() if native.name in own}
+        self.seeds = {f"keras.seed.{layer.name}": layer.seed_generator for layer in model.layers if _draws(layer)}
+        for generator in self.seeds.values():  # on torch, Keras draws from the state of those alone that were given one
+            generator._initial_seed = plan.recipe.seed
+        self.steps = Steps(model, variables, {name: one.state for name, one in self.seeds.items()}, plan)
+        self.device = self.steps.compiler.device()
+        self.restore(Standing(load_file(weights)))
+
+    def step(self, x: Array, y: Array, rate: float) -> None:
+        self.updates += 1
+        self.taken += 1
+        y = y.astype(np.float32 if y.dtype.kind == "f" else np.int32)
+        gathered: dict[str, Any] = {}
+        *before, last = (
+            (_tensor(x[part]), _tensor(y[part], y.dtype), _tensor(len(x[part]) / len(x)))
+            for part in parts(len(x), self.plan.recipe.accumulate)
+        )
+        for part in before:
+            self.state, gathered = self.steps.gather(self.state, gathered, *part)
+        self.state = self.steps.finish(self.state, gathered, *last, _tensor(rate), _tensor(self.updates))
+
+    def losses(self) -> Mapping[str, float]:
+        fresh = self._sums()  # in the order of the heads, which JAX forgets
+        found = {name: float(numpy(self.state.sums[name])) / self.taken for name in fresh if self.taken}
+        self.state, self.taken = self.state._replace(sums=fresh), 0
+        return found
+
+    def predict(self, x: Array) -> Array:
+        return numpy(self.steps.predict(self.state.average or self.state.tensors, _tensor(x)))
+
+    def save(self) -> Standing:
+        state, slots = self.state, dict[str, Array]()
+        if self.updates:
+            for slot, kept in state.slots.items():
+                slots |= {slot_name(name, slot): value for name, value in self._neutral(kept).items()}
+        average = self._neutral(state.average) if self.updates else {}
+        own = {name: numpy(value) for name, value in state.seeds.items()}
+        if state.scale:
+            own["keras.scale"] = np.array([float(numpy(state.scale[name])) for name in ("factor", "good")])
+        return Standing(self._neutral(state.tensors), slots, average, self.updates, own)
+
+    def restore(self, standing: Standing) -> None:
+        own = {**self._fresh(), **standing.own}
+        slots = {
+            slot: self._native(
+                {name: standing.slots.get(slot_name(name, slot), np.zeros(self.shapes[name])) for name in self.settings}
+            )
+            for slot in self.slots
+        }
+        mean = (standing.average or standing.tensors) if self.plan.recipe.average != "none" else {}
+        scale = {}
+        if self.plan.recipe.precision == "float16":
+            factor, good = own["keras.scale"].tolist()
+            scale = {"factor": _tensor(factor), "good": _tensor(good, "int32")}
+        seeds = {name: _tensor(own[name], one.state.dtype) for name, one in self.seeds.items()}
+        self.state = State(self._native(standing.tensors), slots, self._native(mean), seeds, self._sums(), scale)
+        self.updates, self.taken = standing.updates, 0
+
+    def _fresh(self) -> dict[str, Array]:
+        """What a trainer begins with that is its own: a seed for each layer that draws, and a count of its draws."""
+        seeds = np.random.default_rng(self.plan.recipe.seed).integers(2**31, size=len(self.seeds))
+        return {
+            "keras.scale": np.array([SCALE, 0]),
+            **{name: np.array([seed, 0]) for name, seed in zip(self.seeds, seeds, strict=True)},
+        }
+
+    def _sums(self) -> dict[str, Any]:
+        names = [head.name for head in self.plan.graph.heads if head.loss != "none"]
+        return {name: _tensor(0) for name in (*names, "loss")}
+
+    def _neutral(self, tensors: Mapping[str, Any]) -> dict[str, Array]:
+        return {name: self.natives[name].into(self.shapes[name], numpy(value)) for name, value in tensors.items()}
+
+    def _native(self, tensors: Mapping[str, Array]) -> dict[str, Any]:
+        return {name: _tensor(self.natives[name].out_of(value)) for name, value in tensors.items()}
+
+
+def _draws(layer: Any) -> bool:
+    return hasattr(layer, "seed_generator")
+
+
+def _tensor(value: Any, dtype: Any = np.float32) -> Any:
+    """On the engine's device, in memory of its own."""
+    return keras.ops.convert_to_tensor(np.array(value, dtype, order="C"))
+
+
+@contextmanager
+def _policy(precision: str) -> Generator[None]:
+    """Layers made within compute in that precision, and keep what they learn in float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

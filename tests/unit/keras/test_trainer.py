@@ -1,0 +1,125 @@
+"""What is Keras's own in its trainer: its engines, what is compiled, its random numbers, the scale of its losses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from archspec.recipe import Recipe
+from archspec.spec import Spec
+from archspec.trainer import Standing
+from archspec_keras.trainer import KerasTrainer
+from tests.helpers.specs import checked
+from tests.unit.train import test_trainers
+from tests.unit.train.test_trainers import NET, batches, opened
+
+SHARED = [
+    "test_it_trains_as_the_reference_does[keras-in parts]",
+    "test_it_trains_as_the_reference_does[keras-ema]",
+    "test_it_goes_on_bit_for_bit_from_where_it_stood[keras-ema]",
+    "test_half_precision_learns_nearly_the_same[keras-float16]",
+]
+
+
+@pytest.mark.parametrize("engine", ["jax", "torch"])
+def test_other_engines_train_as_the_reference_does_too(engine: str) -> None:
+    tests = [f"{test_trainers.__file__}::{name}" for name in SHARED]
+    command = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", *tests]
+    environment = {**os.environ, "KERAS_BACKEND": engine}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stdout
+    assert f"{len(tests)} passed" in done.stdout
+
+
+def net(drop: float = 0.0) -> Spec:
+    return checked(NET.replace("LOSS", "cross_entropy").replace("drop: 0.0", f"drop: {drop}"))
+
+
+def trainer(spec: Spec, recipe: Recipe, folder: Path) -> KerasTrainer:
+    found = opened("keras", spec, recipe, folder)
+    assert isinstance(found, KerasTrainer)
+    return found
+
+
+def losses(trainer: KerasTrainer, spec: Spec, rate: float = 0.0) -> list[float]:
+    """Of steps on one batch."""
+    x, y, _ = next(batches(spec))
+    found: list[float] = []
+    for _ in range(3):
+        trainer.step(x, y, rate)
+        found.append(trainer.losses()["main"])
+    return found
+
+
+def test_masks_come_from_the_seed_of_the_recipe_alone(tmp_path: Path) -> None:
+    spec = net(drop=0.5)
+    first, again, other = (losses(trainer(spec, Recipe(seed=seed), tmp_path), spec) for seed in (1, 1, 2))
+    assert first == again
+    assert len({*first, *other}) == 6
+
+
+def test_a_moving_rate_compiles_nothing_anew_and_another_size_of_batch_does(tmp_path: Path) -> None:
+    spec = net()
+    one = trainer(spec, Recipe(optimizer="adamw"), tmp_path)
+    traced: list[Any] = []
+    rule = one.steps.rule
+
+    def noted(*given: Any) -> Any:
+        traced.append(given)
+        return rule(*given)
+
+    one.steps.rule = noted
+    sizes: list[int] = []
+    for count in (8, 8, 8, 5, 5, 8):
+        for x, y, rate in batches(spec):
+            one.step(x[:count], y[:count], rate)
+        sizes.append(len(traced) // len(one.settings))
+    assert sizes == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_step_that_overflows_is_left_out_and_halves_the_scale(tmp_path: Path) -> None:
+    spec = net()
+    one = trainer(spec, Recipe(precision="float16", momentum=0.9), tmp_path)
+    losses(one, spec, rate=0.1)
+    before = one.save()
+    one.restore(Standing(before.tensors, before.slots, {}, before.updates, {"keras.scale": np.array([2.0**60, 7])}))
+    losses(one, spec, rate=0.1)
+    after = one.save()
+    assert after.own["keras.scale"].tolist() == [2.0**57, 0]
+    assert all((after.tensors[name] == before.tensors[name]).all() for name in one.settings)
+    assert all((after.slots[name] == value).all() for name, value in before.slots.items())
+
+
+def test_the_scale_grows_after_so_many_steps_without_overflow(tmp_path: Path) -> None:
+    spec = net()
+    one = trainer(spec, Recipe(precision="float16"), tmp_path)
+    assert one.save().own["keras.scale"].tolist() == [2.0**16, 0]
+    one.restore(Standing(one.save().tensors, own={"keras.scale": np.array([8.0, 1998])}))
+    losses(one, spec, rate=0.1)
+    assert one.save().own["keras.scale"].tolist() == [16.0, 1]
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_what_others_build_afterwards_is_not_in_half_precision(precision: str, tmp_path: Path) -> None:
+    before = keras.config.dtype_policy()
+    trainer(net(), Recipe.model_validate({"precision": precision}), tmp_path)
+    assert keras.config.dtype_policy() == before
+    assert keras.layers.Dense(1).compute_dtype == "float32"
+
+
+def test_where_all_weights_are_frozen_the_statistics_move_alone(tmp_path: Path) -> None:
+    spec = net()
+    one = trainer(spec, Recipe(freeze=("*.weight", "*.bias"), clip=1.0, precision="float16"), tmp_path)
+    before, _ = one.save(), losses(one, spec, rate=0.1)
+    after = one.save().tensors
+    assert {name for name, value in before.tensors.items() if (value != after[name]).any()} == {
+        "bn.running_mean",
+        "bn.running_var",
+    }
