@@ -57,7 +57,8 @@ class _Norm(Op):
         if self._measures(run):
             # Mean and deviation move with x: neither a constant in the derivative nor a multiple of y has an effect.
             y, _ = self._together(y)
-            share = share - share.mean(axis=axes, keepdims=True) - y * (share * y).mean(axis=axes, keepdims=True)
+            along = y * (share * y).mean(axis=axes, keepdims=True)
+            share = run.disturb(share) - share.mean(axis=axes, keepdims=True) - along
         return ((share / deviation).reshape(x.shape),), own
 
     def _measures(self, run: Run) -> bool:
