@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from archspec.conformance import expressions
 from archspec.conformance.drafts import BlockDraft, Frame, Interpreter, Refused, Step, seen
 from archspec.conformance.expressions import Env, Spelled
-from archspec.conformance.fields import schema
+from archspec.conformance.fields import schema, ways
 from archspec.conformance.ops import accepted, drawn_fields, kinds
 from archspec.types import Shape, format_shape, numbers
 
@@ -126,8 +126,8 @@ class Builder:
     def op(self, scope: Scope, shape: Shape) -> Step | None:
         step = Step("")
         shape = self.source(scope, step, shape)
-        # The more options an op has, the more often it is drawn.
-        known = [kind for kind in self.kinds(shape) for _ in range(2 + len(schema(kind)))]
+        # The more ways there are to write an op, the more often it is drawn.
+        known = [kind for kind in self.kinds(shape) for _ in range(2 + sum(map(ways, schema(kind).values())))]
         if not known:
             return None
         step.what = self.draw(st.sampled_from(known))

@@ -43,15 +43,29 @@ def required(kind: str) -> frozenset[str]:
     return frozenset(OPS[kind].model_json_schema().get("required", ()))
 
 
+def ways(field: Schema) -> int:
+    """In how many ways a field can be written.
+
+    >>> ways({"type": "boolean"}), ways({"anyOf": [{"type": "integer"}, {"enum": ["same", "valid"]}]})
+    (2, 3)
+    """
+    if "anyOf" in field:
+        return sum(map(ways, field["anyOf"]))
+    if "enum" in field:
+        return len(field["enum"])
+    return {"array": lambda: ways(field["items"]), "boolean": lambda: 2}.get(field.get("type", ""), lambda: 1)()
+
+
 def values(field: Schema, room: Room) -> st.SearchStrategy[Any]:
     """What a schema lets through, as YAML data."""
     if "anyOf" in field:
         # A size spelt 3x5 has the same least number as the integers beside it.
         least = [part["minimum"] for part in field["anyOf"] if "minimum" in part]
         room = replace(room, least=min(least, default=0))
-        # Each named rule counts as much as numbers do.
+        # Each named rule counts as much as numbers do, and each kind of list as much as either.
         parts = [{"const": name} for part in field["anyOf"] for name in part.get("enum", ())]
-        return st.one_of([values(part, room) for part in [*field["anyOf"], *parts] if "enum" not in part])
+        others = [part for part in field["anyOf"] for _ in range(ways(part)) if "enum" not in part]
+        return st.one_of([values(part, room) for part in [*others, *parts]])
     if "enum" in field:
         return st.sampled_from(field["enum"])
     if "const" in field:
@@ -97,8 +111,10 @@ def _spelt(field: Schema, room: Room) -> st.SearchStrategy[str]:
 
 
 def _lists(field: Schema, room: Room) -> st.SearchStrategy[list[Any]]:
-    item = values(field["items"], room)
-    return _length(field, room).flatmap(lambda n: st.lists(item, min_size=n, max_size=n))
+    """Items of one kind, or of any."""
+    kinds = [*field["items"].get("anyOf", ()), field["items"]]
+    sizes = st.tuples(st.sampled_from(kinds), _length(field, room))
+    return sizes.flatmap(lambda drawn: st.lists(values(drawn[0], room), min_size=drawn[1], max_size=drawn[1]))
 
 
 def _length(field: Schema, room: Room) -> st.SearchStrategy[int]:

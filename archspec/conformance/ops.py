@@ -1,8 +1,9 @@
 """Fields that an op accepts for an input, inputs for it, and the ops by the rank that they take.
 
->>> from hypothesis import find
->>> find(op_values("max_pool", (4, 8, 8)), lambda fields: fields.get("rounding") == "ceil")
-{'kernel': 1, 'rounding': 'ceil'}
+>>> accepted("max_pool", {"kernel": 9}, (4, 8, 8)) is None
+True
+>>> accepted("max_pool", {"kernel": 3, "rounding": "ceil"}, (4, 8, 8)).rounding
+'ceil'
 """
 
 from __future__ import annotations
@@ -48,11 +49,11 @@ def drawn_fields(draw: st.DrawFn, kind: str, shape: Shape) -> dict[str, Any]:
     names = sorted(schema(kind), key=lambda name: name not in _FIRST)
     # Several fields that are nothing by default are alternatives as a rule, as size and scale are.
     others = [name for name in names if schema(kind)[name].get("default", 0) is None]
-    chosen = draw(st.sampled_from(others)) if len(others) > 1 and draw(st.integers(0, 3)) else None
+    chosen = draw(st.sampled_from(others)) if len(others) > 1 and draw(st.integers(0, 2)) else None
     for name in names:
         if chosen is not None and name in others and name != chosen:
             continue
-        if name in required(kind) or name == chosen or draw(st.sampled_from((False, True, True))):
+        if name in required(kind) or name == chosen or draw(st.sampled_from((False, True, True, True))):
             steered = _STEERED.get(name)
             strategy = steered(shape, found) if steered else values(schema(kind)[name], _room(name, shape, found))
             found[name] = draw(strategy)
