@@ -19,6 +19,8 @@ COMMANDS = (
     "build",
     "run",
     "weights",
+    "train",
+    "eval",
     "verify",
     "backends",
     "ops",

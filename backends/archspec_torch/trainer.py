@@ -73,7 +73,8 @@ class TorchTrainer:
         for part in parts(len(x), recipe.accumulate):
             share = len(x[part]) / len(x)
             total = self._loss(self._tensor(x[part]), torch.as_tensor(y[part]).to(self.place), share)
-            self.scaler.scale(total).backward()  # pyright: ignore[reportUnknownMemberType]
+            if total.requires_grad:
+                self.scaler.scale(total).backward()  # pyright: ignore[reportUnknownMemberType]
         for parameter in self.trained:
             if parameter.grad is None:  # torch would leave it out, and its weight decay with it
                 parameter.grad = torch.zeros_like(parameter)
@@ -182,6 +183,9 @@ class TorchTrainer:
 
 def _optimizer(recipe: Recipe, groups: Iterable[tuple[float, float, list[nn.Parameter]]]) -> torch.optim.Optimizer:
     own = [{"params": tensors, "factor": factor, "weight_decay": decay} for factor, decay, tensors in groups]
+    own = own or [
+        {"params": [nn.Parameter(torch.zeros(1))], "factor": 1.0}
+    ]  # an optimizer refuses to have nothing to do
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(own, lr=1.0, betas=recipe.betas, eps=recipe.eps, fused=True)
     return torch.optim.SGD(own, lr=1.0, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True)

@@ -43,7 +43,7 @@ def _parts(where: str) -> Parts:
     path = Path(where)
     if path.is_dir():
         return open_folder(path)
-    if path.suffix == ".npz":
+    if path.suffix == ".npz" and path.exists():
         return open_npz(path)
     help = "it is a folder of pictures, an .npz file or one of the packaged sets; "
     raise Failure(f"there are no data {quote(where)}", help + did_you_mean(where, PACKAGED, "sets"))

@@ -1,0 +1,67 @@
+"""`archspec train`: a spec's model, trained by its recipe."""
+
+from __future__ import annotations
+
+import argparse
+
+from archspec.cli.common import load, say, spec_arguments
+
+HELP = "train a spec's model on data"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    spec_arguments(parser)
+    parser.add_argument(
+        "--data", required=True, metavar="DATA", help="a folder of pictures, an .npz file, or a set by name"
+    )
+    parser.add_argument("--backend", default="torch", metavar="NAME", help="what trains it (default: torch)")
+    parser.add_argument("-o", "--output", metavar="DIR", help="the run's folder (default: runs/SPEC-DATA-BACKEND)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run that is there, if one is")
+    parser.add_argument("--weights", metavar="FILE", help="start from these, and not from random ones")
+    parser.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of data without a part for it")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that prepare data (default: 0)")
+    parser.add_argument("--report-every", type=int, default=20, metavar="N", help="steps between reports (default: 20)")
+    parser.add_argument("--save-every", type=int, metavar="N", help="steps between checkpoints within an epoch")
+    parser.add_argument("--keep", type=int, default=2, metavar="N", help="last checkpoints to keep beside the best")
+    parser.add_argument(
+        "--bad-data", choices=("error", "skip"), default="error", help="what to do with a sample that cannot be read"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    import sys
+    from pathlib import Path
+
+    from archspec.backend import load as load_backend
+    from archspec.diagnostics import Failure
+    from archspec.train.display import Display
+    from archspec.train.start import Options, start
+
+    for name in ("workers", "report_every", "save_every", "keep"):
+        value, least = getattr(options, name), 0 if name == "workers" else 1
+        if value is not None and value < least:
+            raise Failure(f"--{name.replace('_', '-')} is at least {least}", exit_code=2)
+    backend = load_backend(options.backend)
+    spec = load(options)
+    data = Path(options.data).stem or "data"
+    folder = Path(options.output or Path("runs") / f"{Path(options.spec).stem}-{data}-{backend.name}")
+    chosen = Options(
+        data=options.data,
+        held_out=options.held_out,
+        weights=Path(options.weights) if options.weights else None,
+        workers=options.workers,
+        every=options.report_every,
+        save_every=options.save_every,
+        keep=options.keep,
+        bad_data=options.bad_data,
+        command=("archspec", *sys.argv[1:]),
+    )
+    with Display(options.quiet) as display:
+        outcome = start(spec, backend, folder, chosen, resume=options.resume, watch=display, remark=display.say)
+    place = outcome.place
+    if not outcome.finished:
+        say(f"stopped after step {place.step}; the same command with --resume goes on", options)
+        return 130
+    best = f", best top-1 {place.best:.2%} after step {place.best_step}" if place.best is not None else ""
+    print(f"{folder}: {spec.name}, trained for {place.step} steps{best}")
+    return 0

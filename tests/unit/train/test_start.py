@@ -1,0 +1,191 @@
+"""Runs from the command line: what they leave, how they go on, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import archspec
+from archspec.cli import main
+from archspec.folder import read_manifest
+from archspec.spec import load as load_spec
+from archspec.train.checkpoint import checkpoints, read_checkpoint
+from archspec.train.log import read_log
+from archspec.weights.checkpoint import load as load_weights
+
+SPEC = """archspec: 1
+name: small
+input: [1, 8, 8]
+args: {classes: 3}
+network:
+  - {name: conv, conv: {out: 4, kernel: 3}}
+  - relu
+  - global_avg_pool
+  - flatten
+  - {name: fc, linear: {out: $classes}}
+heads: {main: {classes: $classes}}
+preprocess: {channels: gray, scale: 0.00392156862745098, crop: none}
+train: {learning_rate: 0.5, epochs: 3, batch: 16, momentum: 0.9, average: ema, decay: 0.5}
+"""
+BACKENDS = ["torch", "keras"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a spec, and pictures whose class is how bright they are."""
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(SPEC)
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 90)
+    x = (rng.uniform(0, 60, (90, 8, 8)) + 90 * y[:, None, None]).astype(np.uint8)
+    np.savez("bright.npz", x=x, y=y)
+    return tmp_path
+
+
+def trained(*more: str, backend: str = "torch", folder: str = "run") -> int:
+    return main(["train", "small.yaml", "--data", "bright.npz", "--backend", backend, "-o", folder, "--quiet", *more])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_run_learns_and_leaves_a_model_that_runs(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert trained("--set", "train.epochs=12", backend=backend) == 0
+    assert "run: small, trained for 60 steps, best top-1" in capsys.readouterr().out
+    lines = [line for line in read_log(Path("run")) if line["kind"] == "held_out"]
+    assert lines[-1]["top1"] > 0.8
+    assert len(lines) == 12
+    facts = json.loads(Path("run/run.json").read_text())
+    assert facts["backend"] == backend
+    assert facts["recipe"]["epochs"] == 12
+    assert load_spec("run/spec.yaml").document.train == load_spec("small.yaml", sets=["train.epochs=12"]).document.train
+    assert main(["eval", "run", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["runs"]["run"]["top1"] == pytest.approx(lines[-1]["top1"])
+    assert found["runs"]["run"]["loss"] == pytest.approx(lines[-1]["loss"], rel=1e-4)
+    assert np.sum(found["together"]["confusion"]) == found["samples"] == 18
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_model_has_the_average_that_was_scored(backend: str) -> None:
+    trained(backend=backend)
+    spec = load_spec("small.yaml")
+    standing, place = read_checkpoint(checkpoints(Path("run"))[-1], spec.graph)
+    tensors = load_weights(Path("run/weights.safetensors"), spec.graph)
+    assert place.step == 15
+    assert all((tensors[name] == value).all() for name, value in standing.average.items())
+    assert any((tensors[name] != value).any() for name, value in standing.tensors.items())
+
+
+@pytest.mark.parametrize(("first", "second"), [("torch", "keras"), ("keras", "torch"), ("torch", "torch")])
+def test_a_run_goes_on_with_more_epochs_on_any_backend(first: str, second: str) -> None:
+    trained("--set", "train.epochs=5", backend=first, folder="whole")
+    trained(backend=first, folder="part")
+    assert trained("--resume", "--set", "train.epochs=5", backend=second, folder="part") == 0
+    spec = load_spec("small.yaml")
+    one, other = (load_weights(Path(f"{name}/weights.safetensors"), spec.graph) for name in ("whole", "part"))
+    bound = 0 if first == second else 1e-5
+    for name, value in one.items():
+        assert np.abs(other[name] - value).max() <= bound * np.abs(value).max(), name
+    assert read_manifest(Path("part"))["backend"]["name"] == second
+    assert [line["step"] for line in read_log(Path("part")) if line["kind"] == "held_out"] == [5, 10, 15, 20, 25]
+
+
+def test_a_run_that_is_done_stays_as_it_is() -> None:
+    trained()
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.suffix in (".safetensors", ".jsonl")}
+    assert trained("--resume") == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_folder_that_is_there_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
+    trained()
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    assert trained() == 1
+    assert "`run` is there already" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_other_data_are_refused_since_they_may_hold_what_was_held_out(capsys: pytest.CaptureFixture[str]) -> None:
+    trained()
+    assert trained("--resume", "--held-out", "0.5") == 1
+    assert "was trained on `bright.npz`, holding out 0.2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "message"),
+    [
+        (["--set", "train=~"], 1, "states no `learning_rate` and `epochs` and `batch`"),
+        (["--set", "train.epochs=~"], 1, "--set train.epochs=..."),
+        (["--set", "classes=4"], 1, "`bright.npz` has 3 classes, the network tells 4 apart\n  help: --set classes=3"),
+        (["--set", "train.freeze=[convv.*]"], 1, "no tensor is named as `convv.*`"),
+        (["--set", "train.batchh=3"], 1, "did you mean `batch`?"),
+        (["--data", "brigth.npz"], 1, "there are no data `brigth.npz`"),
+        (["--backend", "onnx"], 1, "the backend `onnx` cannot train"),
+        (["--backend", "trch"], 2, "did you mean `torch`?"),
+        (["--workers", "-1"], 2, "--workers is at least 0"),
+        (["--keep", "0"], 2, "--keep is at least 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    more: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trained(*more) == code
+    assert message in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+def test_it_starts_from_weights_that_are_given() -> None:
+    trained(folder="one")
+    trained("--weights", "one/weights.safetensors", "--set", "train.learning_rate=1e-9", folder="two")
+    spec = load_spec("small.yaml")
+    one, two = (load_weights(Path(f"{name}/weights.safetensors"), spec.graph) for name in ("one", "two"))
+    assert all(np.abs(one[name] - two[name]).max() < 1e-6 for name in one)
+
+
+def test_everything_can_be_frozen() -> None:
+    assert trained("--set", "train.freeze=['*']") == 0
+    spec = archspec.load("small.yaml")
+    found = load_weights(Path("run/weights.safetensors"), spec.graph)
+    archspec.build(spec)
+    assert main(["build", "small.yaml", "--backend", "torch", "-o", "fresh", "--quiet"]) == 0
+    fresh = load_weights(Path("fresh/weights.safetensors"), spec.graph)
+    assert all((found[name] == fresh[name]).all() for name in fresh)
+
+
+def test_an_ensemble_is_scored_with_its_members(capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (0, 1):
+        trained("--set", f"train.seed={seed}", folder=f"run{seed}")
+    capsys.readouterr()
+    assert main(["eval", "run0", "run1", "--classes"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows[:4]] == ["run", "run0", "run1", "all"]
+    assert rows[4] == "18 samples that were held out"
+    assert len(rows) == 4 + 1 + 2 + 3
+
+
+def test_runs_of_other_data_are_no_ensemble(capsys: pytest.CaptureFixture[str]) -> None:
+    trained(folder="one")
+    trained("--held-out", "0.5", folder="two")
+    assert main(["eval", "one", "two"]) == 1
+    assert "`two` was trained on other data than `one`" in capsys.readouterr().err
+    assert main(["eval", "one", "nothing"]) == 1
+    assert "`nothing` holds no run" in capsys.readouterr().err
+
+
+def test_a_sample_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    from PIL import Image
+
+    for name in ("a", "b", "c"):
+        Path("pictures", name).mkdir(parents=True)
+        for number in range(8):
+            Image.fromarray(np.full((8, 8), number, np.uint8)).save(f"pictures/{name}/{number}.png")
+    Path("pictures/b/3.png").write_bytes(b"no picture")
+    Path("pictures/b/4.png").write_bytes(b"no picture")
+    arguments: list[Any] = ["train", "small.yaml", "--data", "pictures", "-o", "run"]
+    assert main(arguments) == 1
+    assert "cannot read `pictures/b/" in capsys.readouterr().err
+    assert main([*arguments[:-1], "other", "--bad-data", "skip"]) == 0
+    assert "another takes its place" in capsys.readouterr().err
