@@ -16,7 +16,7 @@ from archspec.document import Preprocess
 from archspec.picture import Unreadable
 from archspec.recipe import Augment
 from archspec.train.data import Batch, Batches, Prepare, open_data, whole
-from archspec.train.data.source import Files
+from archspec.train.data.source import Arrays, Files
 from tests.unit.train.data.common import PLAIN, numbered, picture
 
 VARIED = Prepare((1, 8, 8), Preprocess(channels="gray"), Augment(shift=1, mirror=True, brightness=0.4))
@@ -86,6 +86,12 @@ def test_how_a_sample_is_varied_depends_on_nothing_beside_it() -> None:
     assert inputs(54, ranks=2) < inputs(54)
     assert len(inputs(20) & inputs(20, epoch=1)) < 5
     assert len(inputs(20) & inputs(20, seed=6)) < 5
+
+
+def test_each_sample_is_varied_in_its_own_way() -> None:
+    alike = Arrays(np.tile(np.arange(64, dtype=np.uint8).reshape(8, 8), (30, 1, 1)), np.zeros(30, int), "x")
+    prepare = Prepare(VARIED.shape, VARIED.steps, Augment(brightness=0.9))
+    assert len({x.tobytes() for x in Batches(alike, prepare, 30, 0)[0].x}) > 20
 
 
 def test_evaluation_has_every_sample_once_in_order_as_it_is() -> None:
