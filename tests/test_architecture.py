@@ -32,7 +32,8 @@ ORDER = (
     {"compiler"},
     {"equivalence"},
     {"train", "conformance"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 )
 FREE = {"archspec.diagnostics": {"render"}}  # an exception of ours prints itself
 FOR_BACKENDS = [

@@ -278,8 +278,8 @@ def written(value: Any) -> Iterator[tuple[str, str, Any]]:
             yield from written(inner)
 
 
-def test_the_suites_networks_write_fields_in_every_way(networks: list[Drawn]) -> None:
-    """Every field of every op in every way, with its default and with another value."""
+def used(networks: list[Drawn]) -> set[tuple[str, str, str]]:
+    """Each op, field and way of writing it; whether a number is its default, too."""
     seen: set[tuple[str, str, str]] = set()
     for spec in networks:
         for kind, name, value in written(yaml.safe_load(spec.text)):
@@ -292,6 +292,15 @@ def test_the_suites_networks_write_fields_in_every_way(networks: list[Drawn]) ->
                     seen.add((node.op.kind, name, str(value)))
                 if isinstance(value, int | float) and "default" in field:
                     seen.add((node.op.kind, name, "its default" if value == field["default"] else "another"))
+    return seen
+
+
+def test_the_suites_networks_write_fields_in_every_way(networks: list[Drawn]) -> None:
+    """Every field of every op in every way, with its default and with another value.
+
+    What hypothesis draws depends on the modules that happen to be loaded, whose constants it mixes in. So a rare way
+    or two may be missing by chance: those turn up soon where the op has the networks to itself.
+    """
     wanted = {(kind, n, how) for kind in OPS for n, f in schema(kind).items() for how in alternatives(f)}
     wanted -= {(kind, *pair) for kind, pairs in REFUSED.items() for pair in pairs}
     wanted = {each for each in wanted if each[2] != "None"}  # what is nothing by default is left out instead
@@ -299,7 +308,11 @@ def test_the_suites_networks_write_fields_in_every_way(networks: list[Drawn]) ->
         for name, field in schema(kind).items():
             if field.get("type") in ("number", "integer") and "default" in field:
                 wanted |= {(kind, name, "its default"), (kind, name, "another")}
-    assert sorted(wanted - seen) == []
+    missing = wanted - used(networks)
+    assert len(missing) <= len(wanted) // 100, sorted(missing)
+    for kind in {kind for kind, _, _ in missing}:
+        missing -= used(drawn(specs(known=frozenset({kind})), 200))
+    assert sorted(missing) == []
 
 
 def test_shapes_have_the_ranks_that_are_asked_for() -> None:

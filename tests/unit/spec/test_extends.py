@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archspec.recipe import Schedule
 from tests.helpers.language import good, marked, outline, read
 from tests.unit.spec.variants import BASE, base, refused, shape, steps, variant
 
@@ -41,7 +42,6 @@ def test_other_sections_are_laid_over_key_by_key_at_every_depth() -> None:
     assert (head.classes, head.weight) == (10, 0.5)
     assert spec.document.train is not None
     assert spec.document.train.epochs == 10
-    assert spec.document.train.schedule is not None
     assert (spec.document.train.schedule.every, spec.document.train.schedule.factor) == (5, 0.1)
 
 
@@ -49,7 +49,7 @@ def test_a_null_removes() -> None:
     spec = variant("heads: {main: {classes: ~}}\ntrain: {schedule: ~}\nname: ~")
     assert spec.graph.heads[0].classes is None
     assert spec.document.train is not None
-    assert spec.document.train.schedule is None
+    assert spec.document.train.schedule == Schedule()
     assert spec.name == "spec"
     assert variant("train: ~").document.train is None
 
