@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from archspec.render import visible
+
 if TYPE_CHECKING:
     from archspec.train.evaluation import Evaluation
     from archspec.train.scores import Scores
@@ -16,6 +18,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", metavar="RUN", nargs="+", help="folders that `archspec train` wrote")
     parser.add_argument("--data", metavar="DATA", help="in place of what the runs were trained on")
     parser.add_argument("--held-out", type=float, metavar="SHARE", help="of data without a part for it")
+    parser.add_argument(
+        "--crops", default="1", metavar="N,...", help="of each picture: 1, 10, 144, or several of them (default: 1)"
+    )
     parser.add_argument("--batch", type=int, default=64, metavar="N", help="samples at a time (default: 64)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that prepare data (default: 0)")
     parser.add_argument("--classes", action="store_true", help="a line for each class too")
@@ -33,16 +38,32 @@ def run(options: argparse.Namespace) -> int:
     if options.batch < 1 or options.workers < 0:
         raise Failure("--batch is at least 1, --workers at least 0", exit_code=2)
     folders = list(dict.fromkeys(Path(name) for name in options.runs))
-    found = evaluate(folders, options.data, options.held_out, options.batch, options.workers)
+    found = [
+        evaluate(folders, options.data, options.held_out, crops=crops, batch=options.batch, workers=options.workers)
+        for crops in _crops(options.crops)
+    ]
     if options.format == "json":
-        print(json.dumps(_facts(found), indent=2, ensure_ascii=False))
+        print(json.dumps([_facts(one) for one in found], indent=2, ensure_ascii=False))
     else:
         print("\n".join(_table(found, options.classes)))
     return 0
 
 
+def _crops(text: str) -> list[int]:
+    from archspec.diagnostics import Failure
+    from archspec.train.data import COUNTS
+
+    known = {str(count): count for count in (1, *COUNTS)}
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise Failure(f"--crops takes {', '.join(known)}, found {name}", exit_code=2)
+    return [known[name] for name in dict.fromkeys(names)]
+
+
 def _facts(found: Evaluation) -> dict[str, Any]:
     return {
+        "crops": found.crops,
         "classes": list(found.classes),
         "runs": {name: scores.summary() for name, scores in found.each.items()},
         "together": {**found.together.summary(), "confusion": found.together.confusion.tolist()},
@@ -50,24 +71,23 @@ def _facts(found: Evaluation) -> dict[str, Any]:
     }
 
 
-def _table(found: Evaluation, classes: bool) -> list[str]:
-    from archspec.render import visible
-
-    rows = [*found.each.items()]
-    if len(rows) > 1:
-        rows.append((f"all {len(rows)} together", found.together))
-    width = max(len(visible(name)) for name, _ in rows)
-    lines = [f"{'run'.ljust(width)}  {'top-1':>7}  {'top-5':>7}  {'loss':>8}"]
-    for name, scores in rows:
-        lines.append(f"{visible(name).ljust(width)}  {scores.top1:>7.2%}  {scores.top5:>7.2%}  {scores.loss:>8.4f}")
-    lines.append(f"{found.together.count} samples that were held out")
-    return [*lines, *(_by_class(found.together, found.classes) if classes else [])]
+def _table(found: list[Evaluation], classes: bool) -> list[str]:
+    """As papers have it: models, crops, what that costs, and the errors."""
+    rows = [("models", "crops", "cost", "top-1 error", "top-5 error", "loss", "")]
+    for one in found:
+        alone = [(1, name, scores) for name, scores in one.each.items()]
+        for models, name, scores in [*alone, *([(len(alone), "together", one.together)] if len(alone) > 1 else [])]:
+            errors = (f"{1 - scores.top1:.2%}", f"{1 - scores.top5:.2%}", f"{scores.loss:.4f}")
+            rows.append((f"{models}", f"{one.crops}", f"{models * one.crops}", *errors, visible(name)))
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    cells = [[cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)] + [row[-1]] for row in rows]
+    lines = ["  ".join(row).rstrip() for row in cells]
+    lines.append(f"{found[0].together.count} samples that were held out")
+    return [*lines, *(_by_class(found[-1].together, found[-1].classes) if classes else [])]
 
 
 def _by_class(scores: Scores, classes: tuple[str, ...]) -> list[str]:
     """For each class: how many there are, how many of them are found, and what they are taken for instead."""
-    from archspec.render import visible
-
     width = max(len("class"), *(len(visible(name)) for name in classes))
     lines = ["", f"{'class'.ljust(width)}  {'samples':>7}  {'found':>7}  taken for most often"]
     for index, name in enumerate(classes):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from archspec.backend import load as load_backend
 from archspec.diagnostics import Failure, quote
+from archspec.document import Preprocess
 from archspec.folder import read_build
 from archspec.picture import preprocess_of
-from archspec.train.data import Prepare, open_data, whole
+from archspec.train.data import Batch, Prepare, PrepareViews, Source, Views, open_data, whole
 from archspec.train.scores import Scores
 from archspec.train.start import read_facts
 
@@ -31,18 +32,33 @@ class Member:
     folder: Path
     backend: Any
     model: Any
-    prepare: Prepare
+    input: tuple[int, ...]
+    steps: Preprocess
     loss: str
 
     @classmethod
     def open(cls, folder: Path) -> Member:
         manifest = read_build(folder)
         backend = load_backend(manifest["backend"]["name"])
-        prepare = Prepare(tuple(manifest["input"]), preprocess_of(manifest))
-        return cls(folder, backend, backend.load(folder), prepare, manifest["output"]["loss"])
+        steps, loss = preprocess_of(manifest), manifest["output"]["loss"]
+        return cls(folder, backend, backend.load(folder), tuple(manifest["input"]), steps, loss)
 
-    def probabilities(self, x: Array) -> Array:
-        """Of each class [N, C], for inputs x; one value stands for the second of two classes."""
+    def prepare(self, crops: int) -> Prepare | PrepareViews:
+        """How a sample enters it: once, as `archspec run` has it, or as so many crops."""
+        if crops == 1:
+            return Prepare(self.input, self.steps)
+        return PrepareViews(self.input, self.steps, cast("Views", crops))
+
+    def probabilities(self, x: Array, size: int) -> Array:
+        """Of each class [N, C], for inputs x [N, *input], or [N, crops, *input] to take the mean of, so many at a time.
+
+        One value stands for the second of two classes.
+        """
+        flat = x.reshape(-1, *self.input)
+        found = [self._likely(flat[start : start + size]) for start in range(0, len(flat), size)]
+        return np.concatenate(found).reshape(len(x), len(flat) // len(x), -1).mean(axis=1)
+
+    def _likely(self, x: Array) -> Array:
         outputs = np.asarray(self.backend.predict(self.model, x), np.float64).reshape(len(x), -1)
         if self.loss != "binary_cross_entropy":
             shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
@@ -58,14 +74,22 @@ class Evaluation:
     classes: tuple[str, ...]
     each: dict[str, Scores]
     together: Scores
+    crops: int = 1
 
 
 def evaluate(
-    folders: Sequence[Path], data: str | None = None, held_out: float | None = None, batch: int = 64, workers: int = 0
+    folders: Sequence[Path],
+    data: str | None = None,
+    held_out: float | None = None,
+    *,
+    crops: int = 1,
+    batch: int = 64,
+    workers: int = 0,
 ) -> Evaluation:
     """Runs on the part of their data that was held out, or on that of other data.
 
-    Raises `Failure` where runs were trained on other parts: what is held out of one may be known to another.
+    Of each picture `crops` are taken, 1, 10 or 144, and the mean of their probabilities. Raises `Failure` where runs
+    were trained on other parts: what is held out of one may be known to another.
     """
     facts = [read_facts(folder) for folder in folders]
     if data is None:
@@ -77,21 +101,21 @@ def evaluate(
     members = [Member.open(folder) for folder in folders]
     each = {str(member.folder): Scores(len(found.classes)) for member in members}
     together = Scores(len(found.classes))
-    for batches in _alike(members, found.held_out, batch, workers):
+    for batches in _alike([m.prepare(crops) for m in members], found.held_out, max(batch // crops, 1), workers):
         labels = batches[0].y
-        likely = [member.probabilities(one.x) for member, one in zip(members, batches, strict=True)]
+        likely = [member.probabilities(one.x, batch) for member, one in zip(members, batches, strict=True)]
         for scores, own in zip(each.values(), likely, strict=True):
             _add(scores, own, labels)
         _add(together, np.mean(likely, axis=0), labels)
-    return Evaluation(found.classes, each, together)
+    return Evaluation(found.classes, each, together, crops)
 
 
-def _alike(members: Sequence[Member], source: Any, batch: int, workers: int) -> Iterator[list[Any]]:
-    """Each batch of samples as every member takes it; those that take it alike share it."""
-    ways = {member.prepare: whole(source, member.prepare, batch, workers) for member in members}
-    for batches in zip(*ways.values(), strict=True):
-        made = dict(zip(ways, batches, strict=True))
-        yield [made[member.prepare] for member in members]
+def _alike(ways: Sequence[Any], source: Source, batch: int, workers: int) -> Iterator[list[Batch]]:
+    """Each batch of samples in every way; equal ways share it."""
+    feeds = {way: whole(source, way, batch, workers) for way in ways}
+    for batches in zip(*feeds.values(), strict=True):
+        made = dict(zip(feeds, batches, strict=True))
+        yield [made[way] for way in ways]
 
 
 def _add(scores: Scores, likely: Array, labels: Array) -> None:

@@ -5,5 +5,9 @@ from archspec.train.data.batches import Batches, whole
 from archspec.train.data.opening import Data, open_data
 from archspec.train.data.prepare import Bad, Prepare, check
 from archspec.train.data.source import Sample, Source
+from archspec.train.data.views import COUNTS, PrepareViews, Views
 
-__all__ = ["Bad", "Batch", "Batches", "Data", "Prepare", "Sample", "Source", "check", "open_data", "whole"]
+__all__ = [
+    "COUNTS", "Bad", "Batch", "Batches", "Data", "Prepare", "PrepareViews", "Sample", "Source", "Views", "check",
+    "open_data", "whole",
+]  # fmt: skip

@@ -29,7 +29,7 @@ class Prepare:
 
     def __call__(self, sample: Sample, random: Generator | None = None) -> NDArray[np.float32]:
         """The input, varied by what `random` draws, or as it is used; `Unreadable` where the sample is at fault."""
-        picture = _read(sample, self.steps)
+        picture = read_sample(sample, self.steps)
         if isinstance(picture, np.ndarray):
             return self._values(picture)
         check_input(self.steps, self.shape)
@@ -47,7 +47,7 @@ class Prepare:
         return values.reshape(self.shape)
 
 
-def _read(sample: Sample, steps: Preprocess) -> Image.Image | NDArray[np.float32]:
+def read_sample(sample: Sample, steps: Preprocess) -> Image.Image | NDArray[np.float32]:
     """The whole picture, or the values; raises `Unreadable` where the sample is at fault."""
     picture = sample.picture
     if not isinstance(picture, np.ndarray) or picture.dtype == np.uint8:
@@ -70,7 +70,7 @@ def check(source: Source) -> list[Bad]:
     found: list[Bad] = []
     for sample in samples(source):
         try:
-            _read(sample, Preprocess())
+            read_sample(sample, Preprocess())
         except Unreadable as error:
             found.append(Bad(sample.name, error.message))
     return found

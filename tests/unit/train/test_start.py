@@ -62,7 +62,7 @@ def test_a_run_learns_and_leaves_a_model_that_runs(backend: str, capsys: pytest.
     assert facts["recipe"]["epochs"] == 12
     assert load_spec("run/spec.yaml").document.train == load_spec("small.yaml", sets=["train.epochs=12"]).document.train
     assert main(["eval", "run", "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    (found,) = json.loads(capsys.readouterr().out)
     assert found["runs"]["run"]["top1"] == pytest.approx(lines[-1]["top1"])
     assert found["runs"]["run"]["loss"] == pytest.approx(lines[-1]["loss"], rel=1e-4)
     assert np.sum(found["together"]["confusion"]) == found["samples"] == 18
@@ -159,11 +159,20 @@ def test_an_ensemble_is_scored_with_its_members(capsys: pytest.CaptureFixture[st
     for seed in (0, 1):
         trained("--set", f"train.seed={seed}", folder=f"run{seed}")
     capsys.readouterr()
-    assert main(["eval", "run0", "run1", "--classes"]) == 0
+    assert main(["eval", "run0", "run1", "--classes", "--crops", "1,10,144"]) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert [row.split()[0] for row in rows[:4]] == ["run", "run0", "run1", "all"]
-    assert rows[4] == "18 samples that were held out"
-    assert len(rows) == 4 + 1 + 2 + 3
+    assert [(*row.split()[:3], row.split()[-1]) for row in rows[1:10]] == [
+        (f"{models}", f"{crops}", f"{models * crops}", name)
+        for crops in (1, 10, 144)
+        for models, name in ((1, "run0"), (1, "run1"), (2, "together"))
+    ]
+    assert rows[10] == "18 samples that were held out"
+    assert len(rows) == 10 + 1 + 2 + 3
+
+
+def test_crops_that_no_one_takes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "run", "--crops", "1,12"]) == 2
+    assert "--crops takes 1, 10, 144, found 12" in capsys.readouterr().err
 
 
 def test_runs_of_other_data_are_no_ensemble(capsys: pytest.CaptureFixture[str]) -> None:

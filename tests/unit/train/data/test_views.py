@@ -1,0 +1,92 @@
+"""The crops that an opinion is averaged over: which parts of a picture they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from archspec.diagnostics import Failure
+from archspec.document import Preprocess
+from archspec.train.data import PrepareViews, Sample
+from archspec.train.data.views import SCALES, views
+from tests.helpers import torchvision_cpu
+
+torchvision_cpu.load()
+
+from torchvision.transforms import v2  # noqa: E402 - torchvision is there once it is loaded
+
+
+def coordinates(width: int, height: int) -> Image.Image:
+    """A picture whose red is the column and whose green the row, as shares of 255."""
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    return Image.fromarray(np.stack([x, y, 0 * x], axis=-1).round().astype(np.uint8))
+
+
+def test_ten_are_torchvisions_of_the_middle_square() -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 400, 3)).astype(np.uint8))
+    square = picture.crop((72, 0, 328, 256))
+    expected = [np.asarray(one) for one in v2.TenCrop(224)(square)]
+    found = [np.asarray(one) for one in views(picture, 224, 10)]
+    # Theirs are five, and then five of the mirrored picture, whose left is our right; ours lie side by side.
+    order = [0, 6, 1, 5, 2, 8, 3, 7, 4, 9]
+    assert all((one == expected[at]).all() for one, at in zip(found, order, strict=True))
+
+
+@pytest.mark.parametrize(("width", "height"), [(500, 375), (375, 500), (300, 300), (30, 20)])
+@pytest.mark.parametrize("many", [10, 144])
+def test_each_is_of_the_inputs_size_and_has_its_mirror_image(width: int, height: int, many: int) -> None:
+    found = list(views(coordinates(width, height), 32, many))  # pyright: ignore[reportArgumentType]
+    assert len(found) == many
+    assert {view.size for view in found} == {(32, 32)}
+    for one, other in zip(found[::2], found[1::2], strict=True):
+        assert ImageOps.mirror(one).tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize(("width", "height", "axis"), [(600, 300, 0), (300, 600, 1)])
+def test_the_squares_are_along_the_longer_side(width: int, height: int, axis: int) -> None:
+    """Of each scale's whole squares the middle is at a quarter, the half and three quarters of the longer side."""
+    found = list(views(coordinates(width, height), 224, 144))[::2]  # without mirror images
+    wholes = found[5::6]  # the sixth of each square is the square itself
+    assert len(wholes) == 3 * len(SCALES)
+    middles = [np.asarray(view)[..., axis].mean() / 255 for view in wholes]
+    assert middles == pytest.approx([0.25, 0.5, 0.75] * len(SCALES), abs=0.01)
+    other = [np.asarray(view)[..., 1 - axis].mean() / 255 for view in wholes]
+    assert other == pytest.approx([0.5] * 12, abs=0.01)
+
+
+def test_a_larger_scale_shows_less() -> None:
+    found = list(views(coordinates(400, 400), 224, 144))[::2]
+    shown = [int(np.ptp(np.asarray(view)[..., 0])) for view in found[4::6]]  # the crops at the centre
+    expected = [255 * 224 / scale for scale in SCALES for _ in range(3)]
+    assert shown == pytest.approx(expected, abs=3)
+
+
+def test_the_crops_of_a_square_are_its_corners_and_its_centre() -> None:
+    corners = [
+        np.asarray(view)[..., :2].reshape(-1, 2).mean(0) for view in list(views(coordinates(256, 256), 224, 10))[::2]
+    ]
+    sides = Counter(
+        (
+            int(np.sign(x - 127.5 + 1e-9) if abs(x - 127.5) > 2 else 0),
+            int(np.sign(y - 127.5) if abs(y - 127.5) > 2 else 0),
+        )
+        for x, y in corners
+    )
+    assert sides == Counter([(-1, -1), (1, -1), (-1, 1), (1, 1), (0, 0)])
+
+
+def test_they_are_normalised_as_the_spec_says() -> None:
+    prepare = PrepareViews((3, 8, 8), Preprocess(mean=(0.5,), std=(0.25,)), 10)
+    found = prepare(Sample(np.full((20, 30, 3), 255, np.uint8), 0, "x"))
+    assert found.shape == prepare.shape == (10, 3, 8, 8)
+    assert found.dtype == np.float32
+    assert (found == 2).all()
+
+
+def test_values_that_are_no_picture_have_none() -> None:
+    prepare = PrepareViews((4,), Preprocess(), 10)
+    with pytest.raises(Failure):
+        prepare(Sample(np.zeros(4, np.float32), 0, "x"))
