@@ -29,21 +29,22 @@ class Rounding:
     `least` is the bound where a network does not amplify rounding. `unit` is what a number is moved by on the way, at
     most, relative to it. A tensor whose bound is above `lost` has lost its digits on the way, as a difference of near
     equals has: a derivative that is zero but for rounding, say. What two engines make of it tells nothing, and it is
-    not compared.
+    not compared. Nor is one with a value above `largest`, which the arithmetic has no number for.
     """
 
     least: float
     unit: float
     lost: float
+    largest: float
 
 
 ROUNDING: Mapping[Precision, Rounding] = {
-    "float32": Rounding(least=1e-5, unit=2.0**-24, lost=1e-2),
-    "float64": Rounding(least=1e-10, unit=2.0**-50, lost=1e-3),
+    "float32": Rounding(least=1e-5, unit=2.0**-24, lost=1e-2, largest=2.0**127),
+    "float64": Rounding(least=1e-10, unit=2.0**-50, lost=1e-3, largest=2.0**1023),
 }
 """The unit is half the last digit in float32. In float64 it is some digits more, so that what ties no longer does."""
 
-MIXED = Rounding(least=1e-7, unit=2.0**-27, lost=1e-3)
+MIXED = Rounding(least=1e-7, unit=2.0**-27, lost=1e-3, largest=2.0**1023)
 """In float64 with a constant in float32 somewhere: `SLACK` units are what that constant is off by."""
 
 SLACK = 8
@@ -66,25 +67,25 @@ def error(found: Array, expected: Array) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the reference gives, and what it gives when each value on the way moves as far as rounding could move it."""
+    """What the reference gives, and what it gives each time values move on the way as far as rounding could move them."""
 
     values: Mapping[str, Array]
-    jittered: Mapping[str, Array]
+    jittered: tuple[Mapping[str, Array], ...]
 
     def bound(self, name: str, rounding: Rounding) -> float:
         """How far from it a right answer may be."""
-        return max(rounding.least, SLACK * error(self.jittered[name], self.values[name]))
+        return max(rounding.least, *(SLACK * error(moved[name], self.values[name]) for moved in self.jittered))
 
 
 class Jitter:
     """Moves each number by up to a unit of rounding, of its own size and of the largest beside it.
 
     The second share is what sums of both signs round by. It also takes values off the places where a derivative jumps:
-    where relus bend, and where a largest value is not the only one.
+    where relus bend, and where a largest value is not the only one: with the other sign to the other side.
     """
 
-    def __init__(self, rounding: Rounding, seed: int) -> None:
-        self.unit, self.rng = rounding.unit, np.random.default_rng(seed)
+    def __init__(self, rounding: Rounding, seed: int, sign: int = 1) -> None:
+        self.unit, self.rng = sign * rounding.unit, np.random.default_rng(seed)
 
     def __call__(self, value: Array) -> Array:
         size = np.abs(value) + float(np.abs(value).max(initial=0.0))
@@ -114,7 +115,8 @@ def distances(found: Mapping[str, Array], expected: Expected, rounding: Rounding
         bound = expected.bound(name, rounding)
         away = error(found[name], value) if name in found else float("inf")
         # What is not finite where the reference is has not just lost its digits.
-        comparable = away < float("inf") or (name in found and not np.isfinite(value).all())
-        yield Distance(name, away, bound, comparable and bound > rounding.lost)
+        beyond = not np.abs(value).max(initial=0.0) <= rounding.largest
+        comparable = away < float("inf") or (name in found and found[name].shape == value.shape and beyond)
+        yield Distance(name, away, bound, comparable and (beyond or bound > rounding.lost))
     for name in sorted(found.keys() - expected.values.keys()):
         yield Distance(name, float("inf"), 0.0)

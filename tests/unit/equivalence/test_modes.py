@@ -192,3 +192,23 @@ def test_what_a_layer_has_that_no_output_needs_is_compared_too(role: str) -> Non
     spec = checked(UNREAD)
     assert all(line.passed for line in lines(spec, "step"))
     assert not all(line.passed for line in lines(spec, "step", wrong("tensors", f"unread.{role}")))
+
+
+TIED = """archspec: 1
+name: net
+input: [1, 4]
+network: [{resize: {size: [2], mode: linear, coordinates: half_pixel}}, global_max_pool]
+"""
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_of_equal_values_an_engine_may_take_any(share: float) -> None:
+    """Both means are 2: the derivative may go to the first, to the second, or to both."""
+    graph = checked(TIED).graph
+    given = replace(material(graph, 0, 1), x=np.array([[[3.0, 1.0, 4.0, 0.0]]]))
+    wanted = expected(graph, given, "grad", DOUBLE)
+    whole = wanted["gradients"].values["input"].sum() / 2
+    found = np.array([[[share, share, 1 - share, 1 - share]]]) * whole
+    assert all(
+        line.passed for line in judged(graph, "it", "grad", "float64", {"gradients": {"input": found}}, wanted, DOUBLE)
+    )
