@@ -138,7 +138,9 @@ class Recipe(Section):
     rates: dict[str, Amount] = Field(
         default_factory=dict[str, float], description="Factors on the learning rate of tensors, as in `head.*: 10`."
     )
-    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="Of the order, of what is varied and dropped.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        default=0, description="Of the order, of what is varied and dropped."
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

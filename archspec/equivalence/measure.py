@@ -67,7 +67,7 @@ def error(found: Array, expected: Array) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the reference gives, and what it gives each time values move on the way as far as rounding could move them."""
+    """What the reference gives, and each time what it gives as values on the way move as far as rounding could."""
 
     values: Mapping[str, Array]
     jittered: tuple[Mapping[str, Array], ...]

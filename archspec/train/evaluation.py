@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from archspec.backend import load as load_backend
+from archspec.backend import require_imports
 from archspec.diagnostics import Failure, quote
 from archspec.document import Preprocess
 from archspec.folder import read_build
 from archspec.picture import preprocess_of
 from archspec.train.data import Batch, Prepare, PrepareViews, Source, Views, open_data, whole
+from archspec.train.folder import read_facts
 from archspec.train.scores import Scores
-from archspec.train.start import read_facts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,12 @@ class Member:
         manifest = read_build(folder)
         backend = load_backend(manifest["backend"]["name"])
         steps, loss = preprocess_of(manifest), manifest["output"]["loss"]
-        return cls(folder, backend, backend.load(folder), tuple(manifest["input"]), steps, loss)
+        try:
+            model = backend.load(folder)
+        except ImportError as error:
+            require_imports(backend, error)
+            raise
+        return cls(folder, backend, model, tuple(manifest["input"]), steps, loss)
 
     def prepare(self, crops: int) -> Prepare | PrepareViews:
         """How a sample enters it: once, as `archspec run` has it, or as so many crops."""
@@ -92,12 +98,20 @@ def evaluate(
     were trained on other parts: what is held out of one may be known to another.
     """
     facts = [read_facts(folder) for folder in folders]
+    for folder, own in zip(folders, facts, strict=True):
+        if not own["trained"]:
+            help = "`archspec train` with --resume goes on with it; Ctrl-C ends it in order"
+            raise Failure(f"the run in {quote(folder)} was broken off, and its model has its initial weights", help)
     if data is None:
         for folder, other in zip(folders, facts, strict=True):
-            if (other["data"], other["held_out"]) != (facts[0]["data"], facts[0]["held_out"]):
+            if other["samples"] != facts[0]["samples"]:
                 message = f"{quote(folder)} was trained on other data than {quote(folders[0])}"
                 raise Failure(message, "`--data` names those to evaluate on")
     found = open_data(data or facts[0]["data"], facts[0]["held_out"] if held_out is None else held_out)
+    if not len(found.held_out):
+        raise Failure(f"nothing of {quote(found.name)} is held out", "--held-out names a share")
+    if list(found.classes) != facts[0]["classes"]:
+        raise Failure(f"{quote(found.name)} has other classes than {quote(folders[0])} was trained on")
     members = [Member.open(folder) for folder in folders]
     each = {str(member.folder): Scores(len(found.classes)) for member in members}
     together = Scores(len(found.classes))

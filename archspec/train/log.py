@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
+
+from archspec.diagnostics import Failure, quote
 
 LINES, TABLE = "metrics.jsonl", "metrics.csv"
 
@@ -21,8 +24,8 @@ class Log:
         _replace(self.path, "".join(_line(line) for line in kept))
 
     def add(self, step: int, kind: str, **values: Any) -> None:
-        """A report after so many steps."""
-        with self.path.open("a", encoding="utf-8") as file:
+        """A report after so many steps; raises `Failure` where it cannot be written."""
+        with _writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(_line({"step": step, "kind": kind, **values}))
 
     def table(self) -> None:
@@ -69,5 +72,14 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _replace(path: Path, text: str) -> None:
     staging = path.with_name(f".{path.name}")
-    staging.write_text(text, encoding="utf-8")
-    staging.replace(path)
+    with _writing(path):
+        staging.write_text(text, encoding="utf-8")
+        staging.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Failure(f"cannot write {quote(path)}: {(error.strerror or str(error)).lower()}") from error

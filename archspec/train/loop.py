@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from archspec.diagnostics import Failure
+from archspec.diagnostics import Failure, quote
 from archspec.recipe import Recipe
 from archspec.reference.loss import loss
 from archspec.spec import Spec
@@ -19,12 +19,15 @@ from archspec.train.checkpoint import Place, prune, write_checkpoint
 from archspec.train.clock import Clock
 from archspec.train.log import Log
 from archspec.train.scores import Scores
-from archspec.trainer import Trainer
+from archspec.trainer import Standing, Trainer
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+else:
+    from archspec import lazy_numpy as np
 
 
 class Batch(Protocol):
@@ -66,6 +69,9 @@ class Run:
     keep: int = 2
     """Checkpoints of the last epochs that are kept, beside the best."""
     watch: Watch = lambda _: None
+
+
+DIVERGED = "lower the learning rate, or clip gradients; the last checkpoint is from before it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,34 +117,47 @@ class _Loop:
                 if saves or done % run.every == 0:
                     self.report(done, rate)
                 if saves:
-                    self.save(done, self.score(done) if epoch_ends else {})
+                    standing = self.standing(done)
+                    self.save(done, standing, self.score(done) if epoch_ends else {})
                 if stops:
                     break
-        return Outcome(self.place, self.place.step == self.end)
+        return Outcome(self.place, self.place.step >= self.end)
 
     def report(self, done: int, rate: float) -> None:
         with self.clock.computing():
             losses = self.trainer.losses()
-        wrong = [value for value in losses.values() if not math.isfinite(value)]
-        if wrong:
-            message = f"the loss is {wrong[0]} after step {done}, or within the {self.run.every} before it"
-            raise Failure(message, "lower the learning rate, or clip gradients; the last checkpoint is from before it")
+        self.refuse(done, losses)
         values = {"epoch": done / self.steps, "rate": rate, "losses": losses, **self.clock.report()}
         self.log.add(done, "train", **values)
         self.run.watch({"kind": "train", "step": done, "end": self.end, **values})
 
+    def refuse(self, done: int, losses: Mapping[str, float]) -> None:
+        wrong = [value for value in losses.values() if not math.isfinite(value)]
+        if wrong:
+            message = f"the loss is {wrong[0]} after step {done}, or within the {self.run.every} before it"
+            raise Failure(message, DIVERGED)
+
+    def standing(self, done: int) -> Standing:
+        """All that is to be saved; raises `Failure` where it is of no use any more."""
+        found = self.trainer.save()
+        for name, value in (*found.tensors.items(), *found.average.items()):
+            if not np.isfinite(value).all():
+                raise Failure(f"{quote(name)} has values that are not finite after step {done}", DIVERGED)
+        return found
+
     def score(self, done: int) -> dict[str, float]:
         found = evaluate(self.run, self.trainer)
         if found:
+            self.refuse(done, {"held_out": found["loss"]})
             self.log.add(done, "held_out", epoch=done / self.steps, **found)
             self.run.watch({"kind": "held_out", "step": done, "epoch": done / self.steps, **found})
         return found
 
-    def save(self, done: int, scores: Mapping[str, float]) -> None:
+    def save(self, done: int, standing: Standing, scores: Mapping[str, float]) -> None:
         run, place = self.run, replace(self.place, step=done, scores=scores)
         if scores and (place.best is None or scores["top1"] > place.best):
             place = replace(place, best=scores["top1"], best_step=done)
-        write_checkpoint(run.folder, run.spec.graph, run.spec.sha256, self.trainer.save(), place)
+        write_checkpoint(run.folder, run.spec.graph, run.spec.sha256, standing, place)
         self.place = place
         prune(run.folder, run.keep, place.best_step)
 

@@ -24,7 +24,7 @@ def open_npz(path: Path) -> Parts:
     try:
         with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files if name in NAMES}
-    except (OSError, ValueError, EOFError, NotImplementedError, BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, NotImplementedError, BadZipFile, zlib.error, MemoryError) as error:
         why = getattr(error, "strerror", None) or "it is no .npz file of plain arrays, or it is damaged"
         raise Failure(f"cannot read {quote(path)}: {why.lower()}") from error
     return from_arrays(found, str(path))
@@ -35,6 +35,9 @@ def from_arrays(found: Mapping[str, NDArray[Any]], called: str) -> Parts:
     train = _source(found, "", called)
     held_out = _source(found, "_test", called) if set(NAMES[2:]) & set(found) else None
     highest = max(int(part.y.max()) for part in (train, held_out) if part is not None)
+    if highest >= len(train):
+        help = "labels are numbered from 0, one number a class"
+        raise Failure(f"{quote(called)} has a label {highest:,}, and {len(train):,} samples", help)
     return Parts(tuple(str(label) for label in range(highest + 1)), train, held_out)
 
 

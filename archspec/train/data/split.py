@@ -23,7 +23,9 @@ def split(source: Source, share: float) -> tuple[Source, Source]:
         raise Failure(f"the share that is held out is at least 0 and below 1, found {share:g}", exit_code=2)
     classes: dict[int, list[tuple[bytes, int]]] = {}
     for index, sample in enumerate(samples(source)):
-        classes.setdefault(sample.label, []).append((sha256(sample.name.encode()).digest(), index))
+        classes.setdefault(sample.label, []).append(
+            (sha256(sample.name.encode("utf-8", "surrogateescape")).digest(), index)
+        )
     held_out = np.zeros(len(source), bool)
     for members in classes.values():
         count = min(max(round(share * len(members)), 1), len(members) - 1) if share else 0

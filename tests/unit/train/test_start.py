@@ -111,7 +111,7 @@ def test_a_folder_that_is_there_is_not_overwritten(capsys: pytest.CaptureFixture
 def test_other_data_are_refused_since_they_may_hold_what_was_held_out(capsys: pytest.CaptureFixture[str]) -> None:
     trained()
     assert trained("--resume", "--held-out", "0.5") == 1
-    assert "was trained on `bright.npz`, holding out 0.2" in capsys.readouterr().err
+    assert "holding out 0.2; these are other samples" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_other_data_are_refused_since_they_may_hold_what_was_held_out(capsys: py
     [
         (["--set", "train=~"], 1, "states no `learning_rate` and `epochs` and `batch`"),
         (["--set", "train.epochs=~"], 1, "--set train.epochs=..."),
-        (["--set", "classes=4"], 1, "`bright.npz` has 3 classes, the network tells 4 apart\n  help: --set classes=3"),
+        (["--set", "classes=4"], 1, "(small.yaml:10:16) tells 4 apart\n  help: --set classes=3"),
         (["--set", "train.freeze=[convv.*]"], 1, "no tensor is named as `convv.*`"),
         (["--set", "train.batchh=3"], 1, "did you mean `batch`?"),
         (["--data", "brigth.npz"], 1, "there are no data `brigth.npz`"),
@@ -198,3 +198,99 @@ def test_a_sample_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str
     assert "cannot read `pictures/b/" in capsys.readouterr().err
     assert main([*arguments[:-1], "other", "--bad-data", "skip"]) == 0
     assert "another takes its place" in capsys.readouterr().err
+
+
+def test_what_was_broken_off_before_its_first_checkpoint_begins_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    trained(folder="whole")
+    trained()
+    for path in checkpoints(Path("run")):
+        path.unlink()
+    assert trained("--resume") == 0
+    assert Path("run/weights.safetensors").read_bytes() == Path("whole/weights.safetensors").read_bytes()
+    assert [line["step"] for line in read_log(Path("run"))] == [line["step"] for line in read_log(Path("whole"))]
+
+
+def test_a_damaged_checkpoint_is_passed_over_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
+    trained(folder="whole")
+    trained()
+    checkpoints(Path("run"))[-1].write_bytes(b"")
+    assert main(["train", "small.yaml", "--data", "bright.npz", "-o", "run", "--resume"]) == 0
+    assert "it is passed over" in capsys.readouterr().err
+    assert Path("run/weights.safetensors").read_bytes() == Path("whole/weights.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("change", ["optimizer=adamw", "average=polyak", "batch=8", "seed=1", "freeze=['fc.*']"])
+def test_what_a_run_remembers_does_not_change_on_the_way(change: str, capsys: pytest.CaptureFixture[str]) -> None:
+    trained("--set", "train.momentum=~", "--set", "train.decay=~", "--set", "train.average=none")
+    more = ["--set", "train.momentum=~", "--set", "train.decay=~", "--set", "train.average=none"]
+    assert trained("--resume", *more, "--set", f"train.{change}") == 1
+    assert f"was trained with `{change.partition('=')[0]}`" in capsys.readouterr().err
+
+
+def test_more_samples_of_the_same_name_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    trained()
+    with np.load("bright.npz") as found:
+        np.savez("bright.npz", x=found["x"][:80], y=found["y"][:80])
+    assert trained("--resume") == 1
+    assert "these are other samples" in capsys.readouterr().err
+
+
+def test_fewer_epochs_than_it_has_is_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    trained()
+    assert trained("--resume", "--set", "train.epochs=1") == 0
+    assert "trained for 15 steps" in capsys.readouterr().out
+
+
+def test_weights_that_diverge_are_not_saved(capsys: pytest.CaptureFixture[str]) -> None:
+    assert trained("--set", "train.learning_rate=1e38", "--set", "train.epochs=2") == 1
+    assert "lower the learning rate" in capsys.readouterr().err
+    assert checkpoints(Path("run")) == []
+    assert "NaN" not in Path("run/metrics.jsonl").read_text()
+    assert main(["eval", "run"]) == 1
+    assert "`run` was broken off, and its model has its initial weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{main: {classes: $classes}}", "{main: {loss: mse}}", "takes numbers, and `bright.npz` has classes"),
+        ("{main: {classes: $classes}}", "{main: {loss: none}}", "the main head has no loss"),
+        (
+            "  - flatten\n  - {name: fc, linear: {out: $classes}}",
+            "  - {conv: {kernel: 1, out: 3}}",
+            "end it with `flatten`",
+        ),
+        ("  - flatten\n", "  - flatten\n  - batch_norm\n", ""),
+    ],
+)
+def test_what_the_data_cannot_train_is_refused(
+    old: str, new: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("small.yaml").write_text(SPEC.replace(old, new))
+    more = [] if message else ["--set", "train.batch=71"]  # of 72: one is left alone
+    assert trained(*more) == 1
+    assert (message or "has nothing to normalise by") in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+def test_a_full_disk_at_the_end_leaves_the_checkpoints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from archspec.train import start
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(start, "save", full)
+        assert trained() == 1
+    assert "no space left on device" in capsys.readouterr().err
+    assert trained("--resume") == 0
+    assert main(["eval", "run"]) == 0
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run").write_text("mine")
+    assert trained() == 1
+    assert "`run` is there already" in capsys.readouterr().err
+    assert Path("run").read_text() == "mine"

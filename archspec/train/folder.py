@@ -1,0 +1,107 @@
+"""A run's folder: a build as `archspec build` writes it, and beside it what was run, on what, and how far it came.
+
+RUN/ holds `run.json` (below), `spec.yaml`, `metrics.jsonl`, `metrics.csv` and `checkpoints/`.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+from typing import Any, cast
+
+from archspec import __version__
+from archspec.backend import Backend
+from archspec.diagnostics import Failure, quote
+from archspec.recipe import Recipe
+from archspec.spec import Spec
+from archspec.spec.show import show
+from archspec.train.data import Data, Source
+
+FACTS, SPEC = "run.json", "spec.yaml"
+KEPT = ("optimizer", "average", "batch", "freeze", "seed")
+"""What a run cannot change on the way: what it remembers, or the order of its data, would mean something else."""
+
+
+def facts(spec: Spec, backend: Backend, device: str, recipe: Recipe, data: Data, share: float) -> dict[str, Any]:
+    """What `run.json` says of a run."""
+    path = Path(data.name)
+    return {
+        "commands": [],
+        "trained": 0,  # the steps behind the weights that the build has
+        "spec": {"name": spec.name, "file": spec.path, "sha256": spec.sha256, "args": dict(spec.args)},
+        "data": str(path.resolve()) if path.exists() else data.name,
+        "held_out": share,
+        "samples": {"train": len(data.train), "held_out": len(data.held_out), "digest": _digest(data)},
+        "classes": list(data.classes),
+        "recipe": recipe.model_dump(mode="json"),
+        "backend": backend.name,
+        "device": device,
+        "versions": _versions(backend),
+    }
+
+
+def _digest(data: Data) -> str:
+    """Which samples are held out, and which are not."""
+    found = sha256()
+    for source in (data.train, data.held_out):
+        for name in _names(source):
+            found.update(name.encode("utf-8", "surrogateescape") + b"\0")
+        found.update(b"\0")
+    return found.hexdigest()
+
+
+def _names(source: Source) -> list[str]:
+    return [source[index].name for index in range(len(source))]
+
+
+def _versions(backend: Backend) -> dict[str, str]:
+    found = {"archspec": __version__, "python": platform.python_version()}
+    for package in ("numpy", backend.framework, *(engine.package for engine in backend.engines.values())):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What `run.json` says; raises `Failure` where the folder is no run's."""
+    try:
+        found: Any = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    kept = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    typed = {"commands": list, "data": str, "held_out": float | int, "samples": dict, "recipe": dict}
+    typed |= {"classes": list, "trained": int}
+    if not all(isinstance(kept.get(name), kind) for name, kind in typed.items()):
+        raise Failure(f"{quote(folder)} holds no run", "`archspec train SPEC --data DATA -o DIR` makes one")
+    return kept
+
+
+def write_facts(folder: Path, values: Mapping[str, Any], spec: Spec) -> None:
+    """Writes `run.json` and `spec.yaml`; raises `Failure` where that cannot be."""
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    try:
+        for name, content in ((SPEC, show(spec.tree)), (FACTS, text)):
+            staging = folder / f".{name}"
+            # A byte of a file's name that is no UTF-8 becomes \udcff, as JSON escapes it.
+            staging.write_text(content, encoding="utf-8", errors="backslashreplace")
+            staging.replace(folder / name)
+    except OSError as error:
+        raise Failure(f"cannot write {quote(folder)}: {(error.strerror or str(error)).lower()}") from error
+
+
+def refuse_another(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises `Failure` where a run would go on with other data, or with what its memory does not fit."""
+    if (before["samples"], before["classes"]) != (now["samples"], now["classes"]):
+        message = f"{quote(folder)} was trained on {quote(before['data'])}, holding out {before['held_out']:g}"
+        raise Failure(f"{message}; these are other samples", "what was held out may not be trained on")
+    changed = [name for name in KEPT if before["recipe"].get(name) != now["recipe"].get(name)]
+    if changed:
+        was, name = before["recipe"].get(changed[0]), changed[0]
+        message = f"{quote(folder)} was trained with `{name}` {was}, and cannot go on with {now['recipe'][name]}"
+        raise Failure(message, "start a new run, with --weights from a checkpoint of this one if that is meant")
