@@ -18,6 +18,9 @@ from archspec.equivalence.modes import MODES, Quantity, expected
 from archspec.equivalence.report import told
 from archspec.session import Mode
 
+SEEDS = (1, 2, 3)
+"""Small networks tie more often than others do: three values that are equal, or four."""
+
 
 @dataclass
 class Agreement:
@@ -42,7 +45,7 @@ class Agreement:
             wanted: dict[Mode, dict[Quantity, Expected]] = {}
             for mode in filter(subject.does, self.modes):
                 if (mode, rounding) not in known:
-                    known[mode, rounding] = expected(spec.graph, given, mode, rounding)
+                    known[mode, rounding] = expected(spec.graph, given, mode, rounding, SEEDS)
                 wanted[mode] = known[mode, rounding]
             try:
                 wrong += map(told, subject.differences(spec, given, wanted, precision))

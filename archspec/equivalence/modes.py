@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,12 +47,15 @@ def measure(session: Session, material: Material, mode: Mode) -> dict[Quantity, 
             return {"tensors": state.tensors, "slots": state.slots}
 
 
-def expected(graph: Graph, material: Material, mode: Mode, rounding: Rounding) -> dict[Quantity, Expected]:
-    """The float64 reference's, with what rounding at every layer can make of it."""
+def expected(
+    graph: Graph, material: Material, mode: Mode, rounding: Rounding, seeds: Sequence[int] = (1,)
+) -> dict[Quantity, Expected]:
+    """The float64 reference's, with what rounding at every layer can make of it, for each seed."""
     plain = measure(ReferenceSession(graph, material.tensors), material, mode)
     # Of equal values an engine may take another than the reference does; only derivatives tell which was taken.
     signs = (1,) if mode in ("eval", "train") else (1, -1)
-    moved = [_moved(graph, material, mode, Jitter(rounding, seed=1, sign=sign)) for sign in signs]
+    jitters = [Jitter(rounding, seed, sign) for seed in seeds for sign in signs]
+    moved = [_moved(graph, material, mode, jitter) for jitter in jitters]
     return {
         quantity: Expected(values, tuple(jittered[quantity] for jittered in moved))
         for quantity, values in plain.items()

@@ -33,12 +33,16 @@ class _Activation(Op):
         raise TypeError(f"{type(self).__name__} declares no derivative")
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
-        return self.apply(inputs[0])
+        return self.apply(inputs[0]) + _as_one_is(inputs[0], run)
 
     def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
-        # Engines take the slope of a function that saturates from its value, as 1 - y²: it is rounded as 1 is.
-        one = np.ones_like(cotangent)
-        return (cotangent * (self.derivative(inputs[0]) + (run.disturb(one) - one)),), {}
+        return (cotangent * (self.derivative(inputs[0]) + _as_one_is(cotangent, run)),), {}
+
+
+def _as_one_is(x: Array, run: Run) -> Array:
+    """How far rounding moves a 1: engines compute exp(x) - 1, and slopes as 1 - y², of which little may be left."""
+    one = np.ones_like(x)
+    return run.disturb(one) - one
 
 
 def _sigmoid(x: Array) -> Array:
