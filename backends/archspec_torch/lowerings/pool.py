@@ -24,7 +24,9 @@ def max_pool(op: MaxPool, x: Shape) -> Module:
 
 def avg_pool(op: AvgPool, x: Shape) -> Module:
     padding = _padding(op, x)
-    if padding is None:
+    # In three dimensions torch refuses a window that is larger than the input, even where padding makes up for it.
+    refused = rank(x) == 3 and any(k > n for n, k in zip(x[1:], op.axes(x)[0], strict=True))
+    if padding is None or refused:
         rows = list(zip(op.pads(x), _with_overhang(op, x), strict=True))
         pads = tuple((before, min(after, reached)) for (before, after), (_, reached) in rows)
         rest = tuple((0, max(reached - after, 0)) for (_, after), (_, reached) in rows)

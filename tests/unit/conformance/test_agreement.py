@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.backend import Gap, load
-from archspec.conformance.agreement import Agreement
+from archspec.conformance.agreement import Agreement, moderate
 from archspec.conformance.effort import examples
 from archspec.conformance.layers import read
 from archspec.conformance.specs import Drawn, specs
 from archspec.conformance.subject import Subject
 from archspec.diagnostics import Failure
+from archspec.equivalence.material import Material, shares
 from tests.helpers.mutations import fields
 
 TEXT = """archspec: 1
@@ -144,3 +146,16 @@ def test_nothing_is_kept_where_no_folder_is_named(subject: Callable[..., Subject
     agreement = Agreement([subject(failing)])
     with pytest.raises(AssertionError, match="the smallest spec with a difference:"):
         agreement.search(lambda: agreement.holds(TEXT, 0))
+
+
+def test_a_network_whose_values_leave_single_precision_is_left_out(subject: Callable[..., Subject]) -> None:
+    """x^65 is 1e45 where x is 5."""
+    steps = "".join(f"  - multiply: {{a{i}: [], b{i}: []}}\n" for i in range(6))
+    last = "  - multiply: {a: [], b: [{from: input, leaky_relu: {slope: 0.1}}]}\n"
+    grown = f"archspec: 1\nname: net\ninput: [40]\nnetwork:\n{steps}{last}"
+    spec, wrong = read(grown), subject(lenient(slope=0.3))
+    assert not moderate(spec.graph, Material({}, np.full((3, 40), 5.0), shares(spec.graph, 0)))
+    assert moderate(spec.graph, Material({}, np.ones((3, 40)), shares(spec.graph, 0)))
+    Agreement([wrong]).holds(grown, 0)
+    with pytest.raises(AssertionError, match="leaky_relu"):
+        Agreement([wrong]).holds(grown.replace(steps, ""), 0)
