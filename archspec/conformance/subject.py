@@ -16,9 +16,9 @@ from archspec.backend import Backend
 from archspec.equivalence.material import Material
 from archspec.equivalence.measure import Expected
 from archspec.equivalence.modes import Quantity, expected, measure
+from archspec.equivalence.plan import built, judged
 from archspec.equivalence.remote import Remote, Target
 from archspec.equivalence.report import Line, told
-from archspec.equivalence.verify import built, judged
 from archspec.graph import Graph
 from archspec.session import Mode, Precision, Session
 from archspec.spec import Spec

@@ -18,9 +18,9 @@ from archspec.equivalence.layer import layer_spec
 from archspec.equivalence.material import Material, shares
 from archspec.equivalence.measure import distances
 from archspec.equivalence.modes import expected, measure
+from archspec.equivalence.plan import Plan, built, run
 from archspec.equivalence.remote import Target
 from archspec.equivalence.report import Line, told
-from archspec.equivalence.verify import Plan, built, run
 from archspec.graph import Node
 from archspec.reference import ReferenceSession
 from archspec.session import Mode, Precision

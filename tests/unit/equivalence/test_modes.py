@@ -13,8 +13,8 @@ from archspec.equivalence.layer import layer_spec
 from archspec.equivalence.material import material, shares, weights
 from archspec.equivalence.measure import ROUNDING
 from archspec.equivalence.modes import MODES, OPTIMIZER, expected, measure
+from archspec.equivalence.plan import judged
 from archspec.equivalence.report import Line
-from archspec.equivalence.verify import judged
 from archspec.reference import ReferenceSession
 from archspec.session import Gradients, Mode, Result, State
 from archspec.spec import Spec

@@ -13,8 +13,8 @@ import pytest
 from archspec.backend import BackendError, load
 from archspec.diagnostics import Failure
 from archspec.equivalence.material import Material, material
+from archspec.equivalence.plan import built
 from archspec.equivalence.remote import Remote, Target
-from archspec.equivalence.verify import built
 from archspec.session import Sgd, State
 from archspec.spec import Spec
 from tests.helpers.installed import broken, installed

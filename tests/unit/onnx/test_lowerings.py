@@ -14,8 +14,8 @@ from archspec.conformance.ops import spread
 from archspec.equivalence.material import Material, shares, weights
 from archspec.equivalence.measure import ROUNDING
 from archspec.equivalence.modes import expected, measure
+from archspec.equivalence.plan import judged
 from archspec.equivalence.report import told
-from archspec.equivalence.verify import judged
 from archspec.ops import OPS
 from archspec.spec import Spec
 from archspec_onnx.options import NEWEST, OLDEST

@@ -1,0 +1,148 @@
+"""A plan carried out: a build and a process for each target beside the reference, and a line for each quantity."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec.compiler import write
+from archspec.diagnostics import Failure
+from archspec.equivalence.material import Material
+from archspec.equivalence.measure import Expected, Rounding, distances
+from archspec.equivalence.modes import USUAL, Quantity, expected, measure
+from archspec.equivalence.remote import Remote, Target
+from archspec.equivalence.report import Divergence, Line
+from archspec.graph import Graph
+from archspec.session import Mode, Precision
+from archspec.spec import Spec
+from archspec.spec.show import show
+from archspec.weights.checkpoint import save
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+Wanted = Mapping[tuple[Mode, Rounding], Mapping[Quantity, Expected]]
+"""What the reference gives, by mode and by the rounding that it is held against."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is verified, and with what."""
+
+    spec: Spec
+    targets: Sequence[Target]
+    modes: Sequence[Mode]
+    material: Material
+    precision: Precision | None = None
+
+    def precisions(self, target: Target) -> Iterator[tuple[Mode, Precision]]:
+        """In which precision each mode runs that the target has: the usual one, or the one it has."""
+        for mode in self.modes:
+            if mode in target.backend.modes:
+                wanted = self.precision or USUAL[mode]
+                yield mode, wanted if wanted in target.backend.precisions else next(iter(target.backend.precisions))
+
+
+def run(plan: Plan, folder: Path) -> tuple[Line, ...]:
+    """The lines of every target, in the order of the targets; their processes run side by side."""
+    cores = os.cpu_count() or 1
+    wanted: Future[Wanted] = Future()
+    with ThreadPoolExecutor(min(cores, len(plan.targets))) as pool:
+        jobs = [pool.submit(_verified, plan, target, folder, wanted) for target in plan.targets]
+        try:
+            # The reference is computed here while the frameworks are being imported there.
+            graph, given = plan.spec.graph, plan.material
+            pairs: set[tuple[Mode, Rounding]] = {
+                (m, t.rounding(graph, p)) for t in plan.targets for m, p in plan.precisions(t)
+            }
+            wanted.set_result({pair: expected(graph, given, *pair) for pair in pairs})
+        except BaseException as error:
+            wanted.set_exception(error)
+            raise
+        return tuple(line for job in jobs for line in job.result())
+
+
+def _verified(plan: Plan, target: Target, folder: Path, wanted: Future[Wanted]) -> list[Line]:
+    place = folder / str(target)
+    place.mkdir()
+    build, text = built(plan.spec, target, plan.material, place)
+    opened: Precision | None = None
+    lines: list[Line] = []
+    pairs = dict(plan.precisions(target))
+    with Remote(target) as remote:
+        for mode in plan.modes:
+            if mode not in pairs:
+                lines.append(Line(str(target), mode, skipped=f"the backend {target.backend.name} cannot"))
+                continue
+            precision = pairs[mode]
+            try:
+                if precision != opened:
+                    remote.open(build, text, precision)
+                    opened = precision
+                found = measure(remote, plan.material, mode)
+            except Failure as error:
+                lines.append(Line(str(target), mode, precision, failed=error.message.removeprefix(f"{target}: ")))
+                opened = None
+                continue
+            rounding = target.rounding(plan.spec.graph, precision)
+            values = wanted.result()[mode, rounding]
+            lines += judged(plan.spec.graph, str(target), mode, precision, found, values, rounding)
+    return lines
+
+
+def built(spec: Spec, target: Target, given: Material, place: Path) -> tuple[Path, Path]:
+    """A build with the material's weights, and the spec as one file."""
+    weights, text = place / "given.safetensors", place / "spec.yaml"
+    save(weights, given.tensors, {"spec": spec.sha256})
+    text.write_text(show(spec.tree), encoding="utf-8")
+    return write(spec, target.backend, place / "build", weights=weights), text
+
+
+def judged(
+    graph: Graph,
+    target: str,
+    mode: Mode,
+    precision: Precision,
+    found: Mapping[Quantity, Mapping[str, Array]],
+    wanted: Mapping[Quantity, Expected],
+    rounding: Rounding,
+) -> Iterator[Line]:
+    """A line for each quantity. A session has to give all tensors of each, and no others, but for activations."""
+    for quantity, values in wanted.items():
+        given, of = found.get(quantity, {}), len(values.values)
+        if quantity == "activations":
+            # A session shows those that it can, and a model may compute more than outputs need.
+            values = Expected({name: v for name, v in values.values.items() if name in given}, values.jittered)
+            given = {name: given[name] for name in values.values}
+        if not of and not given:
+            continue
+        given_all = list(distances(given, values, rounding))
+        if not given_all:
+            yield Line(target, mode, precision, quantity, failed=f"it gives no {quantity}")
+            continue
+        clear = [distance for distance in given_all if not distance.lost]
+        if not clear:
+            yield Line(target, mode, precision, quantity, skipped=f"{quantity} are lost in rounding")
+            continue
+        worst = max(clear, key=lambda distance: distance.error / (distance.bound or 1e-300))
+        wrong = next((distance for distance in clear if not distance.passed), None)
+        first = Divergence(wrong.name, _place(graph, wrong.name), wrong.error, wrong.bound) if wrong else None
+        yield Line(target, mode, precision, quantity, len(clear), of, worst.error, worst.bound, worst.name, first)
+
+
+def _place(graph: Graph, name: str) -> str:
+    """Where the spec writes a node, a tensor, or a head, as FILE:LINE:COLUMN."""
+    heads = {head.name: head.node for head in graph.heads}
+    if name in heads:
+        return str(graph.nodes[heads[name]].span)
+    path = name.partition("@")[0]
+    for node in graph.nodes:
+        if node.path in (path, path.rpartition(".")[0]):
+            return str(node.span)
+    return graph.nodes[0].span.source.name
