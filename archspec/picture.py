@@ -146,16 +146,23 @@ def _resize(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Imag
     elif isinstance(steps.resize, tuple) and len(steps.resize) == 2:
         size = (steps.resize[1], steps.resize[0])
     else:
-        shorter = steps.resize[0] if isinstance(steps.resize, tuple) else steps.resize
-        scale = shorter / min(image.size)
-        size = (max(shorter, round(image.width * scale)), max(shorter, round(image.height * scale)))
-        size = (
-            shorter if image.width <= image.height else size[0],
-            shorter if image.height <= image.width else size[1],
-        )
+        size = shorter_side(image.size, steps.resize[0] if isinstance(steps.resize, tuple) else steps.resize)
     if size[0] * size[1] > LARGEST:
         raise Failure(f"the picture would be resized to {size[0]}x{size[1]}", "state a smaller `resize`")
     return image.resize(size, resampling(steps.interpolation))
+
+
+def shorter_side(size: tuple[int, int], shorter: int) -> tuple[int, int]:
+    """The size whose shorter side is that; raises `Unreadable` where a picture is too long for it.
+
+    >>> shorter_side((640, 480), 256)
+    (341, 256)
+    """
+    factor = shorter / min(size)
+    width, height = (max(shorter, round(length * factor)) for length in size)
+    if width * height > LARGEST:
+        raise Unreadable(f"the picture would be resized to {width}x{height}", "cut it, or state a smaller `resize`")
+    return width, height
 
 
 def _crop(image: Image.Image, shape: Sequence[int]) -> Image.Image:

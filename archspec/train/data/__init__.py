@@ -1,7 +1,6 @@
 """Data for training: sets, what is held out of them, and batches that are a function of the step."""
 
-from archspec.train.data.batch import Batch
-from archspec.train.data.batches import Batches, whole
+from archspec.train.data.batches import Batch, Batches, whole
 from archspec.train.data.opening import Data, open_data
 from archspec.train.data.prepare import Bad, Prepare, check
 from archspec.train.data.source import Sample, Source

@@ -13,8 +13,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from archspec.diagnostics import Failure, quote
-from archspec.train.data.parts import Parts
-from archspec.train.data.source import Arrays
+from archspec.train.data.source import Arrays, Parts
 
 NAMES = ("x", "y", "x_test", "y_test")
 

@@ -14,9 +14,17 @@ from numpy.typing import NDArray
 
 from archspec.diagnostics import Failure, quote
 from archspec.picture import Unreadable
-from archspec.train.data.batch import Batch
 from archspec.train.data.source import Sample, Source
 from archspec.train.data.workers import deliver
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Inputs [N, ...] and their labels [N]; `bad` names the samples of it that could not be read."""
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+    bad: tuple[str, ...] = ()
 
 
 class Preparation(Protocol):
@@ -58,6 +66,11 @@ class Batches:
     ranks: int = 1
     bad_data: Literal["stop", "skip"] = "stop"
 
+    def __post_init__(self) -> None:
+        if self.batch < 1 or not 0 <= self.rank < self.ranks:
+            message = f"a batch has at least 1 sample, and rank is below ranks; found {self.batch}, {self.rank}"
+            raise Failure(f"{message} of {self.ranks}", exit_code=2)
+
     @property
     def steps(self) -> int:
         """Steps of an epoch; the last one may have fewer samples."""
@@ -67,7 +80,17 @@ class Batches:
         """All batches from that step on, without end; close it to end its processes early."""
         if not self.steps:
             raise Failure("there are no samples to train on")
-        return deliver(self.__getitem__, range(step, sys.maxsize), self.workers)
+        return self.over(range(step, sys.maxsize))
+
+    def over(self, steps: range) -> Iterator[Batch]:
+        """The batches of those steps."""
+        for x, y, bad in deliver(self._parts, steps, self.workers):
+            yield Batch(np.asarray(x), np.asarray(y), tuple(bad))
+
+    def _parts(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...]]:
+        """A batch as a tuple, whose arrays processes hand over in shared memory."""
+        batch = self[step]
+        return batch.x, batch.y, batch.bad
 
     def __getitem__(self, step: int) -> Batch:
         epoch, place = divmod(step, self.steps)
@@ -111,6 +134,23 @@ class Batches:
 def whole(
     source: Source, prepare: Preparation, batch: int, workers: int = 0, bad_data: Literal["stop", "skip"] = "stop"
 ) -> Iterator[Batch]:
-    """Every sample once, in order and not varied: for evaluation."""
-    batches = Batches(source, prepare, batch, seed=None, bad_data=bad_data)
-    return deliver(batches.__getitem__, range(batches.steps), workers)
+    """Every sample once, in order and not varied: for evaluation.
+
+    A batch of which nothing can be read joins the one before it, so that none is empty.
+    """
+    batches = Batches(source, prepare, batch, None, workers, bad_data=bad_data)
+    last: Batch | None = None
+    for made in batches.over(range(batches.steps)):
+        if last is None or not len(last.y) or not len(made.y):
+            last = made if last is None else _joined(last, made)
+        else:
+            yield last
+            last = made
+    if last is not None:
+        if not len(last.y):
+            raise Failure(f"no sample of {len(source):,} can be read, as {quote(last.bad[0])}")
+        yield last
+
+
+def _joined(one: Batch, other: Batch) -> Batch:
+    return Batch(np.concatenate([one.x, other.x]), np.concatenate([one.y, other.y]), one.bad + other.bad)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archspec.diagnostics import Failure, did_you_mean, quote
-from archspec.train.data.parts import Parts
-from archspec.train.data.source import Files
+from archspec.train.data.source import Files, Parts
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 

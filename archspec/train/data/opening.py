@@ -10,8 +10,7 @@ from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.train.data.arrays import open_npz
 from archspec.train.data.folder import open_folder
 from archspec.train.data.packaged import PACKAGED, open_packaged
-from archspec.train.data.parts import Parts
-from archspec.train.data.source import Source
+from archspec.train.data.source import Parts, Source
 from archspec.train.data.split import split
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from archspec.diagnostics import Failure
 from archspec.train.data.arrays import NAMES, from_arrays
-from archspec.train.data.parts import Parts
+from archspec.train.data.source import Parts
 
 Found = Mapping[str, NDArray[Any]]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
-from numpy.random import Generator
+from numpy.random import Generator as Random
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,16 +29,17 @@ class Prepare:
     steps: Preprocess
     augment: Augment = field(default_factory=Augment)
 
-    def __call__(self, sample: Sample, random: Generator | None = None) -> NDArray[np.float32]:
+    def __call__(self, sample: Sample, random: Random | None = None) -> NDArray[np.float32]:
         """The input, varied by what `random` draws, or as it is used; `Unreadable` where the sample is at fault."""
         picture = read_sample(sample, self.steps)
         if isinstance(picture, np.ndarray):
             return self._values(picture)
         check_input(self.steps, self.shape)
-        if random is None:
-            picture = fit(picture, self.steps, self.shape)
-        else:
-            picture = vary(picture, self.steps, self.augment, self.shape, random)
+        with naming(sample):
+            if random is None:
+                picture = fit(picture, self.steps, self.shape)
+            else:
+                picture = vary(picture, self.steps, self.augment, self.shape, random)
         return to_input(picture, self.steps)
 
     def _values(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -45,6 +48,15 @@ class Prepare:
         if self.shape not in (values.shape, (1, *values.shape)):
             raise Failure(f"the network takes {format_shape(self.shape)}, a sample is {format_shape(values.shape)}")
         return values.reshape(self.shape)
+
+
+@contextmanager
+def naming(sample: Sample) -> Generator[None]:
+    """Says of which sample it is true what an `Unreadable` tells."""
+    try:
+        yield
+    except Unreadable as error:
+        raise Unreadable(f"{quote(sample.name)}: {error.message}", error.help) from None
 
 
 def read_sample(sample: Sample, steps: Preprocess) -> Image.Image | NDArray[np.float32]:

@@ -35,6 +35,15 @@ class Source(Protocol):
     def __getitem__(self, index: int, /) -> Sample: ...
 
 
+@dataclass(frozen=True)
+class Parts:
+    """A set before anything is held out: its classes, what is trained on, and what it has for validation itself."""
+
+    classes: tuple[str, ...]
+    train: Source
+    held_out: Source | None = None
+
+
 def samples(source: Source) -> Iterator[Sample]:
     return (source[index] for index in range(len(source)))
 

@@ -18,8 +18,8 @@ from PIL import Image, ImageOps
 
 from archspec.diagnostics import Failure
 from archspec.document import Preprocess
-from archspec.picture import check_input, resampling, to_input
-from archspec.train.data.prepare import read_sample
+from archspec.picture import check_input, resampling, shorter_side, to_input
+from archspec.train.data.prepare import naming, read_sample
 from archspec.train.data.source import Sample
 
 Views: TypeAlias = Literal[10, 144]
@@ -45,8 +45,9 @@ class PrepareViews:
         check_input(self.steps, self.input)
         if isinstance(picture, np.ndarray) or self.input[1] != self.input[2]:
             raise Failure(f"{self.many} crops are of pictures, for an input that is a square")
-        found = views(picture, self.input[1], self.many, resampling(self.steps.interpolation))
-        return np.stack([to_input(view, self.steps) for view in found])
+        with naming(sample):
+            found = views(picture, self.input[1], self.many, resampling(self.steps.interpolation))
+            return np.stack([to_input(view, self.steps) for view in found])
 
 
 def views(image: Image.Image, side: int, many: Views, method: Any = Image.Resampling.BILINEAR) -> Iterator[Image.Image]:
@@ -65,9 +66,7 @@ def views(image: Image.Image, side: int, many: Views, method: Any = Image.Resamp
 
 
 def _resized(image: Image.Image, shorter: int, method: Any) -> Image.Image:
-    factor = shorter / min(image.size)
-    width, height = (max(shorter, round(length * factor)) for length in image.size)
-    return image.resize((width, height), method)
+    return image.resize(shorter_side(image.size, shorter), method)
 
 
 def _squares(image: Image.Image, *, all: bool) -> Iterator[Image.Image]:

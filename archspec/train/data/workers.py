@@ -1,4 +1,4 @@
-"""Batches from worker processes, in the order of their steps; the one place that knows Grain."""
+"""What worker processes make, in the order of its steps; the one place that knows Grain."""
 
 from __future__ import annotations
 
@@ -6,26 +6,24 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import wait
 from threading import Thread
-from typing import Any
-
-import numpy as np
+from typing import Any, TypeVar
 
 from archspec.diagnostics import Failure
-from archspec.train.data.batch import Batch
+
+Made = TypeVar("Made", bound="tuple[Any, ...]")
 
 AHEAD = 2
-"""Batches that each process has ready."""
+"""What each process has ready."""
 
 
-def deliver(batches: Callable[[int], Batch], steps: range, workers: int) -> Iterator[Batch]:
-    """The batches of those steps, made here, or by so many processes."""
-    return map(batches, steps) if workers == 0 else _delivered(batches, steps, workers)
+def deliver(make: Callable[[int], Made], steps: range, workers: int) -> Iterator[Made]:
+    """What `make` gives for each of those steps, made here, or by so many processes; arrays come in shared memory."""
+    return map(make, steps) if workers == 0 else _delivered(make, steps, workers)
 
 
-def _delivered(batches: Callable[[int], Batch], steps: range, workers: int) -> Iterator[Batch]:
+def _delivered(make: Callable[[int], Made], steps: range, workers: int) -> Iterator[Made]:
     try:
         import grain  # pyright: ignore[reportMissingTypeStubs]
         from absl import flags
@@ -35,14 +33,13 @@ def _delivered(batches: Callable[[int], Batch], steps: range, workers: int) -> I
     if not flags.FLAGS.is_parsed():
         # Beside JAX, Grain 0.2.18 reads an option of its own, which is an error before absl has parsed any.
         flags.FLAGS.mark_as_parsed()
-    made: Any = grain.MapDataset.range(steps.start, steps.stop).map(_Arrays(batches))
-    # A worker makes its batches one by one: no threads.
+    made: Any = grain.MapDataset.range(steps.start, steps.stop).map(make)
+    # A worker makes one after the other: no threads.
     made = made.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
     options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=AHEAD)
     iterator = iter(made.mp_prefetch(options, worker_init_fn=_begin))
     try:
-        for x, y, bad in iterator:
-            yield Batch(np.asarray(x), np.asarray(y), tuple(bad))
+        yield from iterator
     except RuntimeError as error:
         if "terminated unexpectedly" not in str(error):
             raise
@@ -50,17 +47,6 @@ def _delivered(batches: Callable[[int], Batch], steps: range, workers: int) -> I
         raise Failure("a process that prepares the data was ended from outside", help) from error
     finally:
         iterator.close()
-
-
-@dataclass(frozen=True)
-class _Arrays:
-    """A batch as the tuple whose arrays Grain hands over in shared memory."""
-
-    batches: Callable[[int], Batch]
-
-    def __call__(self, step: int) -> tuple[Any, Any, tuple[str, ...]]:
-        batch = self.batches(step)
-        return batch.x, batch.y, batch.bad
 
 
 def _begin(_index: int, _count: int) -> None:

@@ -142,8 +142,29 @@ def test_or_gives_way_to_the_next_of_its_batch(count: int, size: int, ranks: int
 
 def test_evaluation_leaves_it_out() -> None:
     found = list(whole(damaged(7, {1, 6}), PLAIN, 3, bad_data="skip"))
-    assert [numbers(batch) for batch in found] == [[0, 2], [3, 4, 5], []]
-    assert [batch.bad for batch in found] == [("x[1]",), (), ("x[6]",)]
+    assert [numbers(batch) for batch in found] == [[0, 2], [3, 4, 5]]
+    assert [batch.bad for batch in found] == [("x[1]",), ("x[6]",)]
+
+
+@given(st.integers(1, 20), st.integers(1, 5), st.data())
+def test_evaluation_has_no_empty_batch_and_names_what_it_leaves_out(count: int, size: int, data: Any) -> None:
+    bad = data.draw(st.sets(st.integers(0, count - 1)))
+    batches = whole(damaged(count, bad), PLAIN, size, bad_data="skip")
+    if len(bad) == count:
+        with pytest.raises(Failure, match=rf"no sample of {count} can be read, as `x\[0\]`"):
+            list(batches)
+        return
+    found = list(batches)
+    assert all(len(batch.y) for batch in found)
+    assert list(chain(*map(numbers, found))) == [i for i in range(count) if i not in bad]
+    assert list(chain(*(batch.bad for batch in found))) == [f"x[{i}]" for i in sorted(bad)]
+
+
+@pytest.mark.parametrize(("size", "rank", "ranks"), [(0, 0, 1), (-1, 0, 1), (4, 2, 2), (4, -1, 2), (4, 0, 0)])
+def test_a_batch_without_samples_and_a_rank_beyond_the_others_are_refused(size: int, rank: int, ranks: int) -> None:
+    with pytest.raises(Failure, match="a batch has at least 1 sample, and rank is below ranks") as caught:
+        Batches(numbered(8), PLAIN, size, 0, rank=rank, ranks=ranks)
+    assert caught.value.exit_code == 2
 
 
 def test_a_file_that_cannot_be_read_is_named_and_can_be_skipped(tmp_path: Path) -> None:

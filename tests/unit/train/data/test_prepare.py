@@ -16,7 +16,7 @@ from archspec.diagnostics import Failure
 from archspec.document import Preprocess
 from archspec.picture import Unreadable, load_picture
 from archspec.recipe import Augment
-from archspec.train.data import Prepare, Sample, check
+from archspec.train.data import Prepare, PrepareViews, Sample, check
 from archspec.train.data.source import Files
 from tests.unit.train.data.common import PLAIN, numbered, picture
 
@@ -77,6 +77,21 @@ def test_values_that_are_not_finite_are_bad_data(value: float) -> None:
 def test_a_picture_that_the_network_does_not_take_is_not_bad_data() -> None:
     with pytest.raises(Failure, match="rgb picture has 3 channels") as caught:
         Prepare((1, 8, 8), Preprocess())(Sample(np.zeros((8, 8), np.uint8), 0, ""))
+    assert not isinstance(caught.value, Unreadable)
+
+
+@pytest.mark.parametrize(
+    "prepare", [Prepare((3, 8, 8), Preprocess(resize=8)), PrepareViews((3, 8, 8), Preprocess(), 10)]
+)
+def test_a_picture_that_is_too_long_to_be_resized_is_bad_data_and_named(prepare: Any) -> None:
+    strip = np.zeros((1, 5_000_000, 3), np.uint8)
+    with pytest.raises(Unreadable, match=r"`x\[3\]`: the picture would be resized to \d{8}x[89]"):
+        prepare(Sample(strip, 0, "x[3]"))
+
+
+def test_a_network_that_is_too_large_for_a_picture_is_not_bad_data() -> None:
+    with pytest.raises(Failure, match="would be resized to 65536x65536") as caught:
+        Prepare((3, 8, 8), Preprocess(resize=(2**16, 2**16)))(Sample(np.zeros((8, 8), np.uint8), 0, ""))
     assert not isinstance(caught.value, Unreadable)
 
 
