@@ -118,7 +118,7 @@ def judged(
         given, of = found.get(quantity, {}), len(values.values)
         if quantity == "activations":
             # A session shows those that it can, and a model may compute more than outputs need.
-            values = Expected({name: v for name, v in values.values.items() if name in given}, values.jittered)
+            values = Expected({name: v for name, v in values.values.items() if name in given}, values.moves)
             given = {name: given[name] for name in values.values}
         if not of and not given:
             continue

@@ -38,13 +38,13 @@ def test_error(found: Any, expected: Any, far: float) -> None:
 
 
 def test_the_bound_is_the_least_one_where_nothing_is_amplified() -> None:
-    known = Expected({"y": RIGHT}, ({"y": RIGHT * (1 + 1e-9)},))
+    known = Expected({"y": RIGHT}).widened({"y": RIGHT * (1 + 1e-9)})
     assert [known.bound("y", rounding) for rounding in (SINGLE, MIXED)] == [1e-5, 1e-7]
-    assert Expected({"y": RIGHT}, ({"y": RIGHT * (1 + 1e-12)},)).bound("y", DOUBLE) == 1e-10
+    assert Expected({"y": RIGHT}).widened({"y": RIGHT * (1 + 1e-12)}).bound("y", DOUBLE) == 1e-10
 
 
 def test_the_bound_follows_what_rounding_does() -> None:
-    known = Expected({"y": RIGHT}, ({"y": RIGHT + [[0, 4e-3], [0, 0]]},))
+    known = Expected({"y": RIGHT}).widened({"y": RIGHT + [[0, 4e-3], [0, 0]]})
     assert known.bound("y", SINGLE) == pytest.approx(SLACK * 1e-3)
 
 
@@ -60,7 +60,7 @@ def test_jitter_is_within_rounding_of_the_value_and_of_the_largest(rounding: Rou
 
 
 def judged(found: dict[str, Any], **expected: Any) -> list[Distance]:
-    return list(distances(found, Expected(expected, (expected,)), SINGLE))
+    return list(distances(found, Expected(expected), SINGLE))
 
 
 def test_a_tensor_that_is_missing_or_of_another_shape_is_infinitely_far() -> None:
@@ -93,7 +93,7 @@ def test_a_derivative_that_is_zero_but_for_rounding_is_lost() -> None:
 
 
 def test_what_is_lost_in_rounding_is_not_compared_but_has_to_be_there() -> None:
-    lost = Expected({"g": np.array([1e-17])}, ({"g": np.array([2e-17])},))
+    lost = Expected({"g": np.array([1e-17])}).widened({"g": np.array([2e-17])})
     assert lost.bound("g", DOUBLE) > DOUBLE.lost
 
     def passed(found: dict[str, Any]) -> bool:
@@ -107,7 +107,7 @@ def test_what_is_lost_in_rounding_is_not_compared_but_has_to_be_there() -> None:
 
 
 def test_where_the_reference_is_not_finite_nothing_can_be_told() -> None:
-    known = Expected({"y": np.array([np.inf])}, ({"y": np.array([np.nan])},))
+    known = Expected({"y": np.array([np.inf])}).widened({"y": np.array([np.nan])})
     (distance,) = distances({"y": np.array([np.nan])}, known, SINGLE)
     assert distance.lost
 
@@ -116,6 +116,6 @@ def test_where_the_reference_is_not_finite_nothing_can_be_told() -> None:
     ("value", "rounding", "lost"), [(1e39, SINGLE, True), (1e39, DOUBLE, False), (1e38, SINGLE, False)]
 )
 def test_what_the_arithmetic_has_no_number_for_is_not_compared(value: float, rounding: Rounding, lost: bool) -> None:
-    known = Expected({"y": np.array([1.0, -value])}, ({"y": np.array([1.0, -value])},))
+    known = Expected({"y": np.array([1.0, -value])}).widened({"y": np.array([1.0, -value])})
     (found,) = distances({"y": np.array([1.0, -np.inf])}, known, rounding)
     assert (found.lost, found.passed) == (lost, lost)
