@@ -6,6 +6,7 @@ BACKEND = Backend(name="torch", framework="torch", extra="torch", lowered=..., g
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -15,6 +16,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.graph import Graph, Node
+from archspec.group import Group
 from archspec.session import Mode, Precision, Session
 from archspec.trainer import Plan, Trainer
 from archspec.types import Shape
@@ -163,7 +165,8 @@ class Backend:
     framework's model; `predict` runs it on a batch [N, *input] of float32 and returns the main output. `natives` says
     how the framework calls and lays out every tensor of a graph, `explain` shows what one node becomes, `open` gives
     a session on a build's folder, which can do what `modes` lists in the `precisions` listed. `trainer` gives a trainer
-    on it, where the backend can train.
+    on it, where the backend can train, and `join` enters the group of processes that torchrun has started, where they
+    can train together. `place` moves what `load` gave to a device, the best one unless one is named, and says which.
     """
 
     name: str
@@ -180,6 +183,8 @@ class Backend:
     modes: Collection[Mode]
     precisions: Collection[Precision]
     trainer: Callable[[Path, Plan], Trainer] | None = None
+    join: Callable[[], AbstractContextManager[Group]] | None = None
+    place: Callable[[Any, str | None], str] | None = None
     mixed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Ops that the framework computes with a constant in float32 even in float64, and which constant that is."""
     formats: tuple[Format, ...] = ()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.graph import Graph
+from archspec.group import Alone, Group
 from archspec.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -59,8 +60,23 @@ def parts(size: int, count: int) -> list[slice]:
     >>> parts(7, 3)
     [slice(0, 3, None), slice(3, 5, None), slice(5, 7, None)]
     """
-    count = min(size, count)
-    ends = [size // count * i + min(i, size % count) for i in range(count + 1)]
+    return _cut(0, size, min(size, count))
+
+
+def shares(size: int, count: int, rank: int, ranks: int) -> list[slice]:
+    """What one of several processes computes of each of the `parts` of a batch; it may be nothing.
+
+    Each part is divided among all processes, so that a batch norm sees the parts that one process alone would make.
+
+    >>> shares(7, 3, rank=1, ranks=2)
+    [slice(2, 3, None), slice(4, 5, None), slice(6, 7, None)]
+    """
+    return [_cut(part.start, part.stop, ranks)[rank] for part in parts(size, count)]
+
+
+def _cut(start: int, stop: int, count: int) -> list[slice]:
+    size = stop - start
+    ends = [start + size // count * i + min(i, size % count) for i in range(count + 1)]
     return [slice(*pair) for pair in pairwise(ends)]
 
 
@@ -70,6 +86,12 @@ class Plan:
 
     graph: Graph
     recipe: Recipe
+    device: str | None = None
+    """What to compute on, as the framework calls it; without a name, what is best."""
+    compile: bool = False
+    """Whether the framework's compiler is used where that is a choice."""
+    group: Group = field(default_factory=Alone)
+    """Those that train together."""
 
     @property
     def settings(self) -> dict[str, Setting]:
@@ -104,22 +126,25 @@ class Trainer(Protocol):
     device: str
     """What it computes on, for people."""
 
-    def step(self, x: Array, y: Array, rate: float) -> None:
+    def step(self, x: Array, y: Array, rate: float, size: int | None = None) -> None:
         """One update from a batch x [N, *input] in float32 and its labels y [N]; it need not wait for the result.
 
         The loss is the mean over the batch, summed over the heads, each times its weight. Where the recipe accumulates,
-        the batch is computed in the `parts` that it says, one after the other.
+        the batch is computed in the `parts` that it says, one after the other. In a group `size` is that of the whole
+        batch, and x holds this process's `shares` of its parts: all processes together make the one update.
         """
         ...
 
     def losses(self) -> Mapping[str, float]:
-        """Means over the steps since it was last asked: by head, and `loss`, their weighted sum."""
+        """Means over the steps since it was last asked: by head, and `loss`, their weighted sum; of the whole group."""
         ...
 
     def predict(self, x: Array) -> Array:
         """The main output in eval mode, by the averaged tensors where the recipe averages."""
         ...
 
-    def save(self) -> Standing: ...
+    def save(self) -> Standing:
+        """What training goes on from; all of a group call it, and are given the same."""
+        ...
 
     def restore(self, standing: Standing) -> None: ...

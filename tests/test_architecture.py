@@ -15,7 +15,7 @@ MODULES = {architecture.module_name(path, ROOT) for path in FILES}
 SPECS = {path.stem: path.read_text() for path in sorted((ROOT / "specs").glob("*.yaml"))}
 
 ORDER = (
-    {"codes", "lazy_numpy", "section"},
+    {"codes", "group", "lazy_numpy", "section"},
     {"diagnostics"},
     {"render", "types"},
     {"expr"},
@@ -38,7 +38,7 @@ ORDER = (
 FREE = {"archspec.diagnostics": {"render"}}  # an exception of ours prints itself
 FOR_BACKENDS = [
     f"archspec.{unit}"
-    for unit in "op ops graph types expr diagnostics backend session recipe optimizer trainer source".split()
+    for unit in "op ops graph group types expr diagnostics backend session recipe optimizer trainer source".split()
 ]
 
 
