@@ -166,7 +166,7 @@ class Backend:
     how the framework calls and lays out every tensor of a graph, `explain` shows what one node becomes, `open` gives
     a session on a build's folder, which can do what `modes` lists in the `precisions` listed. `trainer` gives a trainer
     on it, where the backend can train, and `join` enters the group of processes that torchrun has started, where they
-    can train together. `place` moves what `load` gave to a device, the best one unless one is named, and says which.
+    can train together.
     """
 
     name: str
@@ -184,7 +184,6 @@ class Backend:
     precisions: Collection[Precision]
     trainer: Callable[[Path, Plan], Trainer] | None = None
     join: Callable[[], AbstractContextManager[Group]] | None = None
-    place: Callable[[Any, str | None], str] | None = None
     mixed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Ops that the framework computes with a constant in float32 even in float64, and which constant that is."""
     formats: tuple[Format, ...] = ()

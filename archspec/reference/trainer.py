@@ -48,7 +48,8 @@ class ReferenceTrainer:
         self.sums: dict[str, float] = {}
         self.steps = 0
 
-    def step(self, x: Array, y: Array, rate: float) -> None:
+    def step(self, x: Array, y: Array, rate: float, size: int | None = None) -> None:
+        assert size in (None, len(x)), "it has no group"
         recipe, kept = self.plan.recipe, self.standing
         self.steps += 1
         gradients = {name: np.zeros_like(kept.tensors[name]) for name in self.settings}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from archspec.backend import About, Backend, Format, Native, Room
 from archspec.graph import Graph, Node
+from archspec.group import Group
 from archspec.session import Precision, Session
 from archspec.trainer import Plan, Trainer
 from archspec_torch.lowerings import LOWERED
@@ -43,6 +45,14 @@ def _trainer(folder: Path, plan: Plan) -> Trainer:
     from archspec_torch.trainer import TorchTrainer
 
     return TorchTrainer(folder, plan)
+
+
+@contextmanager
+def _join() -> Generator[Group]:
+    from archspec_torch.processes import joined
+
+    with joined() as group:
+        yield group
 
 
 def _natives(graph: Graph) -> Mapping[str, Native]:
@@ -82,6 +92,7 @@ BACKEND = Backend(
     explain=_explain,
     open=_open,
     trainer=_trainer,
+    join=_join,
     modes=("eval", "train", "grad", "step"),
     precisions=("float32", "float64"),
     formats=(Format(name="state_dict", suffixes=(".pt", ".pth"), read=_read, write=_write),),

@@ -1,4 +1,4 @@
-"""A built folder that learns: the emitted module under torch's own optimizers, on the best device there is."""
+"""A built folder that learns: the emitted module under torch's own optimizers, in one process or in a group of them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
+from archspec.diagnostics import Failure, quote
 from archspec.graph import Head
 from archspec.recipe import Recipe
 from archspec.session import slot_name
-from archspec.trainer import Plan, Standing, parts
+from archspec.trainer import Plan, Standing, shares
+from archspec_torch.batch_norm import synchronized
 from archspec_torch.guard import guard
+from archspec_torch.place import described, place
+from archspec_torch.processes import summed
 from archspec_torch.runtime import load
 from archspec_torch.source import network_parts
 from archspec_torch.weights import tensor_attributes
@@ -33,14 +37,21 @@ class TorchTrainer:
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.plan, recipe = plan, plan.recipe
-        self.place = _place()
-        self.device = _described(self.place)
+        self.group = plan.group
+        self.place = _place(plan)
+        many = self.group.ranks > 1
+        self.device = f"{self.group.ranks} processes, {described(self.place)}" if many else described(self.place)
         self.attributes = tensor_attributes(plan.graph, network_parts(plan.graph))
         # Convolutions of pictures are faster so, on GPUs and on CPUs.
         pictures = len(plan.graph.input) == 3
         self.format = torch.channels_last if pictures else torch.contiguous_format
         self.model: nn.Module = load(folder).to(self.place, memory_format=self.format)
         guard(self.model)
+        if many:
+            self.model = synchronized(self.model, self.place)
+        self.forward: Any = self.model
+        if plan.compile:
+            self.forward = torch.compile(self.model)  # pyright: ignore[reportUnknownMemberType]
         self.heads = sorted(plan.graph.heads, key=lambda head: head.train_only)
         named = dict(self.model.named_parameters())
         self.parameters = {name: named[key] for name, key in self.attributes.items() if key in named}
@@ -63,43 +74,59 @@ class TorchTrainer:
         self.scaler = torch.GradScaler(self.place.type, enabled=recipe.precision == "float16")
         self.sums: dict[str, torch.Tensor] = {}
         self.steps = 0
-        torch.manual_seed(recipe.seed)  # pyright: ignore[reportUnknownMemberType]
+        self._seed()
 
-    def step(self, x: Array, y: Array, rate: float) -> None:
-        recipe = self.plan.recipe
+    def step(self, x: Array, y: Array, rate: float, size: int | None = None) -> None:
         kept = [buffer.clone() for buffer in self.still]
         self.model.train()
+        with self.group.watching():
+            self._gradients(x, y, len(x) if size is None else size)
+        for buffer, value in zip(self.still, kept, strict=True):
+            buffer.copy_(value)
+        self.steps += 1
+        if self._moved(rate):
+            self.updates += 1
+            self._average()
+
+    def _gradients(self, x: Array, y: Array, size: int) -> None:
+        """Those of the whole batch, in every process of the group."""
         self.optimizer.zero_grad()
-        for part in parts(len(x), recipe.accumulate):
-            share = len(x[part]) / len(x)
-            total = self._loss(self._tensor(x[part]), torch.as_tensor(y[part]).to(self.place), share)
+        own = shares(size, self.plan.recipe.accumulate, self.group.rank, self.group.ranks)
+        ends = np.cumsum([part.stop - part.start for part in own])[:-1]
+        for values, labels in zip(np.split(x, ends), np.split(y, ends), strict=True):
+            total = self._loss(self._tensor(values), torch.as_tensor(labels).to(self.place), len(values) / size)
             if total.requires_grad:
                 self.scaler.scale(total).backward()  # pyright: ignore[reportUnknownMemberType]
         for parameter in self.trained:
             if parameter.grad is None:  # torch would leave it out, and its weight decay with it
                 parameter.grad = torch.zeros_like(parameter)
-        if recipe.clip is not None:
+        if self.group.ranks > 1:
+            summed([parameter.grad for parameter in self.trained if parameter.grad is not None])
+
+    def _moved(self, rate: float) -> bool:
+        """Takes the optimizer's step; whether there was one, which in float16 an overflow leaves out."""
+        if not self.trained:
+            return True
+        if self.plan.recipe.clip is not None:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.trained, recipe.clip)
+            nn.utils.clip_grad_norm_(self.trained, self.plan.recipe.clip)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
+        before = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        for buffer, value in zip(self.still, kept, strict=True):
-            buffer.copy_(value)
-        self.updates += 1
-        self.steps += 1
-        self._average()
+        return self.scaler.get_scale() >= before
 
     def _loss(self, x: torch.Tensor, y: torch.Tensor, share: float) -> torch.Tensor:
         """A part's share of the batch's loss."""
         smoothing = self.plan.recipe.label_smoothing
         with self.autocast:
-            result: Any = self.model(x)
+            result: Any = self.forward(x)
         total = torch.zeros((), device=self.place)
         for head, output in zip(self.heads, _several(result), strict=True):
             if head.loss != "none":
-                value = share * _head_loss(head, output.float(), y, smoothing)
+                # A share may be empty, and is passed through the network all the same: others wait for its batch norms.
+                value = share * _head_loss(head, output.float(), y, smoothing) if len(y) else output.float().sum()
                 total = total + head.weight * value
                 self._note(head.name, value)
         self._note("loss", total)
@@ -109,7 +136,9 @@ class TorchTrainer:
         self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach()
 
     def losses(self) -> Mapping[str, float]:
-        found = {name: float(value) / self.steps for name, value in self.sums.items()}
+        own = torch.stack([*self.sums.values()]).double().cpu().numpy() if self.sums else np.zeros(0)
+        means = (self.group.sum(own) / max(self.steps, 1)).tolist()
+        found = dict(zip(self.sums, means, strict=True))
         self.sums, self.steps = {}, 0
         return found
 
@@ -126,9 +155,9 @@ class TorchTrainer:
             for slot, key in SLOTS.items():
                 if kept.get(key) is not None:
                     slots[slot_name(name, slot)] = _array(kept[key])
-        own = {"torch.random": torch.get_rng_state().numpy().copy()}
+        own = {"torch.random": np.stack(self.group.gather(torch.get_rng_state().numpy()))}
         if self.place.type == "cuda":
-            own["torch.cuda"] = torch.cuda.get_rng_state(self.place).numpy().copy()
+            own["torch.cuda"] = np.stack(self.group.gather(torch.cuda.get_rng_state(self.place).numpy()))
         if self.scaler.is_enabled():
             scale = self.scaler.state_dict()
             own["torch.scale"] = np.array([scale["scale"], scale["_growth_tracker"]])
@@ -149,10 +178,11 @@ class TorchTrainer:
                     kept["step"] = torch.tensor(float(self.updates), device=self.place)
                 self.optimizer.state[parameter] = kept
         own = standing.own
-        if "torch.random" in own:
-            torch.set_rng_state(torch.as_tensor(own["torch.random"]))
-        if "torch.cuda" in own and self.place.type == "cuda":
-            torch.cuda.set_rng_state(torch.as_tensor(own["torch.cuda"]), self.place)
+        self._seed()  # for what has no state here: another backend's run, or that of fewer processes
+        if len(own.get("torch.random", ())) == self.group.ranks:
+            torch.set_rng_state(torch.as_tensor(own["torch.random"][self.group.rank]))
+        if len(own.get("torch.cuda", ())) == self.group.ranks and self.place.type == "cuda":
+            torch.cuda.set_rng_state(torch.as_tensor(own["torch.cuda"][self.group.rank]), self.place)
         if "torch.scale" in own and self.scaler.is_enabled():
             scale, tracker = own["torch.scale"].tolist()
             self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": scale, "_growth_tracker": int(tracker)})
@@ -167,6 +197,12 @@ class TorchTrainer:
             [t for t in model.state_dict().values() if t.is_floating_point()] for model in (self.mean, self.model)
         )
         torch._foreach_lerp_(ours, theirs, share)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage, reportUnknownMemberType]
+
+    def _seed(self) -> None:
+        """Has dropout draw other masks in each process, and after each number of updates."""
+        key = (self.group.rank, self.updates)
+        (seed,) = np.random.SeedSequence(self.plan.recipe.seed, spawn_key=key).generate_state(1, np.uint64)
+        torch.manual_seed(int(seed) >> 1)  # pyright: ignore[reportUnknownMemberType]
 
     def _tensor(self, values: Array) -> torch.Tensor:
         tensor = torch.as_tensor(np.ascontiguousarray(values, np.float32))
@@ -203,16 +239,11 @@ def _head_loss(head: Head, output: torch.Tensor, y: torch.Tensor, smoothing: flo
     return F.binary_cross_entropy_with_logits(output, wanted, reduction="none").sum(1).mean()
 
 
-def _place() -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda", torch.cuda.current_device())
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def _described(place: torch.device) -> str:
-    if place.type == "cuda":
-        return f"{place} ({torch.cuda.get_device_name(place)})"
-    return f"cpu, {torch.get_num_threads()} threads" if place.type == "cpu" else place.type
+def _place(plan: Plan) -> torch.device:
+    if plan.group.ranks > 1 and plan.device and ":" in plan.device:
+        message = f"{plan.group.ranks} processes cannot all have {quote(plan.device)}"
+        raise Failure(message, f"--device {plan.device.partition(':')[0]} gives each process one of its own", 2)
+    return place(plan.device)
 
 
 def _several(values: Any) -> tuple[Any, ...]:
