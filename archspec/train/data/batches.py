@@ -16,6 +16,7 @@ from archspec.diagnostics import Failure, quote
 from archspec.picture import Unreadable
 from archspec.train.data.source import Sample, Source
 from archspec.train.data.workers import deliver
+from archspec.trainer import shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Batches:
     rank: int = 0
     ranks: int = 1
     bad_data: Literal["stop", "skip"] = "stop"
+    accumulate: int = 1
+    """The parts that a batch is computed in, of each of which every rank has a share."""
 
     def __post_init__(self) -> None:
         if self.batch < 1 or not 0 <= self.rank < self.ranks:
@@ -95,7 +98,7 @@ class Batches:
     def __getitem__(self, step: int) -> Batch:
         epoch, place = divmod(step, self.steps)
         indices = self._order(epoch)[place * self.batch : (place + 1) * self.batch]
-        mine = np.array_split(np.arange(len(indices)), self.ranks)[self.rank]
+        mine = np.r_[tuple(shares(len(indices), self.accumulate, self.rank, self.ranks))]
         x, y = np.empty((len(mine), *self.prepare.shape), np.float32), np.empty(len(mine), np.int64)
         bad: list[str] = []
         count = 0
