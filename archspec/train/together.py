@@ -1,0 +1,59 @@
+"""What processes that train together do as one: join, fail, and stop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from archspec.backend import Backend
+from archspec.diagnostics import Failure, quote
+from archspec.group import Alone, Group
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from archspec import lazy_numpy as np
+
+
+@contextmanager
+def joined(backend: Backend) -> Generator[Group]:
+    """The group of the processes that torchrun started with this one, by the variables that it sets."""
+    ranks, first = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get("RANK", "0") == "0"
+    if ranks == 1:
+        yield Alone()
+    elif backend.join is not None:
+        with backend.join() as group:
+            yield group
+    elif first:
+        message = f"{ranks} processes were started, and the backend {quote(backend.name)} trains in one"
+        raise Failure(message, "start it without torchrun, or take `--backend torch`", 2)
+    else:
+        raise SystemExit(2)
+
+
+@contextmanager
+def agreed(group: Group, **flags: float) -> Generator[dict[str, float]]:
+    """What fails within on one process ends all of them there; the first one that failed says why.
+
+    What is given holds the flags, to be changed within, and after it their sums over all processes.
+
+    >>> with agreed(Alone(), stops=0) as told:
+    ...     told["stops"] += 1
+    >>> told
+    {'stops': 1.0}
+    """
+    failure: Exception | None = None
+    try:
+        yield flags
+    except Exception as error:
+        failure = error
+    failed = np.zeros(group.ranks)
+    failed[group.rank] = failure is not None
+    found = group.sum(np.concatenate([failed, list(flags.values())]))
+    if found[: group.ranks].any():
+        if failure is not None and int(found.argmax()) == group.rank:
+            raise failure
+        raise SystemExit(1)
+    flags.update(zip(flags, found[group.ranks :].tolist(), strict=True))
