@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from archspec.render import visible
-
 if TYPE_CHECKING:
     from archspec.train.evaluation import Evaluation
+    from archspec.train.member import Member
     from archspec.train.scores import Scores
 
 HELP = "score trained runs on what was held out, alone and as an ensemble"
@@ -16,6 +15,7 @@ HELP = "score trained runs on what was held out, alone and as an ensemble"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", metavar="RUN", nargs="+", help="folders that `archspec train` wrote")
+    parser.add_argument("--best", action="store_true", help="the weights of each run's best epoch, not of its last")
     parser.add_argument("--data", metavar="DATA", help="in place of what the runs were trained on")
     parser.add_argument("--held-out", type=float, metavar="SHARE", help="of data without a part for it")
     parser.add_argument(
@@ -23,8 +23,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", type=int, default=64, metavar="N", help="samples at a time (default: 64)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that prepare data (default: 0)")
-    parser.add_argument("--classes", action="store_true", help="a line for each class too")
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="for people, or data")
+    parser.add_argument(
+        "--bad-data", choices=("error", "skip"), default="error", help="what to do with a sample that cannot be read"
+    )
+    more = parser.add_mutually_exclusive_group()
+    more.add_argument("--classes", action="store_true", help="the scores of each class")
+    more.add_argument("--confusion", action="store_true", help="how often each class is taken for which")
+    parser.add_argument(
+        "--format", choices=("table", "json", "csv"), default="table", help="for people, or data; csv is one table"
+    )
     parser.add_argument("--quiet", action="store_true", help="no remarks")
 
 
@@ -32,20 +39,31 @@ def run(options: argparse.Namespace) -> int:
     import json
     from pathlib import Path
 
+    from archspec.cli.common import say
     from archspec.diagnostics import Failure
-    from archspec.train.evaluation import evaluate
+    from archspec.render import visible
+    from archspec.train import tables
+    from archspec.train.evaluation import evaluate, held_out
+    from archspec.train.member import Member
 
     if options.batch < 1 or options.workers < 0:
         raise Failure("--batch is at least 1, --workers at least 0", exit_code=2)
+    crops = _crops(options.crops)
     folders = list(dict.fromkeys(Path(name) for name in options.runs))
-    found = [
-        evaluate(folders, options.data, options.held_out, crops=crops, batch=options.batch, workers=options.workers)
-        for crops in _crops(options.crops)
-    ]
+    members = [Member.open(one, best=options.best, remark=lambda text: say(text, options)) for one in folders]
+    say(f"note: on {', '.join(dict.fromkeys(member.trainer.device for member in members))}", options)
+    data = held_out(members, options.data, options.held_out)
+    how: Any = {"batch": options.batch, "workers": options.workers}
+    how["bad_data"] = "skip" if options.bad_data == "skip" else "stop"
+    found = [evaluate(members, data, crops=count, **how) for count in crops]
+    for name in found[0].bad:
+        say(f"cannot read {visible(name)}; it is left out", options)
     if options.format == "json":
-        print(json.dumps([_facts(one) for one in found], indent=2, ensure_ascii=False))
+        print(json.dumps([_facts(one, members) for one in found], indent=2, ensure_ascii=False))
+    elif options.format == "csv":
+        print(tables.as_csv(_asked(found[-1], options) or tables.scores(found)), end="")
     else:
-        print("\n".join(_table(found, options.classes)))
+        print("\n".join(_shown(found, options)))
     return 0
 
 
@@ -61,40 +79,41 @@ def _crops(text: str) -> list[int]:
     return [known[name] for name in dict.fromkeys(names)]
 
 
-def _facts(found: Evaluation) -> dict[str, Any]:
+def _asked(found: Evaluation, options: argparse.Namespace) -> Any:
+    """The table beside that of the scores: of all runs together, by the crops that were named last."""
+    from archspec.train import tables
+
+    if options.confusion:
+        return tables.confusion(found.together, found.classes)
+    return tables.classes(found.together, found.classes) if options.classes else None
+
+
+def _shown(found: list[Evaluation], options: argparse.Namespace) -> list[str]:
+    from archspec.train import tables
+
+    count, lost = found[0].together.count, len(found[0].bad)
+    lines = [tables.text(tables.scores(found))]
+    lines.append(f"{count} samples that were held out" + (f", and {lost} that could not be read" if lost else ""))
+    more = _asked(found[-1], options)
+    if options.confusion and len(found[-1].classes) > tables.WIDE:
+        return [*lines, "", f"{len(found[-1].classes)} classes are too many to show here: --format csv, or json"]
+    return [*lines, "", tables.text(more)] if more else lines
+
+
+def _facts(found: Evaluation, members: list[Member]) -> dict[str, Any]:
     return {
         "crops": found.crops,
         "classes": list(found.classes),
-        "runs": {name: scores.summary() for name, scores in found.each.items()},
-        "together": {**found.together.summary(), "confusion": found.together.confusion.tolist()},
+        "devices": {str(member.folder): member.trainer.device for member in members},
+        "runs": {name: _figures(scores) for name, scores in found.each.items()},
+        "together": _figures(found.together),
         "samples": found.together.count,
+        "bad": list(found.bad),
     }
 
 
-def _table(found: list[Evaluation], classes: bool) -> list[str]:
-    """As papers have it: models, crops, what that costs, and the errors."""
-    rows = [("models", "crops", "cost", "top-1 error", "top-5 error", "loss", "")]
-    for one in found:
-        alone = [(1, name, scores) for name, scores in one.each.items()]
-        for models, name, scores in [*alone, *([(len(alone), "together", one.together)] if len(alone) > 1 else [])]:
-            errors = (f"{1 - scores.top1:.2%}", f"{1 - scores.top5:.2%}", f"{scores.loss:.4f}")
-            rows.append((f"{models}", f"{one.crops}", f"{models * one.crops}", *errors, visible(name)))
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    cells = [[cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)] + [row[-1]] for row in rows]
-    lines = ["  ".join(row).rstrip() for row in cells]
-    lines.append(f"{found[0].together.count} samples that were held out")
-    return [*lines, *(_by_class(found[-1].together, found[-1].classes) if classes else [])]
-
-
-def _by_class(scores: Scores, classes: tuple[str, ...]) -> list[str]:
-    """For each class: how many there are, how many of them are found, and what they are taken for instead."""
-    width = max(len("class"), *(len(visible(name)) for name in classes))
-    lines = ["", f"{'class'.ljust(width)}  {'samples':>7}  {'found':>7}  taken for most often"]
-    for index, name in enumerate(classes):
-        row = scores.confusion[index].copy()
-        count, hits = int(row.sum()), int(row[index])
-        row[index] = 0
-        other = f"{visible(classes[int(row.argmax())])} ({int(row.max())})" if row.max() else ""
-        share = f"{hits / count:.2%}" if count else "-"
-        lines.append(f"{visible(name).ljust(width)}  {count:>7}  {share:>7}  {other}".rstrip())
-    return lines
+def _figures(scores: Scores) -> dict[str, Any]:
+    """The figures, and by class: the confusion has a row for each true class."""
+    each = [scores.of_class(index) for index in range(scores.classes)]
+    shares = {"recall": [one.recall for one in each], "precision": [one.precision for one in each]}
+    return {**scores.summary(), **shares, "confusion": scores.confusion.tolist()}

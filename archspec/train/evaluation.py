@@ -1,20 +1,14 @@
-"""How good trained runs are, each by itself and together: softmax averaged over the members, as papers ensemble."""
+"""How good trained runs are, each by itself and together: the mean of their probabilities, as papers ensemble."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from archspec.backend import load as load_backend
-from archspec.backend import require_imports
 from archspec.diagnostics import Failure, quote
-from archspec.document import Preprocess
-from archspec.folder import read_build
-from archspec.picture import preprocess_of
-from archspec.train.data import Batch, Prepare, PrepareViews, Source, Views, open_data, whole
-from archspec.train.folder import read_facts
+from archspec.train.data import Batch, Data, Source, open_data, whole
+from archspec.train.member import Member
 from archspec.train.scores import Scores
 
 if TYPE_CHECKING:
@@ -27,113 +21,94 @@ else:
 
 
 @dataclass(frozen=True)
-class Member:
-    """A trained run, opened: its model, how samples enter it, and what its output means."""
-
-    folder: Path
-    backend: Any
-    model: Any
-    input: tuple[int, ...]
-    steps: Preprocess
-    loss: str
-
-    @classmethod
-    def open(cls, folder: Path) -> Member:
-        manifest = read_build(folder)
-        backend = load_backend(manifest["backend"]["name"])
-        steps, loss = preprocess_of(manifest), manifest["output"]["loss"]
-        try:
-            model = backend.load(folder)
-        except ImportError as error:
-            require_imports(backend, error)
-            raise
-        return cls(folder, backend, model, tuple(manifest["input"]), steps, loss)
-
-    def prepare(self, crops: int) -> Prepare | PrepareViews:
-        """How a sample enters it: once, as `archspec run` has it, or as so many crops."""
-        if crops == 1:
-            return Prepare(self.input, self.steps)
-        return PrepareViews(self.input, self.steps, cast("Views", crops))
-
-    def probabilities(self, x: Array, size: int) -> Array:
-        """Of each class [N, C], for inputs x [N, *input], or [N, crops, *input] to take the mean of, so many at a time.
-
-        One value stands for the second of two classes.
-        """
-        flat = x.reshape(-1, *self.input)
-        found = [self._likely(flat[start : start + size]) for start in range(0, len(flat), size)]
-        return np.concatenate(found).reshape(len(x), len(flat) // len(x), -1).mean(axis=1)
-
-    def _likely(self, x: Array) -> Array:
-        outputs = np.asarray(self.backend.predict(self.model, x), np.float64).reshape(len(x), -1)
-        if self.loss != "binary_cross_entropy":
-            shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-            return shifted / shifted.sum(axis=1, keepdims=True)
-        second = 1 / (1 + np.exp(-np.clip(outputs, -700, 700)))
-        return np.concatenate([1 - second, second], axis=1) if second.shape[1] == 1 else second
-
-
-@dataclass(frozen=True)
 class Evaluation:
-    """The scores of each run, and of all together."""
+    """The scores of each run, by its folder, and of all together; `bad` names the samples that could not be read."""
 
     classes: tuple[str, ...]
     each: dict[str, Scores]
     together: Scores
     crops: int = 1
+    bad: tuple[str, ...] = ()
+
+
+def held_out(members: Sequence[Member], where: str | None = None, share: float | None = None) -> Data:
+    """What all members are scored on: what was held out of their data, or what is held out of other data.
+
+    Raises `Failure` where they do not tell the same classes apart in the same way, and where they were trained on other
+    parts: what is held out of one may be known to another.
+    """
+    first = members[0]
+    for other in members[1:]:
+        if other.facts["classes"] != first.facts["classes"]:
+            raise Failure(f"{quote(other.folder)} was trained on other classes than {quote(first.folder)}", ALONE)
+        if (other.kind, other.width) != (first.kind, first.width):
+            ours, theirs = (f"{m.kind} of {m.width}" for m in (first, other))
+            message = f"{quote(other.folder)} ends in {theirs}, {quote(first.folder)} in {ours}"
+            raise Failure(f"{message}: together they have no one loss", ALONE)
+        if where is None and other.facts["samples"] != first.facts["samples"]:
+            message = f"{quote(other.folder)} was trained on other data than {quote(first.folder)}"
+            raise Failure(message, "`--data` names those to evaluate on")
+    found = open_data(where or first.facts["data"], first.facts["held_out"] if share is None else share)
+    if not len(found.held_out):
+        raise Failure(f"nothing of {quote(found.name)} is held out", "--held-out names a share")
+    if list(found.classes) != first.facts["classes"]:
+        raise Failure(f"{quote(found.name)} has other classes than {quote(first.folder)} was trained on")
+    return found
+
+
+ALONE = "score each by itself"
 
 
 def evaluate(
-    folders: Sequence[Path],
-    data: str | None = None,
-    held_out: float | None = None,
+    members: Sequence[Member],
+    data: Data,
     *,
     crops: int = 1,
     batch: int = 64,
     workers: int = 0,
+    bad_data: Literal["stop", "skip"] = "stop",
 ) -> Evaluation:
-    """Runs on the part of their data that was held out, or on that of other data.
-
-    Of each picture `crops` are taken, 1, 10 or 144, and the mean of their probabilities. Raises `Failure` where runs
-    were trained on other parts: what is held out of one may be known to another.
-    """
-    facts = [read_facts(folder) for folder in folders]
-    for folder, own in zip(folders, facts, strict=True):
-        if not own["trained"]:
-            help = "`archspec train` with --resume goes on with it; Ctrl-C ends it in order"
-            raise Failure(f"the run in {quote(folder)} was broken off, and its model has its initial weights", help)
-    if data is None:
-        for folder, other in zip(folders, facts, strict=True):
-            if other["samples"] != facts[0]["samples"]:
-                message = f"{quote(folder)} was trained on other data than {quote(folders[0])}"
-                raise Failure(message, "`--data` names those to evaluate on")
-    found = open_data(data or facts[0]["data"], facts[0]["held_out"] if held_out is None else held_out)
-    if not len(found.held_out):
-        raise Failure(f"nothing of {quote(found.name)} is held out", "--held-out names a share")
-    if list(found.classes) != facts[0]["classes"]:
-        raise Failure(f"{quote(found.name)} has other classes than {quote(folders[0])} was trained on")
-    members = [Member.open(folder) for folder in folders]
-    each = {str(member.folder): Scores(len(found.classes)) for member in members}
-    together = Scores(len(found.classes))
-    for batches in _alike([m.prepare(crops) for m in members], found.held_out, max(batch // crops, 1), workers):
+    """Scores on what is held out, by the mean of the probabilities of 1, 10 or 144 crops of each picture."""
+    kind = members[0].kind
+    each = {str(member.folder): Scores(kind, len(data.classes)) for member in members}
+    together = Scores(kind, len(data.classes))
+    bad: list[str] = []
+    ways = [member.prepare(crops) for member in members]
+    for batches in _alike(ways, data.held_out, max(batch // crops, 1), workers, bad_data):
         labels = batches[0].y
-        likely = [member.probabilities(one.x, batch) for member, one in zip(members, batches, strict=True)]
-        for scores, own in zip(each.values(), likely, strict=True):
-            _add(scores, own, labels)
-        _add(together, np.mean(likely, axis=0), labels)
-    return Evaluation(found.classes, each, together, crops)
+        bad += batches[0].bad
+        pairs = zip(members, batches, strict=True)
+        outputs = np.stack([averaged(kind, member.outputs(one.x, batch)) for member, one in pairs])
+        for scores, own in zip(each.values(), outputs, strict=True):
+            scores.add(own, labels)
+        together.add(averaged(kind, outputs), labels)
+    return Evaluation(data.classes, each, together, crops, tuple(bad))
 
 
-def _alike(ways: Sequence[Any], source: Source, batch: int, workers: int) -> Iterator[list[Batch]]:
+def averaged(kind: str, outputs: Array) -> Array:
+    """The outputs [N, C] whose probabilities are the mean of those of the outputs [K, N, C].
+
+    >>> averaged("cross_entropy", np.log([[[0.8, 0.2]], [[0.4, 0.6]]])).round(4), np.log([0.6, 0.4]).round(4)
+    (array([[-0.5108, -0.9163]]), array([-0.5108, -0.9163]))
+    """
+    # In logarithms, so that certainty does not round to 1; one member's loss is then the very one of training.
+    if kind == "binary_cross_entropy":
+        return _log_mean(-np.logaddexp(0, -outputs)) - _log_mean(-np.logaddexp(0, outputs))
+    return _log_mean(outputs - np.logaddexp.reduce(outputs, axis=-1, keepdims=True))
+
+
+def _log_mean(logs: Array) -> Array:
+    return np.logaddexp.reduce(logs, axis=0) - np.log(len(logs))
+
+
+def _alike(
+    ways: Sequence[Any], source: Source, batch: int, workers: int, bad_data: Literal["stop", "skip"]
+) -> Iterator[list[Batch]]:
     """Each batch of samples in every way; equal ways share it."""
-    feeds = {way: whole(source, way, batch, workers) for way in ways}
+    feeds = {way: whole(source, way, batch, workers, bad_data) for way in ways}
     for batches in zip(*feeds.values(), strict=True):
+        if len({one.bad for one in batches}) > 1:
+            names = sorted({name for one in batches for name in one.bad})
+            raise Failure(f"{', '.join(map(quote, names))} can be read for some of the runs alone", ALONE)
         made = dict(zip(feeds, batches, strict=True))
         yield [made[way] for way in ways]
-
-
-def _add(scores: Scores, likely: Array, labels: Array) -> None:
-    if likely.shape[1] != scores.classes:
-        raise Failure(f"a model tells {likely.shape[1]} classes apart, the data have {scores.classes}")
-    loss = -np.log(np.maximum(likely[np.arange(len(labels)), labels], 1e-300)).mean()
-    scores.add(likely, labels, float(loss))

@@ -1,42 +1,50 @@
-"""What a run records as it goes: a line of JSON for each report, and the same as a table at the end."""
+"""What a run records as it goes: a line of JSON for each report, beside it for TensorBoard, at the end as a table."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from archspec.diagnostics import Failure, quote
+from archspec.train.events import Events
 
 LINES, TABLE = "metrics.jsonl", "metrics.csv"
 
 
 class Log:
-    """Appends reports to `metrics.jsonl`; those of steps that a run takes again are dropped first."""
+    """Appends reports to `metrics.jsonl` and to a file of events; those of steps that are taken again are dropped."""
 
     def __init__(self, run: Path, step: int) -> None:
-        self.run, self.path = run, run / LINES
+        self.path = run / LINES
         kept = [line for line in read_log(run) if line["step"] <= step]
         _replace(self.path, "".join(_line(line) for line in kept))
+        with _writing(run):
+            self.events = Events(run, map(_tagged, kept))
 
     def add(self, step: int, kind: str, **values: Any) -> None:
         """A report after so many steps; raises `Failure` where it cannot be written."""
+        line = {"step": step, "kind": kind, "time": time.time(), **values}
         with _writing(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write(_line({"step": step, "kind": kind, **values}))
+            file.write(_line(line))
+        with _writing(self.events.path):
+            self.events.add(_tagged(line))
 
-    def table(self) -> None:
-        """Writes `metrics.csv`: a row a report, a column for each figure."""
-        lines = [_flat(line) for line in read_log(self.run)]
-        columns = list(dict.fromkeys(name for line in lines for name in line))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-        _replace(self.run / TABLE, text.getvalue())
+
+def write_table(run: Path) -> None:
+    """Writes `metrics.csv`: a row a report, a column for each figure."""
+    lines = [_flat(line) for line in read_log(run)]
+    columns = list(dict.fromkeys(name for line in lines for name in line))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    _replace(run / TABLE, text.getvalue())
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
@@ -51,8 +59,9 @@ def read_log(run: Path) -> list[dict[str, Any]]:
             value: Any = json.loads(line)
         except ValueError:
             continue
-        if isinstance(value, dict) and isinstance(cast("dict[str, Any]", value).get("step"), int):
-            found.append(cast("dict[str, Any]", value))
+        report = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        if isinstance(report.get("step"), int) and isinstance(report.get("kind"), str):
+            found.append(report)
     return found
 
 
@@ -67,6 +76,17 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
             found |= {f"{name}.{key}": inner for key, inner in cast("dict[str, Any]", value).items()}
         else:
             found[name] = value
+    return found
+
+
+def _tagged(line: Mapping[str, Any]) -> dict[str, float]:
+    """Its figures, called as TensorBoard groups them: `train/losses/main`."""
+    flat = _flat(line)
+    found = {"step": flat.pop("step"), "time": flat.pop("time", 0.0)}
+    kind = flat.pop("kind")
+    for name, value in flat.items():
+        if isinstance(value, int | float):
+            found[f"{kind}/{name.replace('.', '/')}"] = value
     return found
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from archspec.diagnostics import Failure, quote
 from archspec.recipe import Recipe
-from archspec.reference.loss import loss
 from archspec.spec import Spec
 from archspec.train.checkpoint import Place, prune, write_checkpoint
 from archspec.train.clock import Clock
@@ -111,7 +110,8 @@ class _Loop:
                 with self.clock.computing(len(batch.y)):
                     self.trainer.step(batch.x, batch.y, rate)
                 for name in batch.bad:
-                    run.watch({"kind": "bad", "step": done, "name": name})
+                    run.watch({"kind": "bad", "name": name, "held_out": False})
+                run.watch({"kind": "step", "step": done, "end": self.end})
                 stops, epoch_ends = bool(interrupted), done % self.steps == 0
                 saves = stops or epoch_ends or (every is not None and done % every == 0)
                 if saves or done % run.every == 0:
@@ -168,11 +168,11 @@ def evaluate(run: Run, trainer: Trainer) -> dict[str, float]:
         return {}
     head = run.spec.graph.heads[0]
     width = run.spec.graph.nodes[head.node].shape[0]
-    scores = Scores(max(width, 2))
+    scores = Scores(head.loss, max(width, 2))
     for batch in run.held_out():
-        outputs = trainer.predict(batch.x)
-        value, _ = loss(head.loss, outputs.astype(float), batch.y)
-        scores.add(outputs, batch.y, value)
+        for name in batch.bad:
+            run.watch({"kind": "bad", "name": name, "held_out": True})
+        scores.add(trainer.predict(batch.x), batch.y)
     return scores.summary()
 
 

@@ -20,7 +20,7 @@ from archspec.train.checkpoint import Place, last_checkpoint
 from archspec.train.checks import ready, refuse_heads, refuse_single
 from archspec.train.data import Batches, Data, Prepare, open_data, whole
 from archspec.train.folder import FACTS, facts, read_facts, refuse_another, write_facts
-from archspec.train.log import Log
+from archspec.train.log import write_table
 from archspec.train.loop import Outcome, Run, Watch, train
 from archspec.trainer import Plan, Standing, Trainer
 from archspec.weights.checkpoint import origin, save
@@ -86,7 +86,7 @@ def start(
         outcome = train(run, trainer, place)
         _finish(spec, backend, folder, trainer.save())
     write_facts(folder, {**known, "trained": outcome.place.step}, spec)
-    Log(folder, outcome.place.step).table()
+    write_table(folder)
     return outcome
 
 
