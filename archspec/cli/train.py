@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from archspec.cli.common import load, say, spec_arguments
 
@@ -15,6 +16,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--data", required=True, metavar="DATA", help="a folder of pictures, an .npz file, or a set by name"
     )
     parser.add_argument("--backend", default="torch", metavar="NAME", help="what trains it (default: torch)")
+    parser.add_argument("--device", metavar="NAME", help="for torch: cpu, cuda, cuda:1, mps (default: the best one)")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the model first (torch.compile, TensorFlow's XLA)"
+    )
     parser.add_argument("-o", "--output", metavar="DIR", help="the run's folder (default: runs/SPEC-DATA-BACKEND)")
     parser.add_argument("--resume", action="store_true", help="go on with the run that is there, if one is")
     parser.add_argument("--weights", metavar="FILE", help="start from these, and not from random ones")
@@ -36,13 +41,13 @@ def run(options: argparse.Namespace) -> int:
     from archspec.diagnostics import Failure
     from archspec.train.display import Display
     from archspec.train.start import Options, start
+    from archspec.train.together import agreed, joined
 
     for name in ("workers", "report_every", "save_every", "keep"):
         value, least = getattr(options, name), 0 if name == "workers" else 1
         if value is not None and value < least:
             raise Failure(f"--{name.replace('_', '-')} is at least {least}", exit_code=2)
     backend = load_backend(options.backend)
-    spec = load(options)
     data = Path(options.data).stem or "data"
     folder = Path(options.output or Path("runs") / f"{Path(options.spec).stem}-{data}-{backend.name}")
     chosen = Options(
@@ -54,14 +59,23 @@ def run(options: argparse.Namespace) -> int:
         save_every=options.save_every,
         keep=options.keep,
         bad_data=options.bad_data,
+        device=options.device,
+        compile=options.compile,
         command=("archspec", *sys.argv[1:]),
     )
-    with Display(options.quiet) as display:
-        outcome = start(spec, backend, folder, chosen, resume=options.resume, watch=display, remark=display.say)
+    with joined(backend) as group:
+        options.quiet |= not group.leads
+        with agreed(group):
+            spec = load(options)
+        with Display(options.quiet) as display:
+            how: Any = {"group": group, "resume": options.resume, "watch": display, "remark": display.say}
+            outcome = start(spec, backend, folder, chosen, **how)
     place = outcome.place
     if not outcome.finished:
         say(f"stopped after step {place.step}; the same command with --resume goes on", options)
         return 130
+    if not group.leads:
+        return 0
     best = f", best top-1 {place.best:.2%} after step {place.best_step}" if place.best is not None else ""
     print(f"{folder}: {spec.name}, trained for {place.step} steps{best}")
     return 0

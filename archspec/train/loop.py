@@ -6,18 +6,20 @@ import math
 import signal
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from archspec.diagnostics import Failure, quote
+from archspec.group import Alone, Group
 from archspec.recipe import Recipe
 from archspec.spec import Spec
 from archspec.train.checkpoint import Place, prune, write_checkpoint
 from archspec.train.clock import Clock
 from archspec.train.log import Log
 from archspec.train.scores import Scores
+from archspec.train.together import agreed
 from archspec.trainer import Standing, Trainer
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ else:
 
 
 class Batch(Protocol):
-    """Samples x [N, *input] and their labels y [N]; `bad` names those that could not be read."""
+    """Samples x [N, *input] and their labels y [N], of a group's batch its own; `bad` names those not to be read."""
 
     @property
     def x(self) -> Array: ...
@@ -68,6 +70,7 @@ class Run:
     keep: int = 2
     """Checkpoints of the last epochs that are kept, beside the best."""
     watch: Watch = lambda _: None
+    group: Group = field(default_factory=Alone)
 
 
 DIVERGED = "lower the learning rate, or clip gradients; the last checkpoint is from before it"
@@ -95,41 +98,76 @@ class _Loop:
 
     def __init__(self, run: Run, trainer: Trainer, place: Place) -> None:
         assert run.recipe.epochs is not None
-        self.run, self.trainer, self.place = run, trainer, place
+        self.run, self.trainer, self.place, self.group = run, trainer, place, run.group
         self.steps, self.end = run.feed.steps, run.recipe.epochs * run.feed.steps
-        self.log, self.clock = Log(run.folder, place.step), Clock()
+        self.reported, self.clock = place.step, Clock()
+        with agreed(self.group):
+            self.log = Log(run.folder, place.step) if self.group.leads else None
 
     def go(self) -> Outcome:
-        run, every = self.run, self.run.save_every
-        batches = run.feed.at(self.place.step)
+        batches = self.run.feed.at(self.place.step)
         with _interrupts() as interrupted:
             for step in range(self.place.step, self.end):
-                done, rate = step + 1, run.recipe.rate(step, self.steps)
-                with self.clock.waiting():
-                    batch = next(batches)
-                with self.clock.computing(len(batch.y)):
-                    self.trainer.step(batch.x, batch.y, rate)
-                for name in batch.bad:
-                    run.watch({"kind": "bad", "name": name, "held_out": False})
-                run.watch({"kind": "step", "step": done, "end": self.end})
-                stops, epoch_ends = bool(interrupted), done % self.steps == 0
-                saves = stops or epoch_ends or (every is not None and done % every == 0)
-                if saves or done % run.every == 0:
-                    self.report(done, rate)
-                if saves:
-                    standing = self.standing(done)
-                    self.save(done, standing, self.score(done) if epoch_ends else {})
-                if stops:
+                batch, size = self.fetch(batches, interrupted)
+                if batch is None:
+                    self.stop(step)
                     break
+                with self.clock.computing(size):
+                    self.trainer.step(batch.x, batch.y, self.run.recipe.rate(step, self.steps), size)
+                self.run.watch({"kind": "step", "step": step + 1, "end": self.end})
+                self.keep(step + 1)
         return Outcome(self.place, self.place.step >= self.end)
 
-    def report(self, done: int, rate: float) -> None:
+    def fetch(self, batches: Iterator[Batch], interrupted: list[int]) -> tuple[Batch | None, int]:
+        """The next batch and its size over all processes; none where one of them was interrupted."""
+        batch = None
+        with self.clock.waiting(), agreed(self.group, size=0, bad=0, stops=0) as told:
+            try:
+                batch = next(batches)
+                told |= {"size": len(batch.y), "bad": len(batch.bad)}
+            except Failure:  # what interrupts this process may end those that prepare its data
+                if not interrupted:
+                    raise
+            told["stops"] = len(interrupted)
+        if told["bad"]:
+            self.miss(batch.bad if batch else (), held_out=False)
+        return None if told["stops"] else batch, int(told["size"])
+
+    def keep(self, done: int) -> None:
+        """Reports and saves as it is time to."""
+        every, epoch_ends = self.run.save_every, done % self.steps == 0
+        saves = epoch_ends or (every is not None and done % every == 0)
+        if saves or done % self.run.every == 0:
+            self.report(done)
+        if saves:
+            standing = self.standing(done)
+            self.save(done, standing, self.score(done) if epoch_ends else {})
+
+    def stop(self, done: int) -> None:
+        if done > self.reported:
+            self.report(done)
+        if done > self.place.step:
+            self.save(done, self.standing(done), {})
+
+    def miss(self, names: tuple[str, ...], held_out: bool) -> None:
+        for own in self.group.gather(names):
+            for name in own:
+                self.run.watch({"kind": "bad", "name": name, "held_out": held_out})
+
+    def report(self, done: int) -> None:
         with self.clock.computing():
             losses = self.trainer.losses()
         self.refuse(done, losses)
+        rate = self.run.recipe.rate(done - 1, self.steps)
         values = {"epoch": done / self.steps, "rate": rate, "losses": losses, **self.clock.report()}
-        self.log.add(done, "train", **values)
+        self.record(done, "train", values)
         self.run.watch({"kind": "train", "step": done, "end": self.end, **values})
+        self.reported = done
+
+    def record(self, done: int, kind: str, values: Mapping[str, Any]) -> None:
+        with agreed(self.group):
+            if self.log:
+                self.log.add(done, kind, **values)
 
     def refuse(self, done: int, losses: Mapping[str, float]) -> None:
         wrong = [value for value in losses.values() if not math.isfinite(value)]
@@ -146,34 +184,32 @@ class _Loop:
         return found
 
     def score(self, done: int) -> dict[str, float]:
-        found = evaluate(self.run, self.trainer)
-        if found:
-            self.refuse(done, {"held_out": found["loss"]})
-            self.log.add(done, "held_out", epoch=done / self.steps, **found)
-            self.run.watch({"kind": "held_out", "step": done, "epoch": done / self.steps, **found})
+        """The scores of the held-out part, of which each process has a share; empty where there is none."""
+        run, head = self.run, self.run.spec.graph.heads[0]
+        if run.held_out is None:
+            return {}
+        scores, bad = Scores(head.loss, max(run.spec.graph.nodes[head.node].shape[0], 2)), tuple[str, ...]()
+        with agreed(self.group):
+            for batch in run.held_out():
+                bad += batch.bad
+                if len(batch.y):
+                    scores.add(self.trainer.predict(batch.x), batch.y)
+        self.miss(bad, held_out=True)
+        found = scores.of_all(self.group).summary()
+        self.refuse(done, {"held_out": found["loss"]})
+        self.record(done, "held_out", {"epoch": done / self.steps, **found})
+        run.watch({"kind": "held_out", "step": done, "epoch": done / self.steps, **found})
         return found
 
     def save(self, done: int, standing: Standing, scores: Mapping[str, float]) -> None:
         run, place = self.run, replace(self.place, step=done, scores=scores)
         if scores and (place.best is None or scores["top1"] > place.best):
             place = replace(place, best=scores["top1"], best_step=done)
-        write_checkpoint(run.folder, run.spec.graph, run.spec.sha256, standing, place)
+        with agreed(self.group):
+            if self.group.leads:
+                write_checkpoint(run.folder, run.spec.graph, run.spec.sha256, standing, place)
+                prune(run.folder, run.keep, place.best_step)
         self.place = place
-        prune(run.folder, run.keep, place.best_step)
-
-
-def evaluate(run: Run, trainer: Trainer) -> dict[str, float]:
-    """The scores of the held-out part, empty where there is none."""
-    if run.held_out is None:
-        return {}
-    head = run.spec.graph.heads[0]
-    width = run.spec.graph.nodes[head.node].shape[0]
-    scores = Scores(head.loss, max(width, 2))
-    for batch in run.held_out():
-        for name in batch.bad:
-            run.watch({"kind": "bad", "name": name, "held_out": True})
-        scores.add(trainer.predict(batch.x), batch.y)
-    return scores.summary()
 
 
 @contextmanager

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from archspec.backend import Backend, BackendError, require_imports
 from archspec.compiler import write
 from archspec.diagnostics import Failure, quote
+from archspec.folder import WEIGHTS
+from archspec.group import Alone, Group
 from archspec.picture import Unreadable, preprocess_of
 from archspec.recipe import Recipe
 from archspec.spec import Spec
 from archspec.train.checkpoint import Place, last_checkpoint
 from archspec.train.checks import ready, refuse_heads, refuse_single
 from archspec.train.data import Batches, Data, Prepare, open_data, whole
+from archspec.train.data.source import Part
 from archspec.train.folder import FACTS, facts, read_facts, refuse_another, write_facts
 from archspec.train.log import write_table
 from archspec.train.loop import Outcome, Run, Watch, train
+from archspec.train.together import agreed
 from archspec.trainer import Plan, Standing, Trainer
 from archspec.weights.checkpoint import origin, save
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from archspec import lazy_numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,8 @@ class Options:
     save_every: int | None = None
     keep: int = 2
     bad_data: Literal["error", "skip"] = "error"
+    device: str | None = None
+    compile: bool = False
     command: tuple[str, ...] = ()
 
 
@@ -47,63 +57,85 @@ def start(
     folder: Path,
     options: Options,
     *,
+    group: Group | None = None,
     resume: bool = False,
     watch: Watch = lambda _: None,
     remark: Callable[[str], object] = str,
 ) -> Outcome:
     """Trains a spec by its recipe, into a folder that is new, or with `resume` goes on where its run stood.
 
-    `watch` is told what happens on the way, `remark` what one should know. Raises `Failure`; what was written by then
-    stays, and can be gone on with.
+    `watch` is told what happens on the way, `remark` what one should know; in a group the first process alone writes.
+    Raises `Failure`; what was written by then stays, and can be gone on with.
     """
-    recipe = ready(spec)
-    if backend.trainer is None:
-        help = "`archspec backends` lists those that can"
-        raise BackendError(f"the backend {quote(backend.name)} cannot train", help)
-    data = open_data(options.data, options.held_out)
-    refuse_heads(spec, data)
-    refuse_single(spec, recipe, len(data.train))
-    run = _run(spec, recipe, folder, data, options, watch)
-    known = facts(spec, backend, "", recipe, data, options.held_out)
+    group = group or Alone()
+    with agreed(group):
+        recipe = ready(spec)
+        if backend.trainer is None:
+            help = "`archspec backends` lists those that can"
+            raise BackendError(f"the backend {quote(backend.name)} cannot train", help)
+        data = open_data(options.data, options.held_out)
+        refuse_heads(spec, data)
+        refuse_single(spec, recipe, len(data.train))
+        run = replace(_run(spec, recipe, folder, data, options, group), watch=watch)
+        known = facts(spec, backend, "", recipe, data, options.held_out)
+    _refuse_unlike(group, known)
+    kept = None
+    with agreed(group):
+        if group.leads:
+            known, kept = _entered(spec, folder, known, resume, remark)
+            known["commands"] = [*known["commands"], shlex.join(options.command)]
+    kept = group.shared(kept)
+    plan = Plan(spec.graph, recipe, options.device, options.compile, group)
+    with agreed(group), tempfile.TemporaryDirectory(prefix="archspec-") as scratch:
+        weights = None if kept else options.weights
+        build = write(spec, backend, Path(scratch) / "build", seed=recipe.seed, weights=weights, remark=remark)
+        trainer = _trainer(backend, build, plan)
+        if kept is None and group.leads:
+            write(spec, backend, folder, weights=build / WEIGHTS)
+    if kept:
+        trainer.restore(kept[0])
+    known["device"] = trainer.device
+    with agreed(group):
+        if group.leads:
+            write_facts(folder, known, spec)
+    outcome = train(run, trainer, kept[1] if kept else Place())
+    standing = trainer.save()
+    with agreed(group):
+        if group.leads:
+            _finish(spec, backend, folder, standing)
+            write_facts(folder, {**known, "trained": outcome.place.step}, spec)
+            write_table(folder)
+    return outcome
+
+
+def _entered(
+    spec: Spec, folder: Path, known: dict[str, Any], resume: bool, remark: Callable[[str], object]
+) -> tuple[dict[str, Any], tuple[Standing, Place] | None]:
+    """What is known of a run with what its folder says of it, and where it stood; raises `Failure` where it is none."""
     began = (folder / FACTS).exists()
     if _taken(folder) and not (resume and began):
         help = "`-o` names another folder" + ("; `--resume` goes on with it" if began else "")
         raise Failure(f"{quote(folder)} is there already", help)
-    if began:
-        before = read_facts(folder)
-        refuse_another(folder, before, known)
-        known |= {"commands": before["commands"], "trained": before["trained"]}
-    kept = last_checkpoint(folder, spec.graph, remark) if began else None
-    known["commands"] = [*known["commands"], shlex.join(options.command)]
-    with _built(spec, backend, folder, options, recipe, anew=kept is None, remark=remark) as build:
-        trainer = _trainer(backend, build, Plan(spec.graph, recipe))
-        place = Place()
-        if kept:
-            standing, place = kept
-            trainer.restore(standing)
-        known["device"] = trainer.device
-        write_facts(folder, known, spec)
-        outcome = train(run, trainer, place)
-        _finish(spec, backend, folder, trainer.save())
-    write_facts(folder, {**known, "trained": outcome.place.step}, spec)
-    write_table(folder)
-    return outcome
+    if not began:
+        return known, None
+    before = read_facts(folder)
+    refuse_another(folder, before, known)
+    kept = last_checkpoint(folder, spec.graph, remark)
+    return known | {"commands": before["commands"], "trained": before["trained"]}, kept
+
+
+def _refuse_unlike(group: Group, known: Mapping[str, Any]) -> None:
+    """Raises `Failure` where processes, on several machines, were given different things."""
+    first = group.shared(known)
+    with agreed(group):
+        other = [name for name in ("spec", "samples", "classes", "recipe") if known[name] != first[name]]
+        if other:
+            message = f"process {group.rank} was given another `{other[0]}` than the first one"
+            raise Failure(message, "each machine has to have the same spec, command and data")
 
 
 def _taken(folder: Path) -> bool:
     return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
-
-
-@contextmanager
-def _built(
-    spec: Spec, backend: Backend, folder: Path, options: Options, recipe: Recipe, *, anew: bool, remark: Any
-) -> Generator[Path]:
-    """What the trainer is made from: the run's own build, or beside that of a run that goes on, which has to last."""
-    if anew:
-        yield write(spec, backend, folder, seed=recipe.seed, weights=options.weights, remark=remark)
-        return
-    with tempfile.TemporaryDirectory(prefix="archspec-") as scratch:
-        yield write(spec, backend, Path(scratch) / "build", seed=recipe.seed)
 
 
 def _trainer(backend: Backend, build: Path, plan: Plan) -> Trainer:
@@ -115,7 +147,7 @@ def _trainer(backend: Backend, build: Path, plan: Plan) -> Trainer:
         raise
 
 
-def _run(spec: Spec, recipe: Recipe, folder: Path, data: Data, options: Options, watch: Watch) -> Run:
+def _run(spec: Spec, recipe: Recipe, folder: Path, data: Data, options: Options, group: Group) -> Run:
     """Raises `Failure` where the first sample does not fit the network: the others will not."""
     assert recipe.batch is not None
     stated, shape = spec.document.preprocess, spec.graph.input
@@ -128,13 +160,16 @@ def _run(spec: Spec, recipe: Recipe, folder: Path, data: Data, options: Options,
         if options.bad_data == "error":
             raise
     batch, bad_data = recipe.batch, "skip" if options.bad_data == "skip" else "stop"
-    feed = Batches(data.train, prepare, batch, recipe.seed, options.workers, bad_data=bad_data)
+    feed = Batches(
+        data.train, prepare, batch, recipe.seed, options.workers, group.rank, group.ranks, bad_data, recipe.accumulate
+    )
+    mine = Part(data.held_out, np.arange(group.rank, len(data.held_out), group.ranks))
 
     def held_out() -> Iterable[Any]:
-        return whole(data.held_out, plain, batch, options.workers, bad_data=bad_data)
+        return whole(mine, plain, batch, options.workers, bad_data=bad_data)
 
     scored = held_out if len(data.held_out) else None
-    return Run(spec, recipe, folder, feed, scored, options.every, options.save_every, options.keep, watch)
+    return Run(spec, recipe, folder, feed, scored, options.every, options.save_every, options.keep, group=group)
 
 
 def _finish(spec: Spec, backend: Backend, folder: Path, standing: Standing) -> None:

@@ -1,4 +1,4 @@
-"""How a pure function over tensors is compiled and differentiated on each engine, and what it runs on."""
+"""How a pure function over tensors is compiled and differentiated on each engine, and on which devices it runs."""
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
@@ -10,6 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from archspec.diagnostics import Failure
+from archspec.trainer import Plan
 
 Tensors = dict[str, Any]
 Loss = Callable[[Tensors], tuple[Any, Any]]
@@ -28,23 +33,44 @@ class Compiler(Protocol):
         """The derivatives by each of the tensors, zeros where the loss does not depend on it, and what else it gave."""
         ...
 
+    def tensor(self, values: NDArray[Any], *, batch: bool = False) -> Any:
+        """The values on the engine's device, or on all of them, of a batch a share on each."""
+        ...
+
     def device(self) -> str:
         """What it runs on, for people."""
         ...
 
 
-def compiler() -> Compiler:
-    """That of the engine that Keras was imported with."""
-    return {"tensorflow": TensorFlow, "jax": Jax, "torch": Torch}[keras.backend.backend()]()
+def compiler(plan: Plan) -> Compiler:
+    """That of the engine that Keras was imported with; raises `Failure` for what it has no way to do."""
+    engine = keras.backend.backend()
+    if plan.device:
+        help = "CUDA_VISIBLE_DEVICES leaves some GPUs or none, JAX_PLATFORMS=cpu has JAX take the CPU"
+        raise Failure("`--device` is for the backend torch: an engine of Keras chooses by itself", help, 2)
+    return {"tensorflow": TensorFlow, "jax": Jax, "torch": Torch}[engine](plan.compile)
+
+
+def _refuse_many(engine: str, count: int) -> None:
+    if count > 1:
+        help = (
+            "CUDA_VISIBLE_DEVICES=0 leaves one; KERAS_BACKEND=jax takes them all, as torchrun does with --backend torch"
+        )
+        raise Failure(f"Keras on {engine} trains on one GPU, and there are {count}", help)
 
 
 class TensorFlow:
+    def __init__(self, compile: bool) -> None:
+        import tensorflow as tf
+
+        self.compile = compile
+        _refuse_many("TensorFlow", len(tf.config.list_physical_devices("GPU")))
+
     def compiled(self, function: Callable[..., Any], *, consumes: bool = False) -> Callable[..., Any]:
         import tensorflow as tf
 
-        # XLA pays on GPUs alone. The code is free of Python that depends on values, which autograph would look for.
-        gpu = bool(tf.config.list_logical_devices("GPU"))
-        return tf.function(function, autograph=False, jit_compile=gpu or None)
+        # The code is free of Python that depends on values, which autograph would look for.
+        return tf.function(function, autograph=False, jit_compile=self.compile or None)
 
     def slopes(self, loss: Loss, at: Tensors) -> tuple[Tensors, Any]:
         import tensorflow as tf
@@ -53,6 +79,9 @@ class TensorFlow:
             tape.watch(at)
             total, rest = loss(at)
         return tape.gradient(total, at, unconnected_gradients=tf.UnconnectedGradients.ZERO), rest
+
+    def tensor(self, values: NDArray[Any], *, batch: bool = False) -> Any:
+        return keras.ops.convert_to_tensor(np.array(values, order="C"))
 
     def device(self) -> str:
         import tensorflow as tf
@@ -64,24 +93,46 @@ class TensorFlow:
 
 
 class Jax:
+    """It compiles always, one program for all devices: what is summed over a batch is summed over all of them."""
+
+    def __init__(self, compile: bool) -> None:
+        import jax
+
+        self.devices = jax.devices()
+        self.mesh = keras.distribution.DeviceMesh((len(self.devices),), ["batch"], keras.distribution.list_devices())
+
     def compiled(self, function: Callable[..., Any], *, consumes: bool = False) -> Callable[..., Any]:
         import jax
 
-        return jax.jit(function, donate_argnums=(0,) if consumes else ())
+        whole = keras.distribution.TensorLayout([], self.mesh).backend_layout
+        return jax.jit(function, donate_argnums=(0,) if consumes else (), out_shardings=whole)
 
     def slopes(self, loss: Loss, at: Tensors) -> tuple[Tensors, Any]:
         import jax
 
         return jax.grad(loss, has_aux=True)(at)
 
-    def device(self) -> str:
-        import jax
+    def tensor(self, values: NDArray[Any], *, batch: bool = False) -> Any:
+        # A batch that cannot be shared out evenly, as an epoch's last one, is computed by each device as a whole.
+        shared = batch and len(values) % len(self.devices) == 0
+        axes: list[Any] = ["batch" if shared and axis == 0 else None for axis in range(values.ndim)]
+        layout = keras.distribution.TensorLayout(axes, self.mesh)
+        return keras.distribution.distribute_tensor(np.array(values, order="C"), layout)
 
-        return f"jax, {jax.devices()[0].device_kind}"
+    def device(self) -> str:
+        count, kind = len(self.devices), self.devices[0].device_kind
+        return f"jax, {count} x {kind}" if count > 1 else f"jax, {kind}"
 
 
 class Torch:
     """It computes as it goes: nothing is compiled."""
+
+    def __init__(self, compile: bool) -> None:
+        import torch
+
+        if compile:
+            raise Failure("Keras on PyTorch compiles nothing", "leave out --compile, or take `--backend torch`", 2)
+        _refuse_many("PyTorch", torch.cuda.device_count())
 
     def compiled(self, function: Callable[..., Any], *, consumes: bool = False) -> Callable[..., Any]:
         import torch
@@ -101,6 +152,9 @@ class Torch:
         if total.requires_grad:
             found = torch.autograd.grad(total, [*leaves.values()], allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, found, strict=True)), keras.tree.map_structure(detached, rest)
+
+    def tensor(self, values: NDArray[Any], *, batch: bool = False) -> Any:
+        return keras.ops.convert_to_tensor(np.array(values, order="C"))
 
     def device(self) -> str:
         import torch

@@ -30,6 +30,8 @@ class State(NamedTuple):
     average: Tensors
     seeds: Tensors
     sums: Tensors
+    updates: Any
+    """How many there were; one that overflows in float16 is left out."""
     scale: Tensors
     """In float16 what the loss is multiplied by, and for how many steps that did not overflow; else empty."""
 
@@ -43,7 +45,7 @@ class Steps:
         self.settings, self.rule = plan.settings, rule(plan.recipe)
         fixed = {name for name, _, param in plan.graph.parameters() if param.trainable} | {*plan.still}
         self.moving = [name for name in variables if name not in fixed]
-        self.compiler = compiler()
+        self.compiler = compiler(plan)
         self.gather = self.compiler.compiled(self._gather, consumes=True)
         self.finish = self.compiler.compiled(self._finish, consumes=True)
         self.predict = self.compiler.compiled(self._predict)
@@ -65,20 +67,19 @@ class Steps:
         total = {name: gathered[name] + slope if gathered else slope for name, slope in slopes.items()}
         return state._replace(tensors=state.tensors | moved, seeds=seeds, sums=sums), total
 
-    def _finish(self, state: State, gathered: Tensors, x: Any, y: Any, share: Any, rate: Any, update: Any) -> State:
+    def _finish(self, state: State, gathered: Tensors, x: Any, y: Any, share: Any, rate: Any) -> State:
         """The last part of a batch, and the update."""
-        recipe = self.plan.recipe
         state, gradients = self._gather(state, gathered, x, y, share)
         if not state.scale:
-            state = self._updated(state, clipped(gradients, recipe.clip), rate, update)
-        else:
-            gradients = {name: g / state.scale["factor"] for name, g in gradients.items()}
-            fine = reduce(ops.logical_and, (ops.all(ops.isfinite(g)) for g in gradients.values()), True)
-            moved = self._updated(state, clipped(gradients, recipe.clip), rate, update)
-            state = _chosen(fine, moved, state)._replace(scale=_rescaled(state.scale, fine))
-        return state._replace(average=averaged(recipe, state.average, state.tensors, update))
+            return self._updated(state, gradients, rate)
+        gradients = {name: g / state.scale["factor"] for name, g in gradients.items()}
+        fine = reduce(ops.logical_and, (ops.all(ops.isfinite(g)) for g in gradients.values()), True)
+        moved = self._updated(state, gradients, rate)
+        return _chosen(fine, moved, state)._replace(scale=_rescaled(state.scale, fine))
 
-    def _updated(self, state: State, gradients: Tensors, rate: Any, update: Any) -> State:
+    def _updated(self, state: State, gradients: Tensors, rate: Any) -> State:
+        recipe, update = self.plan.recipe, state.updates + 1
+        gradients = clipped(gradients, recipe.clip)
         tensors, slots = dict(state.tensors), {slot: dict(kept) for slot, kept in state.slots.items()}
         for name, setting in self.settings.items():
             own = {slot: kept[name] for slot, kept in slots.items()}
@@ -87,7 +88,8 @@ class Steps:
             )
             for slot, value in own.items():
                 slots[slot][name] = value
-        return state._replace(tensors=tensors, slots=slots)
+        average = averaged(recipe, state.average, tensors, update)
+        return state._replace(tensors=tensors, slots=slots, average=average, updates=update)
 
     def _predict(self, tensors: Tensors, x: Any) -> Any:
         with self._filled(tensors, {}):

@@ -50,18 +50,18 @@ class KerasTrainer:
         self.device = self.steps.compiler.device()
         self.restore(Standing(load_file(weights)))
 
-    def step(self, x: Array, y: Array, rate: float) -> None:
-        self.updates += 1
+    def step(self, x: Array, y: Array, rate: float, size: int | None = None) -> None:
+        assert size in (None, len(x)), "it has no group"
         self.taken += 1
         y = y.astype(np.float32 if y.dtype.kind == "f" else np.int32)
         gathered: dict[str, Any] = {}
         *before, last = (
-            (_tensor(x[part]), _tensor(y[part], y.dtype), _tensor(len(x[part]) / len(x)))
+            (self._batch(x[part]), self._batch(y[part], y.dtype), self._tensor(len(x[part]) / len(x)))
             for part in parts(len(x), self.plan.recipe.accumulate)
         )
         for part in before:
             self.state, gathered = self.steps.gather(self.state, gathered, *part)
-        self.state = self.steps.finish(self.state, gathered, *last, _tensor(rate), _tensor(self.updates))
+        self.state = self.steps.finish(self.state, gathered, *last, self._tensor(rate))
 
     def losses(self) -> Mapping[str, float]:
         fresh = self._sums()  # in the order of the heads, which JAX forgets
@@ -70,18 +70,19 @@ class KerasTrainer:
         return found
 
     def predict(self, x: Array) -> Array:
-        return numpy(self.steps.predict(self.state.average or self.state.tensors, _tensor(x)))
+        return numpy(self.steps.predict(self.state.average or self.state.tensors, self._batch(x)))
 
     def save(self) -> Standing:
         state, slots = self.state, dict[str, Array]()
-        if self.updates:
+        updates = int(numpy(state.updates))
+        if updates:
             for slot, kept in state.slots.items():
                 slots |= {slot_name(name, slot): value for name, value in self._neutral(kept).items()}
-        average = self._neutral(state.average) if self.updates else {}
+        average = self._neutral(state.average) if updates else {}
         own = {name: numpy(value) for name, value in state.seeds.items()}
         if state.scale:
             own["keras.scale"] = np.array([float(numpy(state.scale[name])) for name in ("factor", "good")])
-        return Standing(self._neutral(state.tensors), slots, average, self.updates, own)
+        return Standing(self._neutral(state.tensors), slots, average, updates, own)
 
     def restore(self, standing: Standing) -> None:
         own = {**self._fresh(), **standing.own}
@@ -95,10 +96,11 @@ class KerasTrainer:
         scale = {}
         if self.plan.recipe.precision == "float16":
             factor, good = own["keras.scale"].tolist()
-            scale = {"factor": _tensor(factor), "good": _tensor(good, "int32")}
-        seeds = {name: _tensor(own[name], one.state.dtype) for name, one in self.seeds.items()}
-        self.state = State(self._native(standing.tensors), slots, self._native(mean), seeds, self._sums(), scale)
-        self.updates, self.taken = standing.updates, 0
+            scale = {"factor": self._tensor(factor), "good": self._tensor(good, "int32")}
+        seeds = {name: self._tensor(own[name], one.state.dtype) for name, one in self.seeds.items()}
+        tensors, updates = self._native(standing.tensors), self._tensor(standing.updates)
+        self.state = State(tensors, slots, self._native(mean), seeds, self._sums(), updates, scale)
+        self.taken = 0
 
     def _fresh(self) -> dict[str, Array]:
         """What a trainer begins with that is its own: a seed for each layer that draws, and a count of its draws."""
@@ -110,22 +112,23 @@ class KerasTrainer:
 
     def _sums(self) -> dict[str, Any]:
         names = [head.name for head in self.plan.graph.heads if head.loss != "none"]
-        return {name: _tensor(0) for name in (*names, "loss")}
+        return {name: self._tensor(0) for name in (*names, "loss")}
 
     def _neutral(self, tensors: Mapping[str, Any]) -> dict[str, Array]:
         return {name: self.natives[name].into(self.shapes[name], numpy(value)) for name, value in tensors.items()}
 
     def _native(self, tensors: Mapping[str, Array]) -> dict[str, Any]:
-        return {name: _tensor(self.natives[name].out_of(value)) for name, value in tensors.items()}
+        return {name: self._tensor(self.natives[name].out_of(value)) for name, value in tensors.items()}
+
+    def _tensor(self, value: Any, dtype: Any = np.float32) -> Any:
+        return self.steps.compiler.tensor(np.asarray(value, dtype))
+
+    def _batch(self, values: Array, dtype: Any = np.float32) -> Any:
+        return self.steps.compiler.tensor(np.asarray(values, dtype), batch=True)
 
 
 def _draws(layer: Any) -> bool:
     return hasattr(layer, "seed_generator")
-
-
-def _tensor(value: Any, dtype: Any = np.float32) -> Any:
-    """On the engine's device, in memory of its own."""
-    return keras.ops.convert_to_tensor(np.array(value, dtype, order="C"))
 
 
 @contextmanager
