@@ -182,6 +182,8 @@ class Remote:
         self.said.seek(0)
         lines = self.said.read().decode(errors="replace").strip().splitlines()
         last = f": {lines[-1]}" if lines else ""
+        if code == -9:  # SIGKILL, which leaves no time to say anything
+            return BackendError(f"the process of {self.target} was killed, as happens where memory runs short")
         return BackendError(f"the process of {self.target} ended with {code}{last}")
 
 

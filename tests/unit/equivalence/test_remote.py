@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,6 +119,14 @@ def test_a_process_that_dies_tells_its_last_words(spec: Spec, given: Material, t
                     remote.open(*paths, "float64")
                 with pytest.raises(Failure, match="ended with 7"):
                     remote.state()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_process_that_is_killed_says_what_may_have_done_it() -> None:
+    with Remote(Target.parse("torch")) as remote:
+        remote.process.kill()
+        with pytest.raises(Failure, match="the process of torch was killed, as happens where memory runs short"):
+            remote.state()
 
 
 def test_a_backend_that_cannot_be_imported_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
