@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -77,17 +78,26 @@ def read_picture(picture: Picture, steps: Preprocess, name: str = "the picture")
     """The whole picture, upright, in the colours that `steps` states; raises `Unreadable`, which calls it `name`."""
     from PIL import Image, ImageOps
 
+    with opened(picture, name) as image:
+        upright = ImageOps.exif_transpose(image)
+        # Transparent pictures lie on white, as viewers show them.
+        if "A" in upright.getbands() or "transparency" in upright.info:
+            ground = Image.new("RGBA", upright.size, "white")
+            upright = Image.alpha_composite(ground, upright.convert("RGBA"))
+        return upright.convert(MODES[steps.channels])
+
+
+@contextmanager
+def opened(picture: Picture, name: str) -> Generator[Image.Image]:
+    """A picture as its file has it; raises `Unreadable`, which calls it `name`, where it is none, or damaged."""
+    from PIL import Image
+
     called = quote(picture if isinstance(picture, Path) else name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with _opened(picture) as image:
-                upright = ImageOps.exif_transpose(image)
-                # Transparent pictures lie on white, as viewers show them.
-                if "A" in upright.getbands() or "transparency" in upright.info:
-                    ground = Image.new("RGBA", upright.size, "white")
-                    upright = Image.alpha_composite(ground, upright.convert("RGBA"))
-                return upright.convert(MODES[steps.channels])
+                yield image
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Unreadable(f"the picture {called} is too large", "scale it down first") from None
     except (OSError, ValueError, SyntaxError, TypeError) as error:

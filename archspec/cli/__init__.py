@@ -19,6 +19,7 @@ COMMANDS = (
     "build",
     "run",
     "weights",
+    "data",
     "train",
     "eval",
     "verify",

@@ -1,12 +1,14 @@
 """Data for training: sets, what is held out of them, and batches that are a function of the step."""
 
 from archspec.train.data.batches import Batch, Batches, whole
+from archspec.train.data.checking import Bad, Checked, check
 from archspec.train.data.opening import Data, open_data
-from archspec.train.data.prepare import Bad, Prepare, check
+from archspec.train.data.packing import pack
+from archspec.train.data.prepare import Prepare
 from archspec.train.data.source import Sample, Source
 from archspec.train.data.views import COUNTS, PrepareViews, Views
 
 __all__ = [
-    "COUNTS", "Bad", "Batch", "Batches", "Data", "Prepare", "PrepareViews", "Sample", "Source", "Views", "check",
-    "open_data", "whole",
+    "COUNTS", "Bad", "Batch", "Batches", "Checked", "Data", "Prepare", "PrepareViews", "Sample", "Source", "Views",
+    "check", "open_data", "pack", "whole",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.train.data.arrays import open_npz
 from archspec.train.data.folder import open_folder
 from archspec.train.data.packaged import PACKAGED, open_packaged
+from archspec.train.data.shards import MANIFEST, open_shards
 from archspec.train.data.source import Parts, Source
 from archspec.train.data.split import split
 
@@ -25,24 +26,27 @@ class Data:
 
 
 def open_data(where: str | PathLike[str], held_out: float = 0.2) -> Data:
-    """A packaged set by name, a folder of pictures, or an .npz file.
+    """A packaged set by name, a folder of pictures, as it is or packed, or an .npz file.
 
     The share is for a set that has no part for validation of its own.
     """
-    parts = _parts(str(where))
+    parts = open_parts(where)
     train, rest = split(parts.train, held_out) if parts.held_out is None else (parts.train, parts.held_out)
     if not len(train):
         raise Failure(f"{quote(where)} has no sample left to train on")
     return Data(str(where), parts.classes, train, rest)
 
 
-def _parts(where: str) -> Parts:
-    if where in PACKAGED:
-        return open_packaged(where)
+def open_parts(where: str | PathLike[str]) -> Parts:
+    """As `open_data`, with nothing held out yet."""
+    if str(where) in PACKAGED:
+        return open_packaged(str(where))
     path = Path(where)
+    if (path / MANIFEST).is_file():
+        return open_shards(path)
     if path.is_dir():
         return open_folder(path)
     if path.suffix == ".npz" and path.exists():
         return open_npz(path)
-    help = "it is a folder of pictures, an .npz file or one of the packaged sets; "
-    raise Failure(f"there are no data {quote(where)}", help + did_you_mean(where, PACKAGED, "sets"))
+    help = "it is a folder of pictures, packed or not, an .npz file or one of the packaged sets; "
+    raise Failure(f"there are no data {quote(where)}", help + did_you_mean(str(where), PACKAGED, "sets"))

@@ -16,7 +16,7 @@ from archspec.diagnostics import Failure, quote
 from archspec.document import Preprocess
 from archspec.picture import Picture, Unreadable, check_input, fit, read_picture, to_input
 from archspec.recipe import Augment
-from archspec.train.data.source import Sample, Source, samples
+from archspec.train.data.source import Content, Sample
 from archspec.train.data.vary import vary
 from archspec.types import format_shape
 
@@ -62,27 +62,13 @@ def naming(sample: Sample) -> Generator[None]:
 def read_sample(sample: Sample, steps: Preprocess) -> Image.Image | NDArray[np.float32]:
     """The whole picture, or the values; raises `Unreadable` where the sample is at fault."""
     picture = sample.picture
+    if isinstance(picture, Content):
+        try:
+            picture = picture.read()
+        except OSError as error:
+            raise Unreadable(f"cannot read {quote(sample.name)}: {(error.strerror or str(error)).lower()}") from error
     if not isinstance(picture, np.ndarray) or picture.dtype == np.uint8:
         return read_picture(cast("Picture", picture), steps, sample.name)
     if not np.isfinite(picture).all():
         raise Unreadable(f"{quote(sample.name)} has values that are not finite")
     return picture.astype(np.float32, copy=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Bad:
-    """A sample that cannot be read, and why."""
-
-    name: str
-    reason: str
-
-
-def check(source: Source) -> list[Bad]:
-    """Reads every sample, and lists those that cannot be read."""
-    found: list[Bad] = []
-    for sample in samples(source):
-        try:
-            read_sample(sample, Preprocess())
-        except Unreadable as error:
-            found.append(Bad(sample.name, error.message))
-    return found

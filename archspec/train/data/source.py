@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,12 +18,30 @@ from numpy.typing import NDArray
 
 from archspec.picture import Picture
 
+LARGEST = 2**30
+"""Bytes of a picture's file that is read as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a picture that lies in a larger file."""
+
+    path: Path
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """Raises `OSError`; opened for each picture, which takes little beside decoding it, so that nothing is kept."""
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A picture, or float32 values of the input's own shape, and its class; its name is the same in every run."""
 
-    picture: Picture | NDArray[np.float32]
+    picture: Picture | Content | NDArray[np.float32]
     label: int
     name: str
 
@@ -42,6 +60,13 @@ class Parts:
     classes: tuple[str, ...]
     train: Source
     held_out: Source | None = None
+
+
+Watch = Callable[[str, int, int], object]
+"""Is told of which part of a set how many samples are done, and of how many."""
+
+
+def unwatched(part: str, done: int, total: int) -> None: ...
 
 
 def samples(source: Source) -> Iterator[Sample]:

@@ -16,9 +16,8 @@ from archspec.diagnostics import Failure
 from archspec.document import Preprocess
 from archspec.picture import Unreadable, load_picture
 from archspec.recipe import Augment
-from archspec.train.data import Prepare, PrepareViews, Sample, check
-from archspec.train.data.source import Files
-from tests.unit.train.data.common import PLAIN, numbered, picture
+from archspec.train.data import Prepare, PrepareViews, Sample
+from tests.unit.train.data.common import PLAIN
 
 
 @pytest.fixture(scope="module")
@@ -93,19 +92,3 @@ def test_a_network_that_is_too_large_for_a_picture_is_not_bad_data() -> None:
     with pytest.raises(Failure, match="would be resized to 65536x65536") as caught:
         Prepare((3, 8, 8), Preprocess(resize=(2**16, 2**16)))(Sample(np.zeros((8, 8), np.uint8), 0, ""))
     assert not isinstance(caught.value, Unreadable)
-
-
-def test_check_lists_every_bad_file_and_why(tmp_path: Path) -> None:
-    names = tuple(f"a/{i}.png" for i in range(6))
-    for name in names:
-        picture(tmp_path / name)
-    (tmp_path / names[1]).write_bytes(b"no picture")
-    (tmp_path / names[3]).write_bytes((tmp_path / names[0]).read_bytes()[:200])
-    (tmp_path / names[4]).unlink()
-    found = check(Files(tmp_path, names, (0,) * 6))
-    assert [bad.name for bad in found] == [names[1], names[3], names[4]]
-    assert all(str(tmp_path / bad.name) in bad.reason for bad in found) or len(str(tmp_path)) > 60
-    assert "no such file" in found[2].reason
-    values: Any = numbered(3)
-    values.x[1] = np.nan
-    assert [bad.name for bad in check(values)] == ["x[1]"]

@@ -1,0 +1,115 @@
+"""Every sample that cannot be read is named, and every file of shards that is not what was packed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from archspec.cli import main
+from archspec.diagnostics import Failure
+from archspec.train.data import Checked, check, pack
+from tests.unit.train.data.common import picture
+
+BAD = {"a/1.png": "it is no picture", "a/3.png": "damaged", "b/0.png": "no such file"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Of ten pictures three are bad: no picture, cut off, and gone."""
+    root = tmp_path / "pictures"
+    for name in ("a", "b"):
+        for number in range(5):
+            picture(root / name / f"{number}.png")
+    (root / "a/1.png").write_bytes(b"no picture")
+    (root / "a/3.png").write_bytes((root / "a/0.png").read_bytes()[:200])
+    (root / "b/0.png").unlink()
+    (root / "b/0.png").symlink_to("nowhere")
+    return root
+
+
+def named(found: Checked) -> dict[str, str]:
+    return {bad.name: bad.reason for bad in found.bad}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_every_bad_picture_is_named_with_the_reason(folder: Path, workers: int) -> None:
+    told: list[tuple[str, int, int]] = []
+    found = check(folder, workers, lambda *told_of: told.append(told_of))
+    assert (found.classes, found.samples) == (2, {"train": 10})
+    assert named(found).keys() == BAD.keys()
+    assert all(BAD[name] in reason for name, reason in named(found).items())
+    assert told == [("train", 10, 10)]
+
+
+def test_values_that_are_not_finite_are_named(tmp_path: Path) -> None:
+    x = np.ones((100, 3), np.float32)
+    x[70, 1] = np.nan
+    np.savez(tmp_path / "set.npz", x=x, y=np.arange(100) % 2, x_test=x[60:80], y_test=np.zeros(20, int))
+    found = check(tmp_path / "set.npz")
+    assert found.samples == {"train": 100, "val": 20}
+    assert [*named(found)] == ["x[70]", "x_test[10]"]
+
+
+def test_the_command_prints_them_and_ends_with_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(folder)]) == 1
+    printed, said = capsys.readouterr()
+    assert len(printed.splitlines()) == 3
+    assert all(any(name in line and why in line for line in printed.splitlines()) for name, why in BAD.items())
+    assert said == "2 classes, 10 of train: 3 bad\n"
+    assert main(["data", "check", str(folder), "--format", "json"]) == 1
+    facts: Any = json.loads(capsys.readouterr().out)
+    assert {bad["name"] for bad in facts["bad"]} == BAD.keys()
+    for name in BAD:
+        (folder / name).unlink()
+    assert main(["data", "check", str(folder)]) == 0
+    assert capsys.readouterr() == ("", "2 classes, 7 of train: all fine\n")
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    for name in ("train/a", "train/b", "val/a", "val/b"):
+        for number in range(6):
+            picture(tmp_path / "whole" / name / f"{number}.png", seed=number)
+    pack(tmp_path / "whole", tmp_path / "packed", shard_size=10_240)
+    assert check(tmp_path / "packed").bad == ()
+    return tmp_path / "packed"
+
+
+def flipped(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["train-00001.tar", "val-00000.tar", "train.npy"])
+def test_a_bit_that_changed_on_the_way_is_found(packed: Path, name: str) -> None:
+    flipped(packed / name, -1 if name.endswith("npy") else 5)
+    assert named(check(packed))[name] == "its checksum is not that of shards.json"
+
+
+def test_shards_that_are_gone_or_cut_off_are_all_named(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (packed / "train-00001.tar").unlink()
+    (packed / "val-00000.tar").write_bytes((packed / "val-00000.tar").read_bytes()[:-1])
+    found = named(check(packed))
+    assert found["train-00001.tar"] == "no such file or directory"
+    assert "checksum" in found["val-00000.tar"]
+    assert main(["data", "check", str(packed)]) == 1
+    assert "0 classes, no samples: 2 bad" in capsys.readouterr().err
+
+
+def test_bad_pictures_in_sound_shards_are_named(packed: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "whole/train/b/2.png"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    pack(tmp_path / "whole", tmp_path / "other")
+    assert [*named(check(tmp_path / "other"))] == ["train/b/2.png"]
+
+
+def test_what_is_no_set_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="has no folders"):
+        check(tmp_path)
+    with pytest.raises(Failure, match="there are no data"):
+        check(tmp_path / "nothing")
