@@ -1,0 +1,174 @@
+"""`archspec train` on data that are damaged, and where its processes, its disk or its rights fail it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from archspec.cli import main
+from archspec.train.checkpoint import checkpoints
+from archspec.train.data import pack
+from archspec.train.log import read_log
+
+SPEC = """archspec: 1
+name: small
+input: [1, 8, 8]
+network:
+  - {name: conv, conv: {out: 4, kernel: 3}}
+  - relu
+  - global_avg_pool
+  - flatten
+  - {name: fc, linear: {out: 2}}
+preprocess: {channels: gray, crop: none}
+train: {learning_rate: 0.1, epochs: 2, batch: 8, momentum: 0.9}
+"""
+BAD = ("train/a/3.png", "train/b/5.png", "val/a/1.png")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(SPEC)
+    rng = np.random.default_rng(0)
+    for part, many in (("train", 20), ("val", 6)):
+        for name in ("a", "b"):
+            Path("pictures", part, name).mkdir(parents=True)
+            for number in range(many):
+                pixels = rng.integers(0, 256, (8, 8), np.uint8)
+                Image.fromarray(pixels).save(f"pictures/{part}/{name}/{number}.png")
+    return tmp_path
+
+
+def trained(*more: str, data: str = "pictures", folder: str = "run") -> list[str]:
+    return ["train", "small.yaml", "--data", data, "-o", folder, *more]
+
+
+def damage() -> None:
+    for name in BAD:
+        path = Path("pictures", name)
+        path.write_bytes(path.read_bytes()[:60])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_pictures_that_are_damaged_end_the_run_or_are_named_and_passed_over(
+    packed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage()
+    data = "pictures"
+    if packed:
+        pack("pictures", Path(data := "packed"))
+    assert main(trained(data=data)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: cannot read `")
+    assert any(name in said for name in BAD)
+    assert "Traceback" not in said
+    assert main(trained("--bad-data", "skip", data=data, folder="other")) == 0
+    said = capsys.readouterr().err
+    assert all(said.count(name) == 1 for name in BAD)
+    assert main(["eval", "other", "--bad-data", "skip"]) == 0
+    printed, said = capsys.readouterr()
+    assert "11 samples" in printed
+    assert BAD[2] in printed + said
+    assert main(["data", "check", data]) == 1
+    assert len(capsys.readouterr().out.splitlines()) == len(BAD)
+
+
+def test_a_batch_of_nothing_but_damaged_pictures_ends_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    for path in Path("pictures/train").rglob("*.png"):
+        path.write_bytes(b"")
+    assert main(trained("--bad-data", "skip")) == 1
+    assert "no sample of the batch of step 0 can be read, as `train/" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_class_without_pictures_is_named_before_anything_is_written(
+    part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in Path("pictures", part, "b").iterdir():
+        path.unlink()
+    assert main(trained()) == 1
+    assert f"the class `pictures/{part}/b` has no pictures" in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+def workers(parent: int) -> list[int]:
+    """The processes below it that prepare data, and not the one that keeps track of shared memory."""
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(") ")[2].split()
+            command = (path.parent / "cmdline").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == parent and "spawn_main" in command:
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks for the processes in /proc")
+def test_a_worker_that_dies_ends_the_run_and_it_goes_on_from_there() -> None:
+    command = [sys.executable, "-m", "archspec", *trained("--save-every", "1", "--quiet")]
+    many = ["--set", "train.epochs=4000"]
+    with subprocess.Popen([*command, *many, "--workers", "1"], stderr=subprocess.PIPE, text=True) as run:
+        while not checkpoints(Path("run")):
+            assert run.poll() is None
+            time.sleep(0.05)
+        (victim,) = workers(run.pid)
+        os.kill(victim, signal.SIGKILL)
+        said = run.communicate(timeout=60)[1]
+    assert run.returncode == 1
+    assert "error: a process that prepares the data was ended from outside\n  help: memory may have run out" in said
+    assert "Traceback" not in said
+    done = int(checkpoints(Path("run"))[-1].stem.removeprefix("step-"))
+    epochs = done // 5 + 1
+    assert main([*trained("--resume", "--quiet"), "--set", f"train.epochs={epochs}"]) == 0
+    assert main([*trained("--quiet", folder="whole"), "--set", f"train.epochs={epochs}"]) == 0
+    one, other = (Path(folder, "weights.safetensors").read_bytes() for folder in ("run", "whole"))
+    assert one == other
+
+
+FULL = """
+import resource, sys
+from archspec.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)  # as a disk that is full after so many bytes
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("room", [100, 3000])
+def test_a_disk_that_is_full_is_a_clear_error_and_the_run_goes_on_once_there_is_room(room: int) -> None:
+    command = [sys.executable, "-c", FULL, str(room), *trained("--quiet")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: cannot write `")
+    assert "file too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert main(trained("--resume", "--quiet")) == 0
+    assert read_log(Path("run"))[-1]["step"] == 10
+    assert not list(Path("run").rglob(".*"))
+
+
+@pytest.mark.parametrize("command", [trained(), ["data", "pack", "pictures", "-o", "run"]], ids=["train", "pack"])
+def test_a_folder_that_may_not_be_written_is_a_clear_error(
+    command: list[str], here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make = os.mkdir
+
+    def refused(path: Any, *mode: int, **more: Any) -> None:  # an administrator may write whatever its mode says
+        if Path(path).absolute().is_relative_to(here):
+            raise PermissionError(13, "Permission denied", path)
+        make(path, *mode, **more)
+
+    monkeypatch.setattr(os, "mkdir", refused)
+    assert main(command) == 1
+    assert capsys.readouterr().err.startswith("error: cannot write `run`: permission denied\n")
+    assert {path.name for path in here.iterdir()} == {"pictures", "small.yaml"}
