@@ -51,9 +51,9 @@ def agreed(group: Group, **flags: float) -> Generator[dict[str, float]]:
         failure = error
     failed = np.zeros(group.ranks)
     failed[group.rank] = failure is not None
-    found = group.sum(np.concatenate([failed, list(flags.values())]))
-    if found[: group.ranks].any():
-        if failure is not None and int(found.argmax()) == group.rank:
+    failed, sums = np.split(group.sum(np.concatenate([failed, list(flags.values())])), [group.ranks])
+    if failed.any():
+        if failure is not None and int(failed.argmax()) == group.rank:
             raise failure
         raise SystemExit(1)
-    flags.update(zip(flags, found[group.ranks :].tolist(), strict=True))
+    flags.update(zip(flags, sums.tolist(), strict=True))

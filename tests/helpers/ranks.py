@@ -1,8 +1,10 @@
-"""What each process of a group does for `test_parallel.py`: steps of one trainer, and what the group came to."""
+"""What each process of a group does for `test_parallel*.py`: steps of one trainer, and runs that end in every way."""
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,11 @@ import numpy as np
 
 from archspec.backend import load
 from archspec.compiler import write
+from archspec.diagnostics import Failure
 from archspec.recipe import Recipe
+from archspec.spec import Spec
+from archspec.train import loop
+from archspec.train.start import Options, start
 from archspec.train.together import joined
 from archspec.trainer import Plan, shares
 from tests.helpers.specs import checked
@@ -64,12 +70,70 @@ def stepped(recipe: Recipe, folder: Path, group: Any, drop: float = 0.0) -> dict
     return {"losses": losses, "standing": trainer.save(), "device": trainer.device}
 
 
+RUN = """archspec: 1
+name: small
+input: [1, 8, 8]
+network:
+  - {name: conv, conv: {out: 4, kernel: 3, bias: false}}
+  - batch_norm
+  - relu
+  - flatten
+  - {name: fc, linear: {out: 3}}
+preprocess: {channels: gray, crop: none}
+train: {learning_rate: 0.05, epochs: 2, batch: 10, momentum: 0.9, accumulate: 2}
+"""
+DEEP = os.environ.get("ARCHSPEC_PROFILE") == "deep"
+STOP = 3
+"""After so many steps the second process is told to end."""
+
+
+def ended(spec: Spec, folder: Path, group: Any, data: str, watch: Any = str, **options: Any) -> str:
+    """How a run came to its end on this process."""
+    try:
+        outcome = start(spec, load("torch"), folder, Options(data=data, **options), group=group, watch=watch)
+        return f"{outcome.place.step}, {'finished' if outcome.finished else 'stopped'}"
+    except Failure as error:
+        return error.message
+    except SystemExit as error:
+        return f"silent {error.code}"
+
+
+def runs(out: Path, group: Any) -> dict[str, str]:
+    def stop(event: Any) -> None:
+        if event["kind"] == "step" and event["step"] == STOP and group.rank == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def full(*_: Any) -> Any:
+        raise Failure("the disk is full")
+
+    def seen(spec: Spec, name: str, data: str, **options: Any) -> str:
+        return ended(spec, out / name, group, str(out / data), **options)
+
+    spec = checked(RUN)
+    found = {
+        "whole": seen(spec, "whole", "noise.npz"),
+        "stopped": seen(spec, "stopped", "noise.npz", watch=stop),
+        "taken": seen(spec, "whole", "noise.npz"),
+        "unreadable": seen(spec, "unreadable", "pictures"),
+        "skipped": seen(spec, "skipped", "pictures", bad_data="skip"),
+        "unlike": seen(spec, "unlike", "noise.npz" if group.rank else "other.npz"),
+        "diverged": seen(checked(RUN.replace("0.05", "1.0e+30")), "diverged", "noise.npz"),
+    }
+    if DEEP:
+        found["workers"] = seen(spec, "workers", "noise.npz", workers=1)
+    loop.write_checkpoint = full
+    return found | {"full": seen(spec, "full", "noise.npz")}
+
+
 def main(out: Path) -> None:
     with joined(load("torch")) as group:
         here = out / f"{group.rank}"
         here.mkdir()
-        found = {name: stepped(recipe, here / name.replace(", ", "-"), group) for name, recipe in RECIPES.items()}
+        found: dict[str, Any] = {
+            name: stepped(recipe, here / name.replace(", ", "-"), group) for name, recipe in RECIPES.items()
+        }
         found["dropped"] = stepped(Recipe(), here / "dropped", group, drop=0.5)
+        found["runs"] = runs(out, group)
     (out / f"{group.rank}.pickle").write_bytes(pickle.dumps(found))
 
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from archspec.backend import load
 from archspec.conformance.compare import compare, compare_all
 from archspec.reference.trainer import ReferenceTrainer
+from archspec.spec import Spec
+from archspec.train.checkpoint import checkpoints, read_checkpoint
+from archspec.train.log import read_log
+from archspec.train.start import Options, start
 from archspec.trainer import Plan, parts, shares
 from archspec.weights.init import initial
-from tests.helpers.ranks import NET, RECIPES, batches
+from tests.helpers.ranks import DEEP, NET, RECIPES, RUN, STOP, batches
 from tests.helpers.specs import checked
 from tests.helpers.torchrun import started, torchrun
 
@@ -20,13 +27,33 @@ RANKS = 3
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """By process, what came of each recipe."""
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data: noise, other noise, and pictures of which one cannot be read."""
     here = tmp_path_factory.mktemp("ranks")
+    rng = np.random.default_rng(0)
+    for name in ("noise", "other"):
+        x, y = rng.integers(0, 256, (41, 8, 8)).astype(np.uint8), rng.integers(0, 3, 41)
+        np.savez(here / f"{name}.npz", x=x, y=y)
+    for part in ("train", "val"):
+        for index in range(12):
+            path = here / "pictures" / part / f"{index % 3}" / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (8, 8)).astype(np.uint8)).save(path)
+    (here / "pictures" / "train" / "2" / "5.png").write_bytes(b"no picture")
+    return here
+
+
+@pytest.fixture(scope="module")
+def found(here: Path) -> list[dict[str, Any]]:
+    """By process, what came of each recipe and of each run."""
     process = started(torchrun(RANKS, ["tests.helpers.ranks", str(here)]), here)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     return [pickle.loads((here / f"{rank}.pickle").read_bytes()) for rank in range(RANKS)]
+
+
+def ends(name: str, found: list[dict[str, Any]]) -> list[str]:
+    return [one["runs"][name] for one in found]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -78,3 +105,57 @@ def test_shares_hold_each_sample_once_and_of_each_part_alike(size: int, count: i
         own = [range(size)[one[at]] for one in given]
         assert [index for some in own for index in some] == list(range(size)[part])
         assert max(map(len, own)) - min(map(len, own)) <= 1
+
+
+def test_a_run_ends_alike_on_all_and_with_the_weights_of_one_process(here: Path, found: list[dict[str, Any]]) -> None:
+    names = ["whole", *(["workers"] if DEEP else [])]
+    spec = checked(RUN)
+    start(spec, load("torch"), here / "alone", Options(data=str(here / "noise.npz")))
+    wanted, lines = last(here / "alone", spec), read_log(here / "alone")
+    for name in names:
+        assert ends(name, found) == ["8, finished"] * RANKS
+        compare_all(last(here / name, spec), wanted, bound=1e-5)
+        for line, right in zip(read_log(here / name), lines, strict=True):
+            assert figures(line) == pytest.approx(figures(right), rel=1e-5)
+
+
+def test_a_signal_to_one_stops_all_at_one_step_and_another_number_goes_on(
+    here: Path, found: list[dict[str, Any]]
+) -> None:
+    assert ends("stopped", found) == [f"{STOP}, stopped"] * RANKS
+    spec = checked(RUN)
+    assert [path.name for path in checkpoints(here / "stopped")] == [f"step-0000000{STOP}.safetensors"]
+    start(spec, load("torch"), here / "stopped", Options(data=str(here / "noise.npz")), resume=True)
+    compare_all(last(here / "stopped", spec), last(here / "whole", spec), bound=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ("taken", "is there already"),
+        ("unreadable", "5.png"),
+        ("unlike", "was given another data than the first one"),
+        ("full", "the disk is full"),
+    ],
+)
+def test_what_fails_on_one_ends_all_and_is_said_once(run: str, message: str, found: list[dict[str, Any]]) -> None:
+    said = [text for text in ends(run, found) if text != "silent 1"]
+    assert len(said) == 1
+    assert message in said[0]
+
+
+def test_a_loss_that_is_not_finite_ends_all(here: Path, found: list[dict[str, Any]]) -> None:
+    assert all("finite" in text or "the loss is" in text for text in ends("diverged", found))
+    assert not checkpoints(here / "diverged")
+
+
+def test_what_cannot_be_read_gives_way(found: list[dict[str, Any]]) -> None:
+    assert ends("skipped", found) == ["4, finished"] * RANKS
+
+
+def figures(line: Any) -> dict[str, float]:
+    return {key: value for key, value in (line | line.get("losses", {})).items() if key in ("main", "loss", "top1")}
+
+
+def last(folder: Path, spec: Spec) -> dict[str, Any]:
+    return read_checkpoint(checkpoints(folder)[-1], spec.graph)[0].tensors
