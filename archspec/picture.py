@@ -79,12 +79,12 @@ def read_picture(picture: Picture, steps: Preprocess, name: str = "the picture")
     from PIL import Image, ImageOps
 
     with opened(picture, name) as image:
-        upright = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
         # Transparent pictures lie on white, as viewers show them.
-        if "A" in upright.getbands() or "transparency" in upright.info:
-            ground = Image.new("RGBA", upright.size, "white")
-            upright = Image.alpha_composite(ground, upright.convert("RGBA"))
-        return upright.convert(MODES[steps.channels])
+        if "A" in image.getbands() or "transparency" in image.info:
+            ground = Image.new("RGBA", image.size, "white")
+            return Image.alpha_composite(ground, image.convert("RGBA")).convert(MODES[steps.channels])
+        return image.convert(MODES[steps.channels])
 
 
 @contextmanager
@@ -126,19 +126,16 @@ def to_input(image: Image.Image, steps: Preprocess) -> NDArray[np.float32]:
     """The values of a picture that fits, (C, H, W): inverted, ordered, scaled and normalised as `steps` states."""
     import numpy as np
 
-    values = np.asarray(image, dtype=np.float32).reshape(image.height, image.width, len(image.getbands()))
+    pixels = np.asarray(image).reshape(image.height, image.width, -1).transpose(2, 0, 1)
+    values = np.empty(pixels.shape, np.float32)
+    values[...] = pixels[::-1] if steps.channels == "bgr" else pixels
+    # In place: what is not allocated anew takes a quarter of the time.
     if steps.invert:
-        values = np.float32(255) - values
-    if steps.channels == "bgr":
-        values = values[..., ::-1]
-    values = (values * np.float32(steps.scale) - _per_channel(steps.mean)) / _per_channel(steps.std)
-    return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
-
-
-def _per_channel(values: tuple[float, ...]) -> NDArray[np.float32]:
-    import numpy as np
-
-    return np.asarray(values, dtype=np.float32)
+        np.subtract(np.float32(255), values, out=values)
+    values *= np.float32(steps.scale)
+    values -= np.asarray(steps.mean, np.float32)[:, None, None]
+    values /= np.asarray(steps.std, np.float32)[:, None, None]
+    return values
 
 
 def resampling(interpolation: str) -> Image.Resampling:

@@ -68,6 +68,8 @@ def _coloured(image: Image.Image, augment: Augment, random: Generator) -> Image.
 
 def shifted(image: Image.Image, right: int, down: int, ground: int) -> Image.Image:
     """The picture moved by that many pixels over a plain ground."""
+    if not right and not down:
+        return image
     moved = Image.new(image.mode, image.size, (ground,) * len(image.getbands()))
     moved.paste(image, (int(right), int(down)))
     return moved
