@@ -11,7 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -52,10 +52,12 @@ def compile_spec(
     optimize: Optimize = "none",
     any_spec: bool = False,
     allow_nonfinite: bool = False,
+    fresh: Sequence[str] = (),
 ) -> Build:
     """The graph that a backend is to emit, with seeded weights or those of a file of any kind; nothing is written.
 
-    What the file has for parts that `optimize` leaves out is left out too.
+    What the file has for parts that `optimize` leaves out is left out too. Tensors that are named as one of the
+    patterns `fresh` are seeded all the same.
     """
     from archspec.weights import read
     from archspec.weights.init import initial
@@ -67,8 +69,9 @@ def compile_spec(
     _refuse_size(graph)
     if weights is None:
         return Build(graph, initial(graph, seed, spec.document.init))
-    loaded = read(weights, spec, graph=graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite)
-    return Build(graph, loaded.tensors, loaded.notes)
+    loaded = read(weights, spec, graph=graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite, fresh=fresh)
+    seeded = initial(graph, seed, spec.document.init) if fresh else {}
+    return Build(graph, {**seeded, **loaded.tensors}, loaded.notes)
 
 
 def about(spec: Spec) -> About:
@@ -93,11 +96,13 @@ def write(
     options: Mapping[str, Any] | None = None,
     any_spec: bool = False,
     allow_nonfinite: bool = False,
+    fresh: Sequence[str] = (),
     remark: Callable[[str], object] = str,
 ) -> Path:
     """Builds into a folder: all of it or nothing; a folder that holds anything else than a build is refused.
 
-    `options` are the backend's own, by the names that it declares; `remark` is told what one should know of `weights`.
+    `options` are the backend's own, by the names that it declares; `remark` is told what one should know of `weights`,
+    of which tensors named as one of the patterns `fresh` are not taken.
     """
     from archspec.weights.checkpoint import origin, save
 
@@ -117,6 +122,7 @@ def write(
             optimize=optimize,
             any_spec=any_spec,
             allow_nonfinite=allow_nonfinite,
+            fresh=fresh,
         )
         for note in built.notes:
             remark(note)
@@ -124,7 +130,8 @@ def write(
         save(staging / WEIGHTS, built.weights, origin(built.graph, spec.sha256))
         for name, content in backend.emit(built.graph, about(spec), staging / WEIGHTS, **chosen).items():
             (staging / name).write_bytes(content)
-        source = {"weights": weights.name} if weights else {"seed": seed}
+        source: dict[str, Any] = {"weights": weights.name} if weights else {"seed": seed}
+        source |= {"fresh": [*fresh], "seed": seed} if fresh else {}
         facts = manifest(spec, backend, built.graph, staging, source)
         # A byte of a file's name that is no UTF-8 becomes \udcff, as JSON escapes it.
         (staging / "manifest.json").write_text(facts, encoding="utf-8", errors="backslashreplace")

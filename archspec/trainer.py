@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
-from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.graph import Graph
 from archspec.group import Alone, Group
+from archspec.patterns import matches, refuse_idle
 from archspec.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -40,14 +39,12 @@ def settings(recipe: Recipe, graph: Graph) -> dict[str, Setting]:
     """By name, every tensor that is trained, in the order of the graph; raises `Failure` for an idle pattern."""
     trainable = [(name, node, param) for name, node, param in graph.parameters() if param.trainable]
     names = [name for name, _, _ in graph.parameters()]
-    for pattern in (*recipe.freeze, *recipe.rates):
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise Failure(f"no tensor is named as {quote(pattern)}", did_you_mean(pattern, names, "tensors"))
+    refuse_idle((*recipe.freeze, *recipe.rates), names)
     found: dict[str, Setting] = {}
     for name, node, param in trainable:
-        if any(fnmatchcase(name, pattern) for pattern in recipe.freeze):
+        if matches(name, recipe.freeze):
             continue
-        factors = [factor for pattern, factor in recipe.rates.items() if fnmatchcase(name, pattern)]
+        factors = [factor for pattern, factor in recipe.rates.items() if matches(name, [pattern])]
         kept = {"bias"} if param.role == "bias" else set[str]()
         kept |= {"norm"} if node.op.family == "norm" else set()
         found[name] = Setting(factors[-1] if factors else 1.0, 0.0 if kept & {*recipe.exempt} else recipe.weight_decay)
@@ -101,7 +98,7 @@ class Plan:
     def still(self) -> list[str]:
         """The moving statistics that `freeze` names: the batch is used as ever, and they stay."""
         moving = [name for name, _, param in self.graph.parameters() if not param.trainable]
-        return [name for name in moving if any(fnmatchcase(name, pattern) for pattern in self.recipe.freeze)]
+        return [name for name in moving if matches(name, self.recipe.freeze)]
 
 
 @dataclass(frozen=True, slots=True)

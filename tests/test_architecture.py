@@ -17,7 +17,7 @@ SPECS = {path.stem: path.read_text() for path in sorted((ROOT / "specs").glob("*
 ORDER = (
     {"codes", "group", "lazy_numpy", "section"},
     {"diagnostics"},
-    {"render", "types"},
+    {"patterns", "render", "types"},
     {"expr"},
     {"op"},
     {"ops", "graph", "recipe"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from archspec.diagnostics import quote
 from archspec.document import Document
 from archspec.graph import Graph
+from archspec.patterns import matches
 from archspec.weights import checkpoint, foreign, formats, plain
 
 if TYPE_CHECKING:
@@ -68,18 +69,25 @@ def read(
     any_spec: bool = False,
     allow_nonfinite: bool = False,
     slots: bool = False,
+    fresh: Sequence[str] = (),
 ) -> Loaded:
     """As `load`, with notes; `graph` is the part of the spec's that is wanted, where it is not the whole of it.
 
-    A neutral checkpoint may hold an optimizer's slots: with `slots` they come along, and else a note names them.
+    A neutral checkpoint may hold an optimizer's slots: with `slots` they come along, and else a note names them. Of a
+    neutral checkpoint the tensors named as one of the patterns `fresh` are left out, as `load_state` does it.
     """
     path, part = Path(path), graph or spec.graph
     kind = formats.kind_of(path)
     if mapping is None and kind.name == "safetensors" and plain.is_neutral(path):
         state = checkpoint.load_state(
-            path, part, whole=spec.graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite, slots=slots
+            path, part, whole=spec.graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite, slots=slots, fresh=fresh
         )
-        return Loaded(state.tensors, () if slots else _left_out(path, spec.graph), state.slots)
+        notes = (*_afresh(path, part, fresh), *(() if slots else _left_out(path, spec.graph)))
+        return Loaded(state.tensors, notes, state.slots)
+    if fresh:
+        help = "`archspec weights import` makes one, by the spec that the file was made for"
+        message = f"of {quote(path)} no part can be taken: it is no neutral checkpoint"
+        raise checkpoint.CheckpointError(message, help=help)
     found = formats.read(path, kind, spec.graph)
     way = foreign.naming(path, kind, found, part, spec.graph, mapping)
     tensors = foreign.translate(path, way, found, part)
@@ -96,6 +104,19 @@ def _left_out(path: Path, graph: Graph) -> tuple[str, ...]:
         names = checkpoint.slots_among(file.keys(), {name for name, _, _ in graph.parameters()})
     listed = ", ".join(checkpoint.shown([quote(name) for name in names]))
     return (f"slots of an optimizer that are left out, {len(names):,}: {listed}",) if names else ()
+
+
+def _afresh(path: Path, graph: Graph, fresh: Sequence[str]) -> tuple[str, ...]:
+    """Notes on the tensors that the file does not give, and on those that it has for nothing."""
+    ours = [name for name, _, _ in graph.parameters()]
+    with checkpoint.opened(path) as file:
+        names: list[str] = file.keys()
+    theirs = sorted(name for name in names if name not in ours and "@" not in name)
+    notes: list[str] = []
+    for what, group in (("that start afresh", ours), (f"of {quote(path)} that are left out", theirs)):
+        if chosen := [quote(name) for name in group if matches(name, fresh)]:
+            notes.append(f"tensors {what}, {len(chosen):,}: {', '.join(checkpoint.shown(chosen))}")
+    return tuple(notes)
 
 
 def save(path: PathLike, tensors: Mapping[str, NDArray[Any]], spec: Network, *, to: str | None = None) -> None:

@@ -27,9 +27,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from archspec.diagnostics import Failure, quote
 from archspec.graph import Graph
+from archspec.patterns import matches, refuse_idle
 from archspec.session import State
 from archspec.types import format_shape
 from archspec.weights.fingerprint import differences, fingerprint
+from archspec.weights.fresh import advice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,20 +114,30 @@ def load_state(
     any_spec: bool = False,
     allow_nonfinite: bool = False,
     slots: bool = True,
+    fresh: Sequence[str] = (),
 ) -> State:
-    """As `load`, with the optimizer's slots that lie beside the tensors, under the names that `slot_name` gives."""
-    wanted = {name: param.shape for name, _, param in graph.parameters()}
+    """As `load`, with the optimizer's slots that lie beside the tensors, under the names that `slot_name` gives.
+
+    What is named as one of the patterns `fresh` is left out, here and there: the checkpoint is another network's then,
+    and nothing but its tensors is looked at. Raises `Failure` for a pattern that nothing is named as.
+    """
+    wanted = {name: param.shape for name, _, param in graph.parameters() if not matches(name, fresh)}
     known = {name for name, _, _ in (whole or graph).parameters()}
     with opened(path) as file:
         own = metadata(path, file)
-        foreign = None if any_spec else _foreign(own, graph, whole)
-        if problems := tuple(_problems(file, wanted, known)):
-            about = (foreign,) if foreign else ()
-            raise CheckpointError(f"{quote(path)} does not fit the network {quote(graph.name)}", (*about, *problems))
+        every: list[str] = file.keys()
+        there = [name for name in every if not matches(name.partition("@")[0], fresh)]
+        refuse_idle(fresh, known | {*every})
+        foreign = None if any_spec or fresh else _foreign(own, graph, whole)
+        if problems := list(_problems(file, there, wanted, known)):
+            lines = (*((foreign,) if foreign else ()), *(line for _, line in problems))
+            misfits = [name for name, _ in problems]
+            help = advice(misfits, [name for name in there if name in wanted and name not in {*misfits}])
+            raise CheckpointError(f"{quote(path)} does not fit the network {quote(graph.name)}", lines, help)
         if foreign:
             message = f"{quote(path)} was made for another network, though its tensors fit {quote(graph.name)}"
             raise CheckpointError(message, (foreign,), ANY_SPEC)
-        beside = slots_among(file.keys(), wanted) if slots else []
+        beside = slots_among(there, wanted) if slots else []
         found = {name: file.get_tensor(name) for name in (*wanted, *beside)}
     verify(path, own, found)
     if not allow_nonfinite:
@@ -208,20 +220,22 @@ def _foreign(own: Mapping[str, Any], graph: Graph, whole: Graph | None) -> str |
     return f"of another network: it was made for {quote(own.get('name', 'none'))}, which has other {ways or 'layers'}"
 
 
-def _problems(file: Any, wanted: Mapping[str, tuple[int, ...]], known: Collection[str]) -> Iterator[str]:
-    """What differs between a file and a graph, from the file's header alone."""
-    found = set(file.keys())
+def _problems(
+    file: Any, there: Sequence[str], wanted: Mapping[str, tuple[int, ...]], known: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """What differs between a file and a graph, by name, from the file's header alone; `there` is what of it counts."""
+    found = set(there)
     slots = {name: wanted[name.rpartition("@")[0]] for name in slots_among(found, wanted)}
     for name, expected in {**wanted, **slots}.items():
         if name not in found:
-            yield f"missing: {quote(name)}, {format_shape(expected)}"
+            yield name, f"missing: {quote(name)}, {format_shape(expected)}"
             continue
         view = file.get_slice(name)
         shape, dtype = tuple(view.get_shape()), view.get_dtype()
         if shape != expected:
-            yield f"of another shape: {quote(name)} is {format_shape(shape)}, expected {format_shape(expected)}"
+            yield name, f"of another shape: {quote(name)} is {format_shape(shape)}, expected {format_shape(expected)}"
         if dtype != "F32":
-            yield f"of another type: {quote(name)} is {dtype}, expected F32"
+            yield name, f"of another type: {quote(name)} is {dtype}, expected F32"
     for name in sorted(found):
         if name not in known and name.rpartition("@")[0] not in known:
-            yield f"unexpected: {quote(name)}"
+            yield name, f"unexpected: {quote(name)}"
