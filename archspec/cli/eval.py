@@ -21,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--crops", default="1", metavar="N,...", help="of each picture: 1, 10, 144, or several of them (default: 1)"
     )
+    parser.add_argument("--device", metavar="NAME", help="what to compute on, as cpu or cuda:1 (default: the best)")
     parser.add_argument("--batch", type=int, default=64, metavar="N", help="samples at a time (default: 64)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that prepare data (default: 0)")
     parser.add_argument(
@@ -50,12 +51,18 @@ def run(options: argparse.Namespace) -> int:
         raise Failure("--batch is at least 1, --workers at least 0", exit_code=2)
     crops = _crops(options.crops)
     folders = list(dict.fromkeys(Path(name) for name in options.runs))
-    members = [Member.open(one, best=options.best, remark=lambda text: say(text, options)) for one in folders]
+
+    def remark(text: str) -> None:
+        say(text, options)
+
+    members = [Member.open(folder, best=options.best, device=options.device, remark=remark) for folder in folders]
     say(f"note: on {', '.join(dict.fromkeys(member.trainer.device for member in members))}", options)
     data = held_out(members, options.data, options.held_out)
-    how: Any = {"batch": options.batch, "workers": options.workers}
-    how["bad_data"] = "skip" if options.bad_data == "skip" else "stop"
-    found = [evaluate(members, data, crops=count, **how) for count in crops]
+    bad_data = "skip" if options.bad_data == "skip" else "stop"
+    found = [
+        evaluate(members, data, crops=count, batch=options.batch, workers=options.workers, bad_data=bad_data)
+        for count in crops
+    ]
     for name in found[0].bad:
         say(f"cannot read {visible(name)}; it is left out", options)
     if options.format == "json":

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HELP = "run a built model on pictures"
 
@@ -32,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         raise Failure("--top is at least 1", exit_code=2)
     folder = Path(options.folder)
     manifest = read_build(folder)
-    labels = _labels(options.labels) if options.labels else manifest.get("labels")
+    labels = _labels(options.labels) if options.labels else manifest.get("labels") or _trained_on(folder)
     steps = preprocess_of(manifest)
     pictures = [load_picture(Path(image), steps, manifest["input"]) for image in options.images]
     if "seed" in manifest:
@@ -60,6 +64,13 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         print(json.dumps(found, indent=2, ensure_ascii=False))
     return 0
+
+
+def _trained_on(folder: Path) -> list[str] | None:
+    """The classes of the data, where the build is of a run."""
+    from archspec.train.folder import FACTS, read_facts
+
+    return read_facts(folder)["classes"] if (folder / FACTS).exists() else None
 
 
 def _labels(path: str) -> list[str]:

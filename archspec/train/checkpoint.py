@@ -28,6 +28,7 @@ else:
 
 AVERAGE = "average"
 FOLDER, SUFFIX = "checkpoints", ".safetensors"
+BEST = f"best{SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,20 @@ def last_checkpoint(run: Path, graph: Graph, remark: Callable[[str], object]) ->
     if found:
         raise Failure(f"no checkpoint of {quote(run)} can be read", "train again into another folder")
     return None
+
+
+def write_best(run: Path, graph: Graph, spec: str, place: Place, remark: Callable[[str], object]) -> None:
+    """Leaves the weights of the best epoch beside the checkpoints, their mean where the recipe averages."""
+    if place.best_step is None:
+        return
+    path = run / BEST
+    try:
+        standing, _ = read_checkpoint(path_of(run, place.best_step), graph)
+        save(path, standing.average or standing.tensors, origin(graph, spec))
+    except CheckpointError as error:
+        remark(f"{error.message}\n  there is no {BEST} therefore")
+    except OSError as error:
+        raise Failure(f"cannot write {quote(path)}: {(error.strerror or str(error)).lower()}") from error
 
 
 def prune(run: Path, keep: int, best: int | None) -> None:

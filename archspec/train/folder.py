@@ -1,13 +1,16 @@
 """A run's folder: a build as `archspec build` writes it, and beside it what was run, on what, and how far it came.
 
-RUN/ holds `run.json` (below), `spec.yaml`, `metrics.jsonl`, `metrics.csv` and `checkpoints/`.
+RUN/ holds `run.json` (below), `spec.yaml`, `checkpoints/`, `metrics.jsonl` and a file of events, and when it has ended
+`metrics.csv`, `curves.svg` and `best.safetensors`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -40,8 +43,16 @@ def facts(spec: Spec, backend: Backend, device: str, recipe: Recipe, data: Data,
         "recipe": recipe.model_dump(mode="json"),
         "backend": backend.name,
         "device": device,
+        "platform": platform.platform(),
         "versions": _versions(backend),
     }
+
+
+def repeatable(backend: Backend, command: Sequence[str]) -> str:
+    """The command as a line for a shell, from any folder: with what was set that chooses the backend's engine."""
+    names = sorted({name for engine in backend.engines.values() for name in engine.environment})
+    chosen = [f"{name}={shlex.quote(os.environ[name])}" for name in names if name in os.environ]
+    return f"cd {shlex.quote(str(Path.cwd()))} && {' '.join([*chosen, shlex.join(command)])}"
 
 
 def _digest(data: Data) -> str:
@@ -60,7 +71,8 @@ def _names(source: Source) -> list[str]:
 
 def _versions(backend: Backend) -> dict[str, str]:
     found = {"archspec": __version__, "python": platform.python_version()}
-    for package in ("numpy", backend.framework, *(engine.package for engine in backend.engines.values())):
+    engines = [engine.package for engine in backend.engines.values()]
+    for package in dict.fromkeys(("numpy", "pillow", "grain", backend.framework, *engines)):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -42,7 +42,9 @@ class Member:
     width: int
 
     @classmethod
-    def open(cls, folder: Path, *, best: bool = False, remark: Callable[[str], object] = str) -> Member:
+    def open(
+        cls, folder: Path, *, best: bool = False, device: str | None = None, remark: Callable[[str], object] = str
+    ) -> Member:
         """With its weights at the end, or those of its best epoch; raises `Failure` where there are none."""
         facts = read_facts(folder)
         if not best and not facts["trained"]:
@@ -51,7 +53,7 @@ class Member:
         manifest, spec = read_build(folder), load(folder / SPEC)
         kept = _best(folder, spec, remark) if best else None
         # The trainer scores what is held out in training: it computes where, and as precisely, as it did then.
-        trainer = _trainer(folder, manifest["backend"]["name"], spec)
+        trainer = _trainer(folder, manifest["backend"]["name"], Plan(spec.graph, ready(spec), device))
         if kept is not None:
             trainer.restore(kept)
         output = manifest["output"]
@@ -78,12 +80,12 @@ def _best(folder: Path, spec: Spec, remark: Callable[[str], object]) -> Standing
     return read_checkpoint(path_of(folder, last[1].best_step), spec.graph)[0]
 
 
-def _trainer(folder: Path, name: str, spec: Spec) -> Trainer:
+def _trainer(folder: Path, name: str, plan: Plan) -> Trainer:
     backend = load_backend(name)
     if backend.trainer is None:
         raise BackendError(f"the backend {quote(name)} cannot train", "`archspec backends` lists those that can")
     try:
-        return backend.trainer(folder, Plan(spec.graph, ready(spec)))
+        return backend.trainer(folder, plan)
     except Failure:
         raise
     except Exception as error:  # the folder's own source runs, which raises what it likes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,11 +16,12 @@ from archspec.group import Alone, Group
 from archspec.picture import Unreadable, preprocess_of
 from archspec.recipe import Recipe
 from archspec.spec import Spec
-from archspec.train.checkpoint import Place, last_checkpoint
+from archspec.train.checkpoint import Place, last_checkpoint, write_best
 from archspec.train.checks import ready, refuse_heads, refuse_single
+from archspec.train.curves import write_curves
 from archspec.train.data import Batches, Data, Prepare, open_data, whole
 from archspec.train.data.source import Part
-from archspec.train.folder import FACTS, facts, read_facts, refuse_another, write_facts
+from archspec.train.folder import FACTS, facts, read_facts, refuse_another, repeatable, write_facts
 from archspec.train.log import write_table
 from archspec.train.loop import Outcome, Run, Watch, train
 from archspec.train.together import agreed
@@ -83,7 +83,7 @@ def start(
     with agreed(group):
         if group.leads:
             known, kept = _entered(spec, folder, known, resume, remark)
-            known["commands"] = [*known["commands"], shlex.join(options.command)]
+            known["commands"] = [*known["commands"], repeatable(backend, options.command)]
     kept = group.shared(kept)
     plan = Plan(spec.graph, recipe, options.device, options.compile, group)
     with agreed(group), tempfile.TemporaryDirectory(prefix="archspec-") as scratch:
@@ -105,6 +105,8 @@ def start(
             _finish(spec, backend, folder, standing)
             write_facts(folder, {**known, "trained": outcome.place.step}, spec)
             write_table(folder)
+            write_curves(folder, f"{spec.name} on {data.name}, {backend.name} on {trainer.device}", remark)
+            write_best(folder, spec.graph, spec.sha256, outcome.place, remark)
     return outcome
 
 

@@ -1,0 +1,115 @@
+"""What a run leaves: the command that repeats it, its best weights, its classes' names, its curves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from archspec.backend import load as load_backend
+from archspec.cli import main
+from archspec.spec import load as load_spec
+from archspec.train.checkpoint import path_of, read_checkpoint
+from archspec.train.folder import repeatable
+from archspec.train.log import read_log
+from archspec.weights.checkpoint import load as load_weights
+
+SPEC = """archspec: 1
+name: small
+input: [1, 8, 8]
+network: [{name: conv, conv: {out: 4, kernel: 3}}, relu, global_avg_pool, flatten, {name: fc, linear: {out: 3}}]
+heads: {main: {loss: cross_entropy}}
+preprocess: {channels: gray, scale: 0.00392156862745098, crop: none}
+train: {learning_rate: 3, epochs: 4, batch: 8, momentum: 0.9, average: ema, decay: 0.5}
+"""
+LABELS = "labels: [dark, grey, bright]\n"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose name a shell would part, with a spec and folders of pictures."""
+    folder = tmp_path / "my runs"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    Path("small.yaml").write_text(SPEC)
+    rng = np.random.default_rng(0)
+    for at, name in enumerate(("coal", "slate", "snow")):
+        Path("photos", name).mkdir(parents=True)
+        for number in range(20):
+            picture = (rng.uniform(0, 120, (8, 8)) + 60 * at).astype(np.uint8)
+            Image.fromarray(picture).save(f"photos/{name}/{number}.png")
+    return folder
+
+
+def trained(*more: str) -> None:
+    assert main(["train", "small.yaml", "--data", "photos", "-o", "run", "--quiet", *more]) == 0
+
+
+def named(capsys: pytest.CaptureFixture[str], *more: str) -> set[str]:
+    capsys.readouterr()
+    assert main(["run", "run", "photos/snow/0.png", "--format", "json", "--quiet", *more]) == 0
+    (found,) = json.loads(capsys.readouterr().out).values()
+    return {one["label"] for one in found}
+
+
+def test_classes_are_called_as_the_data_call_them_unless_the_spec_does(capsys: pytest.CaptureFixture[str]) -> None:
+    trained()
+    assert named(capsys) == {"coal", "slate", "snow"}
+    Path("names.txt").write_text("a\nb\nc\n")
+    assert named(capsys, "--labels", "names.txt") == {"a", "b", "c"}
+    Path("small.yaml").write_text(SPEC + LABELS)
+    trained("--resume")
+    assert named(capsys) == {"dark", "grey", "bright"}
+
+
+def test_the_best_weights_are_the_average_after_the_best_epoch() -> None:
+    trained("--keep", "1")
+    lines = [line for line in read_log(Path("run")) if line["kind"] == "held_out"]
+    step = max(lines, key=lambda line: line["top1"])["step"]
+    assert step < lines[-1]["step"], "another seed is needed for this test"
+    spec = load_spec("run/spec.yaml")
+    best = load_weights(Path("run/best.safetensors"), spec.graph)
+    standing, _ = read_checkpoint(path_of(Path("run"), step), spec.graph)
+    assert all((best[name] == value).all() for name, value in standing.average.items())
+    assert any((best[name] != value).any() for name, value in standing.tensors.items())
+    arguments = ["run/spec.yaml", "--backend", "keras", "--weights", "run/best.safetensors", "-o", "built", "--quiet"]
+    assert main(["build", *arguments]) == 0
+    (built,) = (load_weights(Path("built/weights.safetensors"), spec.graph),)
+    assert all((built[name] == value).all() for name, value in best.items())
+
+
+def test_a_run_says_all_that_it_was_made_with() -> None:
+    trained()
+    facts = json.loads(Path("run/run.json").read_text())
+    assert {"archspec", "python", "numpy", "pillow", "torch"} <= {*facts["versions"]}
+    assert facts["platform"]
+    assert facts["recipe"]["learning_rate"] == 3
+    assert {"run.json", "spec.yaml", "metrics.csv", "curves.svg"} <= {path.name for path in Path("run").iterdir()}
+
+
+def test_the_command_of_a_run_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["train", "small.yaml", "--data", "photos", "-o", "run", "--quiet", "--set", "train.epochs=1"]
+    monkeypatch.setattr(sys, "argv", ["archspec", *words])
+    assert main(words) == 0
+    (command,) = json.loads(Path("run/run.json").read_text())["commands"]
+    weights = Path("run/weights.safetensors").read_bytes()
+    Path("run").rename("before")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, shell=True, cwd="/", env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path("run/weights.safetensors").read_bytes() == weights
+
+
+def test_a_command_says_which_engine_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    cwd = f"cd '{Path.cwd()}'"
+    assert repeatable(load_backend("keras"), ["archspec", "a b"]) == f"{cwd} && KERAS_BACKEND=jax archspec 'a b'"
+    assert repeatable(load_backend("torch"), ["archspec"]) == f"{cwd} && archspec"
