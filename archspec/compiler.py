@@ -131,7 +131,7 @@ def write(
         for name, content in backend.emit(built.graph, about(spec), staging / WEIGHTS, **chosen).items():
             (staging / name).write_bytes(content)
         source: dict[str, Any] = {"weights": weights.name} if weights else {"seed": seed}
-        source |= {"fresh": [*fresh], "seed": seed} if fresh else {}
+        source |= {"fresh": [*fresh], "seed": seed} if weights and fresh else {}
         facts = manifest(spec, backend, built.graph, staging, source)
         # A byte of a file's name that is no UTF-8 becomes \udcff, as JSON escapes it.
         (staging / "manifest.json").write_text(facts, encoding="utf-8", errors="backslashreplace")

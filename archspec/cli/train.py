@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from archspec.cli.common import load, say, spec_arguments
+from archspec.cli.common import load, say, spec_arguments, trust_arguments
 
 HELP = "train a spec's model on data"
 
@@ -23,6 +23,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="DIR", help="the run's folder (default: runs/SPEC-DATA-BACKEND)")
     parser.add_argument("--resume", action="store_true", help="go on with the run that is there, if one is")
     parser.add_argument("--weights", metavar="FILE", help="start from these, and not from random ones")
+    parser.add_argument(
+        "--fresh", action="append", default=[], metavar="PATTERN", help="tensors that start afresh in spite of --weights"
+    )
+    trust_arguments(parser)
     parser.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of data without a part for it")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that prepare data (default: 0)")
     parser.add_argument("--report-every", type=int, default=20, metavar="N", help="steps between reports (default: 20)")
@@ -47,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
         value, least = getattr(options, name), 0 if name == "workers" else 1
         if value is not None and value < least:
             raise Failure(f"--{name.replace('_', '-')} is at least {least}", exit_code=2)
+    if options.fresh and not options.weights:
+        raise Failure("--fresh says what --weights does not give, and there are none", exit_code=2)
     backend = load_backend(options.backend)
     data = Path(options.data).stem or "data"
     folder = Path(options.output or Path("runs") / f"{Path(options.spec).stem}-{data}-{backend.name}")
@@ -54,6 +60,9 @@ def run(options: argparse.Namespace) -> int:
         data=options.data,
         held_out=options.held_out,
         weights=Path(options.weights) if options.weights else None,
+        fresh=tuple(options.fresh),
+        any_spec=options.any_spec,
+        allow_nonfinite=options.allow_nonfinite,
         workers=options.workers,
         every=options.report_every,
         save_every=options.save_every,

@@ -41,6 +41,9 @@ class Options:
     data: str
     held_out: float = 0.2
     weights: Path | None = None
+    fresh: tuple[str, ...] = ()
+    any_spec: bool = False
+    allow_nonfinite: bool = False
     workers: int = 0
     every: int = 20
     save_every: int | None = None
@@ -88,7 +91,17 @@ def start(
     plan = Plan(spec.graph, recipe, options.device, options.compile, group)
     with agreed(group), tempfile.TemporaryDirectory(prefix="archspec-") as scratch:
         weights = None if kept else options.weights
-        build = write(spec, backend, Path(scratch) / "build", seed=recipe.seed, weights=weights, remark=remark)
+        build = write(
+            spec,
+            backend,
+            Path(scratch) / "build",
+            seed=recipe.seed,
+            weights=weights,
+            any_spec=options.any_spec,
+            allow_nonfinite=options.allow_nonfinite,
+            fresh=options.fresh,
+            remark=remark,
+        )
         trainer = _trainer(backend, build, plan)
         if kept is None and group.leads:
             write(spec, backend, folder, weights=build / WEIGHTS)
