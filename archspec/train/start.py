@@ -81,7 +81,7 @@ def start(
         refuse_single(spec, recipe, len(data.train))
         run = replace(_run(spec, recipe, folder, data, options, group), watch=watch)
         known = facts(spec, backend, "", recipe, data, options.held_out)
-    _refuse_unlike(group, known)
+    _refuse_unlike(group, {"spec": (spec.sha256, known["spec"]["args"]), "data": known["samples"], "recipe": recipe})
     kept = None
     with agreed(group):
         if group.leads:
@@ -139,13 +139,13 @@ def _entered(
     return known | {"commands": before["commands"], "trained": before["trained"]}, kept
 
 
-def _refuse_unlike(group: Group, known: Mapping[str, Any]) -> None:
+def _refuse_unlike(group: Group, given: Mapping[str, Any]) -> None:
     """Raises `Failure` where processes, on several machines, were given different things."""
-    first = group.shared(known)
+    first = group.shared(given)
     with agreed(group):
-        other = [name for name in ("spec", "samples", "classes", "recipe") if known[name] != first[name]]
+        other = [name for name, value in given.items() if value != first[name]]
         if other:
-            message = f"process {group.rank} was given another `{other[0]}` than the first one"
+            message = f"process {group.rank} was given another {' and '.join(other)} than the first one"
             raise Failure(message, "each machine has to have the same spec, command and data")
 
 

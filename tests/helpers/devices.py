@@ -1,0 +1,39 @@
+"""What Keras on JAX makes of some batches on as many devices as there are, for `test_parallel_keras.py`."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from archspec.backend import load
+from archspec.compiler import write
+from archspec.trainer import Plan
+from tests.helpers.ranks import DEEP, NET, RECIPES, batches
+from tests.helpers.specs import checked
+
+SOME = [*RECIPES] if DEEP else ["adamw, clipped"]
+MANY = 5 if DEEP else 2
+"""Batches: one that the devices can share evenly, and one that they cannot."""
+
+
+def main(out: Path) -> None:
+    spec, backend, found = checked(NET), load("keras"), dict[str, Any]()
+    assert backend.trainer is not None
+    for name in SOME:
+        recipe = RECIPES[name]
+        with tempfile.TemporaryDirectory() as folder:
+            build = write(spec, backend, Path(folder) / "net", seed=0)
+            trainer = backend.trainer(build, Plan(spec.graph, recipe))
+        losses: list[Any] = []
+        for x, y, rate in batches()[:MANY]:
+            trainer.step(x, y, rate)
+            losses.append(trainer.losses())
+        found[name] = {"losses": losses, "standing": trainer.save(), "device": trainer.device}
+    out.write_bytes(pickle.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,75 @@
+"""Keras: a batch shared out over JAX's devices makes the updates of one device; what has no way is refused."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archspec.backend import load
+from archspec.compiler import write
+from archspec.conformance.compare import compare_all
+from archspec.diagnostics import Failure
+from archspec.recipe import Recipe
+from archspec.reference.trainer import ReferenceTrainer
+from archspec.train.together import joined
+from archspec.trainer import Plan
+from archspec.weights.init import initial
+from tests.helpers.devices import MANY, SOME
+from tests.helpers.ranks import NET, RECIPES, batches
+from tests.helpers.specs import checked
+
+ROOT = Path(__file__).parent.parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What came of each recipe on two devices."""
+    out = tmp_path_factory.mktemp("devices") / "found"
+    more = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    command = [sys.executable, "-m", "tests.helpers.devices", str(out)]
+    subprocess.run(command, env=os.environ | more | {"PYTHONPATH": str(ROOT)}, check=True, timeout=500)
+    return pickle.loads(out.read_bytes())
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_two_devices_of_jax_make_the_updates_of_the_reference(name: str, found: dict[str, Any]) -> None:
+    spec, own = checked(NET), found[name]
+    wanted = ReferenceTrainer(Plan(spec.graph, RECIPES[name]), initial(spec.graph, 0))
+    assert own["device"] == "jax, 2 x cpu"
+    for (x, y, rate), losses in zip(batches()[:MANY], own["losses"], strict=True):
+        wanted.step(x, y, rate)
+        compare_all(losses, wanted.losses(), bound=1e-5, what="losses")
+    compare_all(own["standing"].tensors, wanted.save().tensors, bound=1e-5)
+
+
+def trainer(folder: Path, **plan: Any) -> Any:
+    spec, backend = checked(NET), load("keras")
+    assert backend.trainer is not None
+    return backend.trainer(write(spec, backend, folder / "net"), Plan(spec.graph, Recipe(), **plan))
+
+
+def test_tensorflow_is_not_let_take_one_gpu_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * 2)  # pyright: ignore
+    with pytest.raises(Failure, match="Keras on TensorFlow trains on one GPU, and there are 2"):
+        trainer(tmp_path)
+
+
+def test_a_device_is_not_for_keras(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="`--device` is for the backend torch"):
+        trainer(tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize(("rank", "ending"), [("0", Failure), ("1", SystemExit)])
+def test_processes_are_not_for_keras(rank: str, ending: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", rank)
+    with pytest.raises(ending), joined(load("keras")):
+        pass
