@@ -84,6 +84,9 @@ def read_picture(picture: Picture, steps: Preprocess, name: str = "the picture")
         if "A" in image.getbands() or "transparency" in image.info:
             ground = Image.new("RGBA", image.size, "white")
             return Image.alpha_composite(ground, image.convert("RGBA")).convert(MODES[steps.channels])
+        if image.mode == MODES[steps.channels]:
+            image.load()
+            return image  # a copy of a large picture takes longer than decoding it
         return image.convert(MODES[steps.channels])
 
 

@@ -15,7 +15,10 @@ from pathlib import Path
 
 from benchmarks.measure import Figure, figures_of
 
-BENCHMARKS = ("stats_process", "scaling", "variants", "build_time", "torch_forward", "onnx_forward", "keras_model")
+BENCHMARKS = (
+    "stats_process", "scaling", "variants", "build_time", "torch_forward", "onnx_forward", "keras_model", "decoding",
+    "loader",
+)  # fmt: skip
 COLUMNS = ("figure", "ours", "peer", "ratio", "quartiles", "target", "met")
 
 
