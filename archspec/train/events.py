@@ -32,15 +32,17 @@ class Events:
     """
 
     def __init__(self, run: Path, reports: Iterable[Mapping[str, float]]) -> None:
-        old = list(run.glob(PATTERN))
+        old = sorted(run.glob(PATTERN))
         now = time.time()
         # Readers take files in the order of their names: seconds, then what tells apart two of one second.
         name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{time.time_ns()}"
         self.path = run / name
         begin = [_event(now, 0, 3, b"brain.Event:2"), _event(now, 0, 7, _number(1, 1))]  # a version, a session's start
         self.path.write_bytes(b"".join(map(_record, [*begin, *map(_report, reports)])))
-        for path in old:
-            path.unlink(missing_ok=True)
+        for path in old[:-1]:
+            path.unlink()
+        for path in old[-1:]:
+            path.write_bytes(b"")  # a TensorBoard that reads it goes on to the next, but not from a file that is gone
 
     def add(self, report: Mapping[str, float]) -> None:
         """Values by tag, and `step` and `time`, which belong to all of them."""

@@ -50,8 +50,11 @@ def test_a_run_that_goes_on_loses_and_doubles_nothing(tmp_path: Path) -> None:
     log = Log(tmp_path, 10)  # the last checkpoint
     log.add(15, "train", rate=0.5)
     assert read(tmp_path) == [(5, "train/rate", 5), (10, "train/rate", 10), (15, "train/rate", 0.5)]
-    assert [one.name for one in tmp_path.glob(PATTERN)] == [log.events.path.name]
     assert log.events.path.name > path.name  # readers go on to a name that comes after
+    assert path.read_bytes() == b""  # and not from a file that is gone
+    Log(tmp_path, 15)
+    assert not path.exists()
+    assert len(read(tmp_path)) == 3
 
 
 def test_the_reader_sees_a_byte_that_is_wrong(tmp_path: Path) -> None:
