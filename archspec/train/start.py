@@ -104,7 +104,7 @@ def start(
         )
         trainer = _trainer(backend, build, plan)
         if kept is None and group.leads:
-            write(spec, backend, folder, weights=build / WEIGHTS)
+            write(spec, backend, folder, weights=build / WEIGHTS, allow_nonfinite=options.allow_nonfinite)
     if kept:
         trainer.restore(kept[0])
     known["device"] = trainer.device

@@ -69,7 +69,13 @@ def joined() -> Generator[Processes]:
         _take_gpu(int(os.environ.get("LOCAL_RANK", "0")))
         backend = "cpu:gloo,cuda:nccl"
     try:
-        distributed.init_process_group(backend)
+        store, rank, ranks = next(distributed.rendezvous("env://"))
+        # Restarted, torchrun may give the store of the time before, with the addresses of processes that are no more.
+        # Over several machines the count tells them not apart: TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 gives a new one.
+        alone = os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
+        count = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if alone else "0"
+        store = distributed.PrefixStore(f"start {count}", store)
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=ranks)
     except (RuntimeError, ValueError) as error:
         message = f"this process cannot join the others: {error}"
         raise Failure(message, "start them by torchrun, which says where they meet") from error
