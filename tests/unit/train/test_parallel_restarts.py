@@ -1,0 +1,76 @@
+"""A run under torchrun whose process is killed goes on by itself, and Ctrl-C ends it in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from archspec.cli import main
+from archspec.conformance.compare import compare_all
+from archspec.spec import load
+from archspec.train.checkpoint import checkpoints, read_checkpoint
+from archspec.train.log import read_log
+from tests.helpers.ranks import RUN
+from tests.helpers.torchrun import started, torchrun
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it finds processes in /proc")
+GIVEN = ["train", "small.yaml", "--data", "noise.npz", "--save-every", "2", "--report-every", "2", "--quiet"]
+
+
+def position(folder: Path) -> int:
+    return max((line["step"] for line in read_log(folder)), default=0)
+
+
+def wait_for(folder: Path, step: int, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 100
+    while position(folder) < step:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, f"it stays at step {position(folder)}"
+        time.sleep(0.005)
+
+
+def worker(launcher: int, rank: int) -> int:
+    """The id of a process that torchrun started."""
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    (found,) = [pid for pid in children if f"\0RANK={rank}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes()]
+    return int(found)
+
+
+def test_killed_it_goes_on_and_interrupted_it_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(RUN.replace("epochs: 2", "epochs: 200"))
+    rng = np.random.default_rng(0)
+    np.savez("noise.npz", x=rng.integers(0, 256, (41, 8, 8)).astype(np.uint8), y=rng.integers(0, 3, 41))
+    command = torchrun(2, ["archspec", *GIVEN, "-o", "broken", "--resume"], "--max-restarts=3")
+    process = started(command, tmp_path)
+    wait_for(Path("broken"), 4, process)
+    os.kill(worker(process.pid, 1), signal.SIGKILL)
+    reached = position(Path("broken"))
+    wait_for(Path("broken"), reached + 6, process)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "archspec itself" not in said
+    stopped = position(Path("broken"))
+    assert reached < stopped < 800
+    assert checkpoints(Path("broken"))[-1].name == f"step-{stopped:08d}.safetensors"
+    end = stopped // 4 + 3
+    for folder in ("broken", "whole"):  # and ends in one process with the weights of a run that was left alone
+        assert main([*GIVEN, "-o", folder, "--set", f"train.epochs={end}", "--resume"]) == 0
+    spec = load("small.yaml")
+    one, other = (read_checkpoint(checkpoints(Path(name))[-1], spec.graph) for name in ("broken", "whole"))
+    assert one[1].step == other[1].step == 4 * end
+    compare_all(one[0].tensors, other[0].tensors, bound=1e-3)
+    assert held_out("broken") == held_out("whole") == [4 * (epoch + 1) for epoch in range(end)]
+
+
+def held_out(folder: str) -> list[Any]:
+    return [line["step"] for line in read_log(Path(folder)) if line["kind"] == "held_out"]
