@@ -97,14 +97,14 @@ class Batches:
 
     def __getitem__(self, step: int) -> Batch:
         epoch, place = divmod(step, self.steps)
-        indices = self._order(epoch)[place * self.batch : (place + 1) * self.batch]
+        indices = self._order(epoch)[place * self.batch : (place + 1) * self.batch].tolist()
         mine = np.r_[tuple(shares(len(indices), self.accumulate, self.rank, self.ranks))]
         x, y = np.empty((len(mine), *self.prepare.shape), np.float32), np.empty(len(mine), np.int64)
         bad: list[str] = []
         count = 0
-        for position in mine:
-            others = len(indices) if self.seed is not None else 1
-            skipped, found = self._read(np.roll(indices, -position)[:others], epoch)
+        for position in mine.tolist():
+            others = [*indices[position + 1 :], *indices[:position]] if self.seed is not None else []
+            skipped, found = self._read([indices[position], *others], epoch)
             bad += skipped[:1]  # the others are told of in their own places
             if found is not None:
                 x[count], y[count] = found
@@ -113,12 +113,10 @@ class Batches:
                 raise Failure(f"no sample of the batch of step {step} can be read, as {quote(bad[0])}")
         return Batch(x[:count], y[:count], tuple(bad))
 
-    def _read(
-        self, candidates: NDArray[np.int64], epoch: int
-    ) -> tuple[list[str], tuple[NDArray[np.float32], int] | None]:
+    def _read(self, candidates: list[int], epoch: int) -> tuple[list[str], tuple[NDArray[np.float32], int] | None]:
         """The first sample of these that can be read, prepared, and its label; before it the names of those passed."""
         skipped: list[str] = []
-        for index in candidates.tolist():
+        for index in candidates:
             sample = self.source[index]
             random = None if self.seed is None else stream(self.seed, epoch, index)
             try:
