@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
     from archspec.spec import Spec
@@ -29,7 +29,13 @@ def override_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no warnings and no remarks")
 
 
-def trust_arguments(parser: argparse.ArgumentParser) -> None:
+class Takes(Protocol):
+    """A parser, or a group of options in one."""
+
+    def add_argument(self, *names: str, **how: Any) -> object: ...
+
+
+def trust_arguments(parser: Takes) -> None:
     """What a file of weights may be in spite of the checks."""
     parser.add_argument("--any-spec", action="store_true", help="take a checkpoint of another spec whose tensors fit")
     parser.add_argument("--allow-nonfinite", action="store_true", help="take NaN and infinite values")

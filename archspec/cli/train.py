@@ -12,29 +12,37 @@ HELP = "train a spec's model on data"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     spec_arguments(parser)
-    parser.add_argument(
+    data = parser.add_argument_group("data")
+    data.add_argument(
         "--data", required=True, metavar="DATA", help="a folder of pictures, an .npz file, or a set by name"
     )
-    parser.add_argument("--backend", default="torch", metavar="NAME", help="what trains it (default: torch)")
-    parser.add_argument("--device", metavar="NAME", help="for torch: cpu, cuda, cuda:1, mps (default: the best one)")
-    parser.add_argument(
-        "--compile", action="store_true", help="compile the model first (torch.compile, TensorFlow's XLA)"
-    )
-    parser.add_argument("-o", "--output", metavar="DIR", help="the run's folder (default: runs/SPEC-DATA-BACKEND)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run that is there, if one is")
-    parser.add_argument("--weights", metavar="FILE", help="start from these, and not from random ones")
-    parser.add_argument(
-        "--fresh", action="append", default=[], metavar="PATTERN", help="tensors that start afresh in spite of --weights"
-    )
-    trust_arguments(parser)
-    parser.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of data without a part for it")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that prepare data (default: 0)")
-    parser.add_argument("--report-every", type=int, default=20, metavar="N", help="steps between reports (default: 20)")
-    parser.add_argument("--save-every", type=int, metavar="N", help="steps between checkpoints within an epoch")
-    parser.add_argument("--keep", type=int, default=2, metavar="N", help="last checkpoints to keep beside the best")
-    parser.add_argument(
+    data.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of data without a part for it")
+    data.add_argument("--workers", type=int, default=0, metavar="N", help="processes that prepare data (default: 0)")
+    data.add_argument(
         "--bad-data", choices=("error", "skip"), default="error", help="what to do with a sample that cannot be read"
     )
+    where = parser.add_argument_group("what computes")
+    where.add_argument("--backend", default="torch", metavar="NAME", help="what trains it (default: torch)")
+    where.add_argument("--device", metavar="NAME", help="for torch: cpu, cuda, cuda:1, mps (default: the best one)")
+    where.add_argument(
+        "--compile", action="store_true", help="compile the model first (torch.compile, TensorFlow's XLA)"
+    )
+    weights = parser.add_argument_group("the weights to start from")
+    weights.add_argument("--weights", metavar="FILE", help="start from these, and not from random ones")
+    weights.add_argument(
+        "--fresh",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="tensors that start afresh in spite of --weights",
+    )
+    trust_arguments(weights)
+    kept = parser.add_argument_group("what is kept")
+    kept.add_argument("-o", "--output", metavar="DIR", help="the run's folder (default: runs/SPEC-DATA-BACKEND)")
+    kept.add_argument("--resume", action="store_true", help="go on with the run that is there, if one is")
+    kept.add_argument("--report-every", type=int, default=20, metavar="N", help="steps between reports (default: 20)")
+    kept.add_argument("--save-every", type=int, metavar="N", help="steps between checkpoints within an epoch")
+    kept.add_argument("--keep", type=int, default=2, metavar="N", help="last checkpoints to keep beside the best")
 
 
 def run(options: argparse.Namespace) -> int:
