@@ -41,6 +41,12 @@ def pack(
 ) -> Manifest:
     """Writes the shards of a set, with their index and manifest, into a folder that is new.
 
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     made = pack("digits", Path(folder) / "packed")
+    ...     sorted(path.name for path in Path(folder, "packed").iterdir()), made.train.samples
+    (['shards.json', 'train-00000.tar', 'train.npy'], 1797)
+
     With `size`, a picture whose shorter side is longer is scaled down to it. Raises `Failure`, and leaves nothing
     behind, where a sample cannot be read or a file not be written.
     """

@@ -27,6 +27,7 @@ MANIFEST = "shards.json"
 MANIFEST_BYTES = 2**26
 FORMAT: Literal["archspec-shards-1"] = "archspec-shards-1"
 PartName = Literal["train", "val"]
+AGAIN = "it was not copied whole, or changed: copy it anew, or pack the set again"
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -84,7 +85,7 @@ class Shards:
         _refuse_lengths(root, part)
         index = _read_index(root / index_file(name))
         if wrong := _misplaced(index, part, len(manifest.classes)):
-            raise Failure(f"{quote(root / index_file(name))} and {MANIFEST} differ: {wrong}", PACK_AGAIN)
+            raise Failure(f"{quote(root / index_file(name))} and {MANIFEST} differ: {wrong}", AGAIN)
         return cls(root, name, tuple(shard.file for shard in part.shards), index)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -104,9 +105,6 @@ class Shards:
     def order(self) -> NDArray[np.intp]:
         """The samples as they lie in the shards."""
         return np.lexsort((self.index["offset"], self.index["shard"]))
-
-
-PACK_AGAIN = "it was not copied whole, or changed: copy it anew, or pack the set again"
 
 
 def open_shards(root: Path) -> Parts:
@@ -135,18 +133,15 @@ def index_file(name: str) -> str:
 
 
 def _refuse_lengths(root: Path, part: Packed) -> None:
+    """What can be seen of the shards without reading them."""
     for shard in part.shards:
-        if wrong := _length(root, shard):
-            raise Failure(f"{quote(root / shard.file)} {wrong}", PACK_AGAIN)
-
-
-def _length(root: Path, shard: Shard) -> str:
-    """What is wrong with a shard's file, as far as one sees without reading it."""
-    try:
-        found = (root / shard.file).stat().st_size
-    except OSError as error:
-        return f"cannot be read: {(error.strerror or str(error)).lower()}"
-    return "" if found == shard.bytes else f"has {found:,} bytes, and {shard.bytes:,} in {MANIFEST}"
+        path = root / shard.file
+        try:
+            found = path.stat().st_size
+        except OSError as error:
+            raise Failure(f"cannot read {quote(path)}: {(error.strerror or str(error)).lower()}", AGAIN) from error
+        if found != shard.bytes:
+            raise Failure(f"{quote(path)} has {found:,} bytes, and {shard.bytes:,} in {MANIFEST}", AGAIN)
 
 
 def _read_index(path: Path) -> NDArray[Any]:
@@ -155,10 +150,10 @@ def _read_index(path: Path) -> NDArray[Any]:
         index: NDArray[Any] = open_memmap(path, mode="r")
     except (OSError, ValueError, TypeError, OverflowError, SyntaxError, TokenError) as error:  # as numpy reads headers
         why = getattr(error, "strerror", None) or "it is no index, or it is damaged"
-        raise Failure(f"cannot read {quote(path)}: {why.lower()}", PACK_AGAIN) from error
+        raise Failure(f"cannot read {quote(path)}: {why.lower()}", AGAIN) from error
     longest = index.dtype["name"].itemsize if index.dtype.names and "name" in index.dtype.names else 0
     if index.ndim != 1 or index.dtype != index_type(longest):
-        raise Failure(f"cannot read {quote(path)}: it is no index of samples", PACK_AGAIN)
+        raise Failure(f"cannot read {quote(path)}: it is no index of samples", AGAIN)
     return index
 
 
