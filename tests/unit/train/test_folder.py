@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from archspec.backend import load as load_backend
 from archspec.cli import main
 from archspec.spec import load as load_spec
 from archspec.train.checkpoint import path_of, read_checkpoint
+from archspec.train.display import Display
 from archspec.train.folder import repeatable
 from archspec.train.log import read_log
 from archspec.weights.checkpoint import load as load_weights
@@ -80,7 +83,7 @@ def test_the_best_weights_are_the_average_after_the_best_epoch() -> None:
     assert any((best[name] != value).any() for name, value in standing.tensors.items())
     arguments = ["run/spec.yaml", "--backend", "keras", "--weights", "run/best.safetensors", "-o", "built", "--quiet"]
     assert main(["build", *arguments]) == 0
-    (built,) = (load_weights(Path("built/weights.safetensors"), spec.graph),)
+    built = load_weights(Path("built/weights.safetensors"), spec.graph)
     assert all((built[name] == value).all() for name, value in best.items())
 
 
@@ -91,6 +94,21 @@ def test_a_run_says_all_that_it_was_made_with() -> None:
     assert facts["platform"]
     assert facts["recipe"]["learning_rate"] == 3
     assert {"run.json", "spec.yaml", "metrics.csv", "curves.svg"} <= {path.name for path in Path("run").iterdir()}
+
+
+def test_a_run_that_is_stopped_has_curves_and_a_best_epoch_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Display.__call__
+
+    def interrupt(self: Display, event: Any) -> None:
+        if (event["kind"], event.get("step")) == ("step", 9):  # of 6 an epoch
+            os.kill(os.getpid(), signal.SIGINT)
+        watch(self, event)
+
+    monkeypatch.setattr(Display, "__call__", interrupt)
+    assert main(["train", "small.yaml", "--data", "photos", "-o", "run", "--quiet"]) == 130
+    assert json.loads(Path("run/run.json").read_text())["trained"] < 24
+    assert "after epoch 1" in Path("run/curves.svg").read_text()
+    assert Path("run/best.safetensors").exists()
 
 
 def test_the_command_of_a_run_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
