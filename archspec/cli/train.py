@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from archspec.diagnostics import Failure
     from archspec.train.display import Display
     from archspec.train.start import Options, start
-    from archspec.train.together import agreed, joined
+    from archspec.train.together import agreed, joined, launched
 
     for name in ("workers", "report_every", "save_every", "keep"):
         value, least = getattr(options, name), 0 if name == "workers" else 1
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         bad_data=options.bad_data,
         device=options.device,
         compile=options.compile,
-        command=("archspec", *sys.argv[1:]),
+        command=(*launched(), *sys.argv[1:]),
     )
     with joined(backend) as group:
         options.quiet |= not group.leads

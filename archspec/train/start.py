@@ -111,7 +111,7 @@ def start(
     with agreed(group):
         if group.leads:
             write_facts(folder, known, spec)
-    outcome = train(run, trainer, kept[1] if kept else Place())
+    outcome = _trained(run, trainer, kept[1] if kept else Place(), options)
     standing = trainer.save()
     with agreed(group):
         if group.leads:
@@ -147,6 +147,18 @@ def _refuse_unlike(group: Group, given: Mapping[str, Any]) -> None:
         if other:
             message = f"process {group.rank} was given another {' and '.join(other)} than the first one"
             raise Failure(message, "each machine has to have the same spec, command and data")
+
+
+def _trained(run: Run, trainer: Trainer, place: Place, options: Options) -> Outcome:
+    try:
+        return train(run, trainer, place)
+    except Failure:
+        raise
+    except Exception as error:
+        if not options.compile:
+            raise
+        first = str(error).partition("\n")[0]
+        raise Failure(f"the compiled model fails: {first}", "leave out --compile") from error
 
 
 def _taken(folder: Path) -> bool:

@@ -57,3 +57,12 @@ def agreed(group: Group, **flags: float) -> Generator[dict[str, float]]:
             raise failure
         raise SystemExit(1)
     flags.update(zip(flags, sums.tolist(), strict=True))
+
+
+def launched() -> tuple[str, ...]:
+    """The words that start `archspec` as it was started: by itself, or by torchrun."""
+    ranks, machines = os.environ.get("WORLD_SIZE", "1"), os.environ.get("GROUP_WORLD_SIZE", "1")
+    if ranks == "1":
+        return ("archspec",)
+    many = () if machines == "1" else (f"--nnodes={machines}",)
+    return ("torchrun", *many, f"--nproc-per-node={os.environ.get('LOCAL_WORLD_SIZE', ranks)}", "-m", "archspec")
