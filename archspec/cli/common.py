@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
@@ -57,6 +59,30 @@ def say(text: str, options: argparse.Namespace) -> None:
     """A remark beside the result: on stderr, and not under --quiet."""
     if not getattr(options, "quiet", False):
         print(text.rstrip("\n"), file=sys.stderr)
+
+
+@contextmanager
+def progress(quiet: bool) -> Generator[Callable[[str, int, int], object]]:
+    """What is told how far long work is, by part: a bar on a terminal, where rich is there to draw it."""
+    from archspec.train.data.source import unwatched
+
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:
+        yield unwatched
+        return
+    console = Console(stderr=True, quiet=quiet)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=quiet or not sys.stderr.isatty(), transient=True) as bar:
+        bars: dict[str, Any] = {}
+
+        def watch(part: str, done: int, total: int) -> None:
+            if part not in bars:
+                bars[part] = bar.add_task(part, total=total)
+            bar.update(bars[part], completed=done)
+
+        yield watch
 
 
 def coloured(stream: TextIO) -> bool:

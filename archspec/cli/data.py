@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from archspec.cli.common import say
+from archspec.cli.common import progress, say
 
 if TYPE_CHECKING:
     from archspec.train.data import Checked
@@ -50,7 +47,7 @@ def _check(options: argparse.Namespace) -> int:
 
     if options.workers < 0:
         raise Failure("--workers is at least 0", exit_code=2)
-    with _progress(options.quiet) as watch:
+    with progress(options.quiet) as watch:
         found = check(options.data, options.workers, watch)
     if options.format == "json":
         print(json.dumps(_facts(found), indent=2))
@@ -77,7 +74,7 @@ def _pack(options: argparse.Namespace) -> int:
     if options.size is not None and options.size < 1:
         raise Failure("--size is at least 1", exit_code=2)
     limit = _bytes(options.shard_size)
-    with _progress(options.quiet) as watch:
+    with progress(options.quiet) as watch:
         made = pack(options.data, Path(options.output), shard_size=limit, size=options.size, watch=watch)
     shards = [shard for part in made.parts.values() for shard in part.shards]
     samples, size = sum(shard.samples for shard in shards), sum(shard.bytes for shard in shards)
@@ -101,27 +98,3 @@ def _bytes(text: str) -> int:
     if value < 1:
         raise Failure(f"--shard-size is a number of bytes, as 256MB, found {text}", exit_code=2)
     return value
-
-
-@contextmanager
-def _progress(quiet: bool) -> Generator[Callable[[str, int, int], object]]:
-    """A bar on a terminal, where rich is there to draw it."""
-    from archspec.train.data.source import unwatched
-
-    try:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    except ImportError:
-        yield unwatched
-        return
-    console = Console(stderr=True, quiet=quiet)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not sys.stderr.isatty(), transient=True) as progress:
-        bars: dict[str, Any] = {}
-
-        def watch(part: str, done: int, total: int) -> None:
-            if part not in bars:
-                bars[part] = progress.add_task(part, total=total)
-            progress.update(bars[part], completed=done)
-
-        yield watch

@@ -33,14 +33,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("table", "json", "csv"), default="table", help="for people, or data; csv is one table"
     )
-    parser.add_argument("--quiet", action="store_true", help="no remarks")
+    parser.add_argument("--quiet", action="store_true", help="no remarks and no progress")
 
 
 def run(options: argparse.Namespace) -> int:
     import json
     from pathlib import Path
 
-    from archspec.cli.common import say
+    from archspec.cli.common import progress, say
     from archspec.diagnostics import Failure
     from archspec.render import visible
     from archspec.train import tables
@@ -59,10 +59,9 @@ def run(options: argparse.Namespace) -> int:
     say(f"note: on {', '.join(dict.fromkeys(member.trainer.device for member in members))}", options)
     data = held_out(members, options.data, options.held_out)
     bad_data = "skip" if options.bad_data == "skip" else "stop"
-    found = [
-        evaluate(members, data, crops=count, batch=options.batch, workers=options.workers, bad_data=bad_data)
-        for count in crops
-    ]
+    how: Any = {"batch": options.batch, "workers": options.workers, "bad_data": bad_data}
+    with progress(options.quiet) as watch:
+        found = [evaluate(members, data, crops=count, watch=watch, **how) for count in crops]
     for name in found[0].bad:
         say(f"cannot read {visible(name)}; it is left out", options)
     if options.format == "json":

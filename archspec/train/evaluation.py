@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from archspec.diagnostics import Failure, quote
 from archspec.train.data import Batch, Data, Source, open_data, whole
+from archspec.train.data.source import Watch, unwatched
 from archspec.train.member import Member
 from archspec.train.scores import Scores
 
@@ -67,6 +68,7 @@ def evaluate(
     batch: int = 64,
     workers: int = 0,
     bad_data: Literal["stop", "skip"] = "stop",
+    watch: Watch = unwatched,
 ) -> Evaluation:
     """Scores on what is held out, by the mean of the probabilities of 1, 10 or 144 crops of each picture."""
     kind = members[0].kind
@@ -82,6 +84,7 @@ def evaluate(
         for scores, own in zip(each.values(), outputs, strict=True):
             scores.add(own, labels)
         together.add(averaged(kind, outputs), labels)
+        watch(f"{crops} crops" if crops > 1 else "held out", together.count + len(bad), len(data.held_out))
     return Evaluation(data.classes, each, together, crops, tuple(bad))
 
 
