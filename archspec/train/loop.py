@@ -214,11 +214,14 @@ class _Loop:
 
 @contextmanager
 def _interrupts() -> Generator[list[int]]:
-    """Ctrl-C and a scheduler's notice end the step that runs; a second one ends at once."""
+    """Ctrl-C and a scheduler's notice end the step that runs; a second Ctrl-C ends at once.
+
+    The notice may come twice: by the scheduler to all processes, and by the launcher that passes its own on.
+    """
     seen: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if seen:
+        if number == signal.SIGINT and number in seen:
             raise KeyboardInterrupt
         seen.append(number)
 

@@ -101,7 +101,8 @@ def ended(spec: Spec, folder: Path, group: Any, data: str, watch: Any = str, **o
 def runs(out: Path, group: Any) -> dict[str, str]:
     def stop(event: Any) -> None:
         if event["kind"] == "step" and event["step"] == STOP and group.rank == 1:
-            os.kill(os.getpid(), signal.SIGTERM)
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGTERM)
 
     def full(*_: Any) -> Any:
         raise Failure("the disk is full")

@@ -18,8 +18,9 @@ from archspec.conformance.compare import compare_all
 from archspec.spec import load
 from archspec.train.checkpoint import checkpoints, read_checkpoint
 from archspec.train.log import read_log
-from tests.helpers.ranks import RUN
-from tests.helpers.torchrun import started, torchrun
+from tests.helpers.markdown import blocks, write
+from tests.helpers.ranks import DEEP, RUN
+from tests.helpers.torchrun import ENVIRONMENT, ROOT, started, torchrun
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it finds processes in /proc")
 GIVEN = ["train", "small.yaml", "--data", "noise.npz", "--save-every", "2", "--report-every", "2", "--quiet"]
@@ -70,6 +71,24 @@ def test_killed_it_goes_on_and_interrupted_it_stops(tmp_path: Path, monkeypatch:
     assert one[1].step == other[1].step == 4 * end
     compare_all(one[0].tensors, other[0].tensors, bound=1e-3)
     assert held_out("broken") == held_out("whole") == [4 * (epoch + 1) for epoch in range(end)]
+
+
+@pytest.mark.skipif(not DEEP, reason="it starts as many processes once more")
+def test_the_script_for_slurm_runs(tmp_path: Path) -> None:
+    """With stand-ins for Slurm's own commands: one machine, and two processes on it."""
+    page = "train-on-many-devices.md"
+    written = [one for one in blocks((ROOT / "docs" / "how-to" / page).read_text(), page) if one.all("file")]
+    script = [write(block, tmp_path) for block in written][-1]
+    for name, body in (("srun", 'exec "${@/gpu/2}"'), ("scontrol", "echo localhost")):
+        stand_in = tmp_path / name
+        stand_in.write_text(f"#!/bin/bash\n{body}\n")
+        stand_in.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    given = {"PATH": path, "SLURM_NNODES": "1", "SLURM_JOB_NODELIST": "localhost", "SLURM_JOB_ID": "7"}
+    done = subprocess.run(
+        ["bash", "-eu", script], cwd=tmp_path, env=ENVIRONMENT | given, capture_output=True, text=True, check=False
+    )
+    assert "runs/slurm: small, trained for 23 steps" in done.stdout, done.stderr
 
 
 def held_out(folder: str) -> list[Any]:
