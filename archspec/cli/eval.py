@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from archspec.train.member import Member
     from archspec.train.scores import Scores
 
+SHOWN_BAD = 10
 HELP = "score trained runs on what was held out, alone and as an ensemble"
 
 
@@ -62,8 +63,11 @@ def run(options: argparse.Namespace) -> int:
     how: Any = {"batch": options.batch, "workers": options.workers, "bad_data": bad_data}
     with progress(options.quiet) as watch:
         found = [evaluate(members, data, crops=count, watch=watch, **how) for count in crops]
-    for name in found[0].bad:
+    bad = found[0].bad
+    for name in bad[:SHOWN_BAD]:
         say(f"cannot read {visible(name)}; it is left out", options)
+    if len(bad) > SHOWN_BAD:
+        say(f"{len(bad)} samples could not be read", options)
     if options.format == "json":
         print(json.dumps([_facts(one, members) for one in found], indent=2, ensure_ascii=False))
     elif options.format == "csv":

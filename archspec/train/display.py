@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from archspec.render import visible
 
@@ -27,10 +28,17 @@ class Display:
     def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, quiet=quiet, highlight=False)
         self.moves = self.console.is_terminal and not self.console.is_dumb_terminal
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        whole = Column(no_wrap=True)  # on a narrow terminal the bar gives way, and no figure
+        columns = (
+            BarColumn(None),
+            MofNCompleteColumn(table_column=whole),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(table_column=whole),
+        )
         self.progress = Progress(
             *columns,
             console=self.console,
+            expand=True,
             disable=not self.moves,
             transient=True,
             refresh_per_second=MOVES,
@@ -78,11 +86,11 @@ class Display:
         share = event["waiting"]
         text = (
             f"epoch {event['epoch']:.1f}/{epochs:.0f}  loss {event['losses']['loss']:.4f}  "
-            f"{event['samples_per_second']:,.0f} samples/s ({share:.0%} data, {1 - share:.0%} compute)"
+            f"{event['samples_per_second']:,.0f} samples/s  data {share:.0%}"
         )
         self._move(event, text)
         if not self.moves:
-            self._line(event, text)
+            self._line(event, f"{text}, compute {1 - share:.0%}")
 
     def _line(self, event: Mapping[str, Any], text: str) -> None:
         """At the first report of an epoch, and where the one before is some time ago."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
 from archspec.diagnostics import Failure, quote
@@ -109,9 +110,10 @@ def _alike(
 ) -> Iterator[list[Batch]]:
     """Each batch of samples in every way; equal ways share it."""
     feeds = {way: whole(source, way, batch, workers, bad_data) for way in ways}
-    for batches in zip(*feeds.values(), strict=True):
-        if len({one.bad for one in batches}) > 1:
-            names = sorted({name for one in batches for name in one.bad})
-            raise Failure(f"{', '.join(map(quote, names))} can be read for some of the runs alone", ALONE)
-        made = dict(zip(feeds, batches, strict=True))
+    for batches in zip_longest(*feeds.values()):
+        made = {way: one for way, one in zip(feeds, batches, strict=True) if one is not None}
+        bad = {one.bad for one in made.values()}
+        if len(bad) > 1 or len(made) < len(feeds):
+            names = ", ".join(map(quote, sorted({name for names in bad for name in names})))
+            raise Failure(f"not all runs can read the same samples: {names}", ALONE)
         yield [made[way] for way in ways]

@@ -26,10 +26,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
-def shown(clock: Clock, *, terminal: bool = False, begin: int = 1, seconds: float = 1.0, quiet: bool = False) -> str:
+def shown(
+    clock: Clock,
+    *,
+    terminal: bool = False,
+    begin: int = 1,
+    seconds: float = 1.0,
+    quiet: bool = False,
+    width: int = 150,
+) -> str:
     """Three epochs of ten steps, from the step `begin` on, of which each takes so long."""
     out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, width=150, highlight=False, quiet=quiet, color_system=None)
+    console = Console(file=out, force_terminal=terminal, width=width, highlight=False, quiet=quiet, color_system=None)
     watch = Display(console=console)
     watch.progress.get_time = clock
     with watch:
@@ -48,7 +56,7 @@ def shown(clock: Clock, *, terminal: bool = False, begin: int = 1, seconds: floa
 
 def test_plain_lines_say_how_far_how_fast_and_how_long_still(clock: Clock) -> None:
     lines = shown(clock).splitlines()
-    figures = "loss 2.5000  1,234 samples/s (25% data, 75% compute)"
+    figures = "loss 2.5000  1,234 samples/s  data 25%, compute 75%"
     assert lines[:4] == [
         f"step 5/30  epoch 0.5/3  {figures}  0:00:25 left",
         f"step 10/30  epoch 1.0/3  {figures}  0:00:20 left",
@@ -72,9 +80,13 @@ def test_the_steps_of_before_are_not_counted_as_speed(clock: Clock) -> None:
 def test_a_terminal_has_a_bar_that_moves_with_each_step(clock: Clock) -> None:
     out = shown(clock, terminal=True)
     assert all(f"{step}/30" in out for step in range(1, 31))
-    assert "epoch 0.5/3  loss 2.5000  1,234 samples/s (25% data, 75% compute)" in out
+    assert "epoch 0.5/3  loss 2.5000  1,234 samples/s  data 25%" in out
     assert "held out: loss 0.5000" in out
     assert "step 5/30" not in out
+
+
+def test_a_narrow_terminal_has_all_figures(clock: Clock) -> None:
+    assert "10/30 epoch 1.0/3  loss 2.5000  1,234 samples/s  data 25% 0:00:20" in shown(clock, terminal=True, width=72)
 
 
 def test_quiet_says_nothing(clock: Clock) -> None:

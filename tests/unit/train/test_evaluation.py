@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from archspec.backend import load as load_backend
 from archspec.cli import main
-from archspec.train.data import open_data
+from archspec.train import evaluation
+from archspec.train.data import Batch, open_data
 from archspec.train.evaluation import averaged
 from archspec.train.log import read_log
 from archspec.train.scores import Scores
@@ -211,3 +212,20 @@ def test_what_cannot_be_read_is_left_out_and_counted(capsys: pytest.CaptureFixtu
     (found,) = json.loads(printed.out)
     assert len(found["bad"]) == whole["samples"] - found["samples"] == sum(whole["together"]["confusion"][1])
     assert f"cannot read {found['bad'][0]}; it is left out" in printed.err
+
+
+def test_runs_that_cannot_read_the_same_samples_are_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def whole(source: Any, way: Any, *more: Any) -> Any:
+        spoilt = ("a.png",) if way.steps.channels == "gray" else ()
+        for _ in range(1 if spoilt else 2):
+            yield Batch(np.zeros((2, *way.shape), np.float32), np.zeros(2, np.int64), spoilt)
+
+    trained("one")
+    trained("other")
+    manifest = json.loads(Path("other/manifest.json").read_text())
+    manifest["preprocess"]["channels"] = "rgb"
+    Path("other/manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr(evaluation, "whole", whole)
+    assert "not all runs can read the same samples: `a.png`" in refused(capsys, "one", "other")
