@@ -101,14 +101,17 @@ class _Loop:
         self.run, self.trainer, self.place, self.group = run, trainer, place, run.group
         self.steps, self.end = run.feed.steps, run.recipe.epochs * run.feed.steps
         self.reported, self.clock = place.step, Clock()
+        self.interrupted: list[int] = []
         with agreed(self.group):
             self.log = Log(run.folder, place.step) if self.group.leads else None
 
     def go(self) -> Outcome:
         batches = self.run.feed.at(self.place.step)
-        with _interrupts() as interrupted:
+        with _interrupts() as self.interrupted:
+            if self.unscored:
+                self.save(self.place.step, self.standing(self.place.step), self.score(self.place.step))
             for step in range(self.place.step, self.end):
-                batch, size = self.fetch(batches, interrupted)
+                batch, size = self.fetch(batches)
                 if batch is None:
                     self.stop(step)
                     break
@@ -116,22 +119,34 @@ class _Loop:
                     self.trainer.step(batch.x, batch.y, self.run.recipe.rate(step, self.steps), size)
                 self.run.watch({"kind": "step", "step": step + 1, "end": self.end})
                 self.keep(step + 1)
-        return Outcome(self.place, self.place.step >= self.end)
+        return Outcome(self.place, self.place.step >= self.end and not self.unscored)
 
-    def fetch(self, batches: Iterator[Batch], interrupted: list[int]) -> tuple[Batch | None, int]:
+    @property
+    def unscored(self) -> bool:
+        """Whether the epoch that has ended lacks its scores, which an interruption leaves for later."""
+        step, scores = self.place.step, self.place.scores
+        return self.run.held_out is not None and step > 0 and step % self.steps == 0 and not scores
+
+    def fetch(self, batches: Iterator[Batch]) -> tuple[Batch | None, int]:
         """The next batch and its size over all processes; none where one of them was interrupted."""
         batch = None
         with self.clock.waiting(), agreed(self.group, size=0, bad=0, stops=0) as told:
-            try:
+            with self.feeding():
                 batch = next(batches)
                 told |= {"size": len(batch.y), "bad": len(batch.bad)}
-            except Failure:  # what interrupts this process may end those that prepare its data
-                if not interrupted:
-                    raise
-            told["stops"] = len(interrupted)
+            told["stops"] = len(self.interrupted)
         if told["bad"]:
             self.miss(batch.bad if batch else (), held_out=False)
         return None if told["stops"] else batch, int(told["size"])
+
+    @contextmanager
+    def feeding(self) -> Generator[None]:
+        """What interrupts this process may end those that prepare its data: that is no failure then."""
+        try:
+            yield
+        except Failure:
+            if not self.interrupted:
+                raise
 
     def keep(self, done: int) -> None:
         """Reports and saves as it is time to."""
@@ -184,16 +199,22 @@ class _Loop:
         return found
 
     def score(self, done: int) -> dict[str, float]:
-        """The scores of the held-out part, of which each process has a share; empty where there is none."""
+        """The scores of the held-out part, of which each process has a share; empty where there is none, or no time."""
         run, head = self.run, self.run.spec.graph.heads[0]
         if run.held_out is None:
             return {}
         scores, bad = Scores(head.loss, max(run.spec.graph.nodes[head.node].shape[0], 2)), tuple[str, ...]()
-        with agreed(self.group):
-            for batch in run.held_out():
-                bad += batch.bad
-                if len(batch.y):
-                    scores.add(self.trainer.predict(batch.x), batch.y)
+        with agreed(self.group, stops=0) as told:
+            with self.feeding():
+                for batch in run.held_out():
+                    bad += batch.bad
+                    if len(batch.y):
+                        scores.add(self.trainer.predict(batch.x), batch.y)
+                    if self.interrupted:
+                        break
+            told["stops"] = len(self.interrupted)
+        if told["stops"]:
+            return {}
         self.miss(bad, held_out=True)
         found = scores.of_all(self.group).summary()
         self.refuse(done, {"held_out": found["loss"]})

@@ -223,3 +223,33 @@ def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:
     told: list[Any] = []
     train(run(tmp_path, Spoilt(), watch=told.append), trainer(), Place())
     assert [t["name"] for t in told if t["kind"] == "bad"] == ["cat.png"] * 15
+
+
+def test_interrupted_while_it_scores_it_saves_at_once_and_scores_when_it_goes_on(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    train(run(whole), trainer(), Place())
+
+    def cut() -> Iterator[Batch]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield next(held_out())
+        pytest.fail("it goes on scoring")
+
+    first = train(replace(run(broken), held_out=cut), trainer(), Place())
+    assert (first.place.step, first.finished, dict(first.place.scores)) == (5, False, {})
+    assert go_on(broken).finished
+    lines = [[line for line in read_log(folder) if line["kind"] == "held_out"] for folder in (whole, broken)]
+    for one, other in zip(*lines, strict=True):
+        assert other["step"] == one["step"]
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-5)
+
+
+def test_data_that_end_with_the_interruption_are_no_failure(tmp_path: Path) -> None:
+    def die(step: int) -> None:
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise Failure("a process that prepares the data was ended from outside")
+
+    outcome = train(run(tmp_path, Feed(then=die)), trainer(), Place())
+    assert (outcome.place.step, outcome.finished) == (7, False)
