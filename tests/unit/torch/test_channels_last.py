@@ -28,14 +28,8 @@ def trained(norm: nn.Module, x: torch.Tensor, slopes: torch.Tensor) -> tuple[lis
 
 
 def apart(found: list[torch.Tensor], wanted: list[torch.Tensor]) -> float:
-    pairs = zip(found, wanted, strict=True)
-    return max(
-        (
-            float((a.detach().double() - b.detach().double()).abs().max() / b.abs().max().clamp_min(1e-3))
-            for a, b in pairs
-        ),
-        default=0.0,
-    )
+    pairs = [(a.detach().double(), b.detach().double()) for a, b in zip(found, wanted, strict=True)]
+    return max((float((a - b).abs().max() / b.abs().max().clamp_min(1e-3)) for a, b in pairs), default=0.0)
 
 
 @pytest.mark.parametrize("affine", [True, False])
