@@ -17,7 +17,7 @@ from benchmarks.measure import Figure, figures_of
 
 BENCHMARKS = (
     "stats_process", "scaling", "variants", "build_time", "torch_forward", "onnx_forward", "keras_model", "decoding",
-    "loader",
+    "loader", "train_step", "train_loop",
 )  # fmt: skip
 COLUMNS = ("figure", "ours", "peer", "ratio", "quartiles", "target", "met")
 

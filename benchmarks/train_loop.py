@@ -1,0 +1,197 @@
+"""The loop of `archspec train` against others on the same model and arrays: by hand, Lightning's, and Keras's `fit`.
+
+An epoch each: ours with its reports and its checkpoint, the loop by hand with its steps and nothing else. Lightning is
+measured where it is installed beside (`pip install lightning`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from tempfile import mkdtemp
+from typing import Any
+
+from benchmarks.measure import Figure, alternate_for, at_most, ratios
+
+SPEC = "googlenet-small"
+BATCH, STEPS = 64, 64
+RATE, MOMENTUM = 1e-3, 0.9
+SECONDS = 60  # for each backend
+
+Call = Callable[[], object]
+
+
+def figures() -> Iterator[Figure]:
+    for backend, peers in (("torch", torch_peers), ("keras", keras_peers)):
+        found = alternate_for({"ours": ours(backend), **peers()}, SECONDS, least=7)
+        per_step = {name: [1000 * s / STEPS for s in seconds] for name, seconds in found.items()}
+        mine = per_step.pop("ours")
+        for name, theirs in per_step.items():
+            target = at_most(1.03 if name == "by hand" else 1.0)
+            yield Figure(f"step, {backend}", "ms", median(mine), target, name, median(theirs), ratios(mine, theirs))
+
+
+def samples() -> tuple[Any, Any]:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((BATCH * STEPS, 1, 28, 28), np.float32), rng.integers(0, 10, BATCH * STEPS)
+
+
+def built(backend: str) -> Path:
+    from archspec.backend import load as load_backend
+    from archspec.compiler import write
+    from archspec.spec import load
+
+    return write(load(SPEC), load_backend(backend), Path(mkdtemp()) / "model")
+
+
+def ours(backend: str) -> Call:
+    from archspec.backend import load as load_backend
+    from archspec.document import Preprocess
+    from archspec.recipe import Recipe
+    from archspec.spec import load
+    from archspec.train.checkpoint import Place
+    from archspec.train.data import Batches, Prepare
+    from archspec.train.data.source import Arrays
+    from archspec.train.loop import Run, train
+    from archspec.trainer import Plan
+
+    spec, maker = load(SPEC), load_backend(backend).trainer
+    assert maker is not None
+    recipe = Recipe(learning_rate=RATE, momentum=MOMENTUM, epochs=1, batch=BATCH)
+    x, y = samples()
+    feed = Batches(Arrays(x, y, "x"), Prepare(spec.graph.input, Preprocess()), BATCH, seed=0)
+    run, trainer = Run(spec, recipe, Path(mkdtemp()), feed), maker(built(backend), Plan(spec.graph, recipe))
+    return lambda: train(run, trainer, Place())
+
+
+def torch_peers() -> dict[str, Call]:
+    calls = {"by hand": _torch_by_hand()}
+    return calls | {"Lightning": _lightning()} if find_spec("lightning") else calls
+
+
+def _torch_by_hand() -> Call:
+    import torch
+
+    _, loss, optimizer = _torch_model()
+    x, y = map(torch.as_tensor, samples())
+
+    def epoch() -> None:
+        total = torch.zeros(())
+        for indices in torch.randperm(len(x)).split(BATCH):
+            optimizer.zero_grad()
+            value = loss(x[indices].contiguous(memory_format=torch.channels_last), y[indices])
+            value.backward()
+            optimizer.step()
+            total += value.detach()
+        total.item()
+
+    return epoch
+
+
+def _lightning() -> Call:
+    import logging
+    import warnings
+
+    import torch
+
+    from tests.helpers import torchvision_cpu
+
+    torchvision_cpu.load()  # Lightning imports it
+    from lightning.pytorch import LightningModule, Trainer
+    from torch.utils.data import DataLoader, TensorDataset
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    model, loss, optimizer = _torch_model()
+
+    class Module(LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def training_step(self, batch: Any) -> Any:
+            x, y = batch
+            value = loss(x.contiguous(memory_format=torch.channels_last), y)
+            self.log("loss", value)
+            return value
+
+        def configure_optimizers(self) -> Any:
+            return optimizer
+
+    module = Module()
+    batches = DataLoader(TensorDataset(*map(torch.as_tensor, samples())), BATCH, shuffle=True)
+    quiet: Any = {"enable_progress_bar": False, "enable_model_summary": False, "default_root_dir": mkdtemp()}
+    return lambda: Trainer(accelerator="cpu", max_epochs=1, log_every_n_steps=20, **quiet).fit(module, batches)
+
+
+def _torch_model() -> tuple[Any, Callable[..., Any], Any]:
+    """The emitted model, its loss over all heads, and the optimizer: as one would choose them by hand."""
+    import torch
+    from torch.nn import functional as F
+
+    from archspec_torch.runtime import load
+
+    model: Any = load(built("torch")).to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(model.parameters(), RATE, MOMENTUM, fused=True)
+
+    def loss(x: Any, y: Any) -> Any:
+        main, *heads = (F.cross_entropy(output, y) for output in model(x))
+        return main + 0.3 * sum(heads)
+
+    return model, loss, optimizer
+
+
+def keras_peers() -> dict[str, Call]:
+    return {"by hand": _keras_by_hand(), "fit": _fit()}
+
+
+def _keras_by_hand() -> Call:
+    import numpy as np
+    import tensorflow as tf
+
+    model, losses, weights, optimizer = _keras_model()
+    x, y = samples()
+    x = x.transpose(0, 2, 3, 1).copy()
+
+    def step(x: Any, y: Any) -> Any:
+        tape: Any = tf.GradientTape()
+        with tape:
+            outputs = model(x, training=True)
+            value = sum(weights[head] * losses[head](y, outputs[head]) for head in weights)
+        slopes = tape.gradient(value, model.trainable_variables)
+        optimizer.apply(slopes, model.trainable_variables)
+        return value
+
+    compiled: Any = tf.function(step)
+
+    def epoch() -> None:
+        total = 0.0
+        for indices in np.split(np.random.default_rng(0).permutation(len(x)), STEPS):
+            total += compiled(x[indices], y[indices])
+        float(total)
+
+    return epoch
+
+
+def _fit() -> Call:
+    model, losses, weights, optimizer = _keras_model()
+    x, y = samples()
+    x = x.transpose(0, 2, 3, 1).copy()
+    model.compile(optimizer, losses, loss_weights=weights)
+    return lambda: model.fit(x, dict.fromkeys(weights, y), BATCH, verbose=0)
+
+
+def _keras_model() -> tuple[Any, dict[str, Any], dict[str, float], Any]:
+    import keras
+
+    from archspec.source.runtime import emitted
+
+    folder = built("keras")
+    model = emitted(folder).build_model(folder / "weights.safetensors", train=True)
+    weights = {"main": 1.0, "aux1": 0.3, "aux2": 0.3}
+    losses = {head: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for head in weights}
+    return model, losses, weights, keras.optimizers.SGD(RATE, momentum=MOMENTUM)

@@ -1,0 +1,76 @@
+"""A training step of googlenet-torchvision against torchvision's own class in a plain loop, on CPU, with three heads.
+
+The plain loop is in float32, channels first, with SGD as torch gives it; ours is what `archspec train` takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.measure import Figure, alternate_for, at_least, ratios
+
+SPEC = "googlenet-torchvision"
+BATCH = 16
+RATE, MOMENTUM, DECAY = 1e-3, 0.9, 2e-4
+SECONDS = 60  # for each figure
+
+
+def figures() -> Iterator[Figure]:
+    for precision, target in (("float32", 1.5), ("bfloat16", 3.0)):
+        found = alternate_for({"theirs": theirs(), "ours": ours(precision)}, SECONDS, least=5)
+        peer, mine = ([1000 * s for s in found[name]] for name in ("theirs", "ours"))
+        what = f"step, batch {BATCH}, {precision}, times as fast"
+        yield Figure(what, "ms", median(mine), at_least(target), "torchvision", median(peer), ratios(peer, mine))
+
+
+def ours(precision: Any) -> Callable[[], object]:
+    from archspec.backend import load as load_backend
+    from archspec.compiler import write
+    from archspec.recipe import Recipe
+    from archspec.spec import load
+    from archspec.trainer import Plan
+
+    spec, backend = load(SPEC), load_backend("torch")
+    assert backend.trainer is not None
+    recipe = Recipe(learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY, precision=precision)
+    with TemporaryDirectory() as scratch:
+        folder = write(spec, backend, Path(scratch) / "model")
+        trainer = backend.trainer(folder, Plan(spec.graph, recipe))
+    x, y = samples()
+
+    def call() -> None:
+        trainer.step(x, y, RATE)
+        trainer.losses()  # waits for what the step computes
+
+    return call
+
+
+def theirs() -> Callable[[], object]:
+    import torch
+    from torch.nn import functional as F
+
+    from tests.helpers import torchvision_cpu
+
+    model: Any = torchvision_cpu.load().models.googlenet(aux_logits=True, transform_input=False, init_weights=False)
+    optimizer = torch.optim.SGD(model.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
+    x, y = map(torch.as_tensor, samples())
+
+    def call() -> None:
+        optimizer.zero_grad()
+        main, *heads = (F.cross_entropy(output, y) for output in model(x))
+        loss = main + 0.3 * torch.stack(heads).sum()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    return call
+
+
+def samples() -> tuple[Any, Any]:
+    import numpy as np
+
+    return np.random.default_rng(0).standard_normal((BATCH, 3, 224, 224), np.float32), np.arange(BATCH)
