@@ -7,6 +7,7 @@ measured where it is installed beside (`pip install lightning`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -97,18 +98,19 @@ def _lightning() -> Call:
     import warnings
 
     import torch
+    from torch.utils.data import DataLoader, TensorDataset
 
     from tests.helpers import torchvision_cpu
 
     torchvision_cpu.load()  # Lightning imports it
-    from lightning.pytorch import LightningModule, Trainer
-    from torch.utils.data import DataLoader, TensorDataset
-
+    pytorch: Any = import_module("lightning.pytorch")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     model, loss, optimizer = _torch_model()
 
-    class Module(LightningModule):
+    base: Any = pytorch.LightningModule
+
+    class Module(base):
         def __init__(self) -> None:
             super().__init__()
             self.model = model
@@ -125,7 +127,7 @@ def _lightning() -> Call:
     module = Module()
     batches = DataLoader(TensorDataset(*map(torch.as_tensor, samples())), BATCH, shuffle=True)
     quiet: Any = {"enable_progress_bar": False, "enable_model_summary": False, "default_root_dir": mkdtemp()}
-    return lambda: Trainer(accelerator="cpu", max_epochs=1, log_every_n_steps=20, **quiet).fit(module, batches)
+    return lambda: pytorch.Trainer(accelerator="cpu", max_epochs=1, log_every_n_steps=20, **quiet).fit(module, batches)
 
 
 def _torch_model() -> tuple[Any, Callable[..., Any], Any]:
