@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -206,7 +207,7 @@ def test_what_cannot_be_read_is_left_out_and_counted(capsys: pytest.CaptureFixtu
     whole = evaluated(capsys, "run")
     for path in Path("pictures/b").iterdir():
         path.write_bytes(b"no picture")
-    assert "cannot read `pictures/b/" in refused(capsys, "run").replace(str(Path.cwd()) + "/", "")
+    assert re.search(r"cannot read `.*pictures/b/\d.png`", refused(capsys, "run"))  # a long path is cut in its middle
     assert main(["eval", "run", "--bad-data", "skip", "--format", "json"]) == 0
     printed = capsys.readouterr()
     (found,) = json.loads(printed.out)
