@@ -48,6 +48,13 @@ def test_the_bound_follows_what_rounding_does() -> None:
     assert known.bound("y", SINGLE) == pytest.approx(SLACK * 1e-3)
 
 
+def test_the_widest_of_what_rounding_does_counts_whichever_comes_first() -> None:
+    near, far = ({"y": RIGHT + [[0, way], [0, 0]]} for way in (4e-3, 8e-3))
+    for one, other in ((near, far), (far, near)):
+        known = Expected({"y": RIGHT}).widened(one).widened(other)
+        assert known.bound("y", SINGLE) == pytest.approx(SLACK * 2e-3)
+
+
 @pytest.mark.parametrize("rounding", [SINGLE, DOUBLE, MIXED])
 def test_jitter_is_within_rounding_of_the_value_and_of_the_largest(rounding: Rounding) -> None:
     values = np.random.default_rng(0).standard_normal(10_000)

@@ -11,8 +11,8 @@ import pytest
 
 from archspec.equivalence.layer import layer_spec
 from archspec.equivalence.material import material, shares, weights
-from archspec.equivalence.measure import ROUNDING
-from archspec.equivalence.modes import MODES, OPTIMIZER, expected, measure
+from archspec.equivalence.measure import ROUNDING, Expected
+from archspec.equivalence.modes import MODES, OPTIMIZER, Quantity, expected, measure
 from archspec.equivalence.plan import judged
 from archspec.equivalence.report import Line
 from archspec.reference import ReferenceSession
@@ -212,3 +212,16 @@ def test_of_equal_values_an_engine_may_take_any(share: float) -> None:
     assert all(
         line.passed for line in judged(graph, "it", "grad", "float64", {"gradients": {"input": found}}, wanted, DOUBLE)
     )
+
+
+def test_an_activation_may_be_as_far_away_as_rounding_takes_it(spec: Spec) -> None:
+    given = material(spec.graph, 0, 2)
+    plain = measure(ReferenceSession(spec.graph, given.tensors), given, "eval")
+    (path, value), *_ = plain["activations"].items()
+    found: dict[Quantity, Any] = {**plain, "activations": {path: value * (1 + 1e-8)}}
+    wanted: dict[Quantity, Expected] = {quantity: Expected(values) for quantity, values in plain.items()}
+    moved = {**plain["activations"], path: value * (1 + 1e-8)}
+    wider: dict[Quantity, Expected] = {**wanted, "activations": wanted["activations"].widened(moved)}
+    for known, passes in ((wanted, False), (wider, True)):
+        told = judged(spec.graph, "it", "eval", "float64", found, known, DOUBLE)
+        assert [line.passed for line in told if line.quantity == "activations"] == [passes]

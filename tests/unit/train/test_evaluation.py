@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from archspec.backend import load as load_backend
 from archspec.cli import main
+from archspec.group import Alone
 from archspec.train import evaluation
 from archspec.train.data import Batch, open_data
 from archspec.train.evaluation import averaged
@@ -118,6 +119,31 @@ def test_the_scores_are_those_of_scikit_learn() -> None:
 
 def _most_often(classes: Any) -> int | None:
     return int(np.bincount(classes).argmax()) if len(classes) else None
+
+
+class Heard(Alone):
+    """Adds up what one process after the other gives: the last of them has the sum."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    def sum(self, values: Any) -> Any:
+        self.values.append(values)
+        return np.sum(self.values, axis=0)
+
+
+def test_two_processes_have_the_scores_of_one() -> None:
+    rng = np.random.default_rng(0)
+    outputs, labels = rng.standard_normal((17, 7)), rng.integers(0, 7, 17)
+    whole, one, two = (Scores("cross_entropy", 7) for _ in range(3))
+    whole.add(outputs, labels)
+    one.add(outputs[::2], labels[::2])
+    two.add(outputs[1::2], labels[1::2])
+    group = Heard()
+    _, found = one.of_all(group), two.of_all(group)
+    assert found.summary() == pytest.approx(whole.summary(), rel=1e-12)
+    assert found.confusion.tolist() == whole.confusion.tolist()
+    assert found.count == 17
 
 
 @pytest.mark.parametrize(
