@@ -11,8 +11,8 @@ from typing import Any
 from archspec.backend import load
 from archspec.compiler import write
 from archspec.trainer import Plan
-from tests.helpers.ranks import DEEP, NET, RECIPES, batches
-from tests.helpers.specs import checked
+from tests.helpers.ranks import DEEP, RECIPES, batches
+from tests.helpers.specs import TWO_HEADS, checked
 
 SOME = [*RECIPES] if DEEP else ["adamw, clipped"]
 MANY = 5 if DEEP else 2
@@ -20,7 +20,7 @@ MANY = 5 if DEEP else 2
 
 
 def main(out: Path) -> None:
-    spec, backend, found = checked(NET), load("keras"), dict[str, Any]()
+    spec, backend, found = checked(TWO_HEADS), load("keras"), dict[str, Any]()
     assert backend.trainer is not None
     for name in SOME:
         recipe = RECIPES[name]

@@ -20,25 +20,8 @@ from archspec.train import loop
 from archspec.train.start import Options, start
 from archspec.train.together import joined
 from archspec.trainer import Plan, shares
-from tests.helpers.specs import checked
+from tests.helpers.specs import TWO_HEADS, checked
 
-NET = """archspec: 1
-name: net
-input: [2, 6, 6]
-args: {drop: 0.0}
-network:
-  - {name: one, conv: {out: 4, kernel: 3, bias: false}}
-  - {name: bn, batch_norm: {}}
-  - {name: act, tanh: , aux: side}
-  - {name: rest, flatten: , from: act}
-  - dropout: {rate: $drop}
-  - {name: two, linear: {out: 4}}
-blocks:
-  auxiliary: {body: [global_avg_pool, flatten, {name: fc, linear: {out: 4}}]}
-heads:
-  main: {}
-  side: {block: auxiliary, weight: 0.3, only: train}
-"""
 RECIPES = {
     "sgd": Recipe(momentum=0.9, weight_decay=0.01),
     "adamw, clipped": Recipe(optimizer="adamw", clip=0.5, label_smoothing=0.1, average="ema", decay=0.7),
@@ -58,7 +41,7 @@ def batches() -> list[tuple[Any, Any, float]]:
 
 def stepped(recipe: Recipe, folder: Path, group: Any, drop: float = 0.0) -> dict[str, Any]:
     """Losses of each step, and where it stood after the last one."""
-    spec, backend = checked(NET.replace("drop: 0.0", f"drop: {drop}")), load("torch")
+    spec, backend = checked(TWO_HEADS.replace("drop: 0.0", f"drop: {drop}")), load("torch")
     assert backend.trainer is not None
     trainer = backend.trainer(write(spec, backend, folder, seed=0), Plan(spec.graph, recipe, group=group))
     losses: list[Any] = []

@@ -9,6 +9,25 @@ from pathlib import Path
 
 from archspec.spec import Spec, load
 
+TWO_HEADS = """archspec: 1
+name: net
+input: [2, 6, 6]
+args: {drop: 0.0}
+network:
+  - {name: one, conv: {out: 4, kernel: 3, bias: false}}
+  - {name: bn, batch_norm: {}}
+  - {name: act, tanh: , aux: side}
+  - {name: rest, flatten: , from: act}
+  - dropout: {rate: $drop}
+  - {name: two, linear: {out: 4}}
+blocks:
+  auxiliary: {body: [global_avg_pool, flatten, {name: fc, linear: {out: 4}}]}
+heads:
+  main: {}
+  side: {block: auxiliary, weight: 0.3, only: train}
+"""
+"""All that training treats in a way of its own: batch norm, dropout, a bias taken away, a head for training alone."""
+
 
 @contextmanager
 def written(text: str | bytes) -> Generator[Path]:

@@ -17,14 +17,14 @@ from archspec.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
 from archspec.trainer import Plan
 from archspec.weights.init import initial
-from tests.helpers.ranks import DEEP, NET, RECIPES, RUN, batches
-from tests.helpers.specs import checked
+from tests.helpers.ranks import DEEP, RECIPES, RUN, batches
+from tests.helpers.specs import TWO_HEADS, checked
 
 BACKENDS = ["torch", "keras"]
 
 
 def trainer(backend: str, folder: Path, recipe: Recipe, **plan: Any) -> Any:
-    spec, found = checked(NET), load(backend)
+    spec, found = checked(TWO_HEADS), load(backend)
     assert found.trainer is not None
     return found.trainer(write(spec, found, folder, seed=0), Plan(spec.graph, recipe, **plan))
 
@@ -103,7 +103,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_written(
 def test_compiled_it_trains_as_the_reference_does(backend: str, tmp_path: Path) -> None:
     recipe = RECIPES["adamw, clipped"]
     mine = trainer(backend, tmp_path / "net", recipe, compile=True)
-    wanted = ReferenceTrainer(Plan(checked(NET).graph, recipe), initial(checked(NET).graph, 0))
+    wanted = ReferenceTrainer(Plan(checked(TWO_HEADS).graph, recipe), initial(checked(TWO_HEADS).graph, 0))
     for x, y, rate in batches():
         mine.step(x, y, rate)
         wanted.step(x, y, rate)

@@ -19,8 +19,8 @@ from archspec.train.log import read_log
 from archspec.train.start import Options, start
 from archspec.trainer import Plan, parts, shares
 from archspec.weights.init import initial
-from tests.helpers.ranks import DEEP, NET, RECIPES, RUN, STOP, batches
-from tests.helpers.specs import checked
+from tests.helpers.ranks import DEEP, RECIPES, RUN, STOP, batches
+from tests.helpers.specs import TWO_HEADS, checked
 from tests.helpers.torchrun import started, torchrun
 
 RANKS = 3
@@ -58,7 +58,7 @@ def ends(name: str, found: list[dict[str, Any]]) -> list[str]:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_losses_and_weights_are_those_of_the_reference_on_whole_batches(name: str, found: list[dict[str, Any]]) -> None:
-    spec, recipe = checked(NET), RECIPES[name]
+    spec, recipe = checked(TWO_HEADS), RECIPES[name]
     wanted = ReferenceTrainer(Plan(spec.graph, recipe), initial(spec.graph, 0))
     losses: list[Any] = []
     for x, y, rate in batches():

@@ -21,8 +21,8 @@ from archspec.train.together import joined
 from archspec.trainer import Plan
 from archspec.weights.init import initial
 from tests.helpers.devices import MANY, SOME
-from tests.helpers.ranks import NET, RECIPES, batches
-from tests.helpers.specs import checked
+from tests.helpers.ranks import RECIPES, batches
+from tests.helpers.specs import TWO_HEADS, checked
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -39,7 +39,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", SOME)
 def test_two_devices_of_jax_make_the_updates_of_the_reference(name: str, found: dict[str, Any]) -> None:
-    spec, own = checked(NET), found[name]
+    spec, own = checked(TWO_HEADS), found[name]
     wanted = ReferenceTrainer(Plan(spec.graph, RECIPES[name]), initial(spec.graph, 0))
     assert own["device"] == "jax, 2 x cpu"
     for (x, y, rate), losses in zip(batches()[:MANY], own["losses"], strict=True):
@@ -49,7 +49,7 @@ def test_two_devices_of_jax_make_the_updates_of_the_reference(name: str, found: 
 
 
 def trainer(folder: Path, **plan: Any) -> Any:
-    spec, backend = checked(NET), load("keras")
+    spec, backend = checked(TWO_HEADS), load("keras")
     assert backend.trainer is not None
     return backend.trainer(write(spec, backend, folder / "net"), Plan(spec.graph, Recipe(), **plan))
 

@@ -17,23 +17,7 @@ from archspec.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
 from archspec.trainer import Plan, Setting, settings
 from archspec.weights.init import initial
-from tests.helpers.specs import checked
-
-NET = """archspec: 1
-name: net
-input: [2, 5, 5]
-network:
-  - {name: one, conv: {out: 3, kernel: 3, bias: false}}  # norm takes a bias away
-  - {name: bn, batch_norm: {}}
-  - {name: act, tanh: , aux: side}
-  - flatten
-  - {name: two, linear: {out: 4}}
-blocks:
-  auxiliary: {body: [global_avg_pool, flatten, {name: fc, linear: {out: 4}}]}
-heads:
-  main: {}
-  side: {block: auxiliary, weight: 0.3, only: train}
-"""
+from tests.helpers.specs import TWO_HEADS, checked
 
 RECIPES = {
     "sgd": Recipe(momentum=0.9, nesterov=True, weight_decay=0.01),
@@ -82,10 +66,10 @@ def by_torch(model: Any, recipe: Recipe, batches: list[Any], rates: list[float])
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_it_trains_as_a_plain_loop_does(name: str, tmp_path: Path) -> None:
-    recipe, spec = RECIPES[name], checked(NET)
+    recipe, spec = RECIPES[name], checked(TWO_HEADS)
     tensors = {k: v.astype(np.float64) for k, v in initial(spec.graph, 0).items()}
     rng = np.random.default_rng(0)
-    batches = [(rng.standard_normal((8, 2, 5, 5)), rng.integers(0, 4, 8)) for _ in range(4)]
+    batches = [(rng.standard_normal((8, 2, 6, 6)), rng.integers(0, 4, 8)) for _ in range(4)]
     rates = [0.1, 0.2, 0.05, 0.1]
     trainer = ReferenceTrainer(Plan(spec.graph, recipe), tensors)
     found: list[float] = []
@@ -105,9 +89,9 @@ def test_it_trains_as_a_plain_loop_does(name: str, tmp_path: Path) -> None:
 
 
 def test_it_goes_on_from_where_it_stood() -> None:
-    recipe, spec = Recipe(optimizer="adamw", average="ema", decay=0.5), checked(NET)
+    recipe, spec = Recipe(optimizer="adamw", average="ema", decay=0.5), checked(TWO_HEADS)
     rng = np.random.default_rng(0)
-    batches = [(rng.standard_normal((4, 2, 5, 5)), rng.integers(0, 4, 4)) for _ in range(4)]
+    batches = [(rng.standard_normal((4, 2, 6, 6)), rng.integers(0, 4, 4)) for _ in range(4)]
     whole, first, second = (ReferenceTrainer(Plan(spec.graph, recipe), initial(spec.graph, seed)) for seed in (0, 0, 1))
     for x, y in batches:
         whole.step(x, y, 0.1)
@@ -126,9 +110,9 @@ def test_it_goes_on_from_where_it_stood() -> None:
 
 
 def test_what_is_predicted_is_the_averages() -> None:
-    spec = checked(NET)
+    spec = checked(TWO_HEADS)
     trainer = ReferenceTrainer(Plan(spec.graph, Recipe(average="ema", decay=0.9)), initial(spec.graph, 0))
-    x, y = np.random.default_rng(0).standard_normal((4, 2, 5, 5)), np.arange(4)
+    x, y = np.random.default_rng(0).standard_normal((4, 2, 6, 6)), np.arange(4)
     for _ in range(3):
         trainer.step(x, y, 0.5)
     plain = ReferenceTrainer(Plan(spec.graph, Recipe()), trainer.save().average)
@@ -143,7 +127,7 @@ def test_what_is_predicted_is_the_averages() -> None:
 
 def test_settings_by_pattern_and_kind() -> None:
     recipe = Recipe(weight_decay=0.5, exempt=("norm",), freeze=("one.*",), rates={"two.*": 2.0, "*.bias": 3.0})
-    assert settings(recipe, checked(NET).graph) == {
+    assert settings(recipe, checked(TWO_HEADS).graph) == {
         "bn.weight": Setting(1.0, 0.0),
         "bn.bias": Setting(3.0, 0.0),
         "two.weight": Setting(2.0, 0.5),
@@ -156,4 +140,4 @@ def test_settings_by_pattern_and_kind() -> None:
 @pytest.mark.parametrize("recipe", [Recipe(freeze=("onee.*",)), Recipe(rates={"tow.weight": 2.0})])
 def test_a_pattern_that_fits_nothing_is_refused(recipe: Recipe) -> None:
     with pytest.raises(Failure, match="no tensor is named as"):
-        settings(recipe, checked(NET).graph)
+        settings(recipe, checked(TWO_HEADS).graph)

@@ -17,26 +17,10 @@ from archspec.reference.trainer import ReferenceTrainer
 from archspec.spec import Spec
 from archspec.trainer import Plan, Trainer
 from archspec.weights.checkpoint import load as load_weights
-from tests.helpers.specs import checked
+from tests.helpers.specs import TWO_HEADS, checked
 
-NET = """archspec: 1
-name: net
-input: [2, 6, 6]
-args: {drop: 0.0}
-network:
-  - {name: one, conv: {out: 4, kernel: 3, bias: false}}
-  - {name: bn, batch_norm: {}}
-  - {name: act, tanh: , aux: side}
-  - {name: unread, conv: {out: 3, kernel: 1}, from: act}
-  - {name: rest, flatten: , from: act}
-  - dropout: {rate: $drop}
-  - {name: two, linear: {out: 4}}
-blocks:
-  auxiliary: {body: [global_avg_pool, flatten, {name: fc, linear: {out: 4}}]}
-heads:
-  main: {loss: LOSS}
-  side: {block: auxiliary, weight: 0.3, only: train}
-"""
+UNREAD = "  - {name: unread, conv: {out: 3, kernel: 1}, from: act}\n"
+NET = TWO_HEADS.replace("main: {}", "main: {loss: LOSS}").replace("  - {name: rest", UNREAD + "  - {name: rest")
 
 RECIPES = {
     "sgd": Recipe(),
