@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archspec.recipe import Recipe
 
@@ -22,19 +22,6 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 else:
     from archspec import lazy_numpy as np
-
-
-class Rule(Protocol):
-    """How a tensor moves. `slots` are the names of what is remembered of each tensor, of its shape."""
-
-    @property
-    def slots(self) -> tuple[str, ...]: ...
-
-    def step(
-        self, tensor: Array, gradient: Array, slots: Mapping[str, Array], *, rate: float, decay: float, update: int
-    ) -> tuple[Array, dict[str, Array]]:
-        """The tensor and its slots after the step; `slots` is empty before the first, whose `update` is 1."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +72,11 @@ class AdamW:
         square = two * slots.get("square", np.zeros_like(tensor)) + (1 - two) * gradient**2
         length = mean / (1 - one**update) / (np.sqrt(square / (1 - two**update)) + self.eps)
         return tensor * (1 - rate * decay) - rate * length, {"mean": mean, "square": square}
+
+
+Rule: TypeAlias = Momentum | AdamW
+"""How a tensor moves. `slots` are the names of what is remembered of each tensor, of its shape; `step` gives the tensor
+and its slots after an update, the first of which is number 1 and has none yet."""
 
 
 def rule_of(recipe: Recipe) -> Rule:

@@ -32,8 +32,6 @@ def rule(recipe: Recipe) -> Rule:
             return lambda *given: _momentum(momentum, *given)
         case AdamW() as adamw:
             return lambda *given: _adamw(adamw, *given)
-        case other:
-            raise NotImplementedError(f"{other}")
 
 
 def _momentum(

@@ -78,7 +78,8 @@ class Steps:
         return _chosen(fine, moved, state)._replace(scale=_rescaled(state.scale, fine))
 
     def _updated(self, state: State, gradients: Tensors, rate: Any) -> State:
-        recipe, update = self.plan.recipe, state.updates + 1
+        recipe, updates = self.plan.recipe, state.updates + 1
+        update = ops.cast(updates, "float32")
         gradients = clipped(gradients, recipe.clip)
         tensors, slots = dict(state.tensors), {slot: dict(kept) for slot, kept in state.slots.items()}
         for name, setting in self.settings.items():
@@ -89,7 +90,7 @@ class Steps:
             for slot, value in own.items():
                 slots[slot][name] = value
         average = averaged(recipe, state.average, tensors, update)
-        return state._replace(tensors=tensors, slots=slots, average=average, updates=update)
+        return state._replace(tensors=tensors, slots=slots, average=average, updates=updates)
 
     def _predict(self, tensors: Tensors, x: Any) -> Any:
         with self._filled(tensors, {}):

@@ -98,7 +98,7 @@ class KerasTrainer:
             factor, good = own["keras.scale"].tolist()
             scale = {"factor": self._tensor(factor), "good": self._tensor(good, "int32")}
         seeds = {name: self._tensor(own[name], one.state.dtype) for name, one in self.seeds.items()}
-        tensors, updates = self._native(standing.tensors), self._tensor(standing.updates)
+        tensors, updates = self._native(standing.tensors), self._tensor(standing.updates, "int32")
         self.state = State(tensors, slots, self._native(mean), seeds, self._sums(), updates, scale)
         self.taken = 0
 
