@@ -10,7 +10,8 @@ net.yaml:1:12
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, NoReturn
 
@@ -94,6 +95,30 @@ class Failure(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}; {self.help}" if self.help else self.message
+
+
+def reason(error: Exception) -> str:
+    """Why the system refused something, as part of a sentence.
+
+    >>> reason(FileNotFoundError(2, "No such file or directory"))
+    'no such file or directory'
+    """
+    return (getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__).lower()
+
+
+@contextmanager
+def writing(path: object, help: str = "") -> Generator[None]:
+    """Raises a `Failure` that names the path where the system refuses what is done within.
+
+    >>> with writing("out"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    archspec.diagnostics.Failure: cannot write `out`: no space left on device
+    """
+    try:
+        yield
+    except OSError as error:
+        raise Failure(f"cannot write {quote(path)}: {reason(error)}", help) from error
 
 
 class SpecError(Exception):

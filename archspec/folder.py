@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from archspec import __version__
 from archspec.backend import Backend
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure, quote, reason
 from archspec.document import Preprocess
 from archspec.graph import Graph
 from archspec.spec import Spec
@@ -190,8 +190,7 @@ def _changed(path: Path, digest: str) -> bool:
 
 
 def _failed(folder: Path, error: OSError) -> Failure:
-    why = (error.strerror or str(error)).lower()
-    return Failure(f"cannot write {quote(folder)}: {why}", "nothing was changed")
+    return Failure(f"cannot write {quote(folder)}: {reason(error)}", "nothing was changed")
 
 
 def _umask() -> int:

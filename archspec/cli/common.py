@@ -31,6 +31,12 @@ def override_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no warnings and no remarks")
 
 
+def actions(parser: argparse.ArgumentParser) -> Callable[[str, str], argparse.ArgumentParser]:
+    """What a command with commands of its own adds each of them by: its name, and what it does."""
+    added = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    return lambda name, help: added.add_parser(name, help=help, description=help, allow_abbrev=False)
+
+
 class Takes(Protocol):
     """A parser, or a group of options in one."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from archspec.cli.common import progress, say
+from archspec.cli.common import actions, progress, say
 
 if TYPE_CHECKING:
     from archspec.train.data import Checked
@@ -15,11 +15,7 @@ UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-
-    def action(name: str, help: str) -> argparse.ArgumentParser:
-        return actions.add_parser(name, help=help, description=help, allow_abbrev=False)
-
+    action = actions(parser)
     check = action("check", "read data through and name every sample that is bad")
     check.add_argument("data", metavar="DATA", help="a folder of pictures, shards, an .npz file, or a set by name")
     check.add_argument("--workers", type=int, default=0, metavar="N", help="processes that read (default: 0)")

@@ -59,8 +59,7 @@ def run(options: argparse.Namespace) -> int:
     members = [Member.open(folder, best=options.best, device=options.device, remark=remark) for folder in folders]
     say(f"note: on {', '.join(dict.fromkeys(member.trainer.device for member in members))}", options)
     data = held_out(members, options.data, options.held_out)
-    bad_data = "skip" if options.bad_data == "skip" else "stop"
-    how: Any = {"batch": options.batch, "workers": options.workers, "bad_data": bad_data}
+    how: Any = {"batch": options.batch, "workers": options.workers, "bad_data": options.bad_data}
     with progress(options.quiet) as watch:
         found = [evaluate(members, data, crops=count, watch=watch, **how) for count in crops]
     bad = found[0].bad

@@ -16,7 +16,7 @@ def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from archspec.cli.common import say
-    from archspec.diagnostics import Failure, quote
+    from archspec.diagnostics import Failure, quote, reason
     from archspec.spec.starter import starter
 
     path = Path(options.path)
@@ -27,8 +27,7 @@ def run(options: argparse.Namespace) -> int:
     except FileExistsError:
         raise Failure(f"{quote(path)} is there already", "choose another name") from None
     except (OSError, ValueError) as error:
-        why = (getattr(error, "strerror", None) or str(error)).lower()
-        raise Failure(f"cannot write {quote(path)}: {why}") from error
+        raise Failure(f"cannot write {quote(path)}: {reason(error)}") from error
     print(path)
     say(f"next: archspec check {path}, then archspec stats {path}", options)
     return 0

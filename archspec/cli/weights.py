@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from archspec.cli.common import load, override_arguments, say, trust_arguments
+from archspec.cli.common import actions, load, override_arguments, say, trust_arguments
 
 if TYPE_CHECKING:
     from archspec.weights import Loaded
@@ -15,11 +15,7 @@ HELP = "inspect, import, export and convert files of weights"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-
-    def action(name: str, help: str) -> argparse.ArgumentParser:
-        return actions.add_parser(name, help=help, description=help, allow_abbrev=False)
-
+    action = actions(parser)
     inspect = action("inspect", "print what a file of weights holds")
     inspect.add_argument("file", metavar="FILE", help="weights of any known kind")
     inspect.add_argument("--format", choices=("table", "json"), default="table", help="for people, or data")

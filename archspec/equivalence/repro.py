@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.backend import load as load_backend
-from archspec.diagnostics import Failure, Span, quote
+from archspec.diagnostics import Span, writing
 from archspec.equivalence.layer import layer_spec
 from archspec.equivalence.material import Material, shares
 from archspec.equivalence.measure import distances
@@ -45,10 +45,8 @@ def write_repro(plan: Plan, lines: Sequence[Line], folder: Path, scratch: Path) 
     wrong = [line for line in lines if not line.passed]
     plan, wrong = _smaller(plan, wrong, scratch) or (_only(plan, wrong), wrong)
     folder = _free(folder)
-    try:
+    with writing(folder):
         _write(plan, wrong, folder)
-    except OSError as error:
-        raise Failure(f"cannot write {quote(folder)}: {(error.strerror or str(error)).lower()}") from error
     return folder
 
 

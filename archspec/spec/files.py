@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from archspec.diagnostics import Report, Source, Span, quote
+from archspec.diagnostics import Report, Source, Span, quote, reason
 from archspec.spec.reuse import read_text
 from archspec.spec.syntax import decode
 from archspec.spec.tree import Map, Scalar, Tree, describe, height, is_null
@@ -70,8 +70,7 @@ class Files:
             with path.open("rb") as file:
                 raw = file.read(self.room.bytes + 1)
         except (OSError, ValueError) as error:
-            why = (getattr(error, "strerror", None) or str(error)).lower()
-            self.report.error(code, place, f"cannot read {quote(path)}: {why}", help=self._near(path))
+            self.report.error(code, place, f"cannot read {quote(path)}: {reason(error)}", help=self._near(path))
             return None
         self.room.bytes -= len(raw)
         if self.room.bytes < 0:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure, quote, writing
 from archspec.graph import Graph
 from archspec.session import slot_name
 from archspec.trainer import Standing
@@ -59,12 +59,9 @@ def write_checkpoint(run: Path, graph: Graph, spec: str, standing: Standing, pla
         "updates": standing.updates,
         "own": {name: _packed(value) for name, value in standing.own.items()},
     }
-    try:
+    with writing(path, "what was written before is whole"):
         path.parent.mkdir(exist_ok=True)
         save(path, {**standing.tensors, **standing.slots, **mean}, {**origin(graph, spec), "training": training})
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise Failure(f"cannot write {quote(path)}: {why}", "what was written before is whole") from error
     return path
 
 
@@ -124,11 +121,11 @@ def write_best(run: Path, graph: Graph, spec: str, place: Place, remark: Callabl
     path = run / BEST
     try:
         standing, _ = read_checkpoint(path_of(run, place.best_step), graph)
-        save(path, standing.average or standing.tensors, origin(graph, spec))
     except CheckpointError as error:
         remark(f"{error.message}\n  there is no {BEST} therefore")
-    except OSError as error:
-        raise Failure(f"cannot write {quote(path)}: {(error.strerror or str(error)).lower()}") from error
+        return
+    with writing(path):
+        save(path, standing.average or standing.tensors, origin(graph, spec))
 
 
 def prune(run: Path, keep: int, best: int | None) -> None:

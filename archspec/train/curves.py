@@ -14,7 +14,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import writing
 from archspec.render import visible
 from archspec.train.log import read_log
 
@@ -101,11 +101,9 @@ def write_curves(run: Path, title: str, remark: Callable[[str], object]) -> None
         warnings.filterwarnings("ignore", "Glyph")  # the viewer's fonts have what matplotlib's own lacks
         figure = draw(drawn, title)
         try:
-            figure.savefig(staging, format="svg", metadata={"Date": None})
-            staging.replace(run / NAME)
-        except OSError as error:
-            message = f"cannot write {quote(run / NAME)}: {(error.strerror or str(error)).lower()}"
-            raise Failure(message) from error
+            with writing(run / NAME):
+                figure.savefig(staging, format="svg", metadata={"Date": None})
+                staging.replace(run / NAME)
         finally:
             staging.unlink(missing_ok=True)
 

@@ -68,7 +68,7 @@ def evaluate(
     crops: int = 1,
     batch: int = 64,
     workers: int = 0,
-    bad_data: Literal["stop", "skip"] = "stop",
+    bad_data: Literal["error", "skip"] = "error",
     watch: Watch = unwatched,
 ) -> Evaluation:
     """Scores on what is held out, by the mean of the probabilities of 1, 10 or 144 crops of each picture."""
@@ -106,7 +106,7 @@ def _log_mean(logs: Array) -> Array:
 
 
 def _alike(
-    ways: Sequence[Any], source: Source, batch: int, workers: int, bad_data: Literal["stop", "skip"]
+    ways: Sequence[Any], source: Source, batch: int, workers: int, bad_data: Literal["error", "skip"]
 ) -> Iterator[list[Batch]]:
     """Each batch of samples in every way; equal ways share it."""
     feeds = {way: whole(source, way, batch, workers, bad_data) for way in ways}

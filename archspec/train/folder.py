@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from archspec import __version__
 from archspec.backend import Backend
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure, quote, writing
 from archspec.recipe import Recipe
 from archspec.spec import Spec
 from archspec.spec.show import show
@@ -97,14 +97,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
 def write_facts(folder: Path, values: Mapping[str, Any], spec: Spec) -> None:
     """Writes `run.json` and `spec.yaml`; raises `Failure` where that cannot be."""
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    try:
+    with writing(folder):
         for name, content in ((SPEC, show(spec.tree)), (FACTS, text)):
             staging = folder / f".{name}"
             # A byte of a file's name that is no UTF-8 becomes \udcff, as JSON escapes it.
             staging.write_text(content, encoding="utf-8", errors="backslashreplace")
             staging.replace(folder / name)
-    except OSError as error:
-        raise Failure(f"cannot write {quote(folder)}: {(error.strerror or str(error)).lower()}") from error
 
 
 def refuse_another(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

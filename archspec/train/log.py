@@ -6,12 +6,11 @@ import csv
 import io
 import json
 import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import writing
 from archspec.train.events import Events
 
 LINES, TABLE = "metrics.jsonl", "metrics.csv"
@@ -24,15 +23,15 @@ class Log:
         self.path = run / LINES
         kept = [line for line in read_log(run) if line["step"] <= step]
         _replace(self.path, "".join(_line(line) for line in kept))
-        with _writing(run):
+        with writing(run):
             self.events = Events(run, map(_tagged, kept))
 
     def add(self, step: int, kind: str, **values: Any) -> None:
         """A report after so many steps; raises `Failure` where it cannot be written."""
         line = {"step": step, "kind": kind, "time": time.time(), **values}
-        with _writing(self.path), self.path.open("a", encoding="utf-8") as file:
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(_line(line))
-        with _writing(self.events.path):
+        with writing(self.events.path):
             self.events.add(_tagged(line))
 
 
@@ -92,14 +91,6 @@ def _tagged(line: Mapping[str, Any]) -> dict[str, float]:
 
 def _replace(path: Path, text: str) -> None:
     staging = path.with_name(f".{path.name}")
-    with _writing(path):
+    with writing(path):
         staging.write_text(text, encoding="utf-8")
         staging.replace(path)
-
-
-@contextmanager
-def _writing(path: Path) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Failure(f"cannot write {quote(path)}: {(error.strerror or str(error)).lower()}") from error

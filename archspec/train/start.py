@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from archspec.backend import Backend, BackendError, require_imports
 from archspec.compiler import write
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure, quote, writing
 from archspec.folder import WEIGHTS
 from archspec.group import Alone, Group
 from archspec.picture import Unreadable, preprocess_of
@@ -186,7 +186,7 @@ def _run(spec: Spec, recipe: Recipe, folder: Path, data: Data, options: Options,
     except Unreadable:
         if options.bad_data == "error":
             raise
-    batch, bad_data = recipe.batch, "skip" if options.bad_data == "skip" else "stop"
+    batch, bad_data = recipe.batch, options.bad_data
     feed = Batches(
         data.train, prepare, batch, recipe.seed, options.workers, group.rank, group.ranks, bad_data, recipe.accumulate
     )
@@ -203,11 +203,8 @@ def _finish(spec: Spec, backend: Backend, folder: Path, standing: Standing) -> N
     """Puts the weights into the folder's build: the average where the recipe averages, else those of the last step."""
     path = folder / ".trained.safetensors"
     try:
-        save(path, standing.average or standing.tensors, origin(spec.graph, spec.sha256))
-        write(spec, backend, folder, weights=path)
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        help = "the checkpoints are whole; --resume goes on from there"
-        raise Failure(f"cannot write {quote(folder)}: {why}", help) from error
+        with writing(folder, "the checkpoints are whole; --resume goes on from there"):
+            save(path, standing.average or standing.tensors, origin(spec.graph, spec.sha256))
+            write(spec, backend, folder, weights=path)
     finally:
         path.unlink(missing_ok=True)

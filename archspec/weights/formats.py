@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from archspec import __version__
 from archspec.backend import About, BackendError, Format, Room, TooLarge, available, require, require_imports
 from archspec.backend import find as find_backend
-from archspec.diagnostics import Failure, did_you_mean, quote
+from archspec.diagnostics import Failure, did_you_mean, quote, reason
 from archspec.graph import Graph
 from archspec.weights import caffe, plain
 from archspec.weights.checkpoint import CheckpointError
@@ -140,5 +140,4 @@ def write(path: Path, kind: Kind, graph: Graph, sha256: str, tensors: Mapping[st
 
 def failed(path: Path, error: Exception) -> Failure:
     """What to say where writing a file ended so."""
-    why = (getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__).lower()
-    return Failure(f"cannot write {quote(path)}: {why}", "nothing was changed")
+    return Failure(f"cannot write {quote(path)}: {reason(error)}", "nothing was changed")

@@ -24,7 +24,7 @@ from typing import Any, Literal, Self, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from archspec.diagnostics import Failure, did_you_mean, quote
+from archspec.diagnostics import Failure, did_you_mean, quote, reason
 
 FOLDER = Path(__file__).parent / "mappings"
 MAX_BYTES, MAX_NAMES = 1 << 20, 1_000_000
@@ -126,9 +126,7 @@ def read(path: Path) -> Mapping:
         tree: Any = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader, which builds plain values alone
         return Mapping.model_validate(tree)
     except OSError as error:
-        raise MappingError(
-            f"cannot read the mapping {quote(path)}: {(error.strerror or str(error)).lower()}"
-        ) from error
+        raise MappingError(f"cannot read the mapping {quote(path)}: {reason(error)}") from error
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
         raise MappingError("\n  ".join((f"{quote(path)} is no mapping", *faults[:20]))) from None

@@ -65,7 +65,7 @@ class Batches:
     workers: int = 0
     rank: int = 0
     ranks: int = 1
-    bad_data: Literal["stop", "skip"] = "stop"
+    bad_data: Literal["error", "skip"] = "error"
     accumulate: int = 1
     """The parts that a batch is computed in, of each of which every rank has a share."""
 
@@ -122,7 +122,7 @@ class Batches:
             try:
                 return skipped, (self.prepare(sample, random), sample.label)
             except Unreadable:
-                if self.bad_data == "stop":
+                if self.bad_data == "error":
                     raise
                 skipped.append(sample.name)
         return skipped, None
@@ -133,7 +133,7 @@ class Batches:
 
 
 def whole(
-    source: Source, prepare: Preparation, batch: int, workers: int = 0, bad_data: Literal["stop", "skip"] = "stop"
+    source: Source, prepare: Preparation, batch: int, workers: int = 0, bad_data: Literal["error", "skip"] = "error"
 ) -> Iterator[Batch]:
     """Every sample once, in order and not varied: for evaluation.
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure, quote, reason
 from archspec.document import Preprocess
 from archspec.folder import replace_folder
 from archspec.picture import Unreadable, opened, read_picture, shorter_side
@@ -179,7 +179,7 @@ def _content(name: str, picture: Path | Content) -> bytes:
         with picture.open("rb") as file:
             content = file.read(LARGEST + 1)
     except OSError as error:
-        raise Unreadable(f"cannot read {quote(name)}: {(error.strerror or str(error)).lower()}") from error
+        raise Unreadable(f"cannot read {quote(name)}: {reason(error)}") from error
     if len(content) > LARGEST:
         raise Unreadable(f"{quote(name)} has more than {LARGEST:,} bytes, which is too much for a picture")
     return content

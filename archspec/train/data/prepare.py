@@ -12,7 +12,7 @@ from numpy.random import Generator as Random
 from numpy.typing import NDArray
 from PIL import Image
 
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure, quote, reason
 from archspec.document import Preprocess
 from archspec.picture import Picture, Unreadable, check_input, fit, read_picture, to_input
 from archspec.recipe import Augment
@@ -66,7 +66,7 @@ def read_sample(sample: Sample, steps: Preprocess) -> Image.Image | NDArray[np.f
         try:
             picture = picture.read()
         except OSError as error:
-            raise Unreadable(f"cannot read {quote(sample.name)}: {(error.strerror or str(error)).lower()}") from error
+            raise Unreadable(f"cannot read {quote(sample.name)}: {reason(error)}") from error
     if not isinstance(picture, np.ndarray) or picture.dtype == np.uint8:
         return read_picture(cast("Picture", picture), steps, sample.name)
     if not np.isfinite(picture).all():

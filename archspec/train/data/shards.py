@@ -18,7 +18,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure, quote, reason
 from archspec.section import Section
 from archspec.train.data.source import LARGEST, Content, Parts, Sample
 from archspec.types import Positive
@@ -120,7 +120,7 @@ def read_manifest(root: Path) -> Manifest:
         with path.open("rb") as file:
             return Manifest.model_validate_json(file.read(MANIFEST_BYTES))
     except OSError as error:
-        raise Failure(f"cannot read {quote(path)}: {(error.strerror or str(error)).lower()}") from error
+        raise Failure(f"cannot read {quote(path)}: {reason(error)}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "its text"
@@ -139,7 +139,7 @@ def _refuse_lengths(root: Path, part: Packed) -> None:
         try:
             found = path.stat().st_size
         except OSError as error:
-            raise Failure(f"cannot read {quote(path)}: {(error.strerror or str(error)).lower()}", AGAIN) from error
+            raise Failure(f"cannot read {quote(path)}: {reason(error)}", AGAIN) from error
         if found != shard.bytes:
             raise Failure(f"{quote(path)} has {found:,} bytes, and {shard.bytes:,} in {MANIFEST}", AGAIN)
 
@@ -186,5 +186,5 @@ def damaged(root: Path) -> list[tuple[str, str]]:
                     if file_digest(content, "sha256").hexdigest() != digest:
                         found.append((file, f"its checksum is not that of {MANIFEST}"))
             except OSError as error:
-                found.append((file, (error.strerror or str(error)).lower()))
+                found.append((file, reason(error)))
     return found
