@@ -11,9 +11,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryFile
@@ -164,6 +167,24 @@ def alternately(calls: Mapping[str, Callable[[], T]], rounds: int, warm: int = 1
             if index >= 0:
                 found[name].append(result)
     return found
+
+
+@contextmanager
+def apart(make: Callable[[], Callable[[], object]]) -> Generator[Callable[[], object]]:
+    """The call that `make` gives, in a process of its own: what one side sets there does not change the other."""
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(make,)) as pool:
+        yield lambda: pool.submit(_call).result()
+
+
+_made: list[Callable[[], object]] = []
+
+
+def _begin(make: Callable[[], Callable[[], object]]) -> None:
+    _made.append(make())
+
+
+def _call() -> None:
+    _made[0]()
 
 
 def ratios(of: Sequence[float], to: Sequence[float]) -> list[float]:

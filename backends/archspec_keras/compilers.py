@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import keras
@@ -25,7 +26,8 @@ class Compiler(Protocol):
     def compiled(self, function: Callable[..., Any], *, consumes: bool = False) -> Callable[..., Any]:
         """The function as one program for each shape of what it is given.
 
-        With `consumes`, the memory of its first argument may be taken for the result, and is not to be read again.
+        With `consumes` it is one from a state, and more, to the next state, and more; the memory of the state that it
+        is given may be taken for the next one, and is not to be read again.
         """
         ...
 
@@ -63,14 +65,17 @@ class TensorFlow:
     def __init__(self, compile: bool) -> None:
         import tensorflow as tf
 
-        self.compile = compile
+        from archspec_keras.held import Held
+
+        self.compile, self.held = compile, Held()
         _refuse_many("TensorFlow", len(tf.config.list_physical_devices("GPU")))
 
     def compiled(self, function: Callable[..., Any], *, consumes: bool = False) -> Callable[..., Any]:
         import tensorflow as tf
 
         # The code is free of Python that depends on values, which autograph would look for.
-        return tf.function(function, autograph=False, jit_compile=self.compile or None)
+        program = partial(tf.function, autograph=False, jit_compile=self.compile or None)
+        return self.held.stepping(function, program) if consumes else program(function)
 
     def slopes(self, loss: Loss, at: Tensors) -> tuple[Tensors, Any]:
         import tensorflow as tf

@@ -67,15 +67,15 @@ class Steps:
         total = {name: gathered[name] + slope if gathered else slope for name, slope in slopes.items()}
         return state._replace(tensors=state.tensors | moved, seeds=seeds, sums=sums), total
 
-    def _finish(self, state: State, gathered: Tensors, x: Any, y: Any, share: Any, rate: Any) -> State:
-        """The last part of a batch, and the update."""
+    def _finish(self, state: State, gathered: Tensors, x: Any, y: Any, share: Any, rate: Any) -> tuple[State, Tensors]:
+        """The last part of a batch, and the update, after which nothing is gathered."""
         state, gradients = self._gather(state, gathered, x, y, share)
         if not state.scale:
-            return self._updated(state, gradients, rate)
+            return self._updated(state, gradients, rate), {}
         gradients = {name: g / state.scale["factor"] for name, g in gradients.items()}
         fine = reduce(ops.logical_and, (ops.all(ops.isfinite(g)) for g in gradients.values()), True)
         moved = self._updated(state, gradients, rate)
-        return _chosen(fine, moved, state)._replace(scale=_rescaled(state.scale, fine))
+        return _chosen(fine, moved, state)._replace(scale=_rescaled(state.scale, fine)), {}
 
     def _updated(self, state: State, gradients: Tensors, rate: Any) -> State:
         recipe, updates = self.plan.recipe, state.updates + 1

@@ -61,7 +61,7 @@ class KerasTrainer:
         )
         for part in before:
             self.state, gathered = self.steps.gather(self.state, gathered, *part)
-        self.state = self.steps.finish(self.state, gathered, *last, self._tensor(rate))
+        self.state, _ = self.steps.finish(self.state, gathered, *last, self._tensor(rate))
 
     def losses(self) -> Mapping[str, float]:
         fresh = self._sums()  # in the order of the heads, which JAX forgets

@@ -1,8 +1,8 @@
 """Batch norm on CPUs where channels lie last, with statistics that hold however many values there are.
 
 Torch 2.13 sums a channel's values one after the other there, in float32. The more there are, and the larger their mean
-is beside their spread, the more a batch norm's output is wrong: by 1e-3 over a million. Its own kernel on parts of the
-batch, put together, is about as fast, and right to a millionth.
+is beside their spread, the more a batch norm's output is wrong: by 1e-3 over a million. Its own kernel on parts of
+them, put together, is about as fast, and right to a millionth.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -11,15 +11,15 @@ batch, put together, is about as fast, and right to a millionth.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-AT_ONCE = 4096
-"""How many values of a channel are summed one after the other, about."""
+AT_ONCE = 8192
+"""How many values of a channel are summed one after the other, at most."""
 
 
 def steady(model: nn.Module) -> nn.Module:
@@ -33,19 +33,27 @@ def steady(model: nn.Module) -> nn.Module:
 def statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The mean and the variance [C] of x [N, C, H, W], in float32."""
     values, channels = x.numel() // x.shape[1], x.shape[1]
-    parts = x.split(max(1, AT_ONCE * len(x) // values))
+    parts = _parts(values)
+    # Values that lie beside each other become channels: those of a channel are shared out, and nothing is moved.
+    shared = x.permute(0, 2, 3, 1).reshape(1, values // parts, 1, parts * channels).permute(0, 3, 1, 2)
     # By these torch keeps to float32 where x has half of it; at no momentum they stay as they are.
-    mean, variance = x.new_zeros(channels, dtype=torch.float32), x.new_ones(channels, dtype=torch.float32)
-    found = [torch.batch_norm_update_stats(part, mean, variance, 0.0) for part in parts]
-    means, variances = (torch.stack(each) for each in zip(*found, strict=True))
-    shares = torch.tensor([[len(part) / len(x)] for part in parts])
-    mean = (means * shares).sum(0)
-    return mean, ((variances + (means - mean).square()) * shares).sum(0)
+    kept = x.new_zeros(parts * channels, dtype=torch.float32), x.new_ones(parts * channels, dtype=torch.float32)
+    means, variances = (
+        each.view(parts, channels) for each in torch.batch_norm_update_stats(shared, *kept, momentum=0.0)
+    )
+    between, mean = torch.var_mean(means, 0, correction=0)
+    return mean, variances.mean(0) + between
+
+
+@lru_cache
+def _parts(values: int) -> int:
+    """The least number of equal parts, none of them over `AT_ONCE`."""
+    return next(parts for parts in range(-(-values // AT_ONCE), values + 1) if values % parts == 0)
 
 
 def _forward(norm: Any, x: torch.Tensor) -> torch.Tensor:
     values = x.numel() // x.shape[1]
-    if not norm.training or values == 1:  # which torch refuses
+    if not norm.training or values <= AT_ONCE:
         return nn.BatchNorm2d.forward(norm, x)
     with torch.no_grad():
         mean, variance = statistics(x)

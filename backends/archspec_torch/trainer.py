@@ -21,6 +21,7 @@ from archspec.trainer import Plan, Standing, shares
 from archspec_torch.batch_norm import synchronized
 from archspec_torch.channels_last import steady
 from archspec_torch.guard import guard
+from archspec_torch.memory import keep_freed
 from archspec_torch.place import described, place
 from archspec_torch.processes import summed
 from archspec_torch.runtime import load
@@ -40,6 +41,8 @@ class TorchTrainer:
         self.plan, recipe = plan, plan.recipe
         self.group = plan.group
         self.place = _place(plan)
+        if self.place.type == "cpu":
+            keep_freed()
         many = self.group.ranks > 1
         self.device = f"{self.group.ranks} processes, {described(self.place)}" if many else described(self.place)
         self.attributes = tensor_attributes(plan.graph, network_parts(plan.graph))
@@ -81,7 +84,8 @@ class TorchTrainer:
 
     def step(self, x: Array, y: Array, rate: float, size: int | None = None) -> None:
         kept = [buffer.clone() for buffer in self.still]
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         with self.group.watching():
             self._gradients(x, y, len(x) if size is None else size)
         for buffer, value in zip(self.still, kept, strict=True):

@@ -33,6 +33,11 @@ class Preparation(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]: ...
+    @property
+    def varies(self) -> bool:
+        """Whether it draws at all."""
+        ...
+
     def __call__(self, sample: Sample, random: Generator | None, /) -> NDArray[np.float32]: ...
 
 
@@ -116,9 +121,10 @@ class Batches:
     def _read(self, candidates: list[int], epoch: int) -> tuple[list[str], tuple[NDArray[np.float32], int] | None]:
         """The first sample of these that can be read, prepared, and its label; before it the names of those passed."""
         skipped: list[str] = []
+        varies = self.prepare.varies
         for index in candidates:
             sample = self.source[index]
-            random = None if self.seed is None else stream(self.seed, epoch, index)
+            random = stream(self.seed, epoch, index) if varies and self.seed is not None else None
             try:
                 return skipped, (self.prepare(sample, random), sample.label)
             except Unreadable:

@@ -20,6 +20,8 @@ from archspec.train.data.source import Content, Sample
 from archspec.train.data.vary import vary
 from archspec.types import format_shape
 
+AS_IT_IS = Augment()
+
 
 @dataclass(frozen=True)
 class Prepare:
@@ -28,6 +30,10 @@ class Prepare:
     shape: tuple[int, ...]
     steps: Preprocess
     augment: Augment = field(default_factory=Augment)
+
+    @property
+    def varies(self) -> bool:
+        return self.augment != AS_IT_IS
 
     def __call__(self, sample: Sample, random: Random | None = None) -> NDArray[np.float32]:
         """The input, varied by what `random` draws, or as it is used; `Unreadable` where the sample is at fault."""
@@ -43,7 +49,7 @@ class Prepare:
         return to_input(picture, self.steps)
 
     def _values(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self.augment != Augment():
+        if self.varies:
             raise Failure("`augment` varies pictures, and the data are other values")
         if self.shape not in (values.shape, (1, *values.shape)):
             raise Failure(f"the network takes {format_shape(self.shape)}, a sample is {format_shape(values.shape)}")

@@ -35,6 +35,7 @@ class PrepareViews:
     input: tuple[int, ...]
     steps: Preprocess
     many: Views
+    varies = False
 
     @property
     def shape(self) -> tuple[int, ...]:
