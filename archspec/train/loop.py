@@ -102,6 +102,7 @@ class _Loop:
         self.steps, self.end = run.feed.steps, run.recipe.epochs * run.feed.steps
         self.reported, self.clock = place.step, Clock()
         self.interrupted: list[int] = []
+        self.failed: list[Failure] = []
         with agreed(self.group):
             self.log = Log(run.folder, place.step) if self.group.leads else None
 
@@ -199,20 +200,26 @@ class _Loop:
         return found
 
     def score(self, done: int) -> dict[str, float]:
-        """The scores of the held-out part, of which each process has a share; empty where there is none, or no time."""
+        """The scores of the held-out part, of which each process has a share; empty where there is none, or no time.
+
+        What fails here is kept, to be raised when the epoch is saved.
+        """
         run, head = self.run, self.run.spec.graph.heads[0]
         if run.held_out is None:
             return {}
         scores, bad = Scores(head.loss, max(run.spec.graph.nodes[head.node].shape[0], 2)), tuple[str, ...]()
         with agreed(self.group, stops=0) as told:
-            with self.feeding():
-                for batch in run.held_out():
-                    bad += batch.bad
-                    if len(batch.y):
-                        scores.add(self.trainer.predict(batch.x), batch.y)
-                    if self.interrupted:
-                        break
-            told["stops"] = len(self.interrupted)
+            try:
+                with self.feeding():
+                    for batch in run.held_out():
+                        bad += batch.bad
+                        if len(batch.y):
+                            scores.add(self.trainer.predict(batch.x), batch.y)
+                        if self.interrupted:
+                            break
+            except Failure as error:
+                self.failed.append(error)
+            told["stops"] = len(self.interrupted) + len(self.failed)
         if told["stops"]:
             return {}
         self.miss(bad, held_out=True)
@@ -231,6 +238,9 @@ class _Loop:
                 write_checkpoint(run.folder, run.spec.graph, run.spec.sha256, standing, place)
                 prune(run.folder, run.keep, place.best_step)
         self.place = place
+        with agreed(self.group):
+            for failure in self.failed:
+                raise failure
 
 
 @contextmanager

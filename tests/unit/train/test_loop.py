@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from archspec.diagnostics import Failure
+from archspec.picture import Unreadable
 from archspec.recipe import Recipe, Schedule
 from archspec.reference.trainer import ReferenceTrainer
 from archspec.train.checkpoint import Place, checkpoints, last_checkpoint, path_of, read_checkpoint
@@ -243,6 +244,24 @@ def test_interrupted_while_it_scores_it_saves_at_once_and_scores_when_it_goes_on
     for one, other in zip(*lines, strict=True):
         assert other["step"] == one["step"]
         assert other["loss"] == pytest.approx(one["loss"], rel=1e-5)
+
+
+def test_an_epoch_is_kept_where_what_is_held_out_cannot_be_read(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    train(run(whole), trainer(), Place())
+
+    def spoilt() -> Iterator[Batch]:
+        yield next(held_out())
+        raise Unreadable("cannot read `cat.png`")
+
+    with pytest.raises(Unreadable, match=r"cat\.png"):
+        train(replace(run(broken), held_out=spoilt), trainer(), Place())
+    assert checkpoints(broken) == [path_of(broken, 5)]
+    assert go_on(broken).finished
+    steps = [[line["step"] for line in read_log(at) if line["kind"] == "held_out"] for at in (whole, broken)]
+    assert steps[0] == steps[1]
 
 
 def test_data_that_end_with_the_interruption_are_no_failure(tmp_path: Path) -> None:
