@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--data", required=True, metavar="DATA", help="a folder of pictures, an .npz file, or a set by name"
     )
-    data.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of data without a part for it")
+    data.add_argument("--held-out", type=float, metavar="SHARE", help="of data without a part for it (default: 0.2)")
     data.add_argument("--workers", type=int, default=0, metavar="N", help="processes that prepare data (default: 0)")
     data.add_argument(
         "--bad-data", choices=("error", "skip"), default="error", help="what to do with a sample that cannot be read"

@@ -39,7 +39,7 @@ class Options:
     """How a run is run; what is learnt is in the recipe."""
 
     data: str
-    held_out: float = 0.2
+    held_out: float | None = None
     weights: Path | None = None
     fresh: tuple[str, ...] = ()
     any_spec: bool = False
@@ -80,7 +80,7 @@ def start(
         refuse_heads(spec, data)
         refuse_single(spec, recipe, len(data.train))
         run = replace(_run(spec, recipe, folder, data, options, group), watch=watch)
-        known = facts(spec, backend, "", recipe, data, options.held_out)
+        known = facts(spec, backend, "", recipe, data, data.share)
     _refuse_unlike(group, {"spec": (spec.sha256, known["spec"]["args"]), "data": known["samples"], "recipe": recipe})
     kept = None
     with agreed(group):

@@ -14,6 +14,8 @@ from archspec.train.data.shards import MANIFEST, open_shards
 from archspec.train.data.source import Parts, Source
 from archspec.train.data.split import split
 
+SHARE = 0.2
+
 
 @dataclass(frozen=True)
 class Data:
@@ -23,18 +25,26 @@ class Data:
     classes: tuple[str, ...]
     train: Source
     held_out: Source
+    share: float
+    """Of the set's samples for training, what is held out; 0 where it has a part for validation of its own."""
 
 
-def open_data(where: str | PathLike[str], held_out: float = 0.2) -> Data:
+def open_data(where: str | PathLike[str], held_out: float | None = None) -> Data:
     """A packaged set by name, a folder of pictures, as it is or packed, or an .npz file.
 
-    The share is for a set that has no part for validation of its own.
+    The share is for a set that has no part for validation of its own: a fifth where none is given.
     """
     parts = open_parts(where)
-    train, rest = split(parts.train, held_out) if parts.held_out is None else (parts.train, parts.held_out)
+    if parts.held_out is None:
+        share = SHARE if held_out is None else held_out
+        train, rest = split(parts.train, share)
+    elif held_out:
+        raise Failure(f"{quote(where)} has a part for validation of its own", "leave out --held-out", exit_code=2)
+    else:
+        share, train, rest = 0.0, parts.train, parts.held_out
     if not len(train):
         raise Failure(f"{quote(where)} has no sample left to train on")
-    return Data(str(where), parts.classes, train, rest)
+    return Data(str(where), parts.classes, train, rest, share)
 
 
 def open_parts(where: str | PathLike[str]) -> Parts:

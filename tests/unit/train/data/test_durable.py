@@ -100,6 +100,15 @@ def test_a_class_without_pictures_is_named_before_anything_is_written(
     assert not Path("run").exists()
 
 
+def test_a_share_of_data_with_their_own_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(trained("--held-out", "7")) == 2
+    assert "has a part for validation of its own\n  help: leave out --held-out" in capsys.readouterr().err
+    assert not Path("run").exists()
+    assert main(trained()) == 0
+    assert main(trained("--resume")) == 0
+    assert main(["eval", "run"]) == 0
+
+
 def workers(parent: int) -> list[int]:
     """The processes below it that prepare data, and not the one that keeps track of shared memory."""
     found: list[int] = []

@@ -51,3 +51,14 @@ def test_nothing_may_be_held_out_but_not_everything() -> None:
     for share in (1.0, -0.1, float("nan")):
         with pytest.raises(Failure, match="at least 0 and below 1"):
             open_data("digits", held_out=share)
+
+
+def test_no_share_is_taken_of_data_that_have_a_part_of_their_own(tmp_path: Path) -> None:
+    x, y = np.zeros((10, 3)), np.arange(10) % 2
+    np.savez(tmp_path / "own.npz", x=x, y=y, x_test=x[:4], y_test=y[:4])
+    for share in (None, 0):
+        data = open_data(tmp_path / "own.npz", share)
+        assert (len(data.train), len(data.held_out), data.share) == (10, 4, 0)
+    for share in (0.2, 7, float("nan")):
+        with pytest.raises(Failure, match=r"own\.npz` has a part for validation of its own; leave out --held-out"):
+            open_data(tmp_path / "own.npz", share)
