@@ -25,6 +25,8 @@ Picture: TypeAlias = "Path | bytes | NDArray[np.uint8]"
 LARGEST = 2**28
 """Pixels of a picture that is computed with."""
 MODES = {"rgb": "RGB", "bgr": "RGB", "gray": "L"}
+DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+"""Pillow's modes whose values are no bytes."""
 INTERPOLATIONS: tuple[str, ...] = get_args(Preprocess.model_fields["interpolation"].annotation)
 
 
@@ -80,6 +82,8 @@ def read_picture(picture: Picture, steps: Preprocess, name: str = "the picture")
 
     with opened(picture, name) as image:
         ImageOps.exif_transpose(image, in_place=True)
+        if image.mode in DEEP:
+            image = _in_bytes(image, _called(picture, name))
         # Transparent pictures lie on white, as viewers show them.
         if "A" in image.getbands() or "transparency" in image.info:
             ground = Image.new("RGBA", image.size, "white")
@@ -95,7 +99,7 @@ def opened(picture: Picture, name: str) -> Generator[Image.Image]:
     """A picture as its file has it; raises `Unreadable`, which calls it `name`, where it is none, or damaged."""
     from PIL import Image
 
-    called = quote(picture if isinstance(picture, Path) else name)
+    called = _called(picture, name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -106,6 +110,22 @@ def opened(picture: Picture, name: str) -> Generator[Image.Image]:
     except (OSError, ValueError, SyntaxError, TypeError) as error:
         why = getattr(error, "strerror", None) or "it is no picture that can be read, or it is damaged"
         raise Unreadable(f"cannot read {called}: {why.lower()}") from error
+
+
+def _called(picture: Picture, name: str) -> str:
+    return quote(picture if isinstance(picture, Path) else name)
+
+
+def _in_bytes(image: Image.Image, called: str) -> Image.Image:
+    """Of grey values of 16 bits the upper 8, as of colours; Pillow itself would cut them off at 255."""
+    import numpy as np
+    from PIL import Image
+
+    if not image.mode.startswith("I;16") and (image.mode, image.format) not in (("I", "PNG"), ("I", "PPM")):
+        raise Unreadable(f"cannot read {called}: its values have 32 bits", "save it with values of 8 or 16")
+    values = np.asarray(image)
+    clear = values == image.info.get("transparency", -1)
+    return Image.fromarray(np.where(clear, 255, values >> 8).astype(np.uint8))
 
 
 def _opened(picture: Picture) -> Image.Image:

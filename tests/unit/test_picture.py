@@ -74,11 +74,40 @@ def test_a_picture_smaller_than_the_input_lies_on_black(tmp_path: Path) -> None:
     assert x[:, 1:3, 1:3].min() == 1
 
 
-def test_transparency_lies_on_white_and_palettes_and_16_bits_are_read(tmp_path: Path) -> None:
+def test_transparency_lies_on_white_and_palettes_are_read(tmp_path: Path) -> None:
     clear = np.zeros((2, 2, 4), np.uint8)
     np.testing.assert_allclose(load_picture(saved(tmp_path / "t.png", clear), Preprocess(), (3, 2, 2)), 1)
     palette = saved(tmp_path / "p.gif", np.full((2, 2, 3), 255), "P")
     np.testing.assert_allclose(load_picture(palette, Preprocess(), (3, 2, 2)), 1, atol=0.02)
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "pgm"])
+def test_of_16_bits_the_upper_8_are_read(tmp_path: Path, kind: str) -> None:
+    values = np.linspace(0, 65535, 64).round().astype(np.uint16).reshape(8, 8)
+    path = tmp_path / f"deep.{kind}"
+    if kind == "pgm":  # which Pillow opens in 32 bits, as earlier ones do a PNG
+        path.write_bytes(b"P5 8 8 65535\n" + values.astype(">u2").tobytes())
+    else:
+        Image.fromarray(values).save(path)
+    grey = load_picture(path, Preprocess(channels="gray", scale=1.0), (1, 8, 8))
+    np.testing.assert_array_equal(grey[0], values // 256)
+    np.testing.assert_array_equal(load_picture(path, Preprocess(scale=1.0), (3, 8, 8)), np.repeat(grey, 3, 0))
+
+
+def test_of_16_bits_the_order_of_bytes_and_what_is_transparent_count(tmp_path: Path) -> None:
+    values = np.array([[0x1234, 0x3412], [0x1235, 0x1233]], np.uint16)
+    Image.frombytes("I;16B", (2, 2), values.astype(">u2").tobytes()).save(tmp_path / "big.tif")
+    Image.fromarray(values).save(tmp_path / "clear.png", transparency=0x1234)
+    steps = Preprocess(channels="gray", scale=1.0)
+    assert load_picture(tmp_path / "big.tif", steps, (1, 2, 2)).ravel().tolist() == [0x12, 0x34, 0x12, 0x12]
+    assert load_picture(tmp_path / "clear.png", steps, (1, 2, 2)).ravel().tolist() == [255, 0x34, 0x12, 0x12]
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_values_of_no_known_range_are_refused(tmp_path: Path, kind: Any) -> None:
+    Image.fromarray(np.eye(4, dtype=kind)).save(tmp_path / "x.tif")
+    with pytest.raises(Unreadable, match=r"cannot read .*x\.tif`: its values have 32 bits; .* 8 or 16"):
+        load_picture(tmp_path / "x.tif", Preprocess(), (3, 4, 4))
 
 
 def test_a_cameras_orientation_is_followed(tmp_path: Path) -> None:
