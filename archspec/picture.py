@@ -78,10 +78,11 @@ def check_input(steps: Preprocess, shape: Sequence[int]) -> None:
 
 def read_picture(picture: Picture, steps: Preprocess, name: str = "the picture") -> Image.Image:
     """The whole picture, upright, in the colours that `steps` states; raises `Unreadable`, which calls it `name`."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     with opened(picture, name) as image:
-        ImageOps.exif_transpose(image, in_place=True)
+        image.load()
+        image = _upright(image)
         if image.mode in DEEP:
             image = _in_bytes(image, _called(picture, name))
         # Transparent pictures lie on white, as viewers show them.
@@ -89,7 +90,6 @@ def read_picture(picture: Picture, steps: Preprocess, name: str = "the picture")
             ground = Image.new("RGBA", image.size, "white")
             return Image.alpha_composite(ground, image.convert("RGBA")).convert(MODES[steps.channels])
         if image.mode == MODES[steps.channels]:
-            image.load()
             return image  # a copy of a large picture takes longer than decoding it
         return image.convert(MODES[steps.channels])
 
@@ -102,6 +102,7 @@ def opened(picture: Picture, name: str) -> Generator[Image.Image]:
     called = _called(picture, name)
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is odd beside the pixels
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with _opened(picture) as image:
                 yield image
@@ -114,6 +115,27 @@ def opened(picture: Picture, name: str) -> Generator[Image.Image]:
 
 def _called(picture: Picture, name: str) -> str:
     return quote(picture if isinstance(picture, Path) else name)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As its EXIF says that the camera was held; one that cannot be read says nothing."""
+    from PIL import ExifTags, Image
+
+    way = Image.Transpose
+    try:
+        orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # Pillow raises what it likes where an EXIF is damaged
+        return image
+    turned = {
+        2: way.FLIP_LEFT_RIGHT,
+        3: way.ROTATE_180,
+        4: way.FLIP_TOP_BOTTOM,
+        5: way.TRANSPOSE,
+        6: way.ROTATE_270,
+        7: way.TRANSVERSE,
+        8: way.ROTATE_90,
+    }
+    return image.transpose(turned[orientation]) if orientation in turned else image
 
 
 def _in_bytes(image: Image.Image, called: str) -> Image.Image:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from archspec.diagnostics import Failure
 from archspec.document import Preprocess
@@ -111,12 +112,33 @@ def test_values_of_no_known_range_are_refused(tmp_path: Path, kind: Any) -> None
 
 
 def test_a_cameras_orientation_is_followed(tmp_path: Path) -> None:
-    image = Image.fromarray(np.array([[0, 0], [255, 255]], np.uint8))
+    image = Image.fromarray(np.array([[0, 50, 100], [150, 200, 250]], np.uint8))
+    for orientation in range(10):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        image.save(tmp_path / "o.png", exif=exif)
+        upright = ImageOps.exif_transpose(Image.open(tmp_path / "o.png"))
+        found = read_picture(tmp_path / "o.png", Preprocess(channels="gray"))
+        assert np.asarray(found).tolist() == np.asarray(upright).tolist()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_what_else_an_exif_says_may_be_wrong(kind: str, recwarn: pytest.WarningsRecorder) -> None:
+    rng = np.random.default_rng(0)
     exif = Image.Exif()
-    exif[0x0112] = 3  # upside down
-    image.save(tmp_path / "o.png", exif=exif)
-    x = load_picture(tmp_path / "o.png", Preprocess(channels="gray"), (1, 2, 2))
-    np.testing.assert_allclose(x[0], [[1, 1], [0, 0]])
+    exif[0x0112], exif[0x010F], exif[0x011A] = 1, "a maker", 72.0
+    file, said = BytesIO(), exif.tobytes().removeprefix(b"Exif\0\0")
+    Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(file, kind, exif=exif, lossless=True)
+    sound = read_picture(file.getvalue(), Preprocess())
+    ways = [np.asarray(way) for way in (sound, *map(sound.transpose, Image.Transpose))]
+    place = file.getvalue().index(said)
+    for _ in range(2000):
+        damaged = bytearray(file.getvalue())
+        for at in rng.integers(8, len(said), 2):
+            damaged[place + at] = rng.integers(256)
+        found = np.asarray(read_picture(bytes(damaged), Preprocess()))
+        assert any(np.array_equal(found, way) for way in ways)
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
