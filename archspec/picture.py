@@ -164,7 +164,7 @@ def _opened(picture: Picture) -> Image.Image:
 
 def fit(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Image.Image:
     """A picture of the input's size: resized and cropped as `steps` states."""
-    return _crop(_resize(image, steps, shape), shape)
+    return _crop(_resize(image, steps, shape), steps, shape)
 
 
 def to_input(image: Image.Image, steps: Preprocess) -> NDArray[np.float32]:
@@ -217,10 +217,19 @@ def shorter_side(size: tuple[int, int], shorter: int) -> tuple[int, int]:
     return width, height
 
 
-def _crop(image: Image.Image, shape: Sequence[int]) -> Image.Image:
-    """The centre of the input's size; what a smaller picture lacks is black."""
+def _crop(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Image.Image:
+    """The centre of the input's size."""
     left, top = (image.width - shape[2]) // 2, (image.height - shape[1]) // 2
-    return image.crop((left, top, left + shape[2], top + shape[1]))
+    return placed(image, (shape[2], shape[1]), (-left, -top), steps)
+
+
+def placed(image: Image.Image, size: tuple[int, int], place: tuple[int, int], steps: Preprocess) -> Image.Image:
+    """A picture of that size with the given one at `place`; around it values are 0 once `invert` has been applied."""
+    from PIL import Image
+
+    found = Image.new(image.mode, size, (255 * steps.invert,) * len(image.getbands()))
+    found.paste(image, place)
+    return found
 
 
 def top(output: NDArray[np.float32], loss: str, labels: Sequence[str] | None, count: int) -> list[Score]:

@@ -69,17 +69,14 @@ def test_without_a_crop_the_whole_picture_is_fitted(tmp_path: Path) -> None:
     np.testing.assert_allclose(x[0], [[1, 0], [1, 0]])
 
 
-def test_a_picture_smaller_than_the_input_lies_on_black(tmp_path: Path) -> None:
-    x = load_picture(saved(tmp_path / "s.png", np.full((2, 2, 3), 255)), Preprocess(), (3, 4, 4))
-    assert x.sum() == pytest.approx(3 * 4)
-    assert x[:, 1:3, 1:3].min() == 1
-
-
-def test_transparency_lies_on_white_and_palettes_are_read(tmp_path: Path) -> None:
-    clear = np.zeros((2, 2, 4), np.uint8)
-    np.testing.assert_allclose(load_picture(saved(tmp_path / "t.png", clear), Preprocess(), (3, 2, 2)), 1)
-    palette = saved(tmp_path / "p.gif", np.full((2, 2, 3), 255), "P")
-    np.testing.assert_allclose(load_picture(palette, Preprocess(), (3, 2, 2)), 1, atol=0.02)
+@pytest.mark.parametrize("invert", [False, True])
+def test_around_a_picture_smaller_than_the_input_is_zero(tmp_path: Path, invert: bool) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (2, 4, 3))
+    steps = Preprocess(scale=1.0, invert=invert)
+    x = load_picture(saved(tmp_path / "s.png", pixels), steps, (3, 4, 3))
+    expected = (255 - pixels if invert else pixels).transpose(2, 0, 1)
+    np.testing.assert_array_equal(x[:, 1:3], expected[..., :3])
+    assert not x[:, [0, 3]].any()
 
 
 @pytest.mark.parametrize("kind", ["png", "tif", "pgm"])

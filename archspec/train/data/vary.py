@@ -10,7 +10,7 @@ from numpy.random import Generator
 from PIL import Image, ImageEnhance, ImageOps
 
 from archspec.document import Preprocess
-from archspec.picture import INTERPOLATIONS, fit, resampling
+from archspec.picture import INTERPOLATIONS, fit, placed, resampling
 from archspec.recipe import Augment
 
 TRIES = 10
@@ -32,8 +32,9 @@ def vary(
     if augment.mirror and random.random() < 0.5:
         image = ImageOps.mirror(image)
     image = _coloured(image, augment, random)
-    # Last, so that what is moved in is zero; `invert` comes after it.
-    return shifted(image, *random.integers(-augment.shift, augment.shift, 2, endpoint=True), ground=255 * steps.invert)
+    # Last, so that what is moved in is zero.
+    right, down = map(int, random.integers(-augment.shift, augment.shift, 2, endpoint=True))
+    return placed(image, image.size, (right, down), steps) if right or down else image
 
 
 def crop_box(
@@ -64,12 +65,3 @@ def _coloured(image: Image.Image, augment: Augment, random: Generator) -> Image.
         if amounts[place]:
             image = WAYS[place](image).enhance(random.uniform(1 - amounts[place], 1 + amounts[place]))
     return image
-
-
-def shifted(image: Image.Image, right: int, down: int, ground: int) -> Image.Image:
-    """The picture moved by that many pixels over a plain ground."""
-    if not right and not down:
-        return image
-    moved = Image.new(image.mode, image.size, (ground,) * len(image.getbands()))
-    moved.paste(image, (int(right), int(down)))
-    return moved
