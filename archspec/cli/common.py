@@ -67,6 +67,17 @@ def say(text: str, options: argparse.Namespace) -> None:
         print(text.rstrip("\n"), file=sys.stderr)
 
 
+def say_which(data: str, options: argparse.Namespace) -> None:
+    """Tells of a packaged set where something else of its name lies at hand."""
+    from pathlib import Path
+
+    from archspec.train.data.packaged import PACKAGED
+
+    if data in PACKAGED and Path(data).exists():
+        package, _ = PACKAGED[data]
+        say(f"note: `{data}` is the set that comes with {package}; what lies here is `./{data}`", options)
+
+
 @contextmanager
 def progress(quiet: bool) -> Generator[Callable[[str, int, int], object]]:
     """What is told how far long work is, by part: a bar on a terminal, where rich is there to draw it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from archspec.cli.common import load, say, spec_arguments, trust_arguments
+from archspec.cli.common import load, say, say_which, spec_arguments, trust_arguments
 
 HELP = "train a spec's model on data"
 
@@ -84,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
         options.quiet |= not group.leads
         with agreed(group):
             spec = load(options)
+        say_which(options.data, options)
         with Display(options.quiet) as display:
             how: Any = {"group": group, "resume": options.resume, "watch": display, "remark": display.say}
             outcome = start(spec, backend, folder, chosen, **how)

@@ -22,7 +22,9 @@ from archspec.diagnostics import Failure, quote, writing
 from archspec.recipe import Recipe
 from archspec.spec import Spec
 from archspec.spec.show import show
-from archspec.train.data import Data, Source
+from archspec.train.data import Data, Sample
+from archspec.train.data.packaged import PACKAGED
+from archspec.train.data.source import Content, samples
 
 FACTS, SPEC = "run.json", "spec.yaml"
 KEPT = ("optimizer", "average", "batch", "freeze", "seed")
@@ -31,14 +33,13 @@ KEPT = ("optimizer", "average", "batch", "freeze", "seed")
 
 def facts(spec: Spec, backend: Backend, device: str, recipe: Recipe, data: Data, share: float) -> dict[str, Any]:
     """What `run.json` says of a run."""
-    path = Path(data.name)
     return {
         "commands": [],
         "trained": 0,  # the steps behind the weights that the build has
         "spec": {"name": spec.name, "file": spec.path, "sha256": spec.sha256, "args": dict(spec.args)},
-        "data": str(path.resolve()) if path.exists() else data.name,
+        "data": called(data.name),
         "held_out": share,
-        "samples": {"train": len(data.train), "held_out": len(data.held_out), "digest": _digest(data)},
+        "samples": known(data),
         "classes": list(data.classes),
         "recipe": recipe.model_dump(mode="json"),
         "backend": backend.name,
@@ -55,18 +56,38 @@ def repeatable(backend: Backend, command: Sequence[str]) -> str:
     return f"cd {shlex.quote(str(Path.cwd()))} && {' '.join([*chosen, shlex.join(command)])}"
 
 
-def _digest(data: Data) -> str:
-    """Which samples are held out, and which are not."""
+def called(data: str) -> str:
+    """How a run names its data, from whatever folder: a packaged set as such, and anything else by its path."""
+    return data if data in PACKAGED else str(Path(data).resolve())
+
+
+def known(data: Data) -> dict[str, Any]:
+    """Which samples are trained on and which are held out: how many, and a digest of both."""
     found = sha256()
     for source in (data.train, data.held_out):
-        for name in _names(source):
-            found.update(name.encode("utf-8", "surrogateescape") + b"\0")
+        for sample in samples(source):
+            found.update(b"%b\0%d\0%b\0" % (_bytes(sample.name), sample.label, _content(sample)))
         found.update(b"\0")
-    return found.hexdigest()
+    return {"train": len(data.train), "held_out": len(data.held_out), "digest": found.hexdigest()}
 
 
-def _names(source: Source) -> list[str]:
-    return [source[index].name for index in range(len(source))]
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _content(sample: Sample) -> bytes:
+    """All that lies in memory; of what lies in a file the size, since reading all files takes as long as an epoch."""
+    picture = sample.picture
+    if isinstance(picture, bytes):
+        return picture
+    if isinstance(picture, Content):
+        return b"%d" % picture.size
+    if isinstance(picture, Path):
+        try:
+            return b"%d" % picture.stat().st_size
+        except OSError:  # a sample that cannot be read is told of where it is read
+            return b""
+    return b"%b %b" % (str(picture.shape).encode(), picture.tobytes())
 
 
 def _versions(backend: Backend) -> dict[str, str]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from archspec.train.data import open_data
+from archspec.cli import main
+from archspec.train.data import open_data, pack
 from archspec.train.data.source import samples
+from archspec.train.folder import called, known
 from tests.helpers.recorder import recorded
 
 SPEC = """archspec: 1
@@ -53,11 +57,59 @@ def test_it_is_the_same_whatever_the_seed_the_backend_and_where_a_run_was_gone_o
 
 def test_it_is_the_same_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     code = """
-from archspec.train.data import open_data
+from archspec.cli import main
+from archspec.train.data import open_data, pack
 from archspec.train.data.source import samples
+from archspec.train.folder import called, known
 print([sample.name for name in ("noise.npz", "digits") for sample in samples(open_data(name).held_out)])
 """
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     here = [sample.name for name in ("noise.npz", "digits") for sample in samples(open_data(name).held_out)]
     assert done.stdout.strip() == str(here)
+
+
+def saved(name: str, x: Any, y: Any) -> str:
+    np.savez(name, x=x, y=y)
+    return name
+
+
+def test_other_values_and_other_labels_are_other_samples(capsys: pytest.CaptureFixture[str]) -> None:
+    with np.load("noise.npz") as arrays:
+        x, y = arrays["x"], arrays["y"]
+    own = known(open_data("noise.npz"))
+    assert known(open_data(saved("same.npz", x, y))) == own
+    inverted, turned = saved("inverted.npz", 255 - x, y), saved("turned.npz", x, (y + 1) % 3)
+    for name in (inverted, turned, saved("wide.npz", x.reshape(90, 2, 8), y)):
+        assert known(open_data(name)) | {"digest": ""} == own | {"digest": ""}
+        assert known(open_data(name)) != own
+    parts("run")
+    again = ["small.yaml", "-o", "run", "--resume", "--quiet", "--data"]
+    assert [main(["train", *again, name]) for name in ("same.npz", inverted, turned)] == [0, 1, 1]
+    assert "these are other samples" in capsys.readouterr().err
+
+
+def test_of_files_the_names_and_the_sizes_say_which_samples_they_are(tmp_path: Path) -> None:
+    for number in range(8):
+        path = Path("pictures", "ab"[number % 2], f"{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), number).save(path)
+    own = known(open_data("pictures"))
+    pack("pictures", Path("packed"))
+    assert known(open_data("packed")) == own
+    first = Path("pictures/a/0.png")
+    first.write_bytes(first.read_bytes() + b"more")
+    assert known(open_data("pictures")) != own
+    first.unlink()
+    first.symlink_to("nowhere")  # which training tells of, or leaves out
+    assert known(open_data("pictures")) != own
+
+
+def test_a_packaged_set_is_taken_even_beside_a_folder_of_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("digits").mkdir()
+    assert called("digits") == "digits"
+    assert called("./digits") == str(Path.cwd() / "digits")
+    Path("small.yaml").write_text(SPEC.replace("4, 4", "8, 8").replace("out: 3", "out: 10"))
+    assert main(["train", "small.yaml", "--data", "digits", "-o", "run", "--set", "train.epochs=1"]) == 0
+    assert "`digits` is the set that comes with scikit-learn; what lies here is `./digits`" in capsys.readouterr().err
+    assert main(["eval", "run"]) == 0
