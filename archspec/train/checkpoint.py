@@ -128,9 +128,15 @@ def write_best(run: Path, graph: Graph, spec: str, place: Place, remark: Callabl
         save(path, standing.average or standing.tensors, origin(graph, spec))
 
 
-def prune(run: Path, keep: int, best: int | None) -> None:
-    """Leaves the last `keep` checkpoints and that of the step `best`; what an interrupted write left over goes too."""
-    kept = {*checkpoints(run)[-keep:], *([path_of(run, best)] if best is not None else [])}
+def prune(run: Path, keep: int, place: Place) -> None:
+    """Leaves the last `keep` checkpoints up to that place, and the best one.
+
+    Later ones, which could not be read and were passed over, go, as does what an interrupted write left over.
+    """
+    last = path_of(run, place.step)
+    kept = {*[path for path in checkpoints(run) if path <= last][-keep:]}
+    if place.best_step is not None:
+        kept.add(path_of(run, place.best_step))
     for path in (*checkpoints(run), *(run / FOLDER).glob(".step-*")):
         if path not in kept:
             path.unlink(missing_ok=True)

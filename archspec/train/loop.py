@@ -194,7 +194,7 @@ class _Loop:
     def standing(self, done: int) -> Standing:
         """All that is to be saved; raises `Failure` where it is of no use any more."""
         found = self.trainer.save()
-        for name, value in (*found.tensors.items(), *found.average.items()):
+        for name, value in (*found.tensors.items(), *found.average.items(), *found.slots.items()):
             if not np.isfinite(value).all():
                 raise Failure(f"{quote(name)} has values that are not finite after step {done}", DIVERGED)
         return found
@@ -236,7 +236,7 @@ class _Loop:
         with agreed(self.group):
             if self.group.leads:
                 write_checkpoint(run.folder, run.spec.graph, run.spec.sha256, standing, place)
-                prune(run.folder, run.keep, place.best_step)
+                prune(run.folder, run.keep, place)
         self.place = place
         with agreed(self.group):
             for failure in self.failed:

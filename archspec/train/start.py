@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 else:
     from archspec import lazy_numpy as np
 
+OUT_OF_MEMORY = ("out of memory", "OutOfMemory", "can't allocate memory", "RESOURCE_EXHAUSTED", "OOM when allocating")
+"""How PyTorch, TensorFlow and JAX say it, on CPUs and on GPUs; they have no exception in common."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -155,9 +158,14 @@ def _trained(run: Run, trainer: Trainer, place: Place, options: Options) -> Outc
     except Failure:
         raise
     except Exception as error:
+        first = str(error).partition("\n")[0]
+        if isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY):
+            help = (
+                "state a smaller `batch`, or compute it in parts by `accumulate`; --resume goes on from the last epoch"
+            )
+            raise Failure(f"there is not enough memory: {first}", help) from error
         if not options.compile:
             raise
-        first = str(error).partition("\n")[0]
         raise Failure(f"the compiled model fails: {first}", "leave out --compile") from error
 
 

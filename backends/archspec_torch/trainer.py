@@ -73,6 +73,7 @@ class TorchTrainer:
         self.optimizer = _optimizer(recipe, [(s.rate, s.decay, own) for s, own in groups.items()])
         self.mean = deepcopy(self.model) if recipe.average != "none" else None
         self.updates = 0
+        self._remember({})
         dtypes = {"bfloat16": torch.bfloat16, "float16": torch.float16}
         self.autocast = torch.autocast(
             self.place.type, dtypes.get(recipe.precision), enabled=recipe.precision in dtypes
@@ -157,7 +158,7 @@ class TorchTrainer:
 
     def save(self) -> Standing:
         slots: dict[str, Array] = {}
-        for name, parameter in self.parameters.items():
+        for name, parameter in self.parameters.items() if self.updates else ():
             kept: Mapping[str, Any] = self.optimizer.state.get(parameter, {})
             for slot, key in SLOTS.items():
                 if kept.get(key) is not None:
@@ -176,14 +177,7 @@ class TorchTrainer:
         if self.mean is not None:
             self._load(self.mean, standing.average or standing.tensors)
         self.updates = standing.updates
-        self.optimizer.state.clear()
-        for name, parameter in self.parameters.items():
-            found = {SLOTS[s]: standing.slots[k] for s in SLOTS if (k := slot_name(name, s)) in standing.slots}
-            if found:
-                kept = {key: torch.empty_like(parameter).copy_(torch.as_tensor(v)) for key, v in found.items()}
-                if self.plan.recipe.optimizer == "adamw":
-                    kept["step"] = torch.tensor(float(self.updates), device=self.place)
-                self.optimizer.state[parameter] = kept
+        self._remember(standing.slots)
         own = standing.own
         self._seed()  # for what has no state here: another backend's run, or that of fewer processes
         if len(own.get("torch.random", ())) == self.group.ranks:
@@ -193,6 +187,21 @@ class TorchTrainer:
         if "torch.scale" in own and self.scaler.is_enabled():
             scale, tracker = own["torch.scale"].tolist()
             self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": scale, "_growth_tracker": int(tracker)})
+
+    def _remember(self, slots: Mapping[str, Array]) -> None:
+        """Gives the optimizer what it remembers of each tensor."""
+        recipe = self.plan.recipe
+        self.optimizer.state.clear()
+        for name, parameter in self.parameters.items():
+            found = {SLOTS[s]: slots[key] for s in SLOTS if (key := slot_name(name, s)) in slots}
+            kept = {key: torch.empty_like(parameter).copy_(torch.as_tensor(v)) for key, v in found.items()}
+            if kept and recipe.optimizer == "adamw":
+                kept["step"] = torch.tensor(float(self.updates), device=self.place)
+            if recipe.optimizer == "sgd" and recipe.momentum and not kept and parameter.requires_grad:
+                # Torch's fused SGD leaves its own unwritten where the first step overflows in float16.
+                kept["momentum_buffer"] = torch.zeros_like(parameter)
+            if kept:
+                self.optimizer.state[parameter] = kept
 
     def _average(self) -> None:
         """Moves the mean of the tensors, statistics among them, by what the recipe says."""

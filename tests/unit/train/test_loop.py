@@ -20,7 +20,7 @@ from archspec.reference.trainer import ReferenceTrainer
 from archspec.train.checkpoint import Place, checkpoints, last_checkpoint, path_of, read_checkpoint
 from archspec.train.log import read_log
 from archspec.train.loop import Run, train
-from archspec.trainer import Plan
+from archspec.trainer import Plan, Standing
 from archspec.weights.checkpoint import load as load_weights
 from archspec.weights.init import initial
 from tests.helpers.specs import checked
@@ -174,6 +174,20 @@ def test_a_loss_that_is_not_finite_stops_it_and_the_last_checkpoint_is_good(tmp_
     assert [path.name for path in checkpoints(tmp_path)] == [path_of(tmp_path, 5).name]
 
 
+@pytest.mark.parametrize("what", ["tensors", "slots", "average"])
+def test_what_is_not_finite_is_not_saved(what: str, tmp_path: Path) -> None:
+    class Spoilt(ReferenceTrainer):
+        def save(self) -> Standing:
+            standing = super().save()
+            kept = getattr(standing, what)
+            return replace(standing, **{what: {name: value * np.inf for name, value in kept.items()}})
+
+    mine = Spoilt(Plan(SPEC.graph, RECIPE), initial(SPEC.graph, 0))
+    with pytest.raises(Failure, match="has values that are not finite after step 5"):
+        train(run(tmp_path), mine, Place())
+    assert checkpoints(tmp_path) == []
+
+
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.fsync
 
@@ -206,6 +220,21 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path) -> None:
         path.write_bytes(b"")
     with pytest.raises(Failure, match="no checkpoint of"):
         last_checkpoint(tmp_path, SPEC.graph, said.append)
+
+
+def test_a_damaged_checkpoint_takes_no_place_among_those_that_are_kept(tmp_path: Path) -> None:
+    def interrupt(step: int) -> None:
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train(run(tmp_path, keep=9), trainer(), Place())
+    for step in (10, 15):
+        path_of(tmp_path, step).write_bytes(b"")
+    standing, place = read_checkpoint(path_of(tmp_path, 5), SPEC.graph)
+    fresh = trainer()
+    fresh.restore(standing)
+    train(run(tmp_path, Feed(then=interrupt), keep=1), fresh, place)
+    assert checkpoints(tmp_path) == [path_of(tmp_path, 5), path_of(tmp_path, 7)]
 
 
 def test_weights_alone_are_no_run_to_go_on_with(tmp_path: Path) -> None:

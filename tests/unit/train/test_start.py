@@ -273,6 +273,35 @@ def test_what_the_data_cannot_train_is_refused(
     assert not Path("run").exists()
 
 
+def too_much(backend: str) -> None:
+    if backend == "torch":
+        import torch
+
+        torch.empty(2**50)
+    elif backend == "keras":
+        import keras
+
+        keras.ops.zeros((2**21, 2**21))
+    else:
+        np.empty(2**50)
+
+
+@pytest.mark.parametrize("of", ["torch", "keras", "numpy"])
+def test_where_memory_does_not_suffice_it_says_what_takes_less(
+    of: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from archspec_torch.trainer import TorchTrainer
+
+    def step(*_: Any) -> None:
+        too_much(of)
+
+    monkeypatch.setattr(TorchTrainer, "step", step)
+    assert trained() == 1
+    error = capsys.readouterr().err
+    assert "there is not enough memory" in error
+    assert "`accumulate`" in error
+
+
 def test_a_full_disk_at_the_end_leaves_the_checkpoints(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
