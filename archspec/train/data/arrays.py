@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -16,14 +17,19 @@ from archspec.diagnostics import Failure, quote
 from archspec.train.data.source import Arrays, Parts
 
 NAMES = ("x", "y", "x_test", "y_test")
+HEADER_ERRORS = (OSError, ValueError, TypeError, OverflowError, MemoryError, SyntaxError, TokenError)
+"""As numpy reads an array's header, which is a Python expression."""
+ZIP_ERRORS = (EOFError, RuntimeError, BadZipFile, zlib.error)
 
 
 def open_npz(path: Path) -> Parts:
     """The arrays of a file; nothing in it can run code."""
     try:
         with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files if name in NAMES}
-    except (OSError, ValueError, EOFError, NotImplementedError, BadZipFile, zlib.error, MemoryError) as error:
+            found: dict[str, Any] = {name: arrays[name] for name in arrays.files if name in NAMES}
+            if not all(isinstance(array, np.ndarray) for array in found.values()):
+                raise ValueError("what has no header comes as bytes")
+    except (*HEADER_ERRORS, *ZIP_ERRORS) as error:
         why = getattr(error, "strerror", None) or "it is no .npz file of plain arrays, or it is damaged"
         raise Failure(f"cannot read {quote(path)}: {why.lower()}") from error
     return from_arrays(found, str(path))
@@ -33,7 +39,7 @@ def from_arrays(found: Mapping[str, NDArray[Any]], called: str) -> Parts:
     """Raises `Failure` where the arrays are no pictures or values with their labels."""
     train = _source(found, "", called)
     held_out = _source(found, "_test", called) if set(NAMES[2:]) & set(found) else None
-    highest = max(int(part.y.max()) for part in (train, held_out) if part is not None)
+    highest = max(int(found[name].max()) for name in ("y", "y_test") if name in found)
     if highest >= len(train):
         help = "labels are numbered from 0, one number a class"
         raise Failure(f"{quote(called)} has a label {highest:,}, and {len(train):,} samples", help)

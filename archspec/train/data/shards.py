@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
-from tokenize import TokenError
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from pydantic import Field, ValidationError
 
 from archspec.diagnostics import Failure, quote, reason
 from archspec.section import Section
+from archspec.train.data.arrays import HEADER_ERRORS
 from archspec.train.data.source import LARGEST, Content, Parts, Sample
 from archspec.types import Positive
 
@@ -148,7 +148,7 @@ def _read_index(path: Path) -> NDArray[Any]:
     """The index, mapped and not read; nothing in it can run code, and it is no longer than its file."""
     try:
         index: NDArray[Any] = open_memmap(path, mode="r")
-    except (OSError, ValueError, TypeError, OverflowError, SyntaxError, TokenError) as error:  # as numpy reads headers
+    except HEADER_ERRORS as error:
         why = getattr(error, "strerror", None) or "it is no index, or it is damaged"
         raise Failure(f"cannot read {quote(path)}: {why.lower()}", AGAIN) from error
     longest = index.dtype["name"].itemsize if index.dtype.names and "name" in index.dtype.names else 0

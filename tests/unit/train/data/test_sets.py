@@ -6,6 +6,7 @@ import random
 import sys
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -115,6 +116,7 @@ def test_a_file_of_arrays(tmp_path: Path) -> None:
         ({"x": np.zeros((0, 3)), "y": np.zeros(0, int)}, "has to be whole numbers from 0"),
         ({"x": np.zeros((2, 3), int), "y": np.zeros(2, int)}, "`x` of .* is int64; bytes"),
         ({"x": np.zeros((2, 3, 8, 8), np.uint8), "y": np.zeros(2, int)}, "is 2x3x8x8; bytes are for pictures"),
+        ({"x": np.zeros((2, 3)), "y": np.array([0, 2**64 - 1], np.uint64)}, "has a label 18,446,.*, and 2 samples"),
         ({"x": np.array([{}, {}]), "y": np.zeros(2, int)}, "no .npz file of plain arrays"),
     ],
 )
@@ -138,6 +140,39 @@ def test_a_damaged_array_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(
         Failure, match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays, or it is damaged"
     ):
+        open_data(path)
+
+
+HEADER = "{'descr': '<f8', 'fortran_order': False, 'shape': %s, }"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no array",
+        *(HEADER % shape for shape in ("(True, 4)", f"({10**30}, 4)", f"({10**12}, 4)", "((", "(01, 4)")),
+        HEADER.replace("'descr'", "b'descr'") % "(2, 4)",
+    ],
+)
+def test_an_array_with_a_header_that_is_none_is_a_clear_error(tmp_path: Path, content: bytes | str) -> None:
+    if isinstance(content, str):
+        header = content.ljust(117).encode() + b"\n"
+        content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64)
+    np.savez(tmp_path / "set.npz", y=np.zeros(2, int))
+    with ZipFile(tmp_path / "set.npz", "a") as file:
+        file.writestr("x.npy", content)
+    with pytest.raises(Failure, match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays"):
+        open_data(tmp_path / "set.npz")
+
+
+def test_an_encrypted_file_of_arrays_is_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "set.npz"
+    np.savez(path, x=np.zeros((2, 3)), y=np.zeros(2, int))
+    content = bytearray(path.read_bytes())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(header) + flags] |= 1
+    path.write_bytes(content)
+    with pytest.raises(Failure, match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays"):
         open_data(path)
 
 
