@@ -71,7 +71,7 @@ class Preprocess(Section):
     """`preprocess`: from a picture to the input: resize, crop, then (value * scale - mean) / std per channel."""
 
     resize: Positive | Size | None = Field(default=None, description="Shorter side, or exact HxW, before the crop.")
-    interpolation: Literal["nearest", "bilinear", "bicubic"] = Field(
+    interpolation: Literal["nearest", "bilinear", "bicubic", "area"] = Field(
         default="bilinear", description="How it is resized."
     )
     crop: Literal["center", "none"] = Field(default="center", description="Crop to the input's size.")

@@ -184,10 +184,10 @@ def to_input(image: Image.Image, steps: Preprocess) -> NDArray[np.float32]:
 
 
 def resampling(interpolation: str) -> Image.Resampling:
-    """Pillow's name for a method of `INTERPOLATIONS`."""
+    """Pillow's name for a method of `INTERPOLATIONS`; `area` is the mean of what a pixel covers."""
     from PIL import Image
 
-    return Image.Resampling[interpolation.upper()]
+    return Image.Resampling.BOX if interpolation == "area" else Image.Resampling[interpolation.upper()]
 
 
 def _resize(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Image.Image:

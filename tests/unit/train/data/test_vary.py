@@ -170,29 +170,31 @@ def test_where_no_crop_fits_it_is_torchvisions_at_the_centre(
     assert abs(found[1] - theirs["top"]) <= 1
 
 
-@pytest.mark.parametrize("method", ["nearest", "bilinear", "bicubic"])
-def test_a_crop_is_resized_as_torchvision_does(method: Any) -> None:
+@pytest.mark.parametrize(
+    ("method", "called"), [("nearest", "nearest"), ("bilinear", "bilinear"), ("bicubic", "bicubic"), ("area", "box")]
+)
+def test_a_crop_is_resized_as_torchvision_does(method: Any, called: str) -> None:
     steps = Preprocess(interpolation=method, resize=9)  # `resize` is for pictures that are not cropped so
     for seed in range(5):
         found = varied(Augment(area=(0.1, 0.9)), np.random.default_rng(seed), steps=steps, shape=(3, 16, 24))
         left, top, right, bottom = crop_box((48, 40), (0.1, 0.9), (3 / 4, 4 / 3), np.random.default_rng(seed))
         image: Any = Image.fromarray(PIXELS)
         theirs = functional.resized_crop(
-            image, top, left, bottom - top, right - left, [16, 24], v2.InterpolationMode(method)
+            image, top, left, bottom - top, right - left, [16, 24], v2.InterpolationMode(called)
         )
         np.testing.assert_array_equal(found, np.asarray(theirs))
 
 
-def test_a_random_interpolation_is_one_of_the_three() -> None:
+def test_a_random_interpolation_is_one_of_the_four() -> None:
     stated = set[bytes]()
-    for name in ("nearest", "bilinear", "bicubic"):
+    for name in ("nearest", "bilinear", "bicubic", "area"):
         steps = Preprocess.model_validate({"resize": 20, "interpolation": name})
         stated.add(np.asarray(fit(Image.fromarray(PIXELS), steps, (3, 20, 20))).tobytes())
     random = Augment(interpolation="random")
     found = Counter(
         varied(random, np.random.default_rng(seed), steps=Preprocess(resize=20), shape=(3, 20, 20)).tobytes()
-        for seed in range(90)
+        for seed in range(120)
     )
     assert set(found) == stated
-    assert len(stated) == 3
+    assert len(stated) == 4
     assert min(found.values()) > 12
