@@ -12,7 +12,7 @@ from archspec.document import Preprocess
 from archspec.picture import Unreadable
 from archspec.train.data.opening import open_parts
 from archspec.train.data.prepare import read_sample
-from archspec.train.data.shards import MANIFEST, Shards, damaged
+from archspec.train.data.shards import Shards, damaged, is_packed
 from archspec.train.data.source import Part, Source, Watch, unwatched
 from archspec.train.data.workers import deliver
 
@@ -43,7 +43,7 @@ def check(where: str | PathLike[str], workers: int = 0, watch: Watch = unwatched
     Checked(classes=10, samples={'train': 1797}, bad=())
     """
     root = Path(where)
-    bad = [Bad(*found) for found in damaged(root)] if (root / MANIFEST).is_file() else []
+    bad = [Bad(*found) for found in damaged(root)] if is_packed(root) else []
     try:
         parts = open_parts(where)
     except Failure:

@@ -9,45 +9,57 @@ from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.train.data.source import Files, Parts
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+VALIDATION = ("val", "valid", "validation")
 
 
 def open_folder(root: Path) -> Parts:
     """The pictures of `root`, whose classes lie in it, or in its `train` and, where it has one, `val`."""
-    train, val = root / "train", root / "val"
-    if not train.is_dir():
-        classes = _folders(root)
-        return Parts(classes, _files(root, root, classes))
+    found = _folders(root)
+    train = root / "train"
+    others = set(found) - {"train", *VALIDATION, "test"}
+    if "train" not in found or (others and not _listed(train)):  # a class may be called so
+        return Parts(found, _files(root, root, found, found))
     classes = _folders(train)
     held_out = None
-    if val.is_dir():
-        for name in _folders(val):
+    if names := [name for name in VALIDATION if name in found]:
+        if names[1:]:
+            raise Failure(f"{quote(root)} has {' and '.join(map(quote, names))}", "keep the one to validate on")
+        val = root / names[0]
+        present = _folders(val)
+        for name in present:
             if name not in classes:
                 message = f"the class {quote(name)} of {quote(val)} is none of {quote(train)}"
                 raise Failure(message, did_you_mean(name, classes, "classes"))
-        held_out = _files(root, val, classes)
-    return Parts(classes, _files(root, train, classes), held_out)
+        held_out = _files(root, val, classes, present)
+    return Parts(classes, _files(root, train, classes, classes), held_out)
 
 
 def _folders(folder: Path) -> tuple[str, ...]:
-    """The names of the classes, sorted; what is hidden and what is no folder is none."""
-    found = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    """The names of the classes."""
+    found = _listed(folder)
     if not found:
         raise Failure(f"{quote(folder)} has no folders", "put the pictures of each class into a folder of its name")
-    return tuple(found)
+    return found
 
 
-def _files(root: Path, folder: Path, classes: Sequence[str]) -> Files:
+def _listed(folder: Path) -> tuple[str, ...]:
+    """The folders in it, sorted; what is hidden is none."""
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
+
+
+def _files(root: Path, folder: Path, classes: Sequence[str], present: Sequence[str]) -> Files:
+    """The pictures of those classes that are there."""
     names: list[str] = []
     labels: list[int] = []
-    for label, name in enumerate(classes):
+    for name in present:
         found = _pictures(folder / name)
         names += [path.relative_to(root).as_posix() for path in found]
-        labels += [label] * len(found)
+        labels += [classes.index(name)] * len(found)
     return Files(root, tuple(names), tuple(labels))
 
 
 def _pictures(folder: Path) -> list[Path]:
-    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     if not found:
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
         raise Failure(f"the class {quote(folder)} has no pictures", f"pictures are files that end in {kinds}")

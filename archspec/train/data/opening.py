@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from archspec.diagnostics import Failure, did_you_mean, quote
+from archspec.diagnostics import Failure, did_you_mean, quote, reason
 from archspec.train.data.arrays import open_npz
 from archspec.train.data.folder import open_folder
 from archspec.train.data.packaged import PACKAGED, open_packaged
-from archspec.train.data.shards import MANIFEST, open_shards
+from archspec.train.data.shards import is_packed, open_shards
 from archspec.train.data.source import Parts, Source
 from archspec.train.data.split import split
 
@@ -51,12 +51,18 @@ def open_parts(where: str | PathLike[str]) -> Parts:
     """As `open_data`, with nothing held out yet."""
     if str(where) in PACKAGED:
         return open_packaged(str(where))
-    path = Path(where)
-    if (path / MANIFEST).is_file():
+    try:
+        return _parts(Path(where))
+    except OSError as error:
+        raise Failure(f"cannot read {quote(error.filename or where)}: {reason(error)}") from error
+
+
+def _parts(path: Path) -> Parts:
+    if is_packed(path):
         return open_shards(path)
     if path.is_dir():
         return open_folder(path)
     if path.suffix == ".npz" and path.exists():
         return open_npz(path)
     help = "it is a folder of pictures, packed or not, an .npz file or one of the packaged sets; "
-    raise Failure(f"there are no data {quote(where)}", help + did_you_mean(str(where), PACKAGED, "sets"))
+    raise Failure(f"there are no data {quote(path)}", help + did_you_mean(str(path), PACKAGED, "sets"))

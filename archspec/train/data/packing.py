@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from archspec.diagnostics import Failure, quote, reason
+from archspec.diagnostics import Failure, quote, reason, writing
 from archspec.document import Preprocess
 from archspec.folder import replace_folder
 from archspec.picture import Unreadable, opened, read_picture, shorter_side
@@ -51,8 +51,9 @@ def pack(
     behind, where a sample cannot be read or a file not be written.
     """
     parts = open_parts(where)
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise Failure(f"{quote(output)} is there already", "`-o` names another folder")
+    with writing(output):
+        if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+            raise Failure(f"{quote(output)} is there already", "`-o` names another folder")
     for name in parts.classes:
         if not name.isascii() and name.encode("utf-8", "replace").decode() != name:
             raise Failure(

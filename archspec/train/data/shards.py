@@ -107,6 +107,14 @@ class Shards:
         return np.lexsort((self.index["offset"], self.index["shard"]))
 
 
+def is_packed(root: Path) -> bool:
+    """Whether a manifest is there; why one cannot be looked for is told when the data are opened."""
+    try:
+        return (root / MANIFEST).is_file()
+    except OSError:
+        return False
+
+
 def open_shards(root: Path) -> Parts:
     manifest = read_manifest(root)
     held_out = Shards.open(root, "val") if manifest.val else None

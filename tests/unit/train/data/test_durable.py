@@ -165,6 +165,46 @@ def test_a_disk_that_is_full_is_a_clear_error_and_the_run_goes_on_once_there_is_
     assert not list(Path("run").rglob(".*"))
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (trained(data=LONG), "cannot read"),
+        (["data", "check", LONG], "cannot read"),
+        (["data", "pack", LONG, "-o", "packed"], "cannot read"),
+        (["data", "pack", "pictures", "-o", LONG], "cannot write"),
+    ],
+)
+def test_a_name_that_is_too_long_is_a_clear_error(
+    command: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command) == 1
+    assert capsys.readouterr().err.startswith(f"error: {message} `{LONG[:40]}...{LONG[:37]}`: file name too long\n")
+
+
+@pytest.mark.parametrize("folder", ["pictures", "pictures/train", "pictures/train/b"])
+@pytest.mark.parametrize("command", [trained(), ["data", "check", "pictures"]], ids=["train", "check"])
+def test_a_folder_that_may_not_be_read_is_a_clear_error(
+    command: list[str], folder: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refusing(system: Any) -> Any:  # an administrator may read whatever its mode says
+        def call(path: Any = ".", *more: Any, **named: Any) -> Any:
+            if str(path) == folder or (Path(str(path)).parent == Path(folder) and system is os.stat):
+                raise PermissionError(13, "Permission denied", str(path))
+            return system(path, *more, **named)
+
+        return call
+
+    for name in ("listdir", "scandir", "stat"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: cannot read `{folder}")
+    assert "permission denied\n" in said
+
+
 @pytest.mark.parametrize("command", [trained(), ["data", "pack", "pictures", "-o", "run"]], ids=["train", "pack"])
 def test_a_folder_that_may_not_be_written_is_a_clear_error(
     command: list[str], here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

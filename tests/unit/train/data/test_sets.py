@@ -57,12 +57,32 @@ def test_classes_alone_are_split(tmp_path: Path) -> None:
 def test_labels_of_validation_are_those_of_training(tmp_path: Path) -> None:
     for name in ("train/a/1.png", "train/b/1.png", "val/b/1.png"):
         picture(tmp_path / name)
-    with pytest.raises(Failure, match=r"the class `.*val/a` has no pictures"):
-        open_data(tmp_path)
-    picture(tmp_path / "val/a/1.png")
+    data = open_data(tmp_path)
+    assert data.classes == ("a", "b")
+    assert found(data.held_out) == [("val/b/1.png", 1)]
     picture(tmp_path / "val/bb/1.png")
     with pytest.raises(Failure, match="the class `bb` of .*val` is none of .*train`; did you mean `b`?"):
         open_data(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["valid", "validation"])
+def test_the_part_for_validation_has_other_names_too(tmp_path: Path, name: str) -> None:
+    for path in ("train/a/1.png", "train/a/2.png", f"{name}/a/1.png"):
+        picture(tmp_path / path)
+    assert found(open_data(tmp_path).held_out) == [(f"{name}/a/1.png", 0)]
+    picture(tmp_path / "val/a/1.png")
+    with pytest.raises(Failure, match=f"has `val` and `{name}`; keep the one to validate on"):
+        open_data(tmp_path)
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    for name in ("car/1.png", "car/2.png", "train/1.png", "train/2.png"):
+        picture(tmp_path / name)
+    data = open_data(tmp_path)
+    assert data.classes == ("car", "train")
+    assert {name for name, _ in found(data.train) + found(data.held_out)} >= {"car/1.png", "train/2.png"}
+    picture(tmp_path / "train/car/1.png")
+    assert open_data(tmp_path, 0).classes == ("car",)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +96,7 @@ def test_labels_of_validation_are_those_of_training(tmp_path: Path) -> None:
             r"the class `.*/train/b` has no pictures; pictures are files that end in bmp, ",
         ),
         (["train/1.png"], "train` has no folders"),
+        (["train/1.png", "test/1.png", "val/1.png"], "train` has no folders"),
     ],
 )
 def test_a_folder_without_pictures_is_named(tmp_path: Path, names: list[str], message: str) -> None:
