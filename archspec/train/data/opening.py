@@ -15,6 +15,7 @@ from archspec.train.data.source import Parts, Source
 from archspec.train.data.split import split
 
 SHARE = 0.2
+KINDS = "data are a folder of pictures, packed or not, an .npz file or one of the packaged sets"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def open_parts(where: str | PathLike[str]) -> Parts:
     """As `open_data`, with nothing held out yet."""
     if str(where) in PACKAGED:
         return open_packaged(str(where))
+    if not str(where):
+        raise Failure("the name of the data is empty", KINDS)
     try:
         return _parts(Path(where))
     except OSError as error:
@@ -62,7 +65,8 @@ def _parts(path: Path) -> Parts:
         return open_shards(path)
     if path.is_dir():
         return open_folder(path)
-    if path.suffix == ".npz" and path.exists():
-        return open_npz(path)
-    help = "it is a folder of pictures, packed or not, an .npz file or one of the packaged sets; "
-    raise Failure(f"there are no data {quote(path)}", help + did_you_mean(str(path), PACKAGED, "sets"))
+    if path.exists():
+        if path.suffix.lower() == ".npz":
+            return open_npz(path)
+        raise Failure(f"{quote(path)} is no set of data", KINDS)
+    raise Failure(f"there are no data {quote(path)}", f"{KINDS}; {did_you_mean(str(path), PACKAGED, 'sets')}")

@@ -269,3 +269,23 @@ def test_what_is_nowhere_is_a_clear_error(tmp_path: Path) -> None:
         open_data("digit")
     with pytest.raises(Failure, match=r"there are no data .*gone\.npz`"):
         open_data(tmp_path / "gone.npz")
+
+
+def test_a_file_of_another_kind_is_no_set_of_data(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("archspec: 1")
+    with pytest.raises(Failure, match=r"net\.yaml` is no set of data; data are a folder of pictures, "):
+        open_data(tmp_path / "net.yaml")
+
+
+def test_the_case_of_a_suffix_does_not_count(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", x=np.zeros((4, 3)), y=np.arange(4) % 2)
+    (tmp_path / "set.npz").rename(tmp_path / "SET.NPZ")
+    assert open_data(tmp_path / "SET.NPZ").classes == ("0", "1")
+
+
+def test_no_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture(Path("a/1.png"))
+    with pytest.raises(Failure, match="the name of the data is empty"):
+        open_data("")
+    assert open_data(".", 0).classes == ("a",)
