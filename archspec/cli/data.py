@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from archspec.train.data import Checked
 
 HELP = "check data, and pack them into shards"
+SOME = 3
+"""Of many files, how many are named."""
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -37,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     import json
 
-    from archspec.diagnostics import Failure
+    from archspec.diagnostics import Failure, quote
     from archspec.render import visible
     from archspec.train.data import check
 
@@ -50,6 +52,9 @@ def _check(options: argparse.Namespace) -> int:
     else:
         for bad in found.bad:
             print(visible(bad.reason if bad.name in bad.reason else f"{bad.name}: {bad.reason}"))
+        if found.passed_over:
+            some = ", ".join(map(quote, found.passed_over[:SOME])) + (", ..." if found.passed_over[SOME:] else "")
+            say(f"no pictures of a class, and passed over: {some} ({len(found.passed_over):,} in all)", options)
         counts = ", ".join(f"{count:,} of {name}" for name, count in found.samples.items()) or "no samples"
         say(f"{found.classes} classes, {counts}: " + (f"{len(found.bad):,} bad" if found.bad else "all fine"), options)
     return int(bool(found.bad))
@@ -57,7 +62,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _facts(found: Checked) -> dict[str, Any]:
     bad = [{"name": bad.name, "reason": bad.reason} for bad in found.bad]
-    return {"classes": found.classes, "samples": found.samples, "bad": bad}
+    return {"classes": found.classes, "samples": found.samples, "bad": bad, "passed_over": found.passed_over}
 
 
 def _pack(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from archspec.diagnostics import Failure
 from archspec.document import Preprocess
 from archspec.picture import Unreadable
+from archspec.train.data.folder import passed_over
 from archspec.train.data.opening import open_parts
 from archspec.train.data.prepare import read_sample
 from archspec.train.data.shards import Shards, damaged, is_packed
@@ -29,18 +30,19 @@ class Bad:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How many classes and samples of each part there are, and what of it is bad."""
+    """How many classes and samples of each part there are, what of it is bad, and which files belong to no class."""
 
     classes: int
     samples: dict[str, int]
     bad: tuple[Bad, ...]
+    passed_over: tuple[str, ...] = ()
 
 
 def check(where: str | PathLike[str], workers: int = 0, watch: Watch = unwatched) -> Checked:
     """Raises `Failure` where it is no set at all.
 
     >>> check("digits")
-    Checked(classes=10, samples={'train': 1797}, bad=())
+    Checked(classes=10, samples={'train': 1797}, bad=(), passed_over=())
     """
     root = Path(where)
     bad = [Bad(*found) for found in damaged(root)] if is_packed(root) else []
@@ -57,7 +59,8 @@ def check(where: str | PathLike[str], workers: int = 0, watch: Watch = unwatched
             bad += found
             done += count
             watch(name, done, len(source))
-    return Checked(len(parts.classes), {name: len(source) for name, source in sources.items()}, tuple(bad))
+    counts = {name: len(source) for name, source in sources.items()}
+    return Checked(len(parts.classes), counts, tuple(bad), passed_over(parts))
 
 
 def read_through(source: Source, workers: int = 0) -> Iterator[tuple[int, tuple[Bad, ...]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,19 @@ def open_folder(root: Path) -> Parts:
                 raise Failure(message, did_you_mean(name, classes, "classes"))
         held_out = _files(root, val, classes, present)
     return Parts(classes, _files(root, train, classes, classes), held_out)
+
+
+def passed_over(parts: Parts) -> tuple[str, ...]:
+    """The files below a folder of pictures that are no samples of it; those that are hidden are not meant to be."""
+    sources = [source for source in (parts.train, parts.held_out) if isinstance(source, Files)]
+    samples = {name for source in sources for name in source.names}
+    found: list[str] = []
+    for root in {source.root for source in sources}:
+        for folder, folders, files in os.walk(root):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            names = (Path(folder, name).relative_to(root).as_posix() for name in sorted(files) if name[0] != ".")
+            found += [name for name in names if name not in samples]
+    return tuple(found)
 
 
 def _folders(folder: Path) -> tuple[str, ...]:

@@ -69,6 +69,25 @@ def test_the_command_prints_them_and_ends_with_1(folder: Path, capsys: pytest.Ca
     assert capsys.readouterr() == ("", "2 classes, 7 of train: all fine\n")
 
 
+def test_files_that_are_no_pictures_of_a_class_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("train/a/1.png", "validation/a/1.png", "train/.cache/1.png", "train/a/.1.png"):
+        picture(tmp_path / name)
+    passed = ("README", "test/a/1.png", "train/a/1.gif", "train/a/deeper/2.png", "train/b.png", "validation/a/note\n")
+    for name in passed:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = check(tmp_path)
+    assert (found.samples, found.bad) == ({"train": 1, "val": 1}, ())
+    assert sorted(found.passed_over) == sorted(passed)
+    assert main(["data", "check", str(tmp_path)]) == 0
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("no pictures of a class, and passed over: `README`, ")
+    assert first.endswith(", ... (6 in all)")
+    assert second == "1 classes, 1 of train, 1 of val: all fine"
+    assert main(["data", "check", str(tmp_path), "--format", "json"]) == 0
+    assert sorted(json.loads(capsys.readouterr().out)["passed_over"]) == sorted(passed)
+
+
 @pytest.fixture
 def packed(tmp_path: Path) -> Path:
     for name in ("train/a", "train/b", "val/a", "val/b"):
