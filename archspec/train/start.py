@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -114,14 +115,24 @@ def start(
     with agreed(group):
         if group.leads:
             write_facts(folder, known, spec)
-    outcome = _trained(run, trainer, kept[1] if kept else Place(), options)
+
+    def report() -> None:
+        write_table(folder)
+        write_curves(folder, f"{spec.name} on {data.name}, {backend.name} on {trainer.device}", remark)
+
+    try:
+        outcome = _trained(run, trainer, kept[1] if kept else Place(), options)
+    except Failure:
+        with suppress(Failure):  # which of a full disk would be said twice
+            if group.leads:
+                report()
+        raise
     standing = trainer.save()
     with agreed(group):
         if group.leads:
             _finish(spec, backend, folder, standing)
             write_facts(folder, {**known, "trained": outcome.place.step}, spec)
-            write_table(folder)
-            write_curves(folder, f"{spec.name} on {data.name}, {backend.name} on {trainer.device}", remark)
+            report()
             write_best(folder, spec.graph, spec.sha256, outcome.place, remark)
     return outcome
 

@@ -273,6 +273,13 @@ def test_what_the_data_cannot_train_is_refused(
     assert not Path("run").exists()
 
 
+def test_what_led_to_a_failure_can_be_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert trained("--set", "train.learning_rate=1e20", "--report-every", "1") == 1
+    assert "lower the learning rate" in capsys.readouterr().err
+    assert "losses.loss" in Path("run/metrics.csv").read_text()
+    assert Path("run/curves.svg").stat().st_size > 1000
+
+
 def too_much(backend: str) -> None:
     if backend == "torch":
         import torch
