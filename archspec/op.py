@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -65,6 +65,7 @@ class Run:
 
     `dropout` off keeps train mode comparable across engines. Moving statistics that train mode updates land in
     `updates`, by role. `disturb` moves every value that is computed, as rounding does: to see how far that reaches.
+    Nodes of which `still` has the path are in eval mode whatever the rest is in.
     """
 
     train: bool = False
@@ -72,6 +73,11 @@ class Run:
     rng: Any = None
     updates: dict[str, Array] = field(default_factory=dict[str, Any])
     disturb: Callable[[Array], Array] = lambda value: value
+    still: Collection[str] = ()
+
+    def of(self, path: str) -> Run:
+        """How one node runs."""
+        return replace(self, train=self.train and path not in self.still, updates={})
 
 
 Window = tuple[tuple[int, ...], tuple[int | Fraction, ...], tuple[int, ...]]

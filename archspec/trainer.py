@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
-from archspec.graph import Graph
+from archspec.diagnostics import Failure, quote
+from archspec.graph import Graph, Node
 from archspec.group import Alone, Group
 from archspec.patterns import matches, refuse_idle
 from archspec.recipe import Recipe
@@ -49,6 +50,22 @@ def settings(recipe: Recipe, graph: Graph) -> dict[str, Setting]:
         kept |= {"norm"} if node.op.family == "norm" else set()
         found[name] = Setting(factors[-1] if factors else 1.0, 0.0 if kept & {*recipe.exempt} else recipe.weight_decay)
     return found
+
+
+def still(recipe: Recipe, graph: Graph) -> list[str]:
+    """The paths of the batch norms whose moving statistics are frozen: in training too they normalise by these.
+
+    Raises `Failure` for one of which `freeze` names the mean alone, or the variance.
+    """
+    frozen: dict[Node, list[bool]] = {}
+    for name, node, param in graph.parameters():
+        if not param.trainable:
+            frozen.setdefault(node, []).append(matches(name, recipe.freeze))
+    for node, each in frozen.items():
+        if len({*each}) > 1:
+            message = f"of the moving statistics of {quote(node.path)} ({node.span}) one is frozen, and one is not"
+            raise Failure(message, f"freeze {quote(f'{node.path}.running_*')}, or neither")
+    return [node.path for node, each in frozen.items() if all(each)]
 
 
 def parts(size: int, count: int) -> list[slice]:
@@ -96,9 +113,7 @@ class Plan:
 
     @property
     def still(self) -> list[str]:
-        """The moving statistics that `freeze` names: the batch is used as ever, and they stay."""
-        moving = [name for name, _, param in self.graph.parameters() if not param.trainable]
-        return [name for name in moving if matches(name, self.recipe.freeze)]
+        return still(self.recipe, self.graph)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from archspec.diagnostics import quote
@@ -60,7 +59,7 @@ def backward(
         node = graph.nodes[index]
         inputs, tensors = [values[i] for i in node.inputs], own_tensors(graph, node, params)
         cotangent = mode.disturb(waiting.pop(index))
-        shares, own = node.op.vjp(inputs, tensors, replace(mode, updates={}), cotangent)
+        shares, own = node.op.vjp(inputs, tensors, mode.of(node.path), cotangent)
         found.update({f"{node.path}.{role}": share for role, share in own.items()})
         for i, share in zip(node.inputs, shares, strict=True):
             waiting[i] = waiting[i] + share if i in waiting else share

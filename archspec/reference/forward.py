@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from archspec.diagnostics import quote
@@ -54,7 +53,7 @@ def run(
     for index in needed:
         node = graph.nodes[index]
         if index:
-            state = replace(mode, updates={})
+            state = mode.of(node.path)
             values[index] = node.op.reference([values[i] for i in node.inputs], own_tensors(graph, node, params), state)
             updates.update({f"{node.path}.{role}": value for role, value in state.updates.items()})
         values[index] = mode.disturb(values[index])

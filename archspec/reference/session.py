@@ -11,7 +11,7 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archspec.graph import Graph
@@ -36,9 +36,13 @@ class ReferenceSession:
     """Implements `archspec.session.Session`; raises ValueError for a tensor that is missing or does not fit."""
 
     def __init__(
-        self, graph: Graph, tensors: Mapping[str, NDArray[Any]], disturb: Disturb = lambda value: value
+        self,
+        graph: Graph,
+        tensors: Mapping[str, NDArray[Any]],
+        disturb: Disturb = lambda value: value,
+        still: Collection[str] = (),
     ) -> None:
-        self.graph, self.disturb, self._rng = graph, disturb, np.random.default_rng(0)
+        self.graph, self.disturb, self.still, self._rng = graph, disturb, still, np.random.default_rng(0)
         self._tensors: dict[str, Array] = {}
         self._slots: dict[str, Array] = {}
         self.restore(State(dict(tensors)))
@@ -68,7 +72,7 @@ class ReferenceSession:
         self._slots = _copies(state.slots)
 
     def _mode(self, train: bool, dropout: bool = False) -> Run:
-        return Run(train=train, dropout=dropout, rng=self._rng, disturb=self.disturb)
+        return Run(train=train, dropout=dropout, rng=self._rng, disturb=self.disturb, still=self.still)
 
 
 def _copies(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Array]:

@@ -43,7 +43,7 @@ class ReferenceTrainer:
     def __init__(self, plan: Plan, tensors: Mapping[str, Array]) -> None:
         self.plan, self.settings = plan, plan.settings
         self.rule = rule_of(plan.recipe)
-        self.session = ReferenceSession(plan.graph, tensors)
+        self.session = ReferenceSession(plan.graph, tensors, still=plan.still)
         self.standing = Standing(self.session.state().tensors)
         self.sums: dict[str, float] = {}
         self.steps = 0
@@ -59,7 +59,6 @@ class ReferenceTrainer:
             gradients = {name: total + found.tensors[name] for name, total in gradients.items()}
         gradients = clipped(gradients, recipe.clip)
         tensors, slots, update = self.session.state().tensors, dict(kept.slots), kept.updates + 1
-        tensors |= {name: kept.tensors[name] for name in self.plan.still}
         for name, setting in self.settings.items():
             names = {slot: slot_name(name, slot) for slot in self.rule.slots}
             own = {slot: slots[key] for slot, key in names.items() if key in slots}

@@ -9,7 +9,7 @@ from archspec.graph import Head
 from archspec.recipe import Recipe
 from archspec.spec import Spec
 from archspec.train.data import Data
-from archspec.trainer import parts, settings
+from archspec.trainer import parts, settings, still
 from archspec.types import format_shape
 
 
@@ -54,9 +54,10 @@ def refuse_single(spec: Spec, recipe: Recipe, samples: int) -> None:
     sizes = {min(recipe.batch, samples), samples % recipe.batch or recipe.batch}
     alone = [size for size in sizes for part in parts(size, recipe.accumulate) if part.stop - part.start == 1]
     graph = spec.graph
+    fixed = still(recipe, graph)
     for index in sorted(graph.reachable(graph.heads)) if alone else ():
         node = graph.nodes[index]
-        if node.op.kind == "batch_norm" and math.prod(node.shape[1:]) == 1:
+        if node.op.kind == "batch_norm" and node.path not in fixed and math.prod(node.shape[1:]) == 1:
             message = f"{samples} samples in batches of {recipe.batch} leave one alone, which {quote(node.path)}"
             help = "choose another `batch` or `accumulate`"
             raise Failure(f"{message} ({node.span}) has nothing to normalise by", help)

@@ -43,8 +43,8 @@ class Steps:
         self.model, self.variables, self.seeds, self.plan = model, variables, seeds, plan
         self.inference: Any = keras.Model(model.inputs, model.output[plan.graph.heads[0].name])
         self.settings, self.rule = plan.settings, rule(plan.recipe)
-        fixed = {name for name, _, param in plan.graph.parameters() if param.trainable} | {*plan.still}
-        self.moving = [name for name in variables if name not in fixed]
+        moving = {name for name, _, param in plan.graph.parameters() if not param.trainable}
+        self.moving = [name for name in variables if name in moving]
         self.compiler = compiler(plan)
         self.gather = self.compiler.compiled(self._gather, consumes=True)
         self.finish = self.compiler.compiled(self._finish, consumes=True)

@@ -41,6 +41,9 @@ class KerasTrainer:
         self.natives = natives(plan.graph)
         self.shapes = {name: param.shape for name, _, param in plan.graph.parameters()}
         self.settings, self.slots = plan.settings, rule_of(plan.recipe).slots
+        still = {self.natives[f"{path}.running_mean"].name.partition("/")[0] for path in plan.still}
+        for layer in model.layers:
+            layer.trainable = layer.name not in still  # a batch norm that is not normalises by its moving statistics
         own = {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
         variables = {name: own[native.name] for name, native in self.natives.items() if native.name in own}
         self.seeds = {f"keras.seed.{layer.name}": layer.seed_generator for layer in model.layers if _draws(layer)}

@@ -65,8 +65,8 @@ class TorchTrainer:
         for name, parameter in self.parameters.items():
             parameter.requires_grad_(name in settings)
         self.trained = [self.parameters[name] for name in settings]
-        buffers = dict(self.model.named_buffers())
-        self.still = [buffers[self.attributes[name]] for name in plan.still]
+        means = [self.attributes[f"{path}.running_mean"] for path in plan.still]
+        self.still = [self.model.get_submodule(name.rpartition(".")[0]) for name in means]
         groups: dict[Any, list[nn.Parameter]] = {}
         for name, setting in settings.items():
             groups.setdefault(setting, []).append(self.parameters[name])
@@ -84,13 +84,12 @@ class TorchTrainer:
         self._seed()
 
     def step(self, x: Array, y: Array, rate: float, size: int | None = None) -> None:
-        kept = [buffer.clone() for buffer in self.still]
         if not self.model.training:
             self.model.train()
+            for norm in self.still:
+                norm.eval()
         with self.group.watching():
             self._gradients(x, y, len(x) if size is None else size)
-        for buffer, value in zip(self.still, kept, strict=True):
-            buffer.copy_(value)
         self.steps += 1
         if self._moved(rate):
             self.updates += 1

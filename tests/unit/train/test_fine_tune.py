@@ -205,3 +205,17 @@ def test_advice_is_the_widest_pattern_that_spares_what_fits(
 def test_a_library_caller_hears_of_an_idle_pattern() -> None:
     with pytest.raises(Failure, match="no tensor is named as `head"):
         compile_spec(load_spec("six.yaml"), load_backend("torch"), weights=Path(WEIGHTS), fresh=["head.*"])
+
+
+def test_one_frozen_statistic_of_two_is_refused_before_anything_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tuned(*FRESH, "--set", "train.freeze=['norm.running_var']") == 1
+    error = "error: of the moving statistics of `norm` (six.yaml:7:18) one is frozen, and one is not"
+    assert error in capsys.readouterr().err
+    assert not Path("two").exists()
+
+
+def test_a_frozen_batch_norm_needs_no_second_value() -> None:
+    Path("flat.yaml").write_text(SPEC.replace("  - flatten", "  - flatten\n  - {name: last, batch_norm: }"))
+    arguments = ["train", "flat.yaml", "--data", "six.npz", "-o", "run", "--set", "train.batch=95"]  # of 96
+    assert main(arguments) == 1
+    assert main([*arguments, "--set", "train.freeze=['last.running_*']"]) == 0

@@ -26,6 +26,7 @@ RECIPES = {
     "in parts": Recipe(batch=8, accumulate=2, momentum=0.5),
     "averaged": Recipe(average="polyak"),
     "frozen": Recipe(freeze=("one.*",), rates={"two.*": 3.0, "two.bias": 0.5}, momentum=0.9),
+    "still": Recipe(freeze=("one.*", "bn.running_*"), momentum=0.9, accumulate=2),
 }
 
 
@@ -51,7 +52,10 @@ def by_torch(model: Any, recipe: Recipe, batches: list[Any], rates: list[float])
         optimizer.zero_grad()
         whole = 0.0
         for part in np.split(np.arange(len(x)), recipe.accumulate):
-            main, side = model.train()(torch.tensor(x[part]))
+            model.train()
+            if "bn.running_*" in recipe.freeze:
+                model.bn.eval()
+            main, side = model(torch.tensor(x[part]))
             target = torch.tensor(y[part])
             value = F.cross_entropy(main, target, label_smoothing=recipe.label_smoothing)
             value = value + 0.3 * F.cross_entropy(side, target, label_smoothing=recipe.label_smoothing)
@@ -68,6 +72,7 @@ def by_torch(model: Any, recipe: Recipe, batches: list[Any], rates: list[float])
 def test_it_trains_as_a_plain_loop_does(name: str, tmp_path: Path) -> None:
     recipe, spec = RECIPES[name], checked(TWO_HEADS)
     tensors = {k: v.astype(np.float64) for k, v in initial(spec.graph, 0).items()}
+    tensors |= {"bn.running_mean": np.full(4, 0.5), "bn.running_var": np.full(4, 2.0)}
     rng = np.random.default_rng(0)
     batches = [(rng.standard_normal((8, 2, 6, 6)), rng.integers(0, 4, 8)) for _ in range(4)]
     rates = [0.1, 0.2, 0.05, 0.1]
@@ -79,6 +84,7 @@ def test_it_trains_as_a_plain_loop_does(name: str, tmp_path: Path) -> None:
         found.append(trainer.losses()["loss"])
         means.append(trainer.save().tensors)
     model = archspec.build(spec, seed=0).double()
+    model.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()}, strict=False)
     compare(found, by_torch(model, recipe, batches, rates), bound=1e-6 if recipe.clip else 1e-9)
     kept, own = trainer.save(), {n: v.numpy() for n, v in model.state_dict().items() if "num_batches" not in n}
     compare_all(kept.tensors, own, bound=1e-5 if recipe.clip else 1e-9, what=name)
@@ -141,3 +147,10 @@ def test_settings_by_pattern_and_kind() -> None:
 def test_a_pattern_that_fits_nothing_is_refused(recipe: Recipe) -> None:
     with pytest.raises(Failure, match="no tensor is named as"):
         settings(recipe, checked(TWO_HEADS).graph)
+
+
+def test_a_mean_that_is_frozen_without_its_variance_is_refused() -> None:
+    plan = Plan(checked(TWO_HEADS).graph, Recipe(freeze=("*.running_mean",)))
+    with pytest.raises(Failure, match=r"of `bn` \(.*spec.yaml:7:16\) one is frozen, and one is not") as caught:
+        ReferenceTrainer(plan, initial(plan.graph, 0))
+    assert caught.value.help == "freeze `bn.running_*`, or neither"

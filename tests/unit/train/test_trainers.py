@@ -13,9 +13,10 @@ from archspec.backend import available, load
 from archspec.compiler import write
 from archspec.conformance.compare import compare, compare_all
 from archspec.recipe import Recipe
+from archspec.reference.loss import loss
 from archspec.reference.trainer import ReferenceTrainer
 from archspec.spec import Spec
-from archspec.trainer import Plan, Trainer
+from archspec.trainer import Plan, Standing, Trainer
 from archspec.weights.checkpoint import load as load_weights
 from tests.helpers.specs import TWO_HEADS, checked
 
@@ -74,6 +75,20 @@ def test_it_trains_as_the_reference_does(name: str, recipe: str, tmp_path: Path)
             compare(found[key], value, bound=2e-5, what=key)
     x = next(batches(spec))[0]
     compare(trainer.predict(x), wanted.predict(x), bound=1e-5, what="predictions")
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_what_is_frozen_is_trained_as_it_is_evaluated(name: str, tmp_path: Path) -> None:
+    """Its moving statistics are those of other data."""
+    spec = checked(NET.replace("LOSS", "cross_entropy"))
+    trainer = opened(name, spec, Recipe(freeze=("bn.*",)), tmp_path)
+    kept = trainer.save().tensors | {"bn.running_mean": np.full(4, 3.0), "bn.running_var": np.full(4, 0.1)}
+    trainer.restore(Standing(kept))
+    x, y, _ = next(batches(spec))
+    for _ in range(2):
+        wanted, _ = loss("cross_entropy", trainer.predict(x), y)
+        trainer.step(x, y, 0.1)
+        compare(trainer.losses()["main"], wanted, bound=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["binary_cross_entropy", "mse", "none"])
