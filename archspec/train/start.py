@@ -20,7 +20,7 @@ from archspec.spec import Spec
 from archspec.train.checkpoint import Place, last_checkpoint, write_best
 from archspec.train.checks import ready, refuse_heads, refuse_single
 from archspec.train.curves import write_curves
-from archspec.train.data import Batches, Data, Prepare, open_data, whole
+from archspec.train.data import Batches, Data, Prepare, open_data, refuse_within, whole
 from archspec.train.data.source import Part
 from archspec.train.folder import FACTS, facts, read_facts, refuse_another, repeatable, write_facts
 from archspec.train.log import write_table
@@ -81,6 +81,7 @@ def start(
             help = "`archspec backends` lists those that can"
             raise BackendError(f"the backend {quote(backend.name)} cannot train", help)
         data = open_data(options.data, options.held_out)
+        refuse_within(options.data, folder)
         refuse_heads(spec, data)
         refuse_single(spec, recipe, len(data.train))
         run = replace(_run(spec, recipe, folder, data, options, group), watch=watch)

@@ -48,6 +48,12 @@ def open_data(where: str | PathLike[str], held_out: float | None = None) -> Data
     return Data(str(where), parts.classes, train, rest, share)
 
 
+def refuse_within(where: str | PathLike[str], output: Path) -> None:
+    """Raises `Failure` where what is written would be taken for a part of the data the next time they are opened."""
+    if str(where) not in PACKAGED and output.resolve().is_relative_to(Path(where).resolve()):
+        raise Failure(f"{quote(output)} lies in the data {quote(where)}", "`-o` names a folder beside them")
+
+
 def open_parts(where: str | PathLike[str]) -> Parts:
     """As `open_data`, with nothing held out yet."""
     if str(where) in PACKAGED:

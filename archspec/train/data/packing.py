@@ -22,7 +22,7 @@ from archspec.diagnostics import Failure, quote, reason, writing
 from archspec.document import Preprocess
 from archspec.folder import replace_folder
 from archspec.picture import Unreadable, opened, read_picture, shorter_side
-from archspec.train.data.opening import open_parts
+from archspec.train.data.opening import open_parts, refuse_within
 from archspec.train.data.shards import FORMAT, MANIFEST, Manifest, Packed, PartName, Shard, index_file, index_type
 from archspec.train.data.source import LARGEST, Content, Sample, Source, Watch, unwatched
 
@@ -51,6 +51,7 @@ def pack(
     behind, where a sample cannot be read or a file not be written.
     """
     parts = open_parts(where)
+    refuse_within(where, output)
     with writing(output):
         if output.exists() and not (output.is_dir() and not any(output.iterdir())):
             raise Failure(f"{quote(output)} is there already", "`-o` names another folder")

@@ -76,7 +76,7 @@ def test_pictures_that_are_damaged_end_the_run_or_are_named_and_passed_over(
     assert all(said.count(name) == 1 for name in BAD)
     assert main(["eval", "other", "--bad-data", "skip"]) == 0
     printed, said = capsys.readouterr()
-    assert "11 samples" in printed
+    assert " 11 " in printed
     assert BAD[2] in printed + said
     assert main(["data", "check", data]) == 1
     assert len(capsys.readouterr().out.splitlines()) == len(BAD)
@@ -163,6 +163,22 @@ def test_a_disk_that_is_full_is_a_clear_error_and_the_run_goes_on_once_there_is_
     assert main(trained("--resume", "--quiet")) == 0
     assert read_log(Path("run"))[-1]["step"] == 10
     assert not list(Path("run").rglob(".*"))
+
+
+@pytest.mark.parametrize("output", ["pictures/train/run", "elsewhere/run", "pictures/../pictures/run"])
+@pytest.mark.parametrize("command", [trained(), ["data", "pack", "pictures", "-o", "run"]], ids=["train", "pack"])
+def test_what_is_written_may_not_become_a_part_of_the_data(
+    command: list[str], output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("elsewhere").symlink_to("pictures/val")
+    before = sorted(Path("pictures").rglob("*"))
+    assert main([output if word == "run" else word for word in command]) == 1
+    assert f"error: `{output}` lies in the data `pictures`\n  help: `-o` names" in capsys.readouterr().err
+    assert sorted(Path("pictures").rglob("*")) == before
+
+
+def test_beside_a_folder_called_as_a_packaged_set_is_none_of_its_data() -> None:
+    assert main(["data", "pack", "digits", "-o", "digits/packed", "--quiet"]) == 0
 
 
 LONG = "x" * 300

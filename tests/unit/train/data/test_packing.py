@@ -191,7 +191,7 @@ def test_what_is_there_is_not_touched(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "packed").mkdir()
     pack(folder, tmp_path / "packed")  # an empty folder is as good as none
     before = files(tmp_path / "packed")
-    for place in (tmp_path / "packed", folder / "train" / "cats" / "0.jpg"):
+    for place in (tmp_path / "packed", picture(tmp_path / "0.jpg")):
         with pytest.raises(Failure, match="is there already"):
             pack(folder, place)
     assert files(tmp_path / "packed") == before
