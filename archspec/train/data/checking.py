@@ -1,4 +1,4 @@
-"""Reading a set through: every sample that training could not read, and every file that is not what was packed."""
+"""Reading a set through: every sample that no training could read, and every file that is not what was packed."""
 
 from __future__ import annotations
 

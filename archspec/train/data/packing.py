@@ -48,7 +48,8 @@ def pack(
     (['shards.json', 'train-00000.tar', 'train.npy'], 1797)
 
     With `size`, a picture whose shorter side is longer is scaled down to it. Raises `Failure`, and leaves nothing
-    behind, where a sample cannot be read or a file not be written.
+    behind, where a file cannot be read or written, or is no picture; the pixels of one that goes in as it is are
+    `check`'s.
     """
     parts = open_parts(where)
     refuse_within(where, output)
