@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archspec.train.data import Data
     from archspec.train.evaluation import Evaluation
     from archspec.train.member import Member
     from archspec.train.scores import Scores
@@ -18,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", metavar="RUN", nargs="+", help="folders that `archspec train` wrote")
     parser.add_argument("--best", action="store_true", help="the weights of each run's best epoch, not of its last")
     parser.add_argument("--data", metavar="DATA", help="in place of what the runs were trained on")
-    parser.add_argument("--held-out", type=float, metavar="SHARE", help="of data without a part for it")
+    parser.add_argument("--held-out", type=float, metavar="SHARE", help="a share of those, and not the whole")
     parser.add_argument(
         "--crops", default="1", metavar="N,...", help="of each picture: 1, 10, 144, or several of them (default: 1)"
     )
@@ -41,12 +42,13 @@ def run(options: argparse.Namespace) -> int:
     import json
     from pathlib import Path
 
-    from archspec.cli.common import progress, say
+    from archspec.cli.common import progress, say, say_which
     from archspec.diagnostics import Failure
     from archspec.render import visible
     from archspec.train import tables
-    from archspec.train.evaluation import evaluate, held_out
+    from archspec.train.evaluation import evaluate
     from archspec.train.member import Member
+    from archspec.train.unseen import unseen
 
     if options.batch < 1 or options.workers < 0:
         raise Failure("--batch is at least 1, --workers at least 0", exit_code=2)
@@ -58,11 +60,12 @@ def run(options: argparse.Namespace) -> int:
 
     members = [Member.open(folder, best=options.best, device=options.device, remark=remark) for folder in folders]
     say(f"note: on {', '.join(dict.fromkeys(member.trainer.device for member in members))}", options)
-    data = held_out(members, options.data, options.held_out)
+    data = unseen(members, options.data, options.held_out)
+    say_which(data.name, options)
     how: Any = {"batch": options.batch, "workers": options.workers, "bad_data": options.bad_data}
     with progress(options.quiet) as watch:
         found = [evaluate(members, data, crops=count, watch=watch, **how) for count in crops]
-    bad = found[0].bad
+    bad = _bad(found)
     for name in bad[:SHOWN_BAD]:
         say(f"cannot read {visible(name)}; it is left out", options)
     if len(bad) > SHOWN_BAD:
@@ -72,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.format == "csv":
         print(tables.as_csv(_asked(found[-1], options) or tables.scores(found)), end="")
     else:
-        print("\n".join(_shown(found, options)))
+        print("\n".join(_shown(found, data, options)))
     return 0
 
 
@@ -97,12 +100,19 @@ def _asked(found: Evaluation, options: argparse.Namespace) -> Any:
     return tables.classes(found.together, found.classes) if options.classes else None
 
 
-def _shown(found: list[Evaluation], options: argparse.Namespace) -> list[str]:
+def _bad(found: list[Evaluation]) -> list[str]:
+    """Some crops can be made of a picture, and others not."""
+    return list(dict.fromkeys(name for one in found for name in one.bad))
+
+
+def _shown(found: list[Evaluation], data: Data, options: argparse.Namespace) -> list[str]:
+    from archspec.diagnostics import quote
     from archspec.train import tables
 
-    count, lost = found[0].together.count, len(found[0].bad)
-    lines = [tables.text(tables.scores(found))]
-    lines.append(f"{count} samples that were held out" + (f", and {lost} that could not be read" if lost else ""))
+    bad = _bad(found)
+    lost = f", of which {len(bad)} could not be read" if bad else ""
+    of = "that were held out" if data.share < 1 else f"of {quote(data.name)}"
+    lines = [tables.text(tables.scores(found)), f"{len(data.held_out)} samples {of}{lost}"]
     more = _asked(found[-1], options)
     if options.confusion and len(found[-1].classes) > tables.WIDE:
         return [*lines, "", f"{len(found[-1].classes)} classes are too many to show here: --format csv, or json"]

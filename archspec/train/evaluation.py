@@ -8,10 +8,11 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
 from archspec.diagnostics import Failure, quote
-from archspec.train.data import Batch, Data, Source, open_data, whole
+from archspec.train.data import Batch, Data, Source, whole
 from archspec.train.data.source import Watch, unwatched
 from archspec.train.member import Member
 from archspec.train.scores import Scores
+from archspec.train.unseen import ALONE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,34 +32,6 @@ class Evaluation:
     together: Scores
     crops: int = 1
     bad: tuple[str, ...] = ()
-
-
-def held_out(members: Sequence[Member], where: str | None = None, share: float | None = None) -> Data:
-    """What all members are scored on: what was held out of their data, or what is held out of other data.
-
-    Raises `Failure` where they do not tell the same classes apart in the same way, and where they were trained on other
-    parts: what is held out of one may be known to another.
-    """
-    first = members[0]
-    for other in members[1:]:
-        if other.facts["classes"] != first.facts["classes"]:
-            raise Failure(f"{quote(other.folder)} was trained on other classes than {quote(first.folder)}", ALONE)
-        if (other.kind, other.width) != (first.kind, first.width):
-            ours, theirs = (f"{m.kind} of {m.width}" for m in (first, other))
-            message = f"{quote(other.folder)} ends in {theirs}, {quote(first.folder)} in {ours}"
-            raise Failure(f"{message}: together they have no one loss", ALONE)
-        if where is None and other.facts["samples"] != first.facts["samples"]:
-            message = f"{quote(other.folder)} was trained on other data than {quote(first.folder)}"
-            raise Failure(message, "`--data` names those to evaluate on")
-    found = open_data(where or first.facts["data"], first.facts["held_out"] if share is None else share)
-    if not len(found.held_out):
-        raise Failure(f"nothing of {quote(found.name)} is held out", "--held-out names a share")
-    if list(found.classes) != first.facts["classes"]:
-        raise Failure(f"{quote(found.name)} has other classes than {quote(first.folder)} was trained on")
-    return found
-
-
-ALONE = "score each by itself"
 
 
 def evaluate(

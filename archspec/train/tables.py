@@ -27,11 +27,12 @@ WIDE = 20
 
 def scores(found: Sequence[Evaluation]) -> Rows:
     """As papers have it: models, crops, what that costs, and the errors."""
-    rows: list[Row] = [("models", "crops", "cost", "top-1 error", "top-5 error", "loss", "run")]
+    rows: list[Row] = [("models", "crops", "cost", "samples", "top-1 error", "top-5 error", "loss", "run")]
     for one in found:
         alone = [(1, name, own) for name, own in one.each.items()]
         for models, name, own in [*alone, *([(len(alone), "together", one.together)] if len(alone) > 1 else [])]:
-            rows.append((models, one.crops, models * one.crops, 1 - own.top1, 1 - own.top5, own.loss, name))
+            errors = (1 - own.top1, 1 - own.top5)
+            rows.append((models, one.crops, models * one.crops, own.count, *errors, own.loss, name))
     return rows
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn import metrics
 from torch.nn import functional as F
 
@@ -208,7 +209,7 @@ def test_runs_that_cannot_be_one_are_refused(capsys: pytest.CaptureFixture[str])
     assert "`each` ends in binary_cross_entropy of 3, `three` in cross_entropy of 3" in error
     assert "score each by itself" in error
     assert "`two` was trained on other classes than `three`" in refused(capsys, "three", "two", "--data", "3.npz")
-    assert "`3.npz` has other classes than `two`" in refused(capsys, "two", "--data", "3.npz")
+    assert "`3.npz` has classes that `two` was not trained on: `2`" in refused(capsys, "two", "--data", "3.npz")
 
 
 def test_what_was_broken_off_has_a_best_epoch_if_one_ended(capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,23 +223,39 @@ def test_what_was_broken_off_has_a_best_epoch_if_one_ended(capsys: pytest.Captur
     assert "`run` has no best epoch" in refused(capsys, "run", "--best")
 
 
-def test_what_cannot_be_read_is_left_out_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    from PIL import Image
-
+def pictures(root: str) -> None:
     for name in ("a", "b", "c"):
-        Path("pictures", name).mkdir(parents=True)
+        Path(root, name).mkdir(parents=True)
         for number in range(8):
-            Image.fromarray(np.full((8, 8), 30 * number, np.uint8)).save(f"pictures/{name}/{number}.png")
+            Image.fromarray(np.full((8, 8), 30 * number, np.uint8)).save(f"{root}/{name}/{number}.png")
+
+
+def test_what_cannot_be_read_is_left_out_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    pictures("pictures")
     trained("run", data="pictures")
     whole = evaluated(capsys, "run")
     for path in Path("pictures/b").iterdir():
-        path.write_bytes(b"no picture")
+        path.write_bytes(bytes(path.stat().st_size))
     assert re.search(r"cannot read `.*pictures/b/\d.png`", refused(capsys, "run"))  # a long path is cut in its middle
     assert main(["eval", "run", "--bad-data", "skip", "--format", "json"]) == 0
     printed = capsys.readouterr()
     (found,) = json.loads(printed.out)
     assert len(found["bad"]) == whole["samples"] - found["samples"] == sum(whole["together"]["confusion"][1])
     assert f"cannot read {found['bad'][0]}; it is left out" in printed.err
+
+
+def test_what_some_crops_cannot_be_made_of_is_counted_for_those(capsys: pytest.CaptureFixture[str]) -> None:
+    pictures("pictures")
+    trained("run", data="pictures")
+    pictures("strips")
+    Image.new("L", (3_400_000, 1)).save("strips/b/strip.png")  # scaled up for the corners' sake it is too large
+    capsys.readouterr()
+    assert main(["eval", "run", "--data", "strips", "--crops", "1,10", "--bad-data", "skip"]) == 0
+    printed = capsys.readouterr()
+    rows = [line.split() for line in printed.out.splitlines()]
+    assert [row[rows[0].index("samples")] for row in rows[1:3]] == ["25", "24"]
+    assert "25 samples of `strips`, of which 1 could not be read" in printed.out
+    assert "cannot read b/strip.png; it is left out" in printed.err
 
 
 def test_runs_that_cannot_read_the_same_samples_are_refused(

@@ -1,0 +1,146 @@
+"""Runs are scored on nothing that they were trained on: what was held out, and of other data all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from archspec.cli import main
+from archspec.train.data import open_data
+from archspec.train.data.source import samples
+from archspec.train.member import Member
+from archspec.train.unseen import unseen
+
+SPEC = """archspec: 1
+name: small
+input: [1, 4, 4]
+network: [flatten, {name: fc, linear: {out: 3}}]
+preprocess: {channels: gray, crop: none}
+train: {learning_rate: 0.01, epochs: 1, batch: 16}
+"""
+KINDS = ("ash", "birch", "cedar")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with a spec, pictures of noise in three folders, and a run on them."""
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(SPEC)
+    pictures("own", *KINDS)
+    trained("run", "own")
+
+
+def pictures(root: str, *kinds: str, count: int = 10) -> None:
+    rng = np.random.default_rng(len(root))
+    for kind in kinds:
+        Path(root, kind).mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(rng.integers(0, 256, (4, 4)).astype(np.uint8)).save(f"{root}/{kind}/{root}{number}.png")
+
+
+def trained(folder: str, data: str, *more: str) -> None:
+    assert main(["train", "small.yaml", "--data", data, "-o", folder, "--quiet", *more]) == 0
+
+
+def scored(*arguments: Any, runs: tuple[str, ...] = ("run",)) -> list[str]:
+    found = unseen([Member.open(Path(run)) for run in runs], *arguments)
+    return [sample.name for sample in samples(found.held_out)]
+
+
+def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
+    capsys.readouterr()
+    assert main(["eval", "run", "--quiet", *arguments]) == code
+    return capsys.readouterr().err
+
+
+def test_what_a_run_held_out_is_what_it_is_scored_on_wherever_its_data_lie() -> None:
+    own = [sample.name for sample in samples(open_data("own").held_out)]
+    shutil.copytree("own", "copy")
+    assert main(["data", "pack", "own", "-o", "packed", "--quiet"]) == 0
+    assert len(own) == 6
+    assert scored() == scored("own") == scored("copy") == scored("packed") == own
+
+
+def test_the_share_of_a_run_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    for data in ([], ["--data", "own"], ["--data", "./own"]):
+        error = refused(capsys, 2, "--held-out", "0.9", *data)
+        assert "own` was chosen when `run` was trained on it\n  help: leave out --held-out" in error
+
+
+def test_what_was_trained_on_as_a_whole_has_nothing_to_be_scored_on(capsys: pytest.CaptureFixture[str]) -> None:
+    trained("all", "own", "--held-out", "0")
+    capsys.readouterr()
+    assert main(["eval", "all"]) == 1
+    assert "own` is held out\n  help: other data, which `--data` names" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("change", ["more", "fewer", "other"])
+def test_data_that_have_changed_since_are_refused(change: str, named: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    first = next(Path("own/ash").iterdir())
+    if change == "more":
+        shutil.copy(first, "own/ash/more.png")
+    elif change == "fewer":
+        first.unlink()
+    else:
+        first.write_bytes(first.read_bytes() + b"more")
+    error = refused(capsys, 1, *(["--data", "own"] if named else []))
+    assert "own` has changed since `run` was trained on it\n  help: put back what was there" in error
+
+
+def test_other_data_are_scored_as_a_whole_or_by_a_share_or_by_their_part_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pictures("test", *KINDS)
+    assert len(scored("test")) == 30
+    assert scored("test", 0.4) == [sample.name for sample in samples(open_data("test", 0.4).held_out)]
+    pictures("val", *KINDS, count=2)
+    shutil.move("test", "both/train")
+    shutil.move("val", "both/val")
+    assert len(scored("both")) == 6
+    assert "leave out --held-out" in refused(capsys, 2, "--data", "both", "--held-out", "0.4")
+    assert main(["eval", "run", "--data", "both/train"]) == 0
+    assert "30 samples of `both/train`" in capsys.readouterr().out
+
+
+def test_some_of_the_classes_are_numbered_as_the_run_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    pictures("test", *KINDS)
+    whole = confusion(capsys, "test")
+    shutil.rmtree("test/ash")
+    assert confusion(capsys, "test") == [[0, 0, 0], *whole[1:]]
+    assert sum(map(sum, whole[1:])) == 20
+
+
+def confusion(capsys: pytest.CaptureFixture[str], data: str) -> list[list[int]]:
+    capsys.readouterr()
+    assert main(["eval", "run", "--data", data, "--format", "json", "--workers", "1"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["classes"] == list(KINDS)
+    return found["together"]["confusion"]
+
+
+def test_other_classes_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    pictures("test", "ash", "brich", "date")
+    error = refused(capsys, 1, "--data", "test")
+    assert "`test` has classes that `run` was not trained on: `brich`, `date`" in error
+    assert "did you mean `birch`?" in error
+
+
+def test_runs_of_other_samples_have_only_other_data_in_common() -> None:
+    trained("half", "own", "--held-out", "0.5")
+    pictures("test", *KINDS)
+    trained("other", "test")
+    for second in ("half", "other"):
+        with pytest.raises(Exception, match=f"`{second}` was trained on other data than `run`; score each by itself"):
+            scored(runs=("run", second))
+    with pytest.raises(Exception, match="`half` was trained on other data"):
+        scored("own", runs=("run", "half"))
+    assert scored("own", runs=("other", "run")) == scored("own")
+    pictures("third", *KINDS)
+    assert len(scored("third", runs=("run", "half", "other"))) == 30
