@@ -1,9 +1,9 @@
 """A built model as verification and training see it: tensors go in and out by neutral name, in neutral layouts.
 
-A backend's `open` gives a Session; the float64 reference has the same face in `archspec/reference.py`, so that one can
-be held against the other. Batches are [N, *input], channels first, whatever the framework likes better.
+A backend's `open` gives a Session; the float64 reference has the same face in `archspec/reference/session.py`, so that
+one can be held against the other. Batches are [N, *input], channels first, whatever the framework likes better.
 
->>> Sgd(learning_rate=0.1, momentum=0.9).slots
+>>> Sgd(learning_rate=0.1, momentum=0.9).rule.slots
 ('momentum',)
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from archspec.diagnostics import quote
 from archspec.graph import Graph
+from archspec.optimizer import Momentum
 from archspec.types import Shape, format_shape
 
 if TYPE_CHECKING:
@@ -55,12 +56,7 @@ Pull = Callable[[Mapping[str, "Array"]], Mapping[str, "Array"]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sgd:
-    """Stochastic gradient descent, with one meaning everywhere.
-
-    g = gradient + weight_decay * p (the decay is part of the gradient, as torch has it, and touches every trainable
-    tensor); v = momentum * v + g, v = g at first; p -= learning_rate * (g + momentum * v if nesterov else v). The slot
-    `momentum` is v, which does not depend on the learning rate.
-    """
+    """Stochastic gradient descent by `archspec.optimizer.Momentum`; the decay touches every trainable tensor."""
 
     learning_rate: float
     momentum: float = 0.0
@@ -68,22 +64,19 @@ class Sgd:
     weight_decay: float = 0.0
 
     @property
-    def slots(self) -> tuple[str, ...]:
-        """The names of what it remembers of each tensor."""
-        return ("momentum",) if self.momentum else ()
+    def rule(self) -> Momentum:
+        """How a tensor moves."""
+        return Momentum(self.momentum, self.nesterov)
 
     def apply(
         self, tensors: Mapping[str, Array], gradients: Mapping[str, Array], slots: Mapping[str, Array]
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """The tensors and slots after a step; `slots` is empty before the first. It is the definition, in numpy."""
-        moved, kept = dict(tensors), dict(slots)
+        moved, kept, how = dict(tensors), dict(slots), {"rate": self.learning_rate, "decay": self.weight_decay}
         for name, gradient in gradients.items():
-            g = gradient + self.weight_decay * tensors[name]
-            if self.momentum:
-                slot = slot_name(name, "momentum")
-                kept[slot] = v = self.momentum * slots[slot] + g if slot in slots else g
-                g = g + self.momentum * v if self.nesterov else v
-            moved[name] = tensors[name] - self.learning_rate * g
+            own = {slot: slots[key] for slot in self.rule.slots if (key := slot_name(name, slot)) in slots}
+            moved[name], own = self.rule.step(tensors[name], gradient, own, **how, update=1)
+            kept |= {slot_name(name, slot): value for slot, value in own.items()}
         return moved, kept
 
 

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from archspec.graph import Graph
+from archspec.recipe import Recipe
 from archspec.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
 from archspec.source.runtime import emitted
 from archspec_keras.engines import engine
 from archspec_keras.layout import natives
 from archspec_keras.paths import Paths
 from archspec_keras.precision import precise
+from archspec_keras.rules import rule
 from archspec_keras.runtime import first, last, numpy
 
 Array = NDArray[Any]
@@ -67,40 +69,20 @@ class KerasSession:
         return Gradients(outputs, entering, {**zeros, **found})
 
     def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+        """By the rule that training moves tensors by; what no output reads has a gradient of zeros."""
         _, _, gradients = self._derivatives(x, pull, True)
-        idle = {name: self.unused[name] for name in self.trainable if name in self.unused}
-        moved, slots = optimizer.apply(idle, {name: np.zeros_like(tensor) for name, tensor in idle.items()}, self.slots)
-        self.unused |= moved
-        self.slots = slots | self._keras_step(gradients, optimizer)
-
-    def _keras_step(self, gradients: Mapping[str, Array], optimizer: Sgd) -> dict[str, Array]:
-        """Keras's own optimizer on the layers' variables; gives the slots after it.
-
-        Keras remembers -learning_rate * v, and its weight decay is not part of the gradient: that is added here.
-        """
-        rate, variables = optimizer.learning_rate, [self.variables[name] for name in self.trained]
-        slots = {name: slot_name(name, "momentum") for name in self.trained} if optimizer.momentum else {}
-        if not variables:
-            return {}
-        if not rate:  # nothing moves, and what Keras remembers then tells nothing of v
-            values = {name: self._value(name) for name in self.trained}
-            _, kept = optimizer.apply(values, gradients, self.slots)
-            return {slot: kept[slot] for slot in slots.values()}
+        move = rule(Recipe(momentum=optimizer.momentum, nesterov=optimizer.nesterov))
+        how = optimizer.learning_rate, optimizer.weight_decay, 1
+        tensor = keras.ops.convert_to_tensor
         with precise(self.precision):
-            # A plain float would be rounded to single precision on TensorFlow before it is cast.
-            momentum = np.float64(optimizer.momentum)
-            own: Any = keras.optimizers.SGD(rate, momentum=momentum, nesterov=optimizer.nesterov)
-            own.build(variables)
-            momentums = dict(zip(slots, own.momentums, strict=True))
-            for name, variable in momentums.items():
-                if slots[name] in self.slots:
-                    variable.assign(self._native(name, -rate * self.slots[slots[name]]))
-            decayed = [gradients[name] + optimizer.weight_decay * self._value(name) for name in self.trained]
-            given = [
-                keras.ops.convert_to_tensor(self._native(*pair)) for pair in zip(self.trained, decayed, strict=True)
-            ]
-            own.apply_gradients(zip(given, variables, strict=True))
-        return {slots[name]: self._neutral(name, numpy(v.value)) / -rate for name, v in momentums.items()}
+            for name in self.trainable:
+                value = self._value(name)
+                zeros = np.zeros_like(value)
+                keys = {slot: slot_name(name, slot) for slot in optimizer.rule.slots}
+                slots = {slot: tensor(self.slots.get(key, zeros)) for slot, key in keys.items()}
+                moved, slots = move(tensor(value), tensor(gradients.get(name, zeros)), slots, *how)
+                self._assign({name: numpy(moved)})
+                self.slots |= {keys[slot]: numpy(value) for slot, value in slots.items()}
 
     def state(self) -> State:
         return State({name: self._value(name) for name in self.shapes}, dict(self.slots))
