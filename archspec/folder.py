@@ -6,11 +6,14 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
+from types import FrameType
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
@@ -121,20 +124,51 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}-", dir=folder.parent))
     except OSError as error:
         raise _failed(folder, error) from error
-    try:
-        fill(staging)
-        staging.chmod(0o777 & ~_umask())
-        with _alone(folder.parent):
-            known = _refuse_foreign(folder)  # another build may have come first
-            if known is None:
-                staging.rename(folder)
-            else:
-                _replace(folder, staging, known)
-    except OSError as error:
-        raise _failed(folder, error) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with _terminable():
+        try:
+            fill(staging)
+            _flush(staging)
+            staging.chmod(0o777 & ~_umask())
+            with _alone(folder.parent):
+                known = _refuse_foreign(folder)  # another build may have come first
+                if known is None:
+                    staging.rename(folder)
+                else:
+                    _replace(folder, staging, known)
+        except OSError as error:
+            raise _failed(folder, error) from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def _terminable() -> Generator[None]:
+    """A scheduler's notice ends what runs within as Ctrl-C does, so that what is half written is removed.
+
+    It may come twice. Who has a handler of their own keeps it.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _flush(staging: Path) -> None:
+    """Onto the disk, lest a machine that goes down after the move leaves files without their content."""
+    for path in staging.iterdir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 def _replace(folder: Path, staging: Path, known: set[str]) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,6 +132,56 @@ def test_a_build_that_fails_half_way_leaves_all_as_it_was(tmp_path: Path, existi
     assert (snapshot(folder) if existing else None) == before
     assert folder.exists() == existing
     assert [p.name for p in tmp_path.iterdir()] == (["net"] if existing else [])
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_notice_to_end_leaves_all_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    removed = shutil.rmtree
+
+    def noticed(folder: Path, **options: Any) -> None:
+        if times == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        removed(folder, **options)
+
+    def fill(staging: Path) -> None:
+        (staging / "half").write_text("1")
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    monkeypatch.setattr(shutil, "rmtree", noticed)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        replace_folder(tmp_path / "net", fill)
+    assert not [*tmp_path.iterdir()]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_who_handles_a_notice_to_end_keeps_it(tmp_path: Path) -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    try:
+        replace_folder(tmp_path / "net", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]
+
+
+def test_a_thread_may_build_too(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        pool.submit(replace_folder, tmp_path / "net", writer({"model.py": "one"})).result()
+    assert (tmp_path / "net" / "model.py").exists()
+
+
+def test_all_is_on_the_disk_before_it_is_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: set[int] = set()
+
+    def note(descriptor: int) -> None:
+        assert not (tmp_path / "net").exists()
+        flushed.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", note)
+    replace_folder(tmp_path / "net", writer({"model.py": "one", "other": "two"}))
+    assert {path.stat().st_ino for path in (tmp_path / "net").iterdir()} <= flushed
 
 
 def test_a_read_only_place_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
