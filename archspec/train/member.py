@@ -67,10 +67,17 @@ class Member:
         return PrepareViews(self.input, self.steps, cast("Views", crops))
 
     def outputs(self, x: Array, size: int) -> Array:
-        """Of inputs x [N, *input], or [N, crops, *input], so many at a time: [crops, N, width] in float64."""
+        """Of inputs x [N, *input], or [N, crops, *input], so many at a time: [crops, N, width] in float64.
+
+        Raises `Failure` where they are not finite: they say nothing of any class.
+        """
         flat = x.reshape(-1, *self.input)
         found = [self.trainer.predict(flat[start : start + size]) for start in range(0, len(flat), size)]
-        return np.concatenate(found).astype(np.float64).reshape(len(x), -1, self.width).swapaxes(0, 1)
+        outputs = np.concatenate(found).astype(np.float64)
+        if not np.isfinite(outputs).all():
+            help = "scale down the data, or train again at a lower learning rate"
+            raise Failure(f"the outputs of {quote(self.folder)} are not finite for all samples", help)
+        return outputs.reshape(len(x), -1, self.width).swapaxes(0, 1)
 
 
 def _best(folder: Path, spec: Spec, remark: Callable[[str], object]) -> Standing:

@@ -258,6 +258,16 @@ def test_what_some_crops_cannot_be_made_of_is_counted_for_those(capsys: pytest.C
     assert "cannot read b/strip.png; it is left out" in printed.err
 
 
+def test_outputs_that_are_not_finite_have_no_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = np.random.default_rng(0).choice([-1, 1], (12, 1, 8, 8)).astype(np.float32), np.arange(12) % 3
+    np.savez("values.npz", x=x, y=y)
+    trained("run", data="values.npz")
+    np.savez("huge.npz", x=x * np.finfo(np.float32).max, y=y)
+    error = refused(capsys, "run", "--data", "huge.npz", "--quiet")
+    assert error.startswith("error: the outputs of `run` are not finite for all samples")
+    assert "scale down the data" in error
+
+
 def test_runs_that_cannot_read_the_same_samples_are_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
