@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +87,8 @@ def test_they_are_normalised_as_the_spec_says() -> None:
     assert (found == 2).all()
 
 
-def test_values_that_are_no_picture_have_none() -> None:
-    prepare = PrepareViews((4,), Preprocess(), 10)
-    with pytest.raises(Failure):
-        prepare(Sample(np.zeros(4, np.float32), 0, "x"))
+@pytest.mark.parametrize(("shape", "kind"), [((3, 8, 8), np.float32), ((3, 8, 6), np.uint8)])
+def test_of_other_values_or_for_an_oblong_input_there_are_none(shape: tuple[int, ...], kind: Any) -> None:
+    prepare = PrepareViews(shape, Preprocess(), 10)
+    with pytest.raises(Failure, match="10 crops are of pictures, for an input that is a square"):
+        prepare(Sample(np.zeros((8, 8, 3), kind), 0, "x"))
