@@ -1,0 +1,157 @@
+"""Training: a backend's trainer moves what the trainer that defines training moves, and by as much.
+
+It runs in the process of the tests, on the engine that the environment chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archspec.backend import Backend
+from archspec.conformance.compare import compare, compare_all
+from archspec.conformance.training import RECIPES, batches, definition, net, opened
+from archspec.diagnostics import Failure
+from archspec.recipe import Recipe
+from archspec.reference.loss import loss as loss_of
+from archspec.trainer import Standing, Trainer
+
+Opener = Callable[..., Trainer]
+"""Gives the backend's trainer for a spec and a recipe, and for a seed that its weights are drawn from."""
+
+
+@pytest.fixture
+def trainer(backend: Backend, tmp_path: Path) -> Opener:
+    if backend.trainer is None:
+        pytest.skip(f"the backend {backend.name} has no trainer")
+    return partial(opened, backend, tmp_path)
+
+
+def compare_standing(found: Standing, wanted: Standing) -> None:
+    """All that travels from one backend to another."""
+    assert found.updates == wanted.updates
+    compare_all(found.tensors, wanted.tensors, what="tensors")
+    for part in ("slots", "average"):
+        one, other = getattr(found, part), getattr(wanted, part)
+        assert set(one) == set(other), part
+        for name, value in other.items():  # squares, and means of what differs
+            compare(one[name], value, bound=2e-5, what=f"{part} {name}")
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_it_trains_as_is_defined(trainer: Opener, recipe: str) -> None:
+    spec = net()
+    one, known = trainer(spec, RECIPES[recipe]), definition(spec, RECIPES[recipe])
+    for batch in batches(spec):
+        one.step(*batch)
+        known.step(*batch)
+    compare_all(one.losses(), known.losses(), what="mean losses")
+    compare_standing(one.save(), known.save())
+    x, *_ = batches(spec)[0]
+    compare(one.predict(x), known.predict(x), what="predictions")
+
+
+def test_what_is_frozen_is_trained_as_it_is_evaluated(trainer: Opener) -> None:
+    """Its moving statistics are those of other data."""
+    import numpy as np
+
+    spec = net()
+    one = trainer(spec, Recipe(freeze=("bn.*",)))
+    one.restore(Standing(one.save().tensors | {"bn.running_mean": np.full(4, 3.0), "bn.running_var": np.full(4, 0.1)}))
+    x, y, rate = batches(spec)[0]
+    for _ in range(2):
+        wanted, _ = loss_of("cross_entropy", one.predict(x), y)
+        one.step(x, y, rate)
+        compare(one.losses()["main"], wanted, what="loss")
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize(
+    ("loss", "width"),
+    [("cross_entropy", 4), ("binary_cross_entropy", 4), ("binary_cross_entropy", 1), ("mse", 4), ("none", 4)],
+)
+def test_it_has_each_loss(trainer: Opener, loss: str, width: int, smoothing: float) -> None:
+    spec, recipe = net(loss, width=width), Recipe(label_smoothing=smoothing)
+    one, known = trainer(spec, recipe), definition(spec, recipe)
+    for batch in batches(spec)[:2]:
+        one.step(*batch)
+        known.step(*batch)
+        compare_all(one.losses(), known.losses(), what="losses")
+    compare_standing(one.save(), known.save())
+
+
+def test_there_is_nothing_to_remember_before_the_first_step(trainer: Opener) -> None:
+    spec = net()
+    for recipe in (RECIPES["nesterov"], RECIPES["ema"]):
+        compare_standing(trainer(spec, recipe).save(), definition(spec, recipe).save())
+
+
+@pytest.mark.parametrize("recipe", ["nesterov", "ema", "polyak", "frozen"])
+def test_it_goes_on_bit_for_bit_from_where_it_stood(trainer: Opener, recipe: str) -> None:
+    spec = net(drop=0.5)
+    both = batches(spec)
+    whole = trainer(spec, RECIPES[recipe])  # each where it is needed: a framework may have one state of random numbers
+    for batch in both:
+        whole.step(*batch)
+    first = trainer(spec, RECIPES[recipe])
+    for batch in both[:2]:
+        first.step(*batch)
+    standing = first.save()
+    first.step(*both[0])  # what was saved does not move with it
+    second = trainer(spec, RECIPES[recipe], seed=1)
+    second.restore(standing)
+    for batch in both[2:]:
+        second.step(*batch)
+    found, wanted = second.save(), whole.save()
+    assert found.updates == wanted.updates
+    for part in ("tensors", "slots", "average"):
+        one, other = getattr(found, part), getattr(wanted, part)
+        assert set(one) == set(other), part
+        assert all((one[name] == other[name]).all() for name in one), part
+
+
+@pytest.mark.parametrize("recipe", ["momentum", "ema"])
+def test_what_another_saved_it_takes_up(trainer: Opener, recipe: str) -> None:
+    spec = net()
+    one, known = trainer(spec, RECIPES[recipe], seed=1), definition(spec, RECIPES[recipe])
+    both = batches(spec)
+    for batch in both[:2]:
+        known.step(*batch)
+    one.restore(known.save())
+    for batch in both[2:]:
+        known.step(*batch)
+        one.step(*batch)
+    compare_standing(one.save(), known.save())
+
+
+def test_it_drops_in_training_alone_and_otherwise_in_each_step(trainer: Opener) -> None:
+    spec = net(drop=0.5)
+    one, known = trainer(spec, Recipe()), definition(spec, Recipe())
+    x, y, _ = batches(spec)[0]
+    losses: list[float] = []
+    for _ in range(3):
+        one.step(x, y, 0.0)
+        known.step(x, y, 0.0)
+        losses.append(one.losses()["main"])
+    assert len({*losses}) == 3
+    compare(one.predict(x), known.predict(x), what="predictions")
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_learns_nearly_the_same(trainer: Opener, precision: Any) -> None:
+    spec = net()
+    try:
+        one = trainer(spec, Recipe(precision=precision))
+    except Failure as error:
+        pytest.skip(error.message)
+    known = definition(spec, Recipe())
+    for batch in batches(spec):
+        one.step(*batch)
+        known.step(*batch)
+    found, wanted = one.losses()["loss"], known.losses()["loss"]
+    assert 1e-7 < abs(found - wanted) < 0.02 * wanted
+    assert all(str(value.dtype) == "float32" for value in one.save().tensors.values())

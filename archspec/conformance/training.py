@@ -1,0 +1,94 @@
+"""What trainers are held to: a small network, recipes for it, a few batches, and the trainer that defines training.
+
+>>> spec = net("mse")
+>>> [head.loss for head in spec.graph.heads], len(batches(spec))
+(['mse', 'none'], 4)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec.backend import Backend
+from archspec.compiler import write
+from archspec.conformance.layers import read
+from archspec.recipe import Recipe
+from archspec.reference.trainer import ReferenceTrainer
+from archspec.spec import Spec
+from archspec.trainer import Plan, Trainer
+from archspec.weights.init import initial
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from archspec import lazy_numpy as np
+
+_NET = """archspec: 1
+name: net
+input: [2, 5, 5]
+network:
+  - {name: one, conv: {out: 4, kernel: 3, bias: false}}
+  - {name: bn, batch_norm: {}}
+  - {name: act, tanh: , aux: side}
+  - {name: unread, conv: {out: 3, kernel: 1}, from: act}
+  - {name: rest, flatten: , from: act}
+  - dropout: {rate: DROP}
+  - {name: two, linear: {out: WIDTH}}
+blocks:
+  auxiliary: {body: [global_avg_pool, flatten, {name: fc, linear: {out: WIDTH}}]}
+heads:
+  main: {loss: LOSS}
+  side: {block: auxiliary, weight: 0.3, only: train, loss: OTHER}
+"""
+"""All that training treats in a way of its own: batch norm, dropout, a bias taken away, a head for training alone, and
+a layer that no head reads."""
+
+RECIPES = {
+    "sgd": Recipe(),
+    "momentum": Recipe(momentum=0.9, weight_decay=0.01),
+    "nesterov": Recipe(momentum=0.9, nesterov=True, weight_decay=0.01, exempt=("norm",)),
+    "adamw": Recipe(optimizer="adamw", weight_decay=0.1, exempt=("bias",)),
+    "adamw, other fields": Recipe(optimizer="adamw", betas=(0.5, 0.7), eps=1e-2),
+    "clipped": Recipe(clip=0.5, label_smoothing=0.1),
+    "in parts": Recipe(accumulate=3, momentum=0.5),
+    "polyak": Recipe(average="polyak"),
+    "ema": Recipe(average="ema", decay=0.7, optimizer="adamw"),
+    "frozen": Recipe(freeze=("one.*", "bn.*"), rates={"two.*": 3.0, "two.bias": 0.5}, momentum=0.9),
+}
+RATES = (0.1, 0.2, 0.05, 0.1)
+
+Batch = tuple[Any, Any, float]
+"""The arguments of a step: samples, their labels, the learning rate."""
+
+
+def net(loss: str = "cross_entropy", *, width: int = 4, drop: float = 0.0) -> Spec:
+    """The network; its other head has a loss that takes labels too, or none."""
+    other = "none" if loss == "mse" else "binary_cross_entropy" if width == 1 else "cross_entropy"
+    values = {"LOSS": loss, "OTHER": other, "WIDTH": str(width), "DROP": str(drop)}
+    text = _NET
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return read(text)
+
+
+def batches(spec: Spec) -> list[Batch]:
+    """As many as there are `RATES`, with labels as the main head's loss takes them."""
+    rng, main = np.random.default_rng(0), spec.graph.heads[0]
+    (width,) = spec.graph.nodes[main.node].shape
+    found: list[Batch] = []
+    for rate in RATES:
+        x, y = rng.standard_normal((8, *spec.graph.input)), rng.integers(0, max(width, 2), 8)
+        found.append((x.astype(np.float32), np.eye(width, dtype=np.float32)[y] if main.loss == "mse" else y, rate))
+    return found
+
+
+def opened(backend: Backend, folder: Path, spec: Spec, recipe: Recipe, seed: int = 0) -> Trainer:
+    """The backend's trainer on a build in that folder, whose weights are drawn from the seed."""
+    assert backend.trainer is not None
+    return backend.trainer(write(spec, backend, folder / f"{seed}", seed=seed), Plan(spec.graph, recipe))
+
+
+def definition(spec: Spec, recipe: Recipe) -> ReferenceTrainer:
+    """The trainer that defines training, on the weights of seed 0."""
+    return ReferenceTrainer(Plan(spec.graph, recipe), initial(spec.graph, 0))

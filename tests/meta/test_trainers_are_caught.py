@@ -1,0 +1,175 @@
+"""The suite's tests of a trainer fail where one leaves something out, or does it in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from archspec.conformance.suite import trainer as suite
+from archspec.conformance.training import RECIPES
+from archspec.recipe import Recipe
+from archspec.reference.trainer import ReferenceTrainer
+from archspec.spec import Spec
+from archspec.trainer import Plan, Standing, Trainer
+from archspec.weights.init import initial
+
+Opener = Callable[..., Trainer]
+
+
+def opener(kind: type[ReferenceTrainer] = ReferenceTrainer, **instead: Any) -> Opener:
+    """Opens such trainers, which take these fields of the recipe to have these values."""
+
+    def opened(spec: Spec, recipe: Recipe, seed: int = 0) -> Trainer:
+        return kind(Plan(spec.graph, recipe.model_copy(update=instead)), initial(spec.graph, seed))
+
+    return opened
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_definition_itself_passes(recipe: str) -> None:
+    suite.test_it_trains_as_is_defined(opener(), recipe)
+    suite.test_it_goes_on_bit_for_bit_from_where_it_stood(opener(), recipe)
+    suite.test_what_another_saved_it_takes_up(opener(), recipe)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "instead"),
+    [
+        ("momentum", {"momentum": -0.9}),
+        ("momentum", {"momentum": 0.0}),
+        ("momentum", {"weight_decay": 0.0}),
+        ("nesterov", {"nesterov": False}),
+        ("nesterov", {"exempt": ()}),
+        ("adamw", {"weight_decay": 0.0}),
+        ("adamw", {"exempt": ()}),
+        ("adamw", {"exempt": ("norm",)}),
+        ("adamw, other fields", {"betas": (0.9, 0.999)}),
+        ("adamw, other fields", {"betas": (0.7, 0.5)}),
+        ("adamw, other fields", {"eps": 1e-8}),
+        ("clipped", {"clip": None}),
+        ("clipped", {"label_smoothing": 0.0}),
+        ("in parts", {"accumulate": 1}),
+        ("polyak", {"average": "none"}),
+        ("polyak", {"average": "ema"}),
+        ("ema", {"average": "polyak"}),
+        ("ema", {"decay": 0.999}),
+        ("frozen", {"freeze": ()}),
+        ("frozen", {"freeze": ("one.*",)}),
+        ("frozen", {"freeze": ("one.*", "bn.running_*")}),
+        ("frozen", {"rates": {}}),
+        ("frozen", {"rates": {"two.*": 3.0}}),
+    ],
+)
+def test_another_recipe_is_seen(recipe: str, instead: Mapping[str, Any]) -> None:
+    with pytest.raises(AssertionError):
+        suite.test_it_trains_as_is_defined(opener(**instead), recipe)
+
+
+class Unweighted(ReferenceTrainer):
+    """All heads count alike."""
+
+    def __init__(self, plan: Plan, tensors: Any) -> None:
+        heads = tuple(replace(head, weight=1.0) for head in plan.graph.heads)
+        super().__init__(replace(plan, graph=replace(plan.graph, heads=heads)), tensors)
+
+
+class Summing(ReferenceTrainer):
+    """Losses are sums since the start."""
+
+    def losses(self) -> dict[str, float]:
+        return dict(self.sums)
+
+
+class Unaveraged(ReferenceTrainer):
+    """Predictions are by the last tensors."""
+
+    def predict(self, x: Any) -> Any:
+        kept, self.standing = self.standing, replace(self.standing, average={})
+        try:
+            return super().predict(x)
+        finally:
+            self.standing = kept
+
+
+class Unfrozen(ReferenceTrainer):
+    """Statistics stay where they are frozen, and those of the batch are used."""
+
+    def __init__(self, plan: Plan, tensors: Any) -> None:
+        super().__init__(plan, tensors)
+        self.session.still = ()
+
+
+class Eager(ReferenceTrainer):
+    """Slots are there before the first step."""
+
+    def save(self) -> Standing:
+        return super().save() if self.steps else replace(super().save(), slots={"one.weight@momentum": 0})
+
+
+def forgetting(**parts: Any) -> type[ReferenceTrainer]:
+    """It takes these parts of where it stood to be these."""
+
+    class Forgetting(ReferenceTrainer):
+        def restore(self, standing: Standing) -> None:
+            super().restore(replace(standing, **parts))
+
+    return Forgetting
+
+
+def moving(part: str) -> type[ReferenceTrainer]:
+    """What was saved moves with it."""
+
+    class Moving(ReferenceTrainer):
+        def step(self, x: Any, y: Any, rate: float, size: int | None = None) -> None:
+            before = getattr(self.standing, part)
+            super().step(x, y, rate, size)
+            before |= getattr(self.standing, part)
+
+    return Moving
+
+
+@pytest.mark.parametrize(
+    ("kind", "test"),
+    [
+        (Unweighted, lambda opened: suite.test_it_trains_as_is_defined(opened, "sgd")),
+        (Summing, lambda opened: suite.test_it_trains_as_is_defined(opened, "sgd")),
+        (Summing, lambda opened: suite.test_it_has_each_loss(opened, "cross_entropy", 4, 0.0)),
+        (Unaveraged, lambda opened: suite.test_it_trains_as_is_defined(opened, "polyak")),
+        (Unfrozen, suite.test_what_is_frozen_is_trained_as_it_is_evaluated),
+        (Eager, suite.test_there_is_nothing_to_remember_before_the_first_step),
+        (ReferenceTrainer, suite.test_it_drops_in_training_alone_and_otherwise_in_each_step),  # it never drops
+        (ReferenceTrainer, lambda opened: suite.test_half_precision_learns_nearly_the_same(opened, "float16")),
+    ],
+)
+def test_another_way_is_seen(kind: type[ReferenceTrainer], test: Callable[[Opener], None]) -> None:
+    with pytest.raises(AssertionError):
+        test(opener(kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipe"),
+    [
+        (forgetting(slots={}), "nesterov"),
+        (forgetting(slots={}), "ema"),
+        (forgetting(average={}, updates=0), "polyak"),
+        (forgetting(updates=7), "ema"),
+        (moving("tensors"), "nesterov"),
+        (moving("slots"), "nesterov"),
+        (moving("average"), "ema"),
+    ],
+)
+def test_what_is_lost_on_the_way_is_seen(kind: type[ReferenceTrainer], recipe: str) -> None:
+    with pytest.raises(AssertionError):
+        suite.test_it_goes_on_bit_for_bit_from_where_it_stood(opener(kind), recipe)
+
+
+@pytest.mark.parametrize(
+    ("loss", "width", "smoothing"),
+    [("cross_entropy", 4, 0.2), ("binary_cross_entropy", 4, 0.2), ("binary_cross_entropy", 1, 0.2)],
+)
+def test_labels_that_are_smoothed_otherwise_are_seen(loss: str, width: int, smoothing: float) -> None:
+    with pytest.raises(AssertionError):
+        suite.test_it_has_each_loss(opener(label_smoothing=smoothing / 2), loss, width, smoothing)
