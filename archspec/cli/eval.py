@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     if len(bad) > SHOWN_BAD:
         say(f"{len(bad)} samples could not be read", options)
     if options.format == "json":
-        print(json.dumps([_facts(one, members) for one in found], indent=2, ensure_ascii=False))
+        print(json.dumps([_facts(one, members) for one in found], indent=2))
     elif options.format == "csv":
         print(tables.as_csv(_asked(found[-1], options) or tables.scores(found)), end="")
     else:

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"  {score.probability:8.4f}  {visible(score.label)}")
         found[name] = [{"class": s.index, "label": s.label, "score": s.probability} for s in scores]
     if options.format == "json":
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps(found, indent=2))
     return 0
 
 

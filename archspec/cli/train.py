@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
     from archspec.backend import load as load_backend
     from archspec.diagnostics import Failure
+    from archspec.render import visible
     from archspec.train.display import Display
     from archspec.train.start import Options, start
     from archspec.train.together import agreed, joined, launched
@@ -95,5 +96,5 @@ def run(options: argparse.Namespace) -> int:
     if not group.leads:
         return 0
     best = f", best top-1 {place.best:.2%} after step {place.best_step}" if place.best is not None else ""
-    print(f"{folder}: {spec.name}, trained for {place.step} steps{best}")
+    print(f"{visible(str(folder))}: {spec.name}, trained for {place.step} steps{best}")
     return 0

@@ -77,5 +77,6 @@ def _aligned(cell: str, columns: int, words: bool) -> str:
 def as_csv(rows: Rows) -> str:
     """For programs: shares between 0 and 1, and nothing as nothing."""
     found = io.StringIO()
-    csv.writer(found, lineterminator="\n").writerows(rows)
+    cells = ([visible(value) if isinstance(value, str) else value for value in row] for row in rows)
+    csv.writer(found, lineterminator="\n").writerows(cells)
     return found.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -256,6 +257,21 @@ def test_what_some_crops_cannot_be_made_of_is_counted_for_those(capsys: pytest.C
     assert [row[rows[0].index("samples")] for row in rows[1:3]] == ["25", "24"]
     assert "25 samples of `strips`, of which 1 could not be read" in printed.out
     assert "cannot read b/strip.png; it is left out" in printed.err
+
+
+def test_names_that_are_no_utf_8_are_spelt_out(capsys: pytest.CaptureFixture[str]) -> None:
+    pictures("pictures")
+    kind, folder = (os.fsdecode(name) for name in (b"caf\xe9", b"run\xe9"))
+    Path("pictures/b").rename(f"pictures/{kind}")
+    trained(folder, data="pictures")  # whose weights safetensors will not open
+    assert capsys.readouterr().out.startswith("run\\udce9: small, trained")
+    trained("run", data="pictures")
+    for output in ("table", "csv"):
+        assert main(["eval", "run", "--classes", "--format", output]) == 0
+        assert "caf\\udce9" in capsys.readouterr().out
+    assert evaluated(capsys, "run")["classes"] == ["a", "c", kind]
+    assert main(["run", "run", "pictures/a/1.png", "--format", "json", "--quiet"]) == 0
+    assert kind in {one["label"] for one in json.loads(capsys.readouterr().out)["pictures/a/1.png"]}
 
 
 def test_outputs_that_are_not_finite_have_no_scores(capsys: pytest.CaptureFixture[str]) -> None:
