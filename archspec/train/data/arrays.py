@@ -60,7 +60,8 @@ def _source(found: Mapping[str, NDArray[Any]], ending: str, called: str) -> Arra
 
 def _samples(x: NDArray[Any], called: str) -> NDArray[Any]:
     if x.dtype.kind == "f":
-        return x.astype(np.float32)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused where it is read, by name
+            return x.astype(np.float32)
     if x.dtype != np.uint8:
         raise Failure(f"{called} is {x.dtype}", "bytes (uint8) are for pictures, floats for any other values")
     if x.ndim == 4 and x.shape[-1] == 1:
