@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import eq
 
 from archspec.diagnostics import Failure, quote
 from archspec.graph import Head
@@ -26,12 +27,25 @@ def ready(spec: Spec) -> Recipe:
 
 
 def refuse_heads(spec: Spec, data: Data) -> None:
-    """Raises `Failure` unless a class for each sample can train each head with a loss, and the main one has one."""
+    """Raises `Failure` unless a class for each sample can train each head with a loss, and the main one has one.
+
+    What `labels` call its classes may not be what the data call others.
+    """
     for head in spec.graph.heads:
         if head.loss != "none":
             _refuse_head(spec, head, data)
     if spec.graph.heads[0].loss == "none":
         raise Failure("the main head has no loss", "state one, as in `heads: {main: {loss: cross_entropy}}`")
+    _refuse_order(spec, data)
+
+
+def _refuse_order(spec: Spec, data: Data) -> None:
+    labels, names = list(spec.document.labels or ()), list(data.classes)
+    if labels != names and sorted(labels) == sorted(names):
+        at = list(map(eq, labels, names)).index(False)
+        message = f"the `labels` of {quote(spec.name)} are the classes of {quote(data.name)} in another order"
+        help = "order them so, or leave them out: `archspec run` takes the names of the data then"
+        raise Failure(f"{message}: class {at} is {quote(names[at])}, and not {quote(labels[at])}", help)
 
 
 def _refuse_head(spec: Spec, head: Head, data: Data) -> None:

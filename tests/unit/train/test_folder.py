@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,6 +70,23 @@ def test_classes_are_called_as_the_data_call_them_unless_the_spec_does(capsys: p
     Path("small.yaml").write_text(SPEC + LABELS)
     trained("--resume")
     assert named(capsys) == {"dark", "grey", "bright"}
+
+
+def test_labels_are_no_names_of_other_classes(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", "small.yaml", "--data", "photos", "-o", "run", "--quiet"]
+    Path("small.yaml").write_text(SPEC + "labels: [coal, snow, slate]\n")
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert (
+        "the `labels` of `small` are the classes of `photos` in another order: class 1 is `slate`, and not `snow`"
+        in error
+    )
+    assert "`archspec run` takes the names of the data" in error
+    assert not Path("run").exists()
+    for labels in ("[coal, slate, snow]", "[a, b, snow]"):
+        Path("small.yaml").write_text(SPEC + f"labels: {labels}\n")
+        shutil.rmtree("run", ignore_errors=True)
+        assert main(arguments) == 0
 
 
 def test_the_best_weights_are_the_average_after_the_best_epoch() -> None:
