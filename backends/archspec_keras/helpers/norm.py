@@ -17,7 +17,7 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable(package="archspec")
 class BatchNormalization(layers.BatchNormalization):
-    """Keras's own, but that the moving variance follows the unbiased variance of the batch, as torch's does."""
+    """Keras's own, with a variance that is exact on each engine, and whose unbiased form the moving one follows."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         before = ops.convert_to_tensor(self.moving_variance) * self.momentum
@@ -27,6 +27,12 @@ class BatchNormalization(layers.BatchNormalization):
             moved = ops.convert_to_tensor(self.moving_variance)
             self.moving_variance.assign(moved + (moved - before) / ops.maximum(count - 1, 1))
         return outputs
+
+    def _moments(self, inputs: Any, mask: Any) -> tuple[Any, Any]:
+        # On torch Keras subtracts the squared mean from the mean square, which may leave less than nothing.
+        mean = ops.mean(inputs, self._reduction_axes, keepdims=True)
+        variance = ops.mean(ops.square(inputs - mean), self._reduction_axes)
+        return ops.squeeze(mean, self._reduction_axes), variance
 
 
 @keras.saving.register_keras_serializable(package="archspec")

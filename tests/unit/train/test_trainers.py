@@ -91,6 +91,26 @@ def test_what_is_frozen_is_trained_as_it_is_evaluated(name: str, tmp_path: Path)
         compare(trainer.losses()["main"], wanted, bound=1e-5)
 
 
+NORM = """archspec: 1
+name: norm
+input: [3, 6, 6]
+network: [batch_norm, flatten, {name: fc, linear: {out: 4}}]
+"""
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_batch_norm_is_exact_far_from_zero_and_where_nothing_varies(name: str, tmp_path: Path) -> None:
+    spec, rng = checked(NORM), np.random.default_rng(0)
+    trainer, wanted = opened(name, spec, Recipe(), tmp_path), reference(spec, Recipe(), tmp_path)
+    spread, mean = np.array([0, 0.1, 1]), np.array([30, 100, 1000])
+    x = np.moveaxis(mean + spread * rng.standard_normal((8, 6, 6, 3)), -1, 1).astype(np.float32)
+    for each in (trainer, wanted):
+        each.step(x, np.arange(8) % 4, 0.1)
+    compare_all(trainer.losses(), wanted.losses(), bound=1e-3, what="losses")
+    for key, value in wanted.save().tensors.items():
+        compare(trainer.save().tensors[key], value, bound=1e-3, what=key)
+
+
 @pytest.mark.parametrize("loss", ["binary_cross_entropy", "mse", "none"])
 @pytest.mark.parametrize("name", TRAINING)
 def test_it_has_each_loss(name: str, loss: str, tmp_path: Path) -> None:
