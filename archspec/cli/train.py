@@ -52,10 +52,14 @@ def run(options: argparse.Namespace) -> int:
     from archspec.backend import load as load_backend
     from archspec.diagnostics import Failure
     from archspec.render import visible
-    from archspec.train.display import Display
     from archspec.train.start import Options, start
     from archspec.train.together import agreed, joined, launched
 
+    try:
+        from archspec.train.display import Display
+    except ImportError:
+        message = "what training shows is drawn by rich, which is not installed"
+        raise Failure(message, "pip install 'archspec-nn[train]'", 3) from None
     for name in ("workers", "report_every", "save_every", "keep"):
         value, least = getattr(options, name), 0 if name == "workers" else 1
         if value is not None and value < least:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from archspec.cli import main
 from archspec.train import display
 from archspec.train.display import Display
 
@@ -91,6 +93,16 @@ def test_a_narrow_terminal_has_all_figures(clock: Clock) -> None:
 
 def test_quiet_says_nothing(clock: Clock) -> None:
     assert shown(clock, quiet=True) == ""
+
+
+def test_what_draws_it_is_named_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "archspec.train.display")
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    assert main(["train", "lenet5", "--data", "digits"]) == 3
+    error = capsys.readouterr().err
+    assert "rich, which is not installed\n  help: pip install 'archspec-nn[train]'" in error
 
 
 def test_what_cannot_be_read_is_said_once_and_counted() -> None:
