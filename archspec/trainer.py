@@ -116,13 +116,17 @@ class Plan:
         return still(self.recipe, self.graph)
 
 
+SCALE = "scale"
+"""What float16 keeps beside: by what a loss is multiplied, and for how many steps that did not overflow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """All that training goes on from, in neutral names and layouts but for `own`.
 
     `average` is the mean of the tensors that the recipe asks for, empty where it asks for none; `updates` counts steps
     of the optimizer. `own` is what one backend alone understands, as the state of its random numbers: another leaves
-    it out, and then draws other masks.
+    it out, and then draws other masks. In float16 all understand its `SCALE`.
     """
 
     tensors: dict[str, Array]

@@ -19,15 +19,12 @@ from safetensors.numpy import load_file
 from archspec.optimizer import rule_of
 from archspec.session import slot_name
 from archspec.source.runtime import emitted
-from archspec.trainer import Plan, Standing, parts
+from archspec.trainer import SCALE, Plan, Standing, parts
 from archspec_keras.layout import natives
 from archspec_keras.runtime import numpy
 from archspec_keras.steps import State, Steps
 
 Array = NDArray[Any]
-
-SCALE = 2.0**16
-"""What a loss in float16 is multiplied by at first."""
 
 
 class KerasTrainer:
@@ -84,11 +81,11 @@ class KerasTrainer:
         average = self._neutral(state.average) if updates else {}
         own = {name: numpy(value) for name, value in state.seeds.items()}
         if state.scale:
-            own["keras.scale"] = np.array([float(numpy(state.scale[name])) for name in ("factor", "good")])
+            own[SCALE] = np.array([float(numpy(state.scale[name])) for name in ("factor", "good")])
         return Standing(self._neutral(state.tensors), slots, average, updates, own)
 
     def restore(self, standing: Standing) -> None:
-        own = {**self._fresh(), **standing.own}
+        own = {**self._fresh(standing.updates), **standing.own}
         slots = {
             slot: self._native(
                 {name: standing.slots.get(slot_name(name, slot), np.zeros(self.shapes[name])) for name in self.settings}
@@ -98,18 +95,21 @@ class KerasTrainer:
         mean = (standing.average or standing.tensors) if self.plan.recipe.average != "none" else {}
         scale = {}
         if self.plan.recipe.precision == "float16":
-            factor, good = own["keras.scale"].tolist()
+            factor, good = own[SCALE].tolist()
             scale = {"factor": self._tensor(factor), "good": self._tensor(good, "int32")}
         seeds = {name: self._tensor(own[name], one.state.dtype) for name, one in self.seeds.items()}
         tensors, updates = self._native(standing.tensors), self._tensor(standing.updates, "int32")
         self.state = State(tensors, slots, self._native(mean), seeds, self._sums(), updates, scale)
         self.taken = 0
 
-    def _fresh(self) -> dict[str, Array]:
-        """What a trainer begins with that is its own: a seed for each layer that draws, and a count of its draws."""
-        seeds = np.random.default_rng(self.plan.recipe.seed).integers(2**31, size=len(self.seeds))
+    def _fresh(self, updates: int) -> dict[str, Array]:
+        """What is its own where nothing is kept of it: a seed for each layer that draws, others after each number of
+        updates, and a count of its draws.
+        """
+        drawn = np.random.SeedSequence(self.plan.recipe.seed, spawn_key=(updates,))
+        seeds = np.random.default_rng(drawn).integers(2**31, size=len(self.seeds))
         return {
-            "keras.scale": np.array([SCALE, 0]),
+            SCALE: np.array([2.0**16, 0]),  # that of PyTorch's `GradScaler`
             **{name: np.array([seed, 0]) for name, seed in zip(self.seeds, seeds, strict=True)},
         }
 

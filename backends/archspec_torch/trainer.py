@@ -17,7 +17,7 @@ from archspec.diagnostics import Failure, quote
 from archspec.graph import Head
 from archspec.recipe import Recipe
 from archspec.session import slot_name
-from archspec.trainer import Plan, Standing, shares
+from archspec.trainer import SCALE, Plan, Standing, shares
 from archspec_torch.batch_norm import synchronized
 from archspec_torch.channels_last import steady
 from archspec_torch.guard import guard
@@ -143,7 +143,7 @@ class TorchTrainer:
         self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach()
 
     def losses(self) -> Mapping[str, float]:
-        own = torch.stack([*self.sums.values()]).double().cpu().numpy() if self.sums else np.zeros(0)
+        own = torch.stack([*self.sums.values()]).cpu().double().numpy() if self.sums else np.zeros(0)
         means = (self.group.sum(own) / max(self.steps, 1)).tolist()
         found = dict(zip(self.sums, means, strict=True))
         self.sums, self.steps = {}, 0
@@ -167,7 +167,7 @@ class TorchTrainer:
             own["torch.cuda"] = np.stack(self.group.gather(torch.cuda.get_rng_state(self.place).numpy()))
         if self.scaler.is_enabled():
             scale = self.scaler.state_dict()
-            own["torch.scale"] = np.array([scale["scale"], scale["_growth_tracker"]])
+            own[SCALE] = np.array([scale["scale"], scale["_growth_tracker"]])
         mean = {} if self.mean is None or not self.updates else self._tensors(self.mean)
         return Standing(self._tensors(self.model), slots, mean, self.updates, own)
 
@@ -183,8 +183,8 @@ class TorchTrainer:
             torch.set_rng_state(torch.as_tensor(own["torch.random"][self.group.rank]))
         if len(own.get("torch.cuda", ())) == self.group.ranks and self.place.type == "cuda":
             torch.cuda.set_rng_state(torch.as_tensor(own["torch.cuda"][self.group.rank]), self.place)
-        if "torch.scale" in own and self.scaler.is_enabled():
-            scale, tracker = own["torch.scale"].tolist()
+        if SCALE in own and self.scaler.is_enabled():
+            scale, tracker = own[SCALE].tolist()
             self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": scale, "_growth_tracker": int(tracker)})
 
     def _remember(self, slots: Mapping[str, Array]) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from archspec.recipe import Recipe
 from archspec.spec import Spec
-from archspec.trainer import Standing
+from archspec.trainer import SCALE, Standing
 from archspec_keras.trainer import KerasTrainer
 from tests.helpers.specs import checked
 from tests.unit.train import test_trainers
@@ -65,6 +65,15 @@ def test_masks_come_from_the_seed_of_the_recipe_alone(tmp_path: Path) -> None:
     assert len({*first, *other}) == 6
 
 
+def test_after_another_backend_masks_are_others_than_at_the_start(tmp_path: Path) -> None:
+    spec = net(drop=0.5)
+    one = trainer(spec, Recipe(), tmp_path)
+    first, other = losses(one, spec), opened("torch", spec, Recipe(), tmp_path / "other")
+    other.restore(one.save())
+    one.restore(other.save())
+    assert len({*first, *losses(one, spec)}) == 6
+
+
 def test_a_moving_rate_compiles_nothing_anew_and_another_size_of_batch_does(tmp_path: Path) -> None:
     spec = net()
     one = trainer(spec, Recipe(optimizer="adamw"), tmp_path)
@@ -89,10 +98,10 @@ def test_a_step_that_overflows_is_left_out_and_halves_the_scale(tmp_path: Path) 
     one = trainer(spec, Recipe(precision="float16", momentum=0.9), tmp_path)
     losses(one, spec, rate=0.1)
     before = one.save()
-    one.restore(Standing(before.tensors, before.slots, {}, before.updates, {"keras.scale": np.array([2.0**60, 7])}))
+    one.restore(Standing(before.tensors, before.slots, {}, before.updates, {SCALE: np.array([2.0**60, 7])}))
     losses(one, spec, rate=0.1)
     after = one.save()
-    assert after.own["keras.scale"].tolist() == [2.0**57, 0]
+    assert after.own[SCALE].tolist() == [2.0**57, 0]
     assert all((after.tensors[name] == before.tensors[name]).all() for name in one.settings)
     assert all((after.slots[name] == value).all() for name, value in before.slots.items())
 
@@ -100,10 +109,10 @@ def test_a_step_that_overflows_is_left_out_and_halves_the_scale(tmp_path: Path) 
 def test_the_scale_grows_after_so_many_steps_without_overflow(tmp_path: Path) -> None:
     spec = net()
     one = trainer(spec, Recipe(precision="float16"), tmp_path)
-    assert one.save().own["keras.scale"].tolist() == [2.0**16, 0]
-    one.restore(Standing(one.save().tensors, own={"keras.scale": np.array([8.0, 1998])}))
+    assert one.save().own[SCALE].tolist() == [2.0**16, 0]
+    one.restore(Standing(one.save().tensors, own={SCALE: np.array([8.0, 1998])}))
     losses(one, spec, rate=0.1)
-    assert one.save().own["keras.scale"].tolist() == [16.0, 1]
+    assert one.save().own[SCALE].tolist() == [16.0, 1]
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from archspec.conformance.compare import compare_all
 from archspec.diagnostics import Failure
 from archspec.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.trainer import Plan
+from archspec.trainer import SCALE, Plan
 from archspec.weights.init import initial
 from tests.helpers.ranks import DEEP, RECIPES, RUN, batches
 from tests.helpers.specs import TWO_HEADS, checked
@@ -64,6 +65,19 @@ def test_after_a_step_left_out_it_goes_on_bit_for_bit(backend: str, tmp_path: Pa
     trainable = [name for name in one.tensors if "running" not in name]  # those took the values that overflowed
     assert all((one.tensors[name] == other.tensors[name]).all() for name in trainable)
     assert all((one.slots[name] == other.slots[name]).all() for name in one.slots)
+
+
+@pytest.mark.parametrize(("here", "there"), [BACKENDS, BACKENDS[::-1]])
+def test_the_scale_of_float16_travels(here: str, there: str, tmp_path: Path) -> None:
+    one, other = (trainer(name, tmp_path / name, Recipe(precision="float16")) for name in (here, there))
+    x, y, rate = batches()[0]
+    one.step(np.full_like(x, np.inf), y, rate)
+    one.restore(replace(one.save(), tensors=other.save().tensors))  # statistics that took what overflowed
+    one.step(x, y, rate)
+    other.restore(one.save())
+    assert one.save().own[SCALE].tolist() == other.save().own[SCALE].tolist() == [2.0**15, 1]
+    other.step(x, y, rate)
+    assert other.save().own[SCALE].tolist() == [2.0**15, 2]
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
