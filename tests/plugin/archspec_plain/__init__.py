@@ -14,6 +14,7 @@ from typing import Any
 from archspec.backend import Backend, Native
 from archspec.graph import Graph
 from archspec.session import Precision, Session
+from archspec.trainer import Plan, Trainer
 from archspec_plain.gaps import GAPS
 from archspec_plain.lowerings import LOWERED
 from archspec_plain.source import emit, explain
@@ -37,6 +38,12 @@ def _open(folder: Path, graph: Graph, precision: Precision) -> Session:
     return PlainSession(folder, graph, precision)
 
 
+def _trainer(folder: Path, plan: Plan) -> Trainer:
+    from archspec_plain.trainer import PlainTrainer
+
+    return PlainTrainer(folder, plan)
+
+
 def _natives(graph: Graph) -> Mapping[str, Native]:
     """The emitted model keeps every tensor under its neutral name, in its neutral layout."""
     return {name: Native(name, param.shape) for name, _, param in graph.parameters()}
@@ -54,6 +61,7 @@ BACKEND = Backend(
     natives=_natives,
     explain=explain,
     open=_open,
+    trainer=_trainer,
     modes=("eval", "train"),
     precisions=("float32", "float64"),
 )

@@ -88,9 +88,12 @@ def avg_pool(x: Array, kernel: Sizes, *, stride: Sizes = (), counted: Pads = (),
 
 
 def batch_norm(x: Array, w: dict[str, Array], name: str, train: bool, *, eps: float, momentum: float) -> Array:
-    """Normalises each channel by the moving statistics, in train mode by the batch, which moves them."""
+    """Normalises each channel by the moving statistics, in train mode by the batch, which moves them.
+
+    Statistics that are read-only are frozen: train mode normalises by them too.
+    """
     mean, var = w[f"{name}.running_mean"], w[f"{name}.running_var"]
-    if train:
+    if train and mean.flags.writeable:
         axes = (0, *range(2, x.ndim))
         batch, count = x.mean(axis=axes), x.size // x.shape[1]
         w[f"{name}.running_mean"] = (1 - momentum) * mean + momentum * batch

@@ -47,7 +47,7 @@ class PlainSession:
         raise Failure("numpy differentiates nothing")
 
     def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
-        raise Failure("numpy differentiates nothing", "train with another backend, and build with its weights")
+        raise Failure("numpy differentiates nothing")
 
     def state(self) -> State:
         return State(dict(self.model.tensors))
