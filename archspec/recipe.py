@@ -149,8 +149,12 @@ class Recipe(Section):
         _refuse_idle(self, {"decay": ("ema",)}, self.average, "the average")
         if self.nesterov and not self.momentum:
             raise ValueError("`nesterov` needs a `momentum` above 0")
+        if self.exempt and not self.weight_decay:
+            raise ValueError("`exempt` needs a `weight_decay` above 0")
         if self.batch and self.batch < self.accumulate:
             raise ValueError(f"a batch of {self.batch} cannot be computed in {self.accumulate} parts")
+        if self.epochs and self.schedule.warmup > self.epochs:
+            raise ValueError(f"a warm-up of {self.schedule.warmup} epochs does not end within {self.epochs}")
         return self
 
     def rate(self, step: int, steps: int) -> float:

@@ -38,17 +38,22 @@ class Setting:
 
 def settings(recipe: Recipe, graph: Graph) -> dict[str, Setting]:
     """By name, every tensor that is trained, in the order of the graph; raises `Failure` for an idle pattern."""
-    trainable = [(name, node, param) for name, node, param in graph.parameters() if param.trainable]
-    names = [name for name, _, _ in graph.parameters()]
-    refuse_idle((*recipe.freeze, *recipe.rates), names)
+    refuse_idle((*recipe.freeze, *recipe.rates), [name for name, _, _ in graph.parameters()])
     found: dict[str, Setting] = {}
-    for name, node, param in trainable:
-        if matches(name, recipe.freeze):
+    counted: set[str] = set()
+    for name, node, param in graph.parameters():
+        if not param.trainable or matches(name, recipe.freeze):
             continue
-        factors = [factor for pattern, factor in recipe.rates.items() if matches(name, [pattern])]
+        pattern = next((pattern for pattern in reversed(recipe.rates) if matches(name, [pattern])), "")
+        counted.add(pattern)
         kept = {"bias"} if param.role == "bias" else set[str]()
         kept |= {"norm"} if node.op.family == "norm" else set()
-        found[name] = Setting(factors[-1] if factors else 1.0, 0.0 if kept & {*recipe.exempt} else recipe.weight_decay)
+        decay = 0.0 if kept & {*recipe.exempt} else recipe.weight_decay
+        found[name] = Setting(recipe.rates.get(pattern, 1.0), decay)
+    for pattern in recipe.rates:
+        if pattern not in counted:
+            help = "what is frozen and moving statistics are not; of several patterns that fit, the last counts"
+            raise Failure(f"no tensor is trained by the rate of {quote(pattern)}", help)
     return found
 
 

@@ -154,3 +154,17 @@ def test_a_mean_that_is_frozen_without_its_variance_is_refused() -> None:
     with pytest.raises(Failure, match=r"of `bn` \(.*spec.yaml:7:16\) one is frozen, and one is not") as caught:
         ReferenceTrainer(plan, initial(plan.graph, 0))
     assert caught.value.help == "freeze `bn.running_*`, or neither"
+
+
+@pytest.mark.parametrize(
+    ("freeze", "rates", "idle"),
+    [
+        (("one.*",), {"one.weight": 2.0}, "one.weight"),
+        ((), {"*.running_*": 2.0}, "*.running_*"),
+        ((), {"two.bias": 3.0, "two.*": 2.0}, "two.bias"),
+    ],
+)
+def test_a_rate_by_which_nothing_is_trained_is_refused(freeze: Any, rates: Any, idle: str) -> None:
+    with pytest.raises(Failure) as caught:
+        settings(Recipe(freeze=freeze, rates=rates), checked(TWO_HEADS).graph)
+    assert caught.value.message == f"no tensor is trained by the rate of `{idle}`"
