@@ -51,6 +51,8 @@ def _refuse_order(spec: Spec, data: Data) -> None:
 def _refuse_head(spec: Spec, head: Head, data: Data) -> None:
     node, count = spec.graph.nodes[head.node], len(data.classes)
     where = f"the head {quote(head.name)} ({node.span})"
+    if head.name == "loss":
+        raise Failure(f"{where} has the name of the weighted sum of all losses", "call it otherwise")
     if head.loss == "mse":
         raise Failure(f"{where} has the loss mse, which takes numbers, and {quote(data.name)} has classes")
     if len(node.shape) != 1:

@@ -219,3 +219,10 @@ def test_a_frozen_batch_norm_needs_no_second_value() -> None:
     arguments = ["train", "flat.yaml", "--data", "six.npz", "-o", "run", "--set", "train.batch=95"]  # of 96
     assert main(arguments) == 1
     assert main([*arguments, "--set", "train.freeze=['last.running_*']"]) == 0
+
+
+def test_no_head_with_a_loss_may_have_the_name_of_their_sum(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("sum.yaml").write_text(SPEC.replace("aux: side", "aux: loss").replace("  side:", "  loss:"))
+    assert main(["train", "sum.yaml", "--data", "six.npz", "-o", "run"]) == 1
+    assert "error: the head `loss` (sum.yaml:13:59) has the name of the weighted sum" in capsys.readouterr().err
+    assert not Path("run").exists()
