@@ -60,8 +60,9 @@ def run(options: argparse.Namespace) -> int:
 
     members = [Member.open(folder, best=options.best, device=options.device, remark=remark) for folder in folders]
     say(f"note: on {', '.join(dict.fromkeys(member.trainer.device for member in members))}", options)
+    if options.data:
+        say_which(options.data, options)
     data = unseen(members, options.data, options.held_out)
-    say_which(data.name, options)
     how: Any = {"batch": options.batch, "workers": options.workers, "bad_data": options.bad_data}
     with progress(options.quiet) as watch:
         found = [evaluate(members, data, crops=count, watch=watch, **how) for count in crops]

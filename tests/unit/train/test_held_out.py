@@ -111,5 +111,12 @@ def test_a_packaged_set_is_taken_even_beside_a_folder_of_its_name(capsys: pytest
     assert called("./digits") == str(Path.cwd() / "digits")
     Path("small.yaml").write_text(SPEC.replace("4, 4", "8, 8").replace("out: 3", "out: 10"))
     assert main(["train", "small.yaml", "--data", "digits", "-o", "run", "--set", "train.epochs=1"]) == 0
-    assert "`digits` is the set that comes with scikit-learn; what lies here is `./digits`" in capsys.readouterr().err
+    remark = "`digits` is the set that comes with scikit-learn; what lies here is `./digits`"
+    assert remark in capsys.readouterr().err
     assert main(["eval", "run"]) == 0
+    assert remark not in capsys.readouterr().err
+    np.savez("two.npz", x=np.zeros((4, 4, 4), np.uint8), y=np.arange(4) % 2)
+    Path("small.yaml").write_text(SPEC.replace("out: 3", "out: 2"))
+    assert main(["train", "small.yaml", "--data", "two.npz", "-o", "two", "--set", "train.batch=2", "--quiet"]) == 0
+    assert main(["eval", "two", "--data", "digits"]) == 1  # it has other classes, which the remark explains
+    assert remark in capsys.readouterr().err
