@@ -119,7 +119,7 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
     """
     try:
         with _alone(folder.parent):  # a build that is half in place looks like one that was changed
-            _refuse_foreign(folder)
+            refuse_foreign(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}-", dir=folder.parent))
     except OSError as error:
@@ -130,7 +130,7 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
             _flush(staging)
             staging.chmod(0o777 & ~_umask())
             with _alone(folder.parent):
-                known = _refuse_foreign(folder)  # another build may have come first
+                known = refuse_foreign(folder)  # another build may have come first
                 if known is None:
                     staging.rename(folder)
                 else:
@@ -199,7 +199,7 @@ def _alone(parent: Path) -> Generator[None]:
         os.close(descriptor)
 
 
-def _refuse_foreign(folder: Path) -> set[str] | None:
+def refuse_foreign(folder: Path) -> set[str] | None:
     """The files of the build that is there, None where nothing is; raises where anything is not as we wrote it."""
     if not folder.exists() and not folder.is_symlink():
         return None
@@ -214,7 +214,8 @@ def _refuse_foreign(folder: Path) -> set[str] | None:
         raise Failure(f"{quote(folder)} holds something else than a build", help) from None
     changed = [name for name, digest in files.items() if _changed(folder / name, digest)]
     if changed:
-        raise Failure(f"{', '.join(map(quote, changed))} in {quote(folder)} changed since the build", help)
+        message = f"{', '.join(map(quote, changed))} in {quote(folder)} changed since the build"
+        raise Failure(message, f"{help}; what is deleted is written again")
     return {*files, MANIFEST}
 
 

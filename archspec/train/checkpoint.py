@@ -103,14 +103,15 @@ def checkpoints(run: Path) -> list[Path]:
 
 def last_checkpoint(run: Path, graph: Graph, remark: Callable[[str], object]) -> tuple[Standing, Place] | None:
     """The last one that can be read, None where there is none; `remark` is told of those that cannot."""
-    found = checkpoints(run)
-    for path in reversed(found):
+    why = ""
+    for path in reversed(checkpoints(run)):
         try:
             return read_checkpoint(path, graph)
         except CheckpointError as error:
-            remark(f"{error.message}\n  it is passed over")
-    if found:
-        raise Failure(f"no checkpoint of {quote(run)} can be read", "train again into another folder")
+            why = why or error.message
+            remark(f"{error.message}; it is passed over")
+    if why:
+        raise Failure(f"no checkpoint of {quote(run)} can be read: {why}", "train again into another folder")
     return None
 
 
@@ -122,7 +123,7 @@ def write_best(run: Path, graph: Graph, spec: str, place: Place, remark: Callabl
     try:
         standing, _ = read_checkpoint(path_of(run, place.best_step), graph)
     except CheckpointError as error:
-        remark(f"{error.message}\n  there is no {BEST} therefore")
+        remark(f"{error.message}; there is no {BEST} therefore")
         return
     with writing(path):
         save(path, standing.average or standing.tensors, origin(graph, spec))

@@ -41,5 +41,6 @@ class Clock:
         """Samples a second, and the share of the time that was spent waiting for data."""
         whole = (self.waited + self.computed) or 1e-9
         found = {"samples_per_second": self.samples / whole, "waiting": self.waited / whole}
-        self.__init__()
+        self.waited = self.computed = 0.0
+        self.samples = 0
         return found

@@ -25,6 +25,7 @@ from archspec.spec.show import show
 from archspec.train.data import Data, Sample
 from archspec.train.data.packaged import PACKAGED
 from archspec.train.data.source import Content, samples
+from archspec.weights.fingerprint import fingerprint
 
 FACTS, SPEC = "run.json", "spec.yaml"
 KEPT = ("optimizer", "average", "batch", "freeze", "seed")
@@ -33,10 +34,13 @@ KEPT = ("optimizer", "average", "batch", "freeze", "seed")
 
 def facts(spec: Spec, backend: Backend, device: str, recipe: Recipe, data: Data, share: float) -> dict[str, Any]:
     """What `run.json` says of a run."""
+    stated = spec.document.preprocess
     return {
         "commands": [],
         "trained": 0,  # the steps behind the weights that the build has
         "spec": {"name": spec.name, "file": spec.path, "sha256": spec.sha256, "args": dict(spec.args)},
+        "network": fingerprint(spec.graph),
+        "preprocess": stated.model_dump(mode="json") if stated else None,
         "data": called(data.name),
         "held_out": share,
         "samples": known(data),
@@ -131,6 +135,11 @@ def refuse_another(folder: Path, before: Mapping[str, Any], now: Mapping[str, An
     if (before["samples"], before["classes"]) != (now["samples"], now["classes"]):
         message = f"{quote(folder)} was trained on {quote(before['data'])}, holding out {before['held_out']:g}"
         raise Failure(f"{message}; these are other samples", "what was held out may not be trained on")
+    if before.get("network") != now["network"]:
+        message = f"{quote(folder)} was trained as another network"
+        raise Failure(message, "`-o` names another folder, and --weights what is taken over from this one")
+    if before.get("preprocess") != now["preprocess"]:
+        raise Failure(f"{quote(folder)} was trained with another `preprocess`", "its scores would be of other inputs")
     changed = [name for name in KEPT if before["recipe"].get(name) != now["recipe"].get(name)]
     if changed:
         was, name = before["recipe"].get(changed[0]), changed[0]

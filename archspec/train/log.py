@@ -10,18 +10,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from archspec.diagnostics import writing
+from archspec.diagnostics import Failure, quote, reason, writing
 from archspec.train.events import Events
 
 LINES, TABLE = "metrics.jsonl", "metrics.csv"
 
 
 class Log:
-    """Appends reports to `metrics.jsonl` and to a file of events; those of steps that are taken again are dropped."""
+    """Appends reports to `metrics.jsonl` and to a file of events; those of what is done again are dropped.
 
-    def __init__(self, run: Path, step: int) -> None:
+    That is what came after `step`; and its scores, where it is `unscored` and they were not saved.
+    """
+
+    def __init__(self, run: Path, step: int, unscored: bool = False) -> None:
         self.path = run / LINES
-        kept = [line for line in read_log(run) if line["step"] <= step]
+        again = (step, "held_out") if unscored else None
+        kept = [line for line in read_log(run) if line["step"] <= step and (line["step"], line["kind"]) != again]
         _replace(self.path, "".join(_line(line) for line in kept))
         with writing(run):
             self.events = Events(run, map(_tagged, kept))
@@ -50,9 +54,11 @@ def read_log(run: Path) -> list[dict[str, Any]]:
     """The reports of a run in order; a line that was cut off is none."""
     found: list[dict[str, Any]] = []
     try:
-        text = (run / LINES).read_text(encoding="utf-8")
-    except OSError:
+        text = (run / LINES).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise Failure(f"cannot read {quote(run / LINES)}: {reason(error)}") from error
     for line in text.splitlines():
         try:
             value: Any = json.loads(line)

@@ -15,7 +15,7 @@ from archspec.diagnostics import Failure, quote
 from archspec.group import Alone, Group
 from archspec.recipe import Recipe
 from archspec.spec import Spec
-from archspec.train.checkpoint import Place, prune, write_checkpoint
+from archspec.train.checkpoint import Place, path_of, prune, write_checkpoint
 from archspec.train.clock import Clock
 from archspec.train.log import Log
 from archspec.train.scores import Scores
@@ -68,9 +68,11 @@ class Run:
     save_every: int | None = None
     """Steps between two checkpoints within an epoch."""
     keep: int = 2
-    """Checkpoints of the last epochs that are kept, beside the best."""
+    """The last so many checkpoints are kept, and the best."""
     watch: Watch = lambda _: None
     group: Group = field(default_factory=Alone)
+    interrupted: list[int] = field(default_factory=list[int])
+    """The signals that asked it to stop."""
 
 
 DIVERGED = "lower the learning rate, or clip gradients; the last checkpoint is from before it"
@@ -101,16 +103,15 @@ class _Loop:
         self.run, self.trainer, self.place, self.group = run, trainer, place, run.group
         self.steps, self.end = run.feed.steps, run.recipe.epochs * run.feed.steps
         self.reported, self.clock = place.step, Clock()
-        self.interrupted: list[int] = []
-        self.failed: list[Failure] = []
+        self.interrupted = run.interrupted
         with agreed(self.group):
-            self.log = Log(run.folder, place.step) if self.group.leads else None
+            self.log = Log(run.folder, place.step, self.unscored) if self.group.leads else None
 
     def go(self) -> Outcome:
         batches = self.run.feed.at(self.place.step)
-        with _interrupts() as self.interrupted:
+        with interrupts(self.interrupted):
             if self.unscored:
-                self.save(self.place.step, self.standing(self.place.step), self.score(self.place.step))
+                self.score(self.place.step, self.standing(self.place.step))
             for step in range(self.place.step, self.end):
                 batch, size = self.fetch(batches)
                 if batch is None:
@@ -119,7 +120,7 @@ class _Loop:
                 with self.clock.computing(size):
                     self.trainer.step(batch.x, batch.y, self.run.recipe.rate(step, self.steps), size)
                 self.run.watch({"kind": "step", "step": step + 1, "end": self.end})
-                self.keep(step + 1)
+                self.stepped(step + 1)
         return Outcome(self.place, self.place.step >= self.end and not self.unscored)
 
     @property
@@ -149,21 +150,25 @@ class _Loop:
             if not self.interrupted:
                 raise
 
-    def keep(self, done: int) -> None:
-        """Reports and saves as it is time to."""
+    def stepped(self, done: int) -> None:
+        """Reports, saves and scores as it is time to."""
         every, epoch_ends = self.run.save_every, done % self.steps == 0
         saves = epoch_ends or (every is not None and done % every == 0)
         if saves or done % self.run.every == 0:
             self.report(done)
         if saves:
             standing = self.standing(done)
-            self.save(done, standing, self.score(done) if epoch_ends else {})
+            self.save(standing, replace(self.place, step=done, scores={}))
+            if epoch_ends:
+                self.score(done, standing)
+            self.prune()
 
     def stop(self, done: int) -> None:
         if done > self.reported:
             self.report(done)
         if done > self.place.step:
-            self.save(done, self.standing(done), {})
+            self.save(self.standing(done), replace(self.place, step=done, scores={}))
+            self.prune()
 
     def miss(self, names: tuple[str, ...], held_out: bool) -> None:
         for own in self.group.gather(names):
@@ -173,7 +178,7 @@ class _Loop:
     def report(self, done: int) -> None:
         with self.clock.computing():
             losses = self.trainer.losses()
-        self.refuse(done, losses)
+        self.refuse(f"the loss is {{}} after step {done}, or within the {done - self.reported - 1} before it", losses)
         rate = self.run.recipe.rate(done - 1, self.steps)
         values = {"epoch": done / self.steps, "rate": rate, "losses": losses, **self.clock.report()}
         self.record(done, "train", values)
@@ -185,71 +190,69 @@ class _Loop:
             if self.log:
                 self.log.add(done, kind, **values)
 
-    def refuse(self, done: int, losses: Mapping[str, float]) -> None:
+    def refuse(self, message: str, losses: Mapping[str, float]) -> None:
+        """Raises `Failure` where one of the losses, the same in all processes, is not finite."""
         wrong = [value for value in losses.values() if not math.isfinite(value)]
-        if wrong:
-            message = f"the loss is {wrong[0]} after step {done}, or within the {self.run.every} before it"
-            raise Failure(message, DIVERGED)
+        with agreed(self.group):
+            if wrong:
+                raise Failure(message.format(wrong[0]), DIVERGED)
 
     def standing(self, done: int) -> Standing:
         """All that is to be saved; raises `Failure` where it is of no use any more."""
         found = self.trainer.save()
-        for name, value in (*found.tensors.items(), *found.average.items(), *found.slots.items()):
-            if not np.isfinite(value).all():
-                raise Failure(f"{quote(name)} has values that are not finite after step {done}", DIVERGED)
+        with agreed(self.group):
+            for name, value in (*found.tensors.items(), *found.average.items(), *found.slots.items()):
+                if not np.isfinite(value).all():
+                    raise Failure(f"{quote(name)} has values that are not finite after step {done}", DIVERGED)
         return found
 
-    def score(self, done: int) -> dict[str, float]:
-        """The scores of the held-out part, of which each process has a share; empty where there is none, or no time.
-
-        What fails here is kept, to be raised when the epoch is saved.
-        """
+    def score(self, done: int, standing: Standing) -> None:
+        """Adds to a checkpoint the scores of what is held out, of which each process has a share; if there is time."""
         run, head = self.run, self.run.spec.graph.heads[0]
         if run.held_out is None:
-            return {}
+            return
         scores, bad = Scores(head.loss, max(run.spec.graph.nodes[head.node].shape[0], 2)), tuple[str, ...]()
         with agreed(self.group, stops=0) as told:
-            try:
-                with self.feeding():
-                    for batch in run.held_out():
-                        bad += batch.bad
-                        if len(batch.y):
-                            scores.add(self.trainer.predict(batch.x), batch.y)
-                        if self.interrupted:
-                            break
-            except Failure as error:
-                self.failed.append(error)
-            told["stops"] = len(self.interrupted) + len(self.failed)
+            with self.feeding():
+                for batch in run.held_out():
+                    bad += batch.bad
+                    if len(batch.y):
+                        scores.add(self.trainer.predict(batch.x), batch.y)
+                    if self.interrupted:
+                        break
+            told["stops"] = len(self.interrupted)
         if told["stops"]:
-            return {}
+            return
         self.miss(bad, held_out=True)
         found = scores.of_all(self.group).summary()
-        self.refuse(done, {"held_out": found["loss"]})
+        if self.group.leads and not math.isfinite(found["loss"]):
+            path_of(run.folder, done).unlink(missing_ok=True)
+        self.refuse(f"the loss on what is held out is {{}} after step {done}", {"loss": found["loss"]})
         self.record(done, "held_out", {"epoch": done / self.steps, **found})
         run.watch({"kind": "held_out", "step": done, "epoch": done / self.steps, **found})
-        return found
+        better = self.place.best is None or found["top1"] > self.place.best
+        best, best_step = (found["top1"], done) if better else (self.place.best, self.place.best_step)
+        self.save(standing, replace(self.place, scores=found, best=best, best_step=best_step))
 
-    def save(self, done: int, standing: Standing, scores: Mapping[str, float]) -> None:
-        run, place = self.run, replace(self.place, step=done, scores=scores)
-        if scores and (place.best is None or scores["top1"] > place.best):
-            place = replace(place, best=scores["top1"], best_step=done)
+    def save(self, standing: Standing, place: Place) -> None:
+        run = self.run
         with agreed(self.group):
             if self.group.leads:
                 write_checkpoint(run.folder, run.spec.graph, run.spec.sha256, standing, place)
-                prune(run.folder, run.keep, place)
         self.place = place
+
+    def prune(self) -> None:
         with agreed(self.group):
-            for failure in self.failed:
-                raise failure
+            if self.group.leads:
+                prune(self.run.folder, self.run.keep, self.place)
 
 
 @contextmanager
-def _interrupts() -> Generator[list[int]]:
-    """Ctrl-C and a scheduler's notice end the step that runs; a second Ctrl-C ends at once.
+def interrupts(seen: list[int]) -> Generator[None]:
+    """Notes Ctrl-C and a scheduler's notice, which end the step that runs; a second Ctrl-C ends at once.
 
     The notice may come twice: by the scheduler to all processes, and by the launcher that passes its own on.
     """
-    seen: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and number in seen:
@@ -258,7 +261,7 @@ def _interrupts() -> Generator[list[int]]:
 
     old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield seen
+        yield
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

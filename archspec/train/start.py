@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,14 +17,15 @@ from archspec.group import Alone, Group
 from archspec.picture import Unreadable, preprocess_of
 from archspec.recipe import Recipe
 from archspec.spec import Spec
-from archspec.train.checkpoint import Place, last_checkpoint, write_best
+from archspec.train.checkpoint import Place, write_best
 from archspec.train.checks import ready, refuse_heads, refuse_single
 from archspec.train.curves import write_curves
 from archspec.train.data import Batches, Data, Prepare, open_data, refuse_within, whole
 from archspec.train.data.source import Part
-from archspec.train.folder import FACTS, facts, read_facts, refuse_another, repeatable, write_facts
+from archspec.train.entering import claimed, entered, refuse_unlike
+from archspec.train.folder import facts, repeatable, write_facts
 from archspec.train.log import write_table
-from archspec.train.loop import Outcome, Run, Watch, train
+from archspec.train.loop import Outcome, Run, Watch, interrupts, train
 from archspec.train.together import agreed
 from archspec.trainer import Plan, Standing, Trainer
 from archspec.weights.checkpoint import origin, save
@@ -86,82 +87,85 @@ def start(
         refuse_single(spec, recipe, len(data.train))
         run = replace(_run(spec, recipe, folder, data, options, group), watch=watch)
         known = facts(spec, backend, "", recipe, data, data.share)
-    _refuse_unlike(group, {"spec": (spec.sha256, known["spec"]["args"]), "data": known["samples"], "recipe": recipe})
-    kept = None
-    with agreed(group):
-        if group.leads:
-            known, kept = _entered(spec, folder, known, resume, remark)
-            known["commands"] = [*known["commands"], repeatable(backend, options.command)]
-    kept = group.shared(kept)
-    plan = Plan(spec.graph, recipe, options.device, options.compile, group)
-    with agreed(group), tempfile.TemporaryDirectory(prefix="archspec-") as scratch:
-        weights = None if kept else options.weights
+    how = (backend.name, options.every, options.save_every, options.keep, options.bad_data, options.compile, resume)
+    refuse_unlike(
+        group,
+        {
+            "spec": (spec.sha256, known["spec"]["args"]),
+            "data": known["samples"],
+            "recipe": recipe,
+            "command": how,
+        },
+    )
+    with ExitStack() as stack:
+        kept = None
+        with agreed(group):
+            if group.leads:
+                stack.enter_context(claimed(folder))
+                known, kept = entered(folder, spec.graph, known, resume, remark)
+                known["commands"] = [*known["commands"], repeatable(backend, options.command)]
+        kept = group.shared(kept)
+        if kept and options.weights and group.leads:
+            remark(f"note: {quote(options.weights)} is what a run begins with; this one goes on from its checkpoint")
+        plan = Plan(spec.graph, recipe, options.device, options.compile, group)
+        with agreed(group):
+            trainer = _opened(spec, backend, folder, plan, options, kept is None, remark)
+        if kept:
+            trainer.restore(kept[0])
+        known["device"] = trainer.device
+        with agreed(group):
+            if group.leads:
+                write_facts(folder, known, spec)
+
+        def report() -> None:
+            write_table(folder)
+            write_curves(folder, f"{spec.name} on {data.name}, {backend.name} on {trainer.device}", remark)
+
+        # From here to the end: a second notice may come while the model is written.
+        stack.enter_context(interrupts(run.interrupted))
+        try:
+            outcome = _trained(run, trainer, kept[1] if kept else Place(), options)
+        except Failure:
+            with suppress(Failure):  # which of a full disk would be said twice
+                if group.leads:
+                    report()
+            raise
+        standing = trainer.save()
+        with agreed(group):
+            if group.leads:
+                _finish(spec, backend, folder, standing)
+                write_facts(folder, {**known, "trained": outcome.place.step}, spec)
+                report()
+                write_best(folder, spec.graph, spec.sha256, outcome.place, remark)
+        return outcome
+
+
+def _opened(
+    spec: Spec,
+    backend: Backend,
+    folder: Path,
+    plan: Plan,
+    options: Options,
+    begins: bool,
+    remark: Callable[[str], object],
+) -> Trainer:
+    """The trainer of a build that is made for it; a run that begins leaves that build in its folder."""
+    with tempfile.TemporaryDirectory(prefix="archspec-") as scratch:
         build = write(
             spec,
             backend,
             Path(scratch) / "build",
-            seed=recipe.seed,
-            weights=weights,
+            seed=plan.recipe.seed,
+            weights=options.weights if begins else None,
             any_spec=options.any_spec,
             allow_nonfinite=options.allow_nonfinite,
-            fresh=options.fresh,
+            fresh=options.fresh if begins else (),
             remark=remark,
         )
         trainer = _trainer(backend, build, plan)
-        if kept is None and group.leads:
+        if begins and plan.group.leads:
             write(spec, backend, folder, weights=build / WEIGHTS, allow_nonfinite=options.allow_nonfinite)
-    if kept:
-        trainer.restore(kept[0])
-    known["device"] = trainer.device
-    with agreed(group):
-        if group.leads:
-            write_facts(folder, known, spec)
-
-    def report() -> None:
-        write_table(folder)
-        write_curves(folder, f"{spec.name} on {data.name}, {backend.name} on {trainer.device}", remark)
-
-    try:
-        outcome = _trained(run, trainer, kept[1] if kept else Place(), options)
-    except Failure:
-        with suppress(Failure):  # which of a full disk would be said twice
-            if group.leads:
-                report()
-        raise
-    standing = trainer.save()
-    with agreed(group):
-        if group.leads:
-            _finish(spec, backend, folder, standing)
-            write_facts(folder, {**known, "trained": outcome.place.step}, spec)
-            report()
-            write_best(folder, spec.graph, spec.sha256, outcome.place, remark)
-    return outcome
-
-
-def _entered(
-    spec: Spec, folder: Path, known: dict[str, Any], resume: bool, remark: Callable[[str], object]
-) -> tuple[dict[str, Any], tuple[Standing, Place] | None]:
-    """What is known of a run with what its folder says of it, and where it stood; raises `Failure` where it is none."""
-    began = (folder / FACTS).exists()
-    if _taken(folder) and not (resume and began):
-        help = "`-o` names another folder" + ("; `--resume` goes on with it" if began else "")
-        raise Failure(f"{quote(folder)} is there already", help)
-    if not began:
-        return known, None
-    before = read_facts(folder)
-    refuse_another(folder, before, known)
-    kept = last_checkpoint(folder, spec.graph, remark)
-    return known | {"commands": before["commands"], "trained": before["trained"]}, kept
-
-
-def _refuse_unlike(group: Group, given: Mapping[str, Any]) -> None:
-    """Raises `Failure` where processes, on several machines, were given different things."""
-    first = group.shared(given)
-    with agreed(group):
-        other = [name for name, value in given.items() if value != first[name]]
-        if other:
-            message = f"process {group.rank} was given another {' and '.join(other)} than the first one"
-            raise Failure(message, "each machine has to have the same spec, command and data")
+        return trainer
 
 
 def _trained(run: Run, trainer: Trainer, place: Place, options: Options) -> Outcome:
@@ -172,17 +176,11 @@ def _trained(run: Run, trainer: Trainer, place: Place, options: Options) -> Outc
     except Exception as error:
         first = str(error).partition("\n")[0]
         if isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY):
-            help = (
-                "state a smaller `batch`, or compute it in parts by `accumulate`; --resume goes on from the last epoch"
-            )
+            help = "--set train.accumulate=2 computes a batch in two parts; --resume goes on from the last checkpoint"
             raise Failure(f"there is not enough memory: {first}", help) from error
         if not options.compile:
             raise
         raise Failure(f"the compiled model fails: {first}", "leave out --compile") from error
-
-
-def _taken(folder: Path) -> bool:
-    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
 
 
 def _trainer(backend: Backend, build: Path, plan: Plan) -> Trainer:

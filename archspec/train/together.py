@@ -20,7 +20,12 @@ else:
 @contextmanager
 def joined(backend: Backend) -> Generator[Group]:
     """The group of the processes that torchrun started with this one, by the variables that it sets."""
-    ranks, first = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get("RANK", "0") == "0"
+    size, first = os.environ.get("WORLD_SIZE", "1"), os.environ.get("RANK", "0") == "0"
+    if not size.isdecimal():
+        raise Failure(
+            f"WORLD_SIZE is {quote(size)}, and no number", "torchrun sets it, and without it, none is needed", 2
+        )
+    ranks = int(size)
     if ranks == 1:
         yield Alone()
     elif backend.join is not None:

@@ -15,7 +15,7 @@ def place(name: str | None = None) -> torch.device:
     """
     try:
         found = torch.device(name or _best())
-        torch.empty(0, device=found)
+        torch.zeros(1, device=found).item()
     except (RuntimeError, AssertionError) as error:  # by assertion PyTorch says that it was built without
         raise Failure(
             f"PyTorch has no device {quote(name or '')} here", f"there is {', '.join(_there())}", 2

@@ -101,6 +101,7 @@ def runs(out: Path, group: Any) -> dict[str, str]:
         "unreadable": seen(spec, "unreadable", "pictures"),
         "skipped": seen(spec, "skipped", "pictures", bad_data="skip"),
         "unlike": seen(spec, "unlike", "noise.npz" if group.rank else "other.npz"),
+        "otherwise": seen(spec, "otherwise", "noise.npz", every=5 + group.rank),
         "diverged": seen(checked(RUN.replace("0.05", "1.0e+30")), "diverged", "noise.npz"),
     }
     if DEEP:

@@ -12,8 +12,10 @@ import torch
 
 from archspec.backend import load
 from archspec.compiler import write
+from archspec.diagnostics import Failure
 from archspec.recipe import Recipe
 from archspec.trainer import Plan
+from archspec_torch.place import place
 from tests.helpers.ranks import batches
 from tests.helpers.specs import TWO_HEADS, checked
 
@@ -49,3 +51,8 @@ def test_momentum_begins_at_nothing_where_the_first_step_overflows(clip: float |
     assert one.slots.keys() == other.slots.keys()
     for name, value in other.slots.items():
         np.testing.assert_allclose(one.slots[name], value, rtol=1e-2, atol=1e-3)
+
+
+def test_a_device_that_computes_nothing_is_refused() -> None:
+    with pytest.raises(Failure, match="has no device `meta`"):
+        place("meta")

@@ -17,6 +17,7 @@ from archspec.diagnostics import Failure
 from archspec.picture import Unreadable
 from archspec.recipe import Recipe, Schedule
 from archspec.reference.trainer import ReferenceTrainer
+from archspec.train import loop
 from archspec.train.checkpoint import Place, checkpoints, last_checkpoint, path_of, read_checkpoint
 from archspec.train.log import read_log
 from archspec.train.loop import Run, train
@@ -253,6 +254,43 @@ def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:
     told: list[Any] = []
     train(run(tmp_path, Spoilt(), watch=told.append), trainer(), Place())
     assert [t["name"] for t in told if t["kind"] == "bad"] == ["cat.png"] * 15
+
+
+def test_an_epoch_is_kept_whatever_ends_it_while_it_scores(tmp_path: Path) -> None:
+    def killed() -> Iterator[Batch]:
+        yield next(held_out())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(run(tmp_path), held_out=killed), trainer(), Place())
+    assert checkpoints(tmp_path) == [path_of(tmp_path, 5)]
+
+
+def test_scores_that_were_told_and_not_saved_are_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*given: Any) -> Path:
+        if given[-1].scores:
+            raise KeyboardInterrupt
+        return write(*given)
+
+    write = loop.write_checkpoint
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "write_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(run(tmp_path), trainer(), Place())
+    assert go_on(tmp_path).finished
+    assert [line["step"] for line in read_log(tmp_path) if line["kind"] == "held_out"] == [5, 10, 15]
+
+
+def test_a_loss_on_what_is_held_out_that_is_not_finite_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    epochs = iter([held_out, held_out])
+
+    def spoilt() -> Iterator[Batch]:
+        whole = next(epochs, None)
+        yield from whole() if whole else (replace(batch, x=batch.x * np.nan) for batch in held_out())
+
+    with pytest.raises(Failure, match="the loss on what is held out is nan after step 15"):
+        train(replace(run(tmp_path), held_out=spoilt), trainer(), Place())
+    assert checkpoints(tmp_path) == [path_of(tmp_path, step) for step in (5, 10)]
 
 
 def test_interrupted_while_it_scores_it_saves_at_once_and_scores_when_it_goes_on(tmp_path: Path) -> None:

@@ -306,7 +306,7 @@ def test_where_memory_does_not_suffice_it_says_what_takes_less(
     assert trained() == 1
     error = capsys.readouterr().err
     assert "there is not enough memory" in error
-    assert "`accumulate`" in error
+    assert "train.accumulate" in error
 
 
 def test_a_full_disk_at_the_end_leaves_the_checkpoints(
