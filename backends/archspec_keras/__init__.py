@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from archspec.backend import About, Backend, Engine, Format, Native, Room
+from archspec.diagnostics import Failure
 from archspec.graph import Graph, Node
 from archspec.session import Precision, Session
 from archspec.trainer import Plan, Trainer
@@ -34,15 +36,29 @@ def _predict(model: Any, batch: Any) -> Any:
 
 
 def _open(folder: Path, graph: Graph, precision: Precision) -> Session:
+    _require_derivatives()
     from archspec_keras.session import KerasSession
 
     return KerasSession(folder, graph, precision)
 
 
 def _trainer(folder: Path, plan: Plan) -> Trainer:
+    _require_derivatives()
     from archspec_keras.trainer import KerasTrainer
 
     return KerasTrainer(folder, plan)
+
+
+def _require_derivatives() -> None:
+    """Raises `Failure` where Keras was told to run on what takes none, or on what it does not know."""
+    help = f"KERAS_BACKEND takes {', '.join(BACKEND.engines)}"
+    try:
+        keras: Any = import_module("keras")
+    except ValueError as error:
+        raise Failure(f"Keras does not start: {error}", help, 2) from error
+    engine = keras.config.backend()
+    if engine not in BACKEND.engines:
+        raise Failure(f"Keras on {engine} takes no derivatives", help, 2)
 
 
 def _natives(graph: Graph) -> Mapping[str, Native]:

@@ -16,6 +16,7 @@ from archspec.recipe import Recipe
 from archspec.spec import Spec
 from archspec.trainer import SCALE, Standing
 from archspec_keras.trainer import KerasTrainer
+from tests.helpers.ranks import RUN
 from tests.helpers.specs import checked
 from tests.unit.train import test_trainers
 from tests.unit.train.test_trainers import NET, batches, opened
@@ -132,3 +133,21 @@ def test_where_all_weights_are_frozen_the_statistics_move_alone(tmp_path: Path) 
         "bn.running_mean",
         "bn.running_var",
     }
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [("numpy", "Keras on numpy takes no derivatives"), ("jaxx", "Keras does not start: Unable to import backend")],
+)
+def test_another_engine_is_refused_and_those_that_train_are_listed(engine: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(RUN)
+    np.savez(tmp_path / "noise.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.arange(20) % 3)
+    command = [sys.executable, "-m", "archspec", "train", "small.yaml", "--data", "noise.npz", "-o", "run"]
+    environment = {**os.environ, "KERAS_BACKEND": engine}
+    done = subprocess.run(
+        [*command, "--backend", "keras"], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "help: KERAS_BACKEND takes tensorflow, jax, torch\n" in done.stderr
+    assert not (tmp_path / "run").exists()
