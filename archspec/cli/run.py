@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,11 +36,14 @@ def run(options: argparse.Namespace) -> int:
         raise Failure("--top is at least 1", exit_code=2)
     folder = Path(options.folder)
     manifest = read_build(folder)
-    labels = _labels(options.labels) if options.labels else manifest.get("labels") or _trained_on(folder)
+    facts = _facts(folder)
+    labels = _labels(options.labels) if options.labels else manifest.get("labels") or facts.get("classes")
     steps = preprocess_of(manifest)
     pictures = [load_picture(Path(image), steps, manifest["input"]) for image in options.images]
     if "seed" in manifest:
         say(f"note: the weights are random (seed {manifest['seed']}); build with --weights for trained ones", options)
+    if facts.get("trained") == 0:
+        say("note: training was broken off, and these are the weights that it began with; --resume goes on", options)
     backend = load_backend(manifest["backend"]["name"])
     try:
         model = backend.load(folder)
@@ -66,11 +69,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _trained_on(folder: Path) -> list[str] | None:
-    """The classes of the data, where the build is of a run."""
-    from archspec.train.folder import FACTS, read_facts
+def _facts(folder: Path) -> dict[str, Any]:
+    """What a run says of itself, where the build is of one."""
+    from archspec.diagnostics import Failure
+    from archspec.train.folder import read_facts
 
-    return read_facts(folder)["classes"] if (folder / FACTS).exists() else None
+    try:
+        return read_facts(folder)
+    except Failure:
+        return {}
 
 
 def _labels(path: str) -> list[str]:

@@ -64,8 +64,9 @@ def run(options: argparse.Namespace) -> int:
         value, least = getattr(options, name), 0 if name == "workers" else 1
         if value is not None and value < least:
             raise Failure(f"--{name.replace('_', '-')} is at least {least}", exit_code=2)
-    if options.fresh and not options.weights:
-        raise Failure("--fresh says what --weights does not give, and there are none", exit_code=2)
+    for name in ("fresh", "any_spec", "allow_nonfinite"):
+        if getattr(options, name) and not options.weights:
+            raise Failure(f"--{name.replace('_', '-')} is for what --weights gives, and there are none", exit_code=2)
     backend = load_backend(options.backend)
     data = Path(options.data).stem or "data"
     folder = Path(options.output or Path("runs") / f"{Path(options.spec).stem}-{data}-{backend.name}")

@@ -59,7 +59,8 @@ class Display:
             self.say(f"{len(self.bad)} samples could not be read")
 
     def say(self, text: str) -> None:
-        self.console.print(visible(text), markup=False, soft_wrap=True)
+        for line in text.splitlines():
+            self.console.print(visible(line), markup=False, soft_wrap=True)
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         match event["kind"]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from archspec.cli import main
 from archspec.diagnostics import Failure
@@ -35,6 +36,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def trained(*more: str) -> int:
     return main(["train", "small.yaml", "--data", "noise.npz", "-o", "run", "--quiet", *more])
+
+
+def broken(*_: Any) -> None:
+    raise Failure("there is not enough memory")
 
 
 def test_one_run_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,12 +96,25 @@ def test_what_a_run_was_does_not_change(more: list[str], message: str, capsys: p
     assert message in capsys.readouterr().err
 
 
-def test_before_its_first_checkpoint_a_run_may_begin_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    def out_of_memory(*_: Any) -> None:
-        raise Failure("there is not enough memory")
-
+def test_a_run_that_was_broken_off_does_not_pass_for_a_trained_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (8, 8)).save("black.png")
     with monkeypatch.context() as patch:
-        patch.setattr(start, "train", out_of_memory)
+        patch.setattr(start, "train", broken)
+        assert trained() == 1
+    assert main(["run", "run", "black.png"]) == 0
+    assert "training was broken off" in capsys.readouterr().err
+    assert trained("--resume") == 0
+    assert main(["run", "run", "black.png"]) == 0
+    assert "broken off" not in capsys.readouterr().err
+    Path("run/run.json").write_text("of something else")
+    assert main(["run", "run", "black.png"]) == 0
+
+
+def test_before_its_first_checkpoint_a_run_may_begin_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(start, "train", broken)
         assert trained() == 1
     assert trained("--resume", "--set", "train.batch=8") == 0
 

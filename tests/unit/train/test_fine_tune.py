@@ -156,7 +156,7 @@ def test_a_pattern_too_little_or_for_nothing_is_an_error(
 
 def test_without_weights_there_is_nothing_to_leave_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "two.yaml", "--data", "two.npz", "-o", "two", *FRESH]) == 2
-    assert "--fresh says what --weights does not give" in capsys.readouterr().err
+    assert "--fresh is for what --weights gives" in capsys.readouterr().err
 
 
 def test_of_another_kind_of_file_no_part_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
