@@ -141,7 +141,7 @@ def moving(part: str) -> type[ReferenceTrainer]:
         (Unfrozen, suite.test_what_is_frozen_is_trained_as_it_is_evaluated),
         (Eager, suite.test_there_is_nothing_to_remember_before_the_first_step),
         (ReferenceTrainer, suite.test_it_drops_in_training_alone_and_otherwise_in_each_step),  # it never drops
-        (ReferenceTrainer, lambda opened: suite.test_half_precision_learns_nearly_the_same(opened, "float16")),
+        (ReferenceTrainer, lambda opened: suite.test_half_precision_learns_nearly_the_same(opened, "float16", "sgd")),
     ],
 )
 def test_another_way_is_seen(kind: type[ReferenceTrainer], test: Callable[[Opener], None]) -> None:

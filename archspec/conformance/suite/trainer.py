@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from archspec.backend import Backend
 from archspec.conformance.compare import compare, compare_all
+from archspec.conformance.layers import read
 from archspec.conformance.training import RECIPES, batches, definition, net, opened
 from archspec.diagnostics import Failure
 from archspec.recipe import Recipe
@@ -22,6 +22,12 @@ from archspec.trainer import Standing, Trainer
 
 Opener = Callable[..., Trainer]
 """Gives the backend's trainer for a spec and a recipe, and for a seed that its weights are drawn from."""
+
+FAR = """archspec: 1
+name: far
+input: [3, 6, 6]
+network: [batch_norm, flatten, {name: fc, linear: {out: 4}}]
+"""
 
 
 @pytest.fixture
@@ -67,6 +73,20 @@ def test_what_is_frozen_is_trained_as_it_is_evaluated(trainer: Opener) -> None:
         wanted, _ = loss_of("cross_entropy", one.predict(x), y)
         one.step(x, y, rate)
         compare(one.losses()["main"], wanted, what="loss")
+
+
+def test_batch_norm_is_exact_far_from_zero_and_where_nothing_varies(trainer: Opener) -> None:
+    import numpy as np
+
+    spec = read(FAR)
+    one, known = trainer(spec, Recipe()), definition(spec, Recipe())
+    spread, mean = np.array([0, 0.1, 1]), np.array([30, 100, 1000])
+    drawn = mean + spread * np.random.default_rng(0).standard_normal((8, 6, 6, 3))
+    x, y = np.moveaxis(drawn, -1, 1).astype(np.float32), np.arange(8) % 4
+    for each in (one, known):
+        each.step(x, y, 0.1)
+    compare_all(one.losses(), known.losses(), bound=1e-3, what="losses")
+    compare_all(one.save().tensors, known.save().tensors, bound=1e-3, what="tensors")
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -141,17 +161,19 @@ def test_it_drops_in_training_alone_and_otherwise_in_each_step(trainer: Opener) 
     compare(one.predict(x), known.predict(x), what="predictions")
 
 
+@pytest.mark.parametrize("recipe", ["sgd", "clipped", "in parts"])
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_half_precision_learns_nearly_the_same(trainer: Opener, precision: Any) -> None:
+def test_half_precision_learns_nearly_the_same(trainer: Opener, precision: str, recipe: str) -> None:
     spec = net()
     try:
-        one = trainer(spec, Recipe(precision=precision))
+        one = trainer(spec, RECIPES[recipe].model_copy(update={"precision": precision}))
     except Failure as error:
         pytest.skip(error.message)
-    known = definition(spec, Recipe())
+    known = definition(spec, RECIPES[recipe])
     for batch in batches(spec):
         one.step(*batch)
         known.step(*batch)
     found, wanted = one.losses()["loss"], known.losses()["loss"]
     assert 1e-7 < abs(found - wanted) < 0.02 * wanted
+    compare_all(one.save().tensors, known.save().tensors, bound=0.1, what="tensors")
     assert all(str(value.dtype) == "float32" for value in one.save().tensors.values())
