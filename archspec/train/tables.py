@@ -26,13 +26,18 @@ WIDE = 20
 
 
 def scores(found: Sequence[Evaluation]) -> Rows:
-    """As papers have it: models, crops, what that costs, and the errors."""
-    rows: list[Row] = [("models", "crops", "cost", "samples", "top-1 error", "top-5 error", "loss", "run")]
+    """As papers have it: models, crops, what that costs, the errors, and the top-5 error less that of the first row."""
+    columns = ("models", "crops", "cost", "samples", "top-1 error", "top-5 error", "to base", "loss", "run")
+    rows: list[Row] = [columns]
+    base: float | None = None
     for one in found:
         alone = [(1, name, own) for name, own in one.each.items()]
         for models, name, own in [*alone, *([(len(alone), "together", one.together)] if len(alone) > 1 else [])]:
-            errors = (1 - own.top1, 1 - own.top5)
-            rows.append((models, one.crops, models * one.crops, own.count, *errors, own.loss, name))
+            error = 1 - own.top5
+            more = None if base is None else error - base
+            base = error if base is None else base
+            cost = models * one.crops
+            rows.append((models, one.crops, cost, own.count, 1 - own.top1, error, more, own.loss, name))
     return rows
 
 
@@ -52,7 +57,14 @@ def confusion(found: Scores, names: Sequence[str]) -> Rows:
     return [("true \\ taken", *names), *((name, *row) for name, row in zip(names, counts, strict=True))]
 
 
-FORMATS = {"loss": ".4f", "recall": ".2%", "precision": ".2%", "top-1 error": ".2%", "top-5 error": ".2%"}
+FORMATS = {
+    "loss": ".4f",
+    "recall": ".2%",
+    "precision": ".2%",
+    "top-1 error": ".2%",
+    "top-5 error": ".2%",
+    "to base": "+.2%",
+}
 
 
 def text(rows: Rows) -> str:

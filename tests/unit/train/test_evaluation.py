@@ -19,9 +19,9 @@ from torch.nn import functional as F
 from archspec.backend import load as load_backend
 from archspec.cli import main
 from archspec.group import Alone
-from archspec.train import evaluation
+from archspec.train import evaluation, tables
 from archspec.train.data import Batch, open_data
-from archspec.train.evaluation import averaged
+from archspec.train.evaluation import Evaluation, averaged
 from archspec.train.log import read_log
 from archspec.train.scores import Scores
 
@@ -200,6 +200,24 @@ def test_tables_are_for_people_and_for_programs(capsys: pytest.CaptureFixture[st
     assert (first["class"], first["samples"]) == ("0", str(sum(confusion[0])))
     assert float(first["recall"]) == confusion[0][0] / sum(confusion[0])
     assert len(each) == 2
+
+
+def test_the_table_has_what_more_models_and_crops_bring() -> None:
+    (*outputs, _), y = outputs_and_labels(8)
+    found: list[Scores] = []
+    for own in outputs[:3]:
+        found.append(Scores("cross_entropy", 8))
+        found[-1].add(own, y)
+    one, two = found[:2]
+    evaluations = [Evaluation((), {"a": one, "b": two}, found[2], crops) for crops in (1, 10)]
+    first, *rows = [
+        dict(zip(tables.scores(evaluations)[0], row, strict=True)) for row in tables.scores(evaluations)[1:]
+    ]
+    top5 = [metrics.top_k_accuracy_score(y, own, k=5, labels=range(8)) for own in outputs[:3]]
+    assert (first["run"], first["cost"], first["to base"]) == ("a", 1, None)
+    assert [row["cost"] for row in rows] == [1, 2, 10, 10, 20]
+    assert [row["to base"] for row in rows[:2]] == pytest.approx([top5[0] - top5[1], top5[0] - top5[2]])
+    assert f"{top5[0] - top5[1]:+.2%}" in tables.text(tables.scores(evaluations))
 
 
 def test_runs_that_cannot_be_one_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
