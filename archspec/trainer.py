@@ -111,6 +111,8 @@ class Plan:
     """Whether the framework's compiler is used where that is a choice."""
     group: Group = field(default_factory=Alone)
     """Those that train together."""
+    learns: bool = True
+    """Whether it is to take steps, or to predict alone."""
 
     @property
     def settings(self) -> dict[str, Setting]:

@@ -53,7 +53,7 @@ class Member:
         manifest, spec = read_build(folder), load(folder / SPEC)
         kept = _best(folder, spec, remark) if best else None
         # The trainer scores what is held out in training: it computes where, and as precisely, as it did then.
-        trainer = _trainer(folder, manifest["backend"]["name"], Plan(spec.graph, ready(spec), device))
+        trainer = _trainer(folder, manifest["backend"]["name"], Plan(spec.graph, ready(spec), device, learns=False))
         if kept is not None:
             trainer.restore(kept)
         output = manifest["output"]

@@ -50,11 +50,11 @@ def compiler(plan: Plan) -> Compiler:
     if plan.device:
         help = "CUDA_VISIBLE_DEVICES leaves some GPUs or none, JAX_PLATFORMS=cpu has JAX take the CPU"
         raise Failure("`--device` is for the backend torch: an engine of Keras chooses by itself", help, 2)
-    return {"tensorflow": TensorFlow, "jax": Jax, "torch": Torch}[engine](plan.compile)
+    return {"tensorflow": TensorFlow, "jax": Jax, "torch": Torch}[engine](plan)
 
 
-def _refuse_many(engine: str, count: int) -> None:
-    if count > 1:
+def _refuse_many(plan: Plan, engine: str, count: int) -> None:
+    if plan.learns and count > 1:
         help = (
             "CUDA_VISIBLE_DEVICES=0 leaves one; KERAS_BACKEND=jax takes them all, as torchrun does with --backend torch"
         )
@@ -62,13 +62,13 @@ def _refuse_many(engine: str, count: int) -> None:
 
 
 class TensorFlow:
-    def __init__(self, compile: bool) -> None:
+    def __init__(self, plan: Plan) -> None:
         import tensorflow as tf
 
         from archspec_keras.held import Held
 
-        self.compile, self.held = compile, Held()
-        _refuse_many("TensorFlow", len(tf.config.list_physical_devices("GPU")))
+        self.compile, self.held = plan.compile, Held()
+        _refuse_many(plan, "TensorFlow", len(tf.config.list_physical_devices("GPU")))
 
     def compiled(self, function: Callable[..., Any], *, consumes: bool = False) -> Callable[..., Any]:
         import tensorflow as tf
@@ -100,7 +100,7 @@ class TensorFlow:
 class Jax:
     """It compiles always, one program for all devices: what is summed over a batch is summed over all of them."""
 
-    def __init__(self, compile: bool) -> None:
+    def __init__(self, plan: Plan) -> None:
         import jax
 
         self.devices = jax.devices()
@@ -132,12 +132,12 @@ class Jax:
 class Torch:
     """It computes as it goes: nothing is compiled."""
 
-    def __init__(self, compile: bool) -> None:
+    def __init__(self, plan: Plan) -> None:
         import torch
 
-        if compile:
+        if plan.compile:
             raise Failure("Keras on PyTorch compiles nothing", "leave out --compile, or take `--backend torch`", 2)
-        _refuse_many("PyTorch", torch.cuda.device_count())
+        _refuse_many(plan, "PyTorch", torch.cuda.device_count())
 
     def compiled(self, function: Callable[..., Any], *, consumes: bool = False) -> Callable[..., Any]:
         import torch

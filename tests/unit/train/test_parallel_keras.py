@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from archspec.backend import load
+from archspec.cli import main
 from archspec.compiler import write
 from archspec.conformance.compare import compare_all
 from archspec.diagnostics import Failure
@@ -21,7 +23,7 @@ from archspec.train.together import joined
 from archspec.trainer import Plan
 from archspec.weights.init import initial
 from tests.helpers.devices import MANY, SOME
-from tests.helpers.ranks import RECIPES, batches
+from tests.helpers.ranks import RECIPES, RUN, batches
 from tests.helpers.specs import TWO_HEADS, checked
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -54,12 +56,30 @@ def trainer(folder: Path, **plan: Any) -> Any:
     return backend.trainer(write(spec, backend, folder / "net"), Plan(spec.graph, Recipe(), **plan))
 
 
-def test_tensorflow_is_not_let_take_one_gpu_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow sees as many."""
     import tensorflow as tf
 
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * 2)  # pyright: ignore
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [tf.config.PhysicalDevice("gpu", kind)] * 2)  # pyright: ignore
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: {})  # pyright: ignore
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_tensorflow_is_not_let_take_one_gpu_of_several(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="Keras on TensorFlow trains on one GPU, and there are 2"):
         trainer(tmp_path)
+
+
+def test_what_one_gpu_has_learnt_is_scored_on_one_of_several(
+    tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "small.yaml").write_text(RUN)
+    np.savez(tmp_path / "noise.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.arange(20) % 3)
+    spec, data, run = (str(tmp_path / name) for name in ("small.yaml", "noise.npz", "run"))
+    assert main(["train", spec, "--data", data, "--backend", "keras", "-o", run, "--quiet"]) == 0
+    request.getfixturevalue("two_gpus")
+    assert main(["eval", run]) == 0, capsys.readouterr().err
 
 
 def test_a_device_is_not_for_keras(tmp_path: Path) -> None:
