@@ -26,12 +26,15 @@ def main(out: Path) -> None:
         recipe = RECIPES[name]
         with tempfile.TemporaryDirectory() as folder:
             build = write(spec, backend, Path(folder) / "net", seed=0)
-            trainer = backend.trainer(build, Plan(spec.graph, recipe))
+            trainer: Any = backend.trainer(build, Plan(spec.graph, recipe))
         losses: list[Any] = []
+        shards: list[list[int]] = []
         for x, y, rate in batches()[:MANY]:
             trainer.step(x, y, rate)
             losses.append(trainer.losses())
-        found[name] = {"losses": losses, "standing": trainer.save(), "device": trainer.device}
+            given: Any = trainer.steps.compiler.tensor(x, batch=True)
+            shards.append([len(shard.data) for shard in given.addressable_shards])
+        found[name] = {"losses": losses, "standing": trainer.save(), "device": trainer.device, "shards": shards}
     out.write_bytes(pickle.dumps(found))
 
 

@@ -44,6 +44,7 @@ def test_two_devices_of_jax_make_the_updates_of_the_reference(name: str, found: 
     spec, own = checked(TWO_HEADS), found[name]
     wanted = ReferenceTrainer(Plan(spec.graph, RECIPES[name]), initial(spec.graph, 0))
     assert own["device"] == "jax, 2 x cpu"
+    assert own["shards"] == [[4, 4], [7, 7], [3, 3], [1, 1], [5, 5]][:MANY]
     for (x, y, rate), losses in zip(batches()[:MANY], own["losses"], strict=True):
         wanted.step(x, y, rate)
         compare_all(losses, wanted.losses(), bound=1e-5, what="losses")
