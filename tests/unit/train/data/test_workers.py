@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import islice
 from multiprocessing import active_children
 from pathlib import Path
@@ -20,6 +21,7 @@ from archspec.picture import Unreadable
 from archspec.recipe import Augment
 from archspec.train.data import Batches, Prepare, open_data, whole
 from archspec.train.data.source import Files
+from archspec.train.data.workers import deliver
 from tests.unit.train.data.common import PLAIN, numbered, picture
 from tests.unit.train.data.test_batches import damaged, numbers, same
 
@@ -85,25 +87,109 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("end", ["wait", "leave"])
 def test_workers_end_with_their_parent(tmp_path: Path, end: str) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
     parent: Any
-    with subprocess.Popen(
-        [sys.executable, program, end],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-    ) as parent:
+    with _program(tmp_path, PROGRAM, end) as parent:
         workers = [int(pid) for pid in parent.stdout.readline().split()]
         assert len(workers) == 2
         if end == "wait":
             parent.kill()
         else:
             assert parent.wait(30) == 0
+    assert _have_ended(workers)
+
+
+STARTING = """
+import signal
+from archspec.diagnostics import Failure
+from archspec.train.data import Batches
+from tests.unit.train.data.common import PLAIN, numbered
+
+if __name__ == "__main__":
+    seen = []
+    signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    made = Batches(numbered(100_000), PLAIN, 2, None, workers=2).at(0)  # more than the pipe holds that starts a worker
+    print("starting", flush=True)
+    try:
+        print([next(made).y.tolist() for _ in range(3)], len(seen), flush=True)
+    except Failure as error:
+        print(error.message, flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    made.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("send", "told"),
+    [
+        (signal.SIGTERM, "[[0, 1], [2, 3], [4, 5]] 1"),
+        (signal.SIGINT, "interrupted"),
+        (signal.SIGKILL, "a process that prepares the data was ended from outside"),
+    ],
+)
+def test_a_signal_while_workers_start_is_no_hang(tmp_path: Path, send: signal.Signals, told: str) -> None:
+    """To all of the group, but a kill, which is to one of them."""
+    parent: Any
+    with _program(tmp_path, STARTING) as parent:
+        workers: list[int] = []
+        while len(workers) < (1 if send == signal.SIGKILL else 2):
+            assert parent.poll() is None
+            time.sleep(0.005)
+            workers = _spawned(parent.pid)
+        if send == signal.SIGKILL:
+            os.kill(workers[0], send)
+        else:
+            os.killpg(parent.pid, send)
+        try:
+            out, _ = parent.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(parent.pid, signal.SIGKILL)
+            raise
+        assert out.splitlines() == ["starting", told]
+    assert _have_ended(workers)
+
+
+def _stuck(step: int) -> tuple[int]:
+    time.sleep(100 * step)
+    return (step,)
+
+
+def test_a_worker_that_is_stuck_is_not_waited_for() -> None:
+    made: Any = deliver(_stuck, range(3), 1)
+    assert next(made) == (0,)
+    began = time.monotonic()
+    made.close()
+    assert time.monotonic() - began < 30
+    assert active_children() == []
+
+
+def _program(folder: Path, text: str, *args: str) -> Any:
+    """Runs a program, as the leader of a group of processes."""
+    path = folder / "program.py"
+    path.write_text(text)
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, path, *args]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+
+
+def _spawned(parent: int) -> list[int]:
+    """The workers that it has started, from their first moment on."""
+    found: list[int] = []
+    for children in Path(f"/proc/{parent}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(child) for child in children.read_text().split() if _is_worker(child)]
+    return found
+
+
+def _is_worker(process: str) -> bool:
+    return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+
+
+def _have_ended(workers: list[int]) -> bool:
     until = time.monotonic() + 20
     while any(map(_runs, workers)) and time.monotonic() < until:
         time.sleep(0.1)
-    assert not any(map(_runs, workers))
+    return not any(map(_runs, workers))
 
 
 def _runs(process: int) -> bool:
