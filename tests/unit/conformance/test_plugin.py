@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from archspec.conformance.plugin import SUITE
 from archspec.conformance.suite.networks import SHARDS
 from archspec.conformance.traps import TRAPS
 from archspec.ops import OPS
@@ -59,6 +60,16 @@ def test_one_line_of_configuration_is_enough(project: Path) -> None:
     (project / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--archspec-backend=leaky"\n')
     lines = pytest_in(project, "--collect-only")[1]
     assert any("test_trap[leaky-" in line for line in lines)
+
+
+@pytest.mark.parametrize("workers", [[], ["-n1"]])
+def test_where_the_tests_of_a_project_lie_around_the_suite_it_is_run_all_the_same(
+    project: Path, workers: list[str]
+) -> None:
+    around = f'testpaths = ["test_own.py", "{SUITE.parent}"]\naddopts = "--archspec-backend=leaky"\n'
+    (project / "pyproject.toml").write_text(f"[tool.pytest.ini_options]\n{around}")
+    lines = pytest_in(project, *workers, "-k", "test_own or gap_has or trap and gelu_is")[1]
+    assert lines[-1].startswith("3 passed")
 
 
 def test_files_that_are_named_are_run_alone(project: Path) -> None:
