@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -47,7 +47,7 @@ class Feed(Protocol):
 
     @property
     def steps(self) -> int: ...
-    def at(self, step: int) -> Iterator[Batch]: ...
+    def at(self, step: int) -> Generator[Batch]: ...
 
 
 Watch = Callable[[Mapping[str, Any]], object]
@@ -62,7 +62,7 @@ class Run:
     recipe: Recipe
     folder: Path
     feed: Feed
-    held_out: Callable[[], Iterable[Batch]] | None = None
+    held_out: Callable[[], Generator[Batch]] | None = None
     every: int = 20
     """Steps between two reports."""
     save_every: int | None = None
@@ -108,8 +108,7 @@ class _Loop:
             self.log = Log(run.folder, place.step, self.unscored) if self.group.leads else None
 
     def go(self) -> Outcome:
-        batches = self.run.feed.at(self.place.step)
-        with interrupts(self.interrupted):
+        with interrupts(self.interrupted), closing(self.run.feed.at(self.place.step)) as batches:
             if self.unscored:
                 self.score(self.place.step, self.standing(self.place.step))
             for step in range(self.place.step, self.end):
@@ -213,8 +212,8 @@ class _Loop:
             return
         scores, bad = Scores(head.loss, max(run.spec.graph.nodes[head.node].shape[0], 2)), tuple[str, ...]()
         with agreed(self.group, stops=0) as told:
-            with self.feeding():
-                for batch in run.held_out():
+            with self.feeding(), closing(run.held_out()) as batches:
+                for batch in batches:
                     bad += batch.bad
                     if len(batch.y):
                         scores.add(self.trainer.predict(batch.x), batch.y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -210,7 +210,7 @@ def _run(spec: Spec, recipe: Recipe, folder: Path, data: Data, options: Options,
     )
     mine = Part(data.held_out, np.arange(group.rank, len(data.held_out), group.ranks))
 
-    def held_out() -> Iterable[Any]:
+    def held_out() -> Generator[Any]:
         return whole(mine, plain, batch, options.workers, bad_data=bad_data)
 
     scored = held_out if len(data.held_out) else None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.random import PCG64, Generator, SeedSequence
+from numpy.random import PCG64, SeedSequence
+from numpy.random import Generator as Random
 from numpy.typing import NDArray
 
 from archspec.diagnostics import Failure, quote
@@ -38,16 +40,16 @@ class Preparation(Protocol):
         """Whether it draws at all."""
         ...
 
-    def __call__(self, sample: Sample, random: Generator | None, /) -> NDArray[np.float32]: ...
+    def __call__(self, sample: Sample, random: Random | None, /) -> NDArray[np.float32]: ...
 
 
-def stream(seed: int, *key: int) -> Generator:
+def stream(seed: int, *key: int) -> Random:
     """Random numbers that depend on the seed and the key alone.
 
     >>> len({stream(0, *key).random() for key in ((1,), (1,), (1, 0), (1, 0))})
     2
     """
-    return Generator(PCG64(SeedSequence(seed, spawn_key=key)))
+    return Random(PCG64(SeedSequence(seed, spawn_key=key)))
 
 
 @lru_cache(maxsize=2)
@@ -84,16 +86,17 @@ class Batches:
         """Steps of an epoch; the last one may have fewer samples."""
         return -(-len(self.source) // self.batch)
 
-    def at(self, step: int) -> Iterator[Batch]:
+    def at(self, step: int) -> Generator[Batch]:
         """All batches from that step on, without end; close it to end its processes early."""
         if not self.steps:
             raise Failure("there are no samples to train on")
         return self.over(range(step, sys.maxsize))
 
-    def over(self, steps: range) -> Iterator[Batch]:
+    def over(self, steps: range) -> Generator[Batch]:
         """The batches of those steps."""
-        for x, y, bad in deliver(self._parts, steps, self.workers):
-            yield Batch(np.asarray(x), np.asarray(y), tuple(bad))
+        with closing(deliver(self._parts, steps, self.workers)) as delivered:
+            for x, y, bad in delivered:
+                yield Batch(np.asarray(x), np.asarray(y), tuple(bad))
 
     def _parts(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...]]:
         """A batch as a tuple, whose arrays processes hand over in shared memory."""
@@ -140,19 +143,20 @@ class Batches:
 
 def whole(
     source: Source, prepare: Preparation, batch: int, workers: int = 0, bad_data: Literal["error", "skip"] = "error"
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Every sample once, in order and not varied: for evaluation.
 
     A batch of which nothing can be read joins the one before it, so that none is empty.
     """
     batches = Batches(source, prepare, batch, None, workers, bad_data=bad_data)
     last: Batch | None = None
-    for made in batches.over(range(batches.steps)):
-        if last is None or not len(last.y) or not len(made.y):
-            last = made if last is None else _joined(last, made)
-        else:
-            yield last
-            last = made
+    with closing(batches.over(range(batches.steps))) as found:
+        for made in found:
+            if last is None or not len(last.y) or not len(made.y):
+                last = made if last is None else _joined(last, made)
+            else:
+                yield last
+                last = made
     if last is not None:
         if not len(last.y):
             raise Failure(f"no sample of {len(source):,} can be read, as {quote(last.bad[0])}")

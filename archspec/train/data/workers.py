@@ -7,7 +7,7 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -28,12 +28,15 @@ GRACE = 5
 """Seconds that a process has to end by itself."""
 
 
-def deliver(make: Callable[[int], Made], steps: range, workers: int) -> Iterator[Made]:
-    """What `make` gives for each of those steps, made here, or by so many processes; arrays come in shared memory."""
-    return map(make, steps) if workers == 0 else _delivered(make, steps, workers)
+def deliver(make: Callable[[int], Made], steps: range, workers: int) -> Generator[Made]:
+    """What `make` gives for each of those steps, made here, or by so many processes; arrays come in shared memory.
+
+    Close it to end the processes early.
+    """
+    yield from map(make, steps) if workers == 0 else _delivered(make, steps, workers)
 
 
-def _delivered(make: Callable[[int], Made], steps: range, workers: int) -> Iterator[Made]:
+def _delivered(make: Callable[[int], Made], steps: range, workers: int) -> Generator[Made]:
     try:
         import grain  # pyright: ignore[reportMissingTypeStubs]
         from absl import flags

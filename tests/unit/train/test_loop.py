@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Feed:
     then: Any = None
     seen: list[int] = field(default_factory=list[int])
 
-    def at(self, step: int) -> Iterator[Batch]:
+    def at(self, step: int) -> Generator[Batch]:
         while True:
             if self.then is not None:
                 self.then(step)
@@ -61,7 +61,7 @@ class Feed:
             step += 1
 
 
-def held_out() -> Iterator[Batch]:
+def held_out() -> Generator[Batch]:
     yield from (batch for batch, _ in zip(Feed().at(100), range(2), strict=False))
 
 
@@ -248,7 +248,7 @@ def test_weights_alone_are_no_run_to_go_on_with(tmp_path: Path) -> None:
 
 def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:
     class Spoilt(Feed):
-        def at(self, step: int) -> Iterator[Batch]:
+        def at(self, step: int) -> Generator[Batch]:
             yield from (replace(batch, bad=("cat.png",)) for batch in super().at(step))
 
     told: list[Any] = []
@@ -257,7 +257,7 @@ def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:
 
 
 def test_an_epoch_is_kept_whatever_ends_it_while_it_scores(tmp_path: Path) -> None:
-    def killed() -> Iterator[Batch]:
+    def killed() -> Generator[Batch]:
         yield next(held_out())
         raise KeyboardInterrupt
 
@@ -284,7 +284,7 @@ def test_scores_that_were_told_and_not_saved_are_told_once(tmp_path: Path, monke
 def test_a_loss_on_what_is_held_out_that_is_not_finite_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     epochs = iter([held_out, held_out])
 
-    def spoilt() -> Iterator[Batch]:
+    def spoilt() -> Generator[Batch]:
         whole = next(epochs, None)
         yield from whole() if whole else (replace(batch, x=batch.x * np.nan) for batch in held_out())
 
@@ -299,7 +299,7 @@ def test_interrupted_while_it_scores_it_saves_at_once_and_scores_when_it_goes_on
     broken.mkdir()
     train(run(whole), trainer(), Place())
 
-    def cut() -> Iterator[Batch]:
+    def cut() -> Generator[Batch]:
         os.kill(os.getpid(), signal.SIGTERM)
         yield next(held_out())
         pytest.fail("it goes on scoring")
@@ -319,7 +319,7 @@ def test_an_epoch_is_kept_where_what_is_held_out_cannot_be_read(tmp_path: Path) 
     broken.mkdir()
     train(run(whole), trainer(), Place())
 
-    def spoilt() -> Iterator[Batch]:
+    def spoilt() -> Generator[Batch]:
         yield next(held_out())
         raise Unreadable("cannot read `cat.png`")
 
