@@ -37,7 +37,7 @@ def rule(recipe: Recipe) -> Rule:
 def _momentum(
     own: Momentum, tensor: Any, gradient: Any, slots: Tensors, rate: Any, decay: float, update: Any
 ) -> tuple[Any, Tensors]:
-    g = gradient + decay * tensor
+    g = gradient + decay * tensor if decay else gradient
     if not own.momentum:
         return tensor - rate * g, {}
     v = own.momentum * slots["momentum"] + g
@@ -51,7 +51,8 @@ def _adamw(
     mean = one * slots["mean"] + (1 - one) * gradient
     square = two * slots["square"] + (1 - two) * ops.square(gradient)
     length = mean / _correction(one, update) / (ops.sqrt(square / _correction(two, update)) + own.eps)
-    return tensor * (1 - rate * decay) - rate * length, {"mean": mean, "square": square}
+    kept = tensor * (1 - rate * decay) if decay else tensor
+    return kept - rate * length, {"mean": mean, "square": square}
 
 
 def _correction(beta: float, update: Any) -> Any:

@@ -82,10 +82,11 @@ class Steps:
         update = ops.cast(updates, "float32")
         gradients = clipped(gradients, recipe.clip)
         tensors, slots = dict(state.tensors), {slot: dict(kept) for slot, kept in state.slots.items()}
+        rates = {factor: rate * factor for factor in {setting.rate for setting in self.settings.values()}}
         for name, setting in self.settings.items():
             own = {slot: kept[name] for slot, kept in slots.items()}
             tensors[name], own = self.rule(
-                tensors[name], gradients[name], own, rate * setting.rate, setting.decay, update
+                tensors[name], gradients[name], own, rates[setting.rate], setting.decay, update
             )
             for slot, value in own.items():
                 slots[slot][name] = value

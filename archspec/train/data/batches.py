@@ -111,8 +111,7 @@ class Batches:
         bad: list[str] = []
         count = 0
         for position in mine.tolist():
-            others = [*indices[position + 1 :], *indices[:position]] if self.seed is not None else []
-            skipped, found = self._read([indices[position], *others], epoch)
+            skipped, found = self._read(indices, position, epoch)
             bad += skipped[:1]  # the others are told of in their own places
             if found is not None:
                 x[count], y[count] = found
@@ -121,11 +120,14 @@ class Batches:
                 raise Failure(f"no sample of the batch of step {step} can be read, as {quote(bad[0])}")
         return Batch(x[:count], y[:count], tuple(bad))
 
-    def _read(self, candidates: list[int], epoch: int) -> tuple[list[str], tuple[NDArray[np.float32], int] | None]:
-        """The first sample of these that can be read, prepared, and its label; before it the names of those passed."""
+    def _read(
+        self, indices: list[int], position: int, epoch: int
+    ) -> tuple[list[str], tuple[NDArray[np.float32], int] | None]:
+        """The first sample from there on that can be read, prepared, and its label; and the names of those passed."""
         skipped: list[str] = []
         varies = self.prepare.varies
-        for index in candidates:
+        for offset in range(1 if self.seed is None else len(indices)):
+            index = indices[(position + offset) % len(indices)]
             sample = self.source[index]
             random = stream(self.seed, epoch, index) if varies and self.seed is not None else None
             try:

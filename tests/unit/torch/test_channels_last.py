@@ -52,7 +52,7 @@ def test_it_is_batch_norm(shape: tuple[int, ...], affine: bool) -> None:
     assert apart([ours.eval()(x)], [exact.eval()(x.double())]) < 1e-6
 
 
-def test_statistics_are_right_to_a_millionth_where_torch_is_not() -> None:
+def test_statistics_are_right_to_millionths_where_torch_is_not() -> None:
     x = pictures(SHAPES[0])
     exact = x.double().mean([0, 2, 3]), x.double().var([0, 2, 3], correction=0)
     assert apart([*statistics(x)], [*exact]) < 2e-6
