@@ -34,7 +34,7 @@ def claimed(folder: Path) -> Generator[None]:
         raise _there(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
+        descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
     try:
         if fcntl is not None and descriptor is not None:
             try:
