@@ -99,23 +99,21 @@ def test_workers_end_with_their_parent(tmp_path: Path, end: str) -> None:
 
 
 STARTING = """
-import signal
 from archspec.diagnostics import Failure
 from archspec.train.data import Batches
+from archspec.train.loop import interrupts
 from tests.unit.train.data.common import PLAIN, numbered
 
 if __name__ == "__main__":
     seen = []
-    signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
     made = Batches(numbered(100_000), PLAIN, 2, None, workers=2).at(0)  # more than the pipe holds that starts a worker
     print("starting", flush=True)
-    try:
-        print([next(made).y.tolist() for _ in range(3)], len(seen), flush=True)
-    except Failure as error:
-        print(error.message, flush=True)
-    except KeyboardInterrupt:
-        print("interrupted", flush=True)
-    made.close()
+    with interrupts(seen):
+        try:
+            print([next(made).y.tolist() for _ in range(3)], len(seen), flush=True)
+        except Failure as error:
+            print(error.message, flush=True)
+        made.close()
 """
 
 
@@ -123,7 +121,7 @@ if __name__ == "__main__":
     ("send", "told"),
     [
         (signal.SIGTERM, "[[0, 1], [2, 3], [4, 5]] 1"),
-        (signal.SIGINT, "interrupted"),
+        (signal.SIGINT, "[[0, 1], [2, 3], [4, 5]] 1"),
         (signal.SIGKILL, "a process that prepares the data was ended from outside"),
     ],
 )
