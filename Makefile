@@ -23,10 +23,10 @@ demo: $(VENV)/demo.stamp
 test: lint docs unit wheel
 
 unit: $(VENV)/test.stamp
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal  # files stay together, and share what they set up
 
 deep: $(VENV)/test.stamp  # as `unit`, with many more random specs
-	ARCHSPEC_PROFILE=deep $(BIN)/pytest -n $(JOBS)
+	ARCHSPEC_PROFILE=deep $(BIN)/pytest -n $(JOBS) --dist worksteal
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from archspec.diagnostics import Failure, did_you_mean, quote
-from archspec.train.data import Data, Sample, Source, open_data
-from archspec.train.data.opening import open_parts
-from archspec.train.data.source import Part, Parts
-from archspec.train.data.split import split
+from archspec.train.data import Data, Sample, Source, divided, open_parts
+from archspec.train.data.source import Part
 from archspec.train.folder import called, known
 from archspec.train.member import Member
 
@@ -33,8 +31,10 @@ def unseen(members: Sequence[Member], where: str | None = None, share: float | N
             _refuse_other_samples(first, other)
     name = where or first.facts["data"]
     parts = open_parts(name)
-    divided = {share: _divided(name, parts, share) for share in {member.facts["held_out"] for member in members}}
-    samples = {share: known(data) for share, data in divided.items()}
+    # A part for validation that has come since is another one than what was held out, as the digest tells.
+    shares = {member.facts["held_out"] for member in members}
+    trained = {at: divided(name, parts, at if parts.held_out is None else None) for at in shares}
+    samples = {at: known(data) for at, data in trained.items()}
     owners = [member for member in members if _owns(member, name, samples[member.facts["held_out"]])]
     for other in owners[1:]:
         _refuse_other_samples(owners[0], other)
@@ -42,9 +42,9 @@ def unseen(members: Sequence[Member], where: str | None = None, share: float | N
         message = f"what is held out of {quote(name)} was chosen when {quote(owners[0].folder)} was trained on it"
         raise Failure(message, "leave out --held-out", exit_code=2)
     if owners:
-        found = divided[owners[0].facts["held_out"]]
+        found = trained[owners[0].facts["held_out"]]
     elif share is not None or parts.held_out is not None:
-        found = open_data(name, share)
+        found = divided(name, parts, share)
     else:
         found = Data(name, parts.classes, Part(parts.train, np.arange(0)), parts.train, 1.0)
     if not len(found.held_out):
@@ -76,12 +76,6 @@ def _owns(member: Member, name: str, samples: Mapping[str, Any]) -> bool:
         message = f"{quote(name)} has changed since {quote(member.folder)} was trained on it"
         raise Failure(message, f"put back what was there, or train again; {WHOLE}")
     return False
-
-
-def _divided(name: str, parts: Parts, share: float) -> Data:
-    """As it was divided for training."""
-    train, rest = split(parts.train, share) if parts.held_out is None else (parts.train, parts.held_out)
-    return Data(name, parts.classes, train, rest, share)
 
 
 def _numbered(data: Data, member: Member) -> Data:

@@ -1,6 +1,6 @@
 """A state that TensorFlow holds in variables from step to step.
 
-A function of hundreds of tensors takes TensorFlow several milliseconds a call before it computes anything; and what is
+A function of hundreds of tensors takes TensorFlow long at each call before it computes anything; and what is
 in variables is changed where it lies. Integers come and go as they are: TensorFlow may keep them off the GPU, where a
 compiled function would not find their variables.
 """

@@ -1,7 +1,7 @@
 """What a step frees on a CPU is kept for the next one, as PyTorch does it on GPUs.
 
 PyTorch takes each tensor from the C library. glibc hands large ones back to Linux as they are freed, and pages that are
-taken anew are zeroed first: a tenth of the time of a step whose activations are large.
+taken anew are zeroed first, which costs a step whose activations are large a part of its time.
 """
 
 from __future__ import annotations

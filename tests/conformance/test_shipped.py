@@ -26,11 +26,11 @@ TARGETS = ["torch", "keras", "keras@jax", "onnx"]
 ALL: tuple[Mode, ...] = ("eval", "train", "grad", "step")
 
 
-def assert_one_network(report: Report, modes: tuple[Mode, ...], targets: list[str]) -> None:
+def assert_one_network(report: Report, modes: tuple[Mode, ...]) -> None:
     """Nothing differs, nothing that a target can do was left out, and outputs, tensors and slots are within 1e-5."""
     report.raise_if_different()
     done = {(line.target, line.mode) for line in report.lines if line.compared}
-    wanted = {(target, mode) for target in targets for mode in modes}
+    wanted = {(target, mode) for target in TARGETS for mode in modes}
     assert done == wanted - {("onnx", "grad"), ("onnx", "step")}
     for line in report.lines:
         if line.quantity != "activations" and line.compared:
@@ -40,17 +40,12 @@ def assert_one_network(report: Report, modes: tuple[Mode, ...], targets: list[st
 
 @pytest.mark.parametrize("name", SPECS)
 def test_it_is_one_network_everywhere(name: str) -> None:
-    """In every mode where that takes seconds, else in eval and train mode, where JAX has the spec that others extend.
-
-    `ARCHSPEC_PROFILE=deep` leaves nothing out.
-    """
+    """In every mode where that takes seconds, else in eval and train mode; `ARCHSPEC_PROFILE=deep` leaves nothing out."""
     spec = archspec.load(name)
     assert not spec.warnings
     small = stats(spec).macs < 1e7 or os.environ.get("ARCHSPEC_PROFILE") == "deep"
     modes = ALL if small else ALL[:2]
-    variant = "\nextends: " in (shipped() / f"{name}.yaml").read_text(encoding="utf-8")
-    targets = TARGETS if small or not variant else [name for name in TARGETS if "@" not in name]
-    assert_one_network(archspec.verify(spec, targets, modes), modes, targets)
+    assert_one_network(archspec.verify(spec, TARGETS, modes), modes)
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras"])

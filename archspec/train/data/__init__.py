@@ -2,7 +2,7 @@
 
 from archspec.train.data.batches import Batch, Batches, whole
 from archspec.train.data.checking import Bad, Checked, check
-from archspec.train.data.opening import Data, open_data, open_parts, refuse_within
+from archspec.train.data.opening import Data, divided, open_data, open_parts, refuse_within
 from archspec.train.data.packing import pack
 from archspec.train.data.prepare import Prepare
 from archspec.train.data.source import Sample, Source
@@ -10,5 +10,5 @@ from archspec.train.data.views import COUNTS, PrepareViews, Views
 
 __all__ = [
     "COUNTS", "Bad", "Batch", "Batches", "Checked", "Data", "Prepare", "PrepareViews", "Sample", "Source", "Views",
-    "check", "open_data", "open_parts", "pack", "refuse_within", "whole",
+    "check", "divided", "open_data", "open_parts", "pack", "refuse_within", "whole",
 ]  # fmt: skip

@@ -35,7 +35,11 @@ def open_data(where: str | PathLike[str], held_out: float | None = None) -> Data
 
     The share is for a set that has no part for validation of its own: a fifth where none is given.
     """
-    parts = open_parts(where)
+    return divided(where, open_parts(where), held_out)
+
+
+def divided(where: str | PathLike[str], parts: Parts, held_out: float | None = None) -> Data:
+    """As `open_data`, of a set that is open."""
     if parts.held_out is None:
         share = SHARE if held_out is None else held_out
         train, rest = split(parts.train, share)

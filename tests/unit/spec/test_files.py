@@ -148,11 +148,13 @@ def test_a_base_is_looked_for_beside_the_spec_that_names_it(tmp_path: Path, monk
         main_yaml=extends("sub/middle.yaml"),
         sub__middle_yaml=extends("deep/base.yaml"),
         sub__deep__base_yaml=SPEC,
+        # Found from the first spec, or from where the command runs, it would be another one.
+        deep__base_yaml=net("- {name: wrong, relu: }"),
+        sub__sub__middle_yaml=net("- {name: wrong, relu: }"),
     )
-    load(tmp_path / "main.yaml")
-    monkeypatch.chdir(tmp_path / "sub")
-    load("middle.yaml")
-    load("../main.yaml")
+    for folder, path in ((".", "main.yaml"), ("sub", "middle.yaml"), ("sub", "../main.yaml")):
+        monkeypatch.chdir(tmp_path / folder)
+        assert [node.path for node in load(path).graph.nodes[1:]] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_a_base_is_a_path(tmp_path: Path, base: str) -> None:
 
 def test_no_base_is_none(tmp_path: Path) -> None:
     write(tmp_path, a_yaml=SPEC + "extends: ~\n")
-    load(tmp_path / "a.yaml")
+    assert [node.path for node in load(tmp_path / "a.yaml").graph.nodes[1:]] == ["a"]
 
 
 @pytest.mark.parametrize(

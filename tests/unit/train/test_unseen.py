@@ -81,13 +81,18 @@ def test_what_was_trained_on_as_a_whole_has_nothing_to_be_scored_on(capsys: pyte
 
 
 @pytest.mark.parametrize("named", [False, True])
-@pytest.mark.parametrize("change", ["more", "fewer", "other"])
+@pytest.mark.parametrize("change", ["more", "fewer", "other", "validation"])
 def test_data_that_have_changed_since_are_refused(change: str, named: bool, capsys: pytest.CaptureFixture[str]) -> None:
     first = next(Path("own/ash").iterdir())
     if change == "more":
         shutil.copy(first, "own/ash/more.png")
     elif change == "fewer":
         first.unlink()
+    elif change == "validation":
+        Path("own").rename("train")
+        pictures("val", *KINDS, count=2)
+        for part in ("train", "val"):
+            shutil.move(part, f"own/{part}")
     else:
         first.write_bytes(first.read_bytes() + b"more")
     error = refused(capsys, 1, *(["--data", "own"] if named else []))

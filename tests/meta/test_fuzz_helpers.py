@@ -1,0 +1,95 @@
+"""What judges commands and damaged specs, fed what is not orderly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from archspec.diagnostics import Diagnostic
+from archspec.spec import check
+from tests.fuzz import test_commands, test_damage, test_hostile_names
+from tests.helpers import language
+from tests.helpers.language import net
+
+GOOD, BAD = net("- relu"), net("- rellu")
+
+
+def says(code: int, text: str = "") -> Callable[[Sequence[str]], int]:
+    def main(_: Sequence[str]) -> int:
+        print(text, end="")
+        return code
+
+    return main
+
+
+def breaks(_: Sequence[str]) -> int:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "main", [says(70, "this is a fault"), says(1), says(2, " \n"), breaks], ids=["fault", "silent", "blank", "raises"]
+)
+def test_a_command_that_does_not_end_orderly_is_told(main: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_commands, "main", says(1, "why"))
+    assert test_commands.ended("check") == (1, "why", "")
+    monkeypatch.setattr(test_commands, "main", main)
+    with pytest.raises((AssertionError, ZeroDivisionError)):
+        test_commands.ended("check")
+
+
+def altered(change: Callable[[Any, tuple[Diagnostic, ...]], tuple[Any, Any]]) -> Callable[..., Any]:
+    def checked(*given: Any, **options: Any) -> Any:
+        return change(*check(*given, **options))
+
+    return checked
+
+
+def elsewhere(spec: Any, found: tuple[Diagnostic, ...]) -> tuple[Any, Any]:
+    return spec, tuple(replace(one, span=one.span._replace(end_line=one.span.end_line + 99)) for one in found)
+
+
+WRONG: dict[str, tuple[str, Callable[..., tuple[Any, Any]]]] = {
+    "refused without a reason": (BAD, lambda spec, found: (None, ())),
+    "accepted in spite of errors": (BAD, lambda spec, found: (check_good(), found)),
+    "an unknown code": (BAD, lambda spec, found: (spec, tuple(replace(one, code="AS9999") for one in found))),
+    "no words": (BAD, lambda spec, found: (spec, tuple(replace(one, message=" ") for one in found))),
+    "a place outside": (BAD, elsewhere),
+}
+
+
+def check_good() -> Any:
+    return language.good(GOOD)
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_checker_that_breaks_its_promises_is_told(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, change = WRONG[what]
+    assert test_damage.hold(text) is None
+    assert test_damage.hold(GOOD) is not None
+    monkeypatch.setattr(test_damage, "check", altered(change))
+    with pytest.raises((AssertionError, KeyError)):
+        test_damage.hold(text)
+
+
+def test_a_hostile_spec_that_computes_something_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = test_hostile_names.filled({})
+    assert test_hostile_names.hold(text)
+    computed = test_hostile_names.computed
+    monkeypatch.setattr(test_hostile_names, "computed", lambda spec: [y + 1e-6 for y in computed(spec)])
+    with pytest.raises(AssertionError):
+        test_hostile_names.hold(text)
+
+
+def test_what_is_good_and_what_is_the_one_error_are_told_apart() -> None:
+    assert language.the(BAD, "AS0203", "rellu").code == "AS0203"
+    for wrong in (
+        lambda: language.good(BAD),
+        lambda: language.the(GOOD, "AS0203"),
+        lambda: language.the(BAD, "AS0204"),
+        lambda: language.the(BAD, "AS0203", "relu"),
+    ):
+        with pytest.raises(AssertionError):
+            wrong()
