@@ -10,22 +10,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from archspec._version import __version__
+
 if TYPE_CHECKING:
     from archspec import weights as weights
     from archspec.analysis.stats import stats
     from archspec.backend import Backend, BackendError
-    from archspec.compiler import build
+    from archspec.compiler import build, check, load
     from archspec.diagnostics import Diagnostic, SpecError
     from archspec.equivalence import verify
-    from archspec.spec import Spec, check, load
+    from archspec.frontend.loader import Spec
 
-__version__ = "0.1.0"
 __all__ = [
     "Backend",
     "BackendError",
     "Diagnostic",
     "Spec",
     "SpecError",
+    "__version__",
     "build",
     "check",
     "load",
@@ -38,11 +40,11 @@ _HOMES = {
     "Backend": "archspec.backend",
     "BackendError": "archspec.backend",
     "Diagnostic": "archspec.diagnostics",
-    "Spec": "archspec.spec",
+    "Spec": "archspec.frontend.loader",
     "SpecError": "archspec.diagnostics",
     "build": "archspec.compiler",
-    "check": "archspec.spec",
-    "load": "archspec.spec",
+    "check": "archspec.compiler",
+    "load": "archspec.compiler",
     "stats": "archspec.analysis.stats",
     "verify": "archspec.equivalence",
     "weights": "archspec.weights",

@@ -9,28 +9,80 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from archspec import __version__
+from archspec._numpy import Array
+from archspec._version import __version__
 from archspec.analysis.stats import stats
 from archspec.backend import About, Backend, BackendError
 from archspec.backend import load as load_backend
-from archspec.diagnostics import Diagnostic, Failure, Note, SpecError, did_you_mean, quote
-from archspec.folder import WEIGHTS, manifest, replace_folder
-from archspec.graph import Graph
+from archspec.build_folder import WEIGHTS, manifest, replace_folder
+from archspec.checks import check_graph
+from archspec.diagnostics import Diagnostic, Failure, Note, Report, SpecError, did_you_mean, quote
+from archspec.frontend.loader import Spec, read_spec
+from archspec.ir.graph import Graph
+from archspec.ir.types import format_shape
 from archspec.passes import inference
-from archspec.spec import Spec, load
-from archspec.types import format_shape
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Optimize = Literal["none", "inference"]
+
+
+def load(
+    spec: str | os.PathLike[str],
+    *,
+    sets: Iterable[str] = (),
+    include: Iterable[str | os.PathLike[str]] = (),
+    **args: Any,
+) -> Spec:
+    """The checked spec of a file, or of a shipped spec by its name; raises `SpecError` with every diagnostic.
+
+    `args` give the network's arguments values, `sets` are overrides as on the command line, `include` are folders
+    that `extends` may reach besides the spec's own.
+    """
+    found, diagnostics = check(spec, sets=sets, include=include, **args)
+    if found is None:
+        raise SpecError(diagnostics)
+    return found
+
+
+def check(
+    spec: str | os.PathLike[str],
+    *,
+    sets: Iterable[str] = (),
+    include: Iterable[str | os.PathLike[str]] = (),
+    **args: Any,
+) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
+    """As `load`, and gives the diagnostics instead of raising them; the spec is None where one is an error."""
+    report = Report()
+    try:
+        with _gc_paused():
+            read = read_spec(spec, [*sets], [Path(folder) for folder in include], args, report)
+            if read is not None:
+                check_graph(read[1], report)
+    except SpecError:  # the report is full
+        read = None
+    if read is None or report.failed:
+        return None, report.diagnostics
+    return replace(read[0], warnings=report.diagnostics), report.diagnostics
+
+
+@contextmanager
+def _gc_paused() -> Generator[None]:
+    """While a large tree grows, the garbage collector only walks it over and over: two thirds of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @dataclass(frozen=True)
@@ -38,7 +90,7 @@ class Build:
     """What a build consists of before anything is written: the graph that is emitted, and its weights."""
 
     graph: Graph
-    weights: Mapping[str, NDArray[Any]]
+    weights: Mapping[str, Array]
     notes: tuple[str, ...] = ()
     """What whoever takes these weights should know."""
 
@@ -63,13 +115,19 @@ def compile_spec(
     from archspec.weights.init import initial
 
     if optimize not in (known := get_args(Optimize)):
-        raise Failure(f"unknown optimization {quote(optimize)}", did_you_mean(optimize, known, "optimizations"), 2)
+        raise Failure(
+            f"unknown optimization {quote(optimize)}",
+            did_you_mean(optimize, known, "optimizations"),
+            2,
+        )
     graph = inference.run(spec.graph) if optimize == "inference" else spec.graph
     _refuse_gaps(graph, backend)
     _refuse_size(graph)
     if weights is None:
         return Build(graph, initial(graph, seed, spec.document.init))
-    loaded = read(weights, spec, graph=graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite, fresh=fresh)
+    loaded = read(
+        weights, spec, graph=graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite, fresh=fresh
+    )
     seeded = initial(graph, seed, spec.document.init) if fresh else {}
     return Build(graph, {**seeded, **loaded.tensors}, loaded.notes)
 
@@ -82,7 +140,13 @@ def about(spec: Spec) -> About:
     summary = f"{counts.params:,} parameters, {macs} at {format_shape(counts.input)}"
     origin = spec.document.source
     title = f"{spec.name}. {origin}" if origin else spec.name
-    return About(title=title, spec=Path(spec.path).name, sha256=spec.sha256, summary=summary, version=__version__)
+    return About(
+        title=title,
+        spec=Path(spec.path).name,
+        sha256=spec.sha256,
+        summary=summary,
+        version=__version__,
+    )
 
 
 def write(
@@ -128,7 +192,9 @@ def write(
             remark(note)
         # The weights come first: a format that holds them, or points into them, is made from this file.
         save(staging / WEIGHTS, built.weights, origin(built.graph, spec.sha256))
-        for name, content in backend.emit(built.graph, about(spec), staging / WEIGHTS, **chosen).items():
+        for name, content in backend.emit(
+            built.graph, about(spec), staging / WEIGHTS, **chosen
+        ).items():
             (staging / name).write_bytes(content)
         source: dict[str, Any] = {"weights": weights.name} if weights else {"seed": seed}
         source |= {"fresh": [*fresh], "seed": seed} if weights and fresh else {}
@@ -160,7 +226,9 @@ def build(
         raise TypeError(f"the spec is loaded already: give {', '.join(args)} to archspec.load")
     found = spec if isinstance(spec, Spec) else load(spec, **args)
     engine = load_backend(backend)
-    folder = Path(tempfile.mkdtemp(dir=_scratch()))  # a name of its own, though threads build at once
+    folder = Path(
+        tempfile.mkdtemp(dir=_scratch())
+    )  # a name of its own, though threads build at once
     write(
         found,
         engine,
@@ -205,9 +273,14 @@ def _scratch() -> str:
 
 def _refuse_gaps(graph: Graph, backend: Backend) -> None:
     """A graph with ops that the backend cannot lower is refused, each with its place and the reason."""
-    missing = {node.op.kind: node for node in graph.nodes[1:] if node.op.kind not in backend.lowered}
+    missing = {
+        node.op.kind: node for node in graph.nodes[1:] if node.op.kind not in backend.lowered
+    }
     if missing:
-        lines = (f"{quote(kind)} at {node.span}{_reason(backend, kind)}" for kind, node in missing.items())
+        lines = (
+            f"{quote(kind)} at {node.span}{_reason(backend, kind)}"
+            for kind, node in missing.items()
+        )
         raise Failure(f"the backend {quote(backend.name)} cannot build\n  " + "\n  ".join(lines))
 
 
@@ -220,13 +293,23 @@ def _refuse_size(graph: Graph) -> None:
     """The compiler counts what it could never hold, and builds only what fits this machine's memory."""
     sizes = [(4 * param.size, name, node) for name, node, param in graph.parameters()]
     total = sum(size for size, _, _ in sizes)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**35
+    memory = (
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if hasattr(os, "sysconf")
+        else 2**35
+    )
     if 2 * total > memory:
         size, name, node = max(sizes, key=lambda s: s[0])
-        message = (
-            f"the weights need {total / 2**30:,.1f} GiB, more than half of this machine's {memory / 2**30:,.1f} GiB"
-        )
+        message = f"the weights need {total / 2**30:,.1f} GiB, more than half of this machine's {memory / 2**30:,.1f} GiB"
         notes = (Note(f"{name} alone needs {size / 2**30:,.1f} GiB"),)
         raise SpecError(
-            [Diagnostic("AS0801", message, node.span, notes=notes, help="`archspec stats` still counts it")]
+            [
+                Diagnostic(
+                    "AS0801",
+                    message,
+                    node.span,
+                    notes=notes,
+                    help="`archspec stats` still counts it",
+                )
+            ]
         )

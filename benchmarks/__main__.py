@@ -25,8 +25,12 @@ COLUMNS = ("figure", "ours", "peer", "ratio", "quartiles", "target", "met")
 def main() -> int:
     """Exits 0 however slow anything is; with --strict, 1 where a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="name", help=", ".join(BENCHMARKS))
-    parser.add_argument("--strict", action="store_true", help="exit with 1 where a target is missed")
+    parser.add_argument(
+        "names", nargs="*", choices=[*BENCHMARKS, []], metavar="name", help=", ".join(BENCHMARKS)
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 1 where a target is missed"
+    )
     options = parser.parse_args()
     print(_machine(), flush=True)
     found: list[Figure] = []
@@ -48,15 +52,22 @@ def _machine() -> str:
     cpu = platform.processor() or platform.machine()
     if (about := Path("/proc/cpuinfo")).exists():
         lines = about.read_text(encoding="utf-8").splitlines()
-        cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
-    system = f"{platform.system()}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+        cpu = next(
+            (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu
+        )
+    system = (
+        f"{platform.system()}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    )
     return f"{date.today()}, {cpu}, {os.cpu_count()} cores, {system}"
 
 
 def _table(figures: Sequence[Figure]) -> str:
     rows = [COLUMNS, *map(_row, figures)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -66,9 +77,19 @@ def _row(figure: Figure) -> tuple[str, ...]:
     spread = "" if figure.spread is None else "{:.3f} to {:.3f}".format(*figure.spread)
     bound = met = ""
     if figure.target:
-        bound = f"{figure.target.bound} {figure.target.value:g}" + (f" {figure.unit}" if figure.ratio is None else "")
+        bound = f"{figure.target.bound} {figure.target.value:g}" + (
+            f" {figure.unit}" if figure.ratio is None else ""
+        )
         met = "yes" if figure.met else "NO"
-    return figure.what, _quantity(figure.ours, figure.unit), peer, ratio, spread, bound.rstrip(), met
+    return (
+        figure.what,
+        _quantity(figure.ours, figure.unit),
+        peer,
+        ratio,
+        spread,
+        bound.rstrip(),
+        met,
+    )
 
 
 def _quantity(value: float, unit: str) -> str:

@@ -25,7 +25,9 @@ load(sys.argv[1]).load(Path(sys.argv[2]))
 """
 
 
-def figures(spec: str = "googlenet", backends: Sequence[str] = BACKENDS, rounds: int = ROUNDS) -> Iterator[Figure]:
+def figures(
+    spec: str = "googlenet", backends: Sequence[str] = BACKENDS, rounds: int = ROUNDS
+) -> Iterator[Figure]:
     from archspec.backend import find
 
     for name in backends:

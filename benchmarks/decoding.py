@@ -37,21 +37,33 @@ def figures(seconds: float = SECONDS) -> Iterator[Figure]:
         times = alternate_for(calls, seconds, time.process_time)
         mine, *_ = each = [[1000 * s / len(pictures) for s in times[name]] for name in calls]
         for (name, decode), theirs in zip(found.items(), each[1:], strict=True):
-            yield Figure(f"decode {what}", "ms", median(mine), None, name, median(theirs), ratios(mine, theirs))
+            yield Figure(
+                f"decode {what}",
+                "ms",
+                median(mine),
+                None,
+                name,
+                median(theirs),
+                ratios(mine, theirs),
+            )
             far = max(distance(ours(content), decode(content)) for content in pictures)
             yield Figure("    pixels differ by, of 255", "", far, None)
 
 
 def decoders() -> Mapping[str, Decoder]:
     """The peers, each from a JPEG's bytes to its picture."""
-    peers = {"simplejpeg": ("simplejpeg", simplejpeg), "OpenCV": ("cv2", opencv), "libvips": ("pyvips", libvips)}
+    peers = {
+        "simplejpeg": ("simplejpeg", simplejpeg),
+        "OpenCV": ("cv2", opencv),
+        "libvips": ("pyvips", libvips),
+    }
     installed = {name: decode for name, (module, decode) in peers.items() if find_spec(module)}
     return {"Pillow, convert": convert, "Pillow, draft": draft, **installed}
 
 
 def ours(content: bytes) -> Image:
-    from archspec.document import Preprocess
-    from archspec.picture import read_picture
+    from archspec.images import read_picture
+    from archspec.ir.document import Preprocess
 
     return read_picture(content, Preprocess())
 

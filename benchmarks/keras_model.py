@@ -30,7 +30,10 @@ def figures() -> Iterator[Figure]:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     for jit, train in product((False, True), repeat=2):
         calls = {name: _call(model, train, jit) for name, model in models(train).items()}
-        mine, peer = ([1000 * s for s in found] for found in alternate_for(calls, SECONDS, time.process_time).values())
+        mine, peer = (
+            [1000 * s for s in found]
+            for found in alternate_for(calls, SECONDS, time.process_time).values()
+        )
         what = f"{'train_on_batch' if train else 'predict'}, batch {BATCH}{', XLA' if jit else ''}"
         target = None if jit else at_most(1.02)
         yield Figure(what, "ms", median(mine), target, "by hand", median(peer), ratios(mine, peer))
@@ -39,9 +42,8 @@ def figures() -> Iterator[Figure]:
 def models(train: bool) -> dict[str, Any]:
     """Both with the same weights; raises AssertionError where they compute something else."""
     from archspec.backend import load as load_backend
-    from archspec.compiler import write
-    from archspec.source.runtime import emitted
-    from archspec.spec import load
+    from archspec.codegen.runtime import emitted
+    from archspec.compiler import load, write
     from benchmarks.peers_keras import copy_weights, googlenet
 
     with TemporaryDirectory() as scratch:

@@ -15,8 +15,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from archspec.document import Preprocess
-from archspec.recipe import Augment
+from archspec.ir.document import Preprocess
+from archspec.ir.recipe import Augment
 from archspec.train.data import Batches, Prepare, Source, open_data, pack
 from archspec.train.data.workers import AHEAD
 from benchmarks.decoding import PHOTOGRAPHS, SIZES, photograph
@@ -25,7 +25,9 @@ from benchmarks.measure import Figure, alternate_for, at_most, ratios
 SECONDS = 40  # without processes, and with them
 MANY, BATCH, SIDE = 32, 32, 224  # files of each photograph, samples of a batch, the input's side
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PREPARE = Prepare((3, SIDE, SIDE), Preprocess(mean=MEAN, std=STD), Augment(area=(0.08, 1.0), mirror=True))
+PREPARE = Prepare(
+    (3, SIDE, SIDE), Preprocess(mean=MEAN, std=STD), Augment(area=(0.08, 1.0), mirror=True)
+)
 
 
 def figures(seconds: float = SECONDS) -> Iterator[Figure]:
@@ -34,7 +36,9 @@ def figures(seconds: float = SECONDS) -> Iterator[Figure]:
         for label, name in enumerate(PHOTOGRAPHS):
             (folder / str(label)).mkdir(parents=True)
             for number in range(MANY):
-                (folder / str(label) / f"{number}.jpg").write_bytes(photograph(name, SIZES["500x375"]))
+                (folder / str(label) / f"{number}.jpg").write_bytes(
+                    photograph(name, SIZES["500x375"])
+                )
         pack(folder, packed)
         files, shards = (open_data(place, held_out=0).train for place in (folder, packed))
         for workers, clock in ((0, time.process_time), (1, time.perf_counter)):
@@ -44,20 +48,41 @@ def figures(seconds: float = SECONDS) -> Iterator[Figure]:
                 "DataLoader, our preparation": partial(data_loader, Samples(files), workers),
                 "DataLoader, torchvision's": partial(data_loader, image_folder(folder), workers),
             }
-            yield from compared(feeds, f"{workers or 'no'} process", 4 if workers == 0 else 16, seconds, clock)
+            yield from compared(
+                feeds, f"{workers or 'no'} process", 4 if workers == 0 else 16, seconds, clock
+            )
 
 
 def compared(
-    feeds: dict[str, Callable[[], Iterator[Any]]], how: str, batches: int, seconds: float, clock: Callable[[], float]
+    feeds: dict[str, Callable[[], Iterator[Any]]],
+    how: str,
+    batches: int,
+    seconds: float,
+    clock: Callable[[], float],
 ) -> Iterator[Figure]:
     """Ours against each of the others; every feed goes on all the time, and is asked for so many batches in turn."""
-    begun = {name: feed() for name, feed in feeds.items()}  # the DataLoader's processes, which are forked, come first
-    found = alternate_for({name: partial(take, feed, batches) for name, feed in begun.items()}, seconds, clock, least=5)
+    begun = {
+        name: feed() for name, feed in feeds.items()
+    }  # the DataLoader's processes, which are forked, come first
+    found = alternate_for(
+        {name: partial(take, feed, batches) for name, feed in begun.items()},
+        seconds,
+        clock,
+        least=5,
+    )
     each = {name: [1000 * s / (batches * BATCH) for s in times] for name, times in found.items()}
     mine = each.pop("ours")
     for name, theirs in each.items():
         target = None if name == "from shards" else at_most(1)
-        yield Figure(f"a picture, {how}", "ms", median(mine), target, name, median(theirs), ratios(mine, theirs))
+        yield Figure(
+            f"a picture, {how}",
+            "ms",
+            median(mine),
+            target,
+            name,
+            median(theirs),
+            ratios(mine, theirs),
+        )
 
 
 def take(feed: Iterator[Any], batches: int) -> None:
@@ -74,10 +99,14 @@ def data_loader(dataset: Any, workers: int) -> Iterator[Any]:
     import torch
     from torch.utils.data import DataLoader, RandomSampler
 
-    torch.set_num_threads(1)  # a core is what is compared; more threads wait for each other, and that counts
+    torch.set_num_threads(
+        1
+    )  # a core is what is compared; more threads wait for each other, and that counts
     endless = RandomSampler(dataset, replacement=True, num_samples=10**9)
     more: Any = {"prefetch_factor": AHEAD} if workers else {}
-    return iter(DataLoader(dataset, BATCH, sampler=endless, num_workers=workers, drop_last=True, **more))
+    return iter(
+        DataLoader(dataset, BATCH, sampler=endless, num_workers=workers, drop_last=True, **more)
+    )
 
 
 class Samples:
@@ -102,5 +131,10 @@ def image_folder(folder: Path) -> Any:
 
     vision = torchvision_cpu.load()
     make = vision.transforms
-    steps = (make.RandomResizedCrop(SIDE), make.RandomHorizontalFlip(), make.ToTensor(), make.Normalize(MEAN, STD))
+    steps = (
+        make.RandomResizedCrop(SIDE),
+        make.RandomHorizontalFlip(),
+        make.ToTensor(),
+        make.Normalize(MEAN, STD),
+    )
     return vision.datasets.ImageFolder(str(folder), make.Compose(steps))

@@ -80,7 +80,9 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        return self.target is None or self.target.met(self.ours if self.ratio is None else self.ratio)
+        return self.target is None or self.target.met(
+            self.ours if self.ratio is None else self.ratio
+        )
 
 
 def figures_of(benchmark: str) -> list[Figure]:
@@ -127,11 +129,17 @@ def _environment() -> dict[str, str]:
 
 def processes(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[Run]]:
     """Runs each command in turn, round after round, after one round that only fills the caches."""
-    return alternately({name: lambda command=command: process(command) for name, command in commands.items()}, rounds)
+    return alternately(
+        {name: lambda command=command: process(command) for name, command in commands.items()},
+        rounds,
+    )
 
 
 def alternate(
-    calls: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1, clock: Clock = time.perf_counter
+    calls: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warm: int = 1,
+    clock: Clock = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Seconds of each call: every round times all of them, in turn there and back, after `warm` rounds untimed.
 
@@ -150,14 +158,19 @@ def alternate(
 
 
 def alternate_for(
-    calls: Mapping[str, Callable[[], object]], seconds: float, clock: Clock = time.perf_counter, least: int = 11
+    calls: Mapping[str, Callable[[], object]],
+    seconds: float,
+    clock: Clock = time.perf_counter,
+    least: int = 11,
 ) -> dict[str, list[float]]:
     """As `alternate`, with as many rounds as fit into so many seconds, and no fewer than `least`."""
     once = alternate(calls, rounds=1)
     return alternate(calls, max(least, int(seconds / sum(map(sum, once.values())))), clock=clock)
 
 
-def alternately(calls: Mapping[str, Callable[[], T]], rounds: int, warm: int = 1) -> dict[str, list[T]]:
+def alternately(
+    calls: Mapping[str, Callable[[], T]], rounds: int, warm: int = 1
+) -> dict[str, list[T]]:
     """What each call gives, in the order of `alternate`."""
     found: dict[str, list[T]] = {name: [] for name in calls}
     names = list(calls)

@@ -21,7 +21,9 @@ SECONDS = 20  # for each peer of a figure
 BATCHES = (1, 8)
 
 
-def figures(spec: str = SPEC, batches: tuple[int, ...] = BATCHES, seconds: float = SECONDS) -> Iterator[Figure]:
+def figures(
+    spec: str = SPEC, batches: tuple[int, ...] = BATCHES, seconds: float = SECONDS
+) -> Iterator[Figure]:
     import numpy as np
 
     import archspec
@@ -34,13 +36,17 @@ def figures(spec: str = SPEC, batches: tuple[int, ...] = BATCHES, seconds: float
         calls = {name: partial(_run, session, x) for name, session in sessions.items()}
         expected = calls["ours"]()
         for name, call in calls.items():
-            np.testing.assert_allclose(call(), expected, rtol=0, atol=1e-5 * abs(expected).max(), err_msg=name)
+            np.testing.assert_allclose(
+                call(), expected, rtol=0, atol=1e-5 * abs(expected).max(), err_msg=name
+            )
         timed: dict[str, Callable[[], object]] = {**calls}
         found = alternate_for(timed, seconds * (len(calls) - 1), time.process_time)
         mine, *others = ([1000 * s for s in times] for times in found.values())
         for peer, theirs in zip(list(calls)[1:], others, strict=True):
             what = f"forward, batch {batch}"
-            yield Figure(what, "ms", median(mine), at_most(1.02), peer, median(theirs), ratios(mine, theirs))
+            yield Figure(
+                what, "ms", median(mine), at_most(1.02), peer, median(theirs), ratios(mine, theirs)
+            )
 
 
 def _files(spec: str, folder: Path) -> dict[str, Path]:
@@ -48,8 +54,7 @@ def _files(spec: str, folder: Path) -> dict[str, Path]:
     import torch
 
     from archspec.backend import load as load_backend
-    from archspec.compiler import write
-    from archspec.spec import load
+    from archspec.compiler import load, write
 
     read = load(spec)
     for backend in ("torch", "onnx"):
@@ -60,10 +65,19 @@ def _files(spec: str, folder: Path) -> dict[str, Path]:
     with warnings.catch_warnings(action="ignore"):  # the exporters' own
         files["torch.onnx, dynamo"] = folder / "dynamo.onnx"
         free = ({0: torch.export.Dim("batch")},)
-        torch.onnx.export(model, (x,), folder / "dynamo.onnx", dynamo=True, dynamic_shapes=free, verbose=False)
+        torch.onnx.export(
+            model, (x,), folder / "dynamo.onnx", dynamo=True, dynamic_shapes=free, verbose=False
+        )
         files["torch.onnx, TorchScript"] = folder / "script.onnx"
         axes = {"x": {0: "batch"}}
-        torch.onnx.export(model, (x,), str(folder / "script.onnx"), dynamo=False, input_names=["x"], dynamic_axes=axes)
+        torch.onnx.export(
+            model,
+            (x,),
+            str(folder / "script.onnx"),
+            dynamo=False,
+            input_names=["x"],
+            dynamic_axes=axes,
+        )
     return files
 
 

@@ -26,7 +26,11 @@ def torchinfo(model: Any) -> str:
 def ptflops(model: Any) -> str:
     from ptflops import get_model_complexity_info
 
-    return str(get_model_complexity_info(model, (3, 224, 224), print_per_layer_stat=False, as_strings=False))
+    return str(
+        get_model_complexity_info(
+            model, (3, 224, 224), print_per_layer_stat=False, as_strings=False
+        )
+    )
 
 
 PEERS = {peer.__name__: peer for peer in (fvcore, torchinfo, ptflops)}

@@ -16,14 +16,18 @@ class LRN(layers.Layer):
     """TensorFlow's own operation; it takes a radius, and does not divide alpha by the size."""
 
     def call(self, inputs: Any) -> Any:
-        return tf.nn.local_response_normalization(inputs, depth_radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75)
+        return tf.nn.local_response_normalization(
+            inputs, depth_radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75
+        )
 
 
 def conv(x: Any, filters: int, size: int, name: str) -> Any:
     return layers.Conv2D(filters, size, padding="same", activation="relu", name=f"{name}-conv")(x)
 
 
-def inception(x: Any, name: str, n1: int, n3_reduce: int, n3: int, n5_reduce: int, n5: int, proj: int) -> Any:
+def inception(
+    x: Any, name: str, n1: int, n3_reduce: int, n3: int, n5_reduce: int, n5: int, proj: int
+) -> Any:
     b1 = conv(x, n1, 1, f"{name}-1x1-convolution")
     b3 = conv(conv(x, n3_reduce, 1, f"{name}-3x3-reduce"), n3, 3, f"{name}-3x3-conv")
     b5 = conv(conv(x, n5_reduce, 1, f"{name}-5x5-reduce"), n5, 5, f"{name}-5x5-conv")
@@ -67,7 +71,9 @@ def googlenet(train: bool) -> keras.Model:
     x = layers.Dense(1000, name="linear-linear")(layers.Flatten()(x))
     if not train:
         return keras.Model(inputs, x)
-    return keras.Model(inputs, {"main": x, "aux1": auxiliary(side1, "aux1"), "aux2": auxiliary(side2, "aux2")})
+    return keras.Model(
+        inputs, {"main": x, "aux1": auxiliary(side1, "aux1"), "aux2": auxiliary(side2, "aux2")}
+    )
 
 
 def copy_weights(to: keras.Model, of: keras.Model) -> None:

@@ -41,8 +41,13 @@ def repeat(layers: int) -> str:
 def figures() -> Iterator[Figure]:
     with TemporaryDirectory() as folder:
         for form in (steps, rows, repeat):
-            small, large = (_write(Path(folder), form.__name__, form(layers)) for layers in (SMALL, LARGE))
-            commands = {"small": (*ARCHSPEC, "check", str(small)), "large": (*ARCHSPEC, "check", str(large))}
+            small, large = (
+                _write(Path(folder), form.__name__, form(layers)) for layers in (SMALL, LARGE)
+            )
+            commands = {
+                "small": (*ARCHSPEC, "check", str(small)),
+                "large": (*ARCHSPEC, "check", str(large)),
+            }
             runs = processes(commands, ROUNDS)
             seconds = {name: [run.seconds for run in found] for name, found in runs.items()}
             yield from _pair(f"check, {form.__name__}, whole process", seconds)
@@ -54,7 +59,15 @@ def _pair(what: str, seconds: dict[str, list[float]]) -> Iterator[Figure]:
     small, large = seconds["small"], seconds["large"]
     yield Figure(f"{what}, {SMALL:,} layers", "s", median(small), at_most(3))
     at = f"{SMALL:,} layers"
-    yield Figure(f"{what}, {LARGE:,} layers", "s", median(large), at_most(2.5), at, median(small), ratios(large, small))
+    yield Figure(
+        f"{what}, {LARGE:,} layers",
+        "s",
+        median(large),
+        at_most(2.5),
+        at,
+        median(small),
+        ratios(large, small),
+    )
 
 
 def _write(folder: Path, name: str, text: str) -> Path:

@@ -30,8 +30,21 @@ def figures() -> Iterator[Figure]:
     seconds = {name: [run.seconds for run in found] for name, found in runs.items()}
     ours = seconds.pop("archspec")
     for name, theirs in seconds.items():
-        yield Figure("stats googlenet", "s", median(ours), at_least(10), name, median(theirs), ratios(theirs, ours))
+        yield Figure(
+            "stats googlenet",
+            "s",
+            median(ours),
+            at_least(10),
+            name,
+            median(theirs),
+            ratios(theirs, ours),
+        )
     yield Figure("stats googlenet", "s", median(ours), at_most(0.30))
-    yield Figure("stats googlenet, peak memory", "MB", max(run.memory for run in runs["archspec"]), at_most(100))
+    yield Figure(
+        "stats googlenet, peak memory",
+        "MB",
+        max(run.memory for run in runs["archspec"]),
+        at_most(100),
+    )
     loaded = int(process((sys.executable, "-c", _IMPORTS)).output)
     yield Figure(f"stats googlenet, imports of {', '.join(HEAVY)}", "", loaded, at_most(0))

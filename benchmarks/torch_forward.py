@@ -17,9 +17,13 @@ def figures() -> Iterator[Figure]:
 
     from tests.helpers import torchvision_cpu, torchvision_googlenet
 
-    theirs = torchvision_cpu.load().models.googlenet(aux_logits=True, transform_input=False, init_weights=False)
+    theirs = torchvision_cpu.load().models.googlenet(
+        aux_logits=True, transform_input=False, init_weights=False
+    )
     models = {"ours": torchvision_googlenet.build(theirs), "theirs": theirs}
-    for train, batch, layout in product((False, True), (1, 16), (torch.contiguous_format, torch.channels_last)):
+    for train, batch, layout in product(
+        (False, True), (1, 16), (torch.contiguous_format, torch.channels_last)
+    ):
         x = torch.randn(batch, 3, 224, 224).contiguous(memory_format=layout)
         for model in models.values():
             model.train(train).to(memory_format=layout)
@@ -28,7 +32,9 @@ def figures() -> Iterator[Figure]:
         seconds = alternate_for(calls, SECONDS)
         what = f"{'forward + backward' if train else 'forward'}, batch {batch}, {str(layout).removeprefix('torch.')}"
         mine, peer = ([1000 * s for s in seconds[name]] for name in models)
-        yield Figure(what, "ms", median(mine), at_most(1.02), "torchvision", median(peer), ratios(mine, peer))
+        yield Figure(
+            what, "ms", median(mine), at_most(1.02), "torchvision", median(peer), ratios(mine, peer)
+        )
 
 
 def _inference(model: Any, x: Any) -> Callable[[], object]:

@@ -31,41 +31,53 @@ def figures() -> Iterator[Figure]:
         mine = per_step.pop("ours")
         for name, theirs in per_step.items():
             target = at_most(1.03 if name == "by hand" else 1.0)
-            yield Figure(f"step, {backend}", "ms", median(mine), target, name, median(theirs), ratios(mine, theirs))
+            yield Figure(
+                f"step, {backend}",
+                "ms",
+                median(mine),
+                target,
+                name,
+                median(theirs),
+                ratios(mine, theirs),
+            )
 
 
 def samples() -> tuple[Any, Any]:
     import numpy as np
 
     rng = np.random.default_rng(0)
-    return rng.standard_normal((BATCH * STEPS, 1, 28, 28), np.float32), rng.integers(0, 10, BATCH * STEPS)
+    return rng.standard_normal((BATCH * STEPS, 1, 28, 28), np.float32), rng.integers(
+        0, 10, BATCH * STEPS
+    )
 
 
 def built(backend: str) -> Path:
     from archspec.backend import load as load_backend
-    from archspec.compiler import write
-    from archspec.spec import load
+    from archspec.compiler import load, write
 
     return write(load(SPEC), load_backend(backend), Path(mkdtemp()) / "model")
 
 
 def ours(backend: str) -> Call:
     from archspec.backend import load as load_backend
-    from archspec.document import Preprocess
-    from archspec.recipe import Recipe
-    from archspec.spec import load
+    from archspec.backend.trainer import Plan
+    from archspec.compiler import load
+    from archspec.ir.document import Preprocess
+    from archspec.ir.recipe import Recipe
     from archspec.train.checkpoint import Place
     from archspec.train.data import Batches, Prepare
     from archspec.train.data.source import Arrays
     from archspec.train.loop import Run, train
-    from archspec.trainer import Plan
 
     spec, maker = load(SPEC), load_backend(backend).trainer
     assert maker is not None
     recipe = Recipe(learning_rate=RATE, momentum=MOMENTUM, epochs=1, batch=BATCH)
     x, y = samples()
     feed = Batches(Arrays(x, y, "x"), Prepare(spec.graph.input, Preprocess()), BATCH, seed=0)
-    run, trainer = Run(spec, recipe, Path(mkdtemp()), feed), maker(built(backend), Plan(spec.graph, recipe))
+    run, trainer = (
+        Run(spec, recipe, Path(mkdtemp()), feed),
+        maker(built(backend), Plan(spec.graph, recipe)),
+    )
     return lambda: train(run, trainer, Place())
 
 
@@ -126,8 +138,14 @@ def _lightning() -> Call:
 
     module = Module()
     batches = DataLoader(TensorDataset(*map(torch.as_tensor, samples())), BATCH, shuffle=True)
-    quiet: Any = {"enable_progress_bar": False, "enable_model_summary": False, "default_root_dir": mkdtemp()}
-    return lambda: pytorch.Trainer(accelerator="cpu", max_epochs=1, log_every_n_steps=20, **quiet).fit(module, batches)
+    quiet: Any = {
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "default_root_dir": mkdtemp(),
+    }
+    return lambda: pytorch.Trainer(
+        accelerator="cpu", max_epochs=1, log_every_n_steps=20, **quiet
+    ).fit(module, batches)
 
 
 def _torch_model() -> tuple[Any, Callable[..., Any], Any]:
@@ -190,10 +208,12 @@ def _fit() -> Call:
 def _keras_model() -> tuple[Any, dict[str, Any], dict[str, float], Any]:
     import keras
 
-    from archspec.source.runtime import emitted
+    from archspec.codegen.runtime import emitted
 
     folder = built("keras")
     model = emitted(folder).build_model(folder / "weights.safetensors", train=True)
     weights = {"main": 1.0, "aux1": 0.3, "aux2": 0.3}
-    losses = {head: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for head in weights}
+    losses = {
+        head: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for head in weights
+    }
     return model, losses, weights, keras.optimizers.SGD(RATE, momentum=MOMENTUM)

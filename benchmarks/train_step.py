@@ -27,15 +27,22 @@ def figures() -> Iterator[Figure]:
             found = alternate_for({"theirs": plain, "ours": trainer}, SECONDS, least=5)
         peer, mine = ([1000 * s for s in found[name]] for name in ("theirs", "ours"))
         what = f"step, batch {BATCH}, {precision}, times as fast"
-        yield Figure(what, "ms", median(mine), at_least(target), "torchvision", median(peer), ratios(peer, mine))
+        yield Figure(
+            what,
+            "ms",
+            median(mine),
+            at_least(target),
+            "torchvision",
+            median(peer),
+            ratios(peer, mine),
+        )
 
 
 def ours(precision: Any) -> Callable[[], object]:
     from archspec.backend import load as load_backend
-    from archspec.compiler import write
-    from archspec.recipe import Recipe
-    from archspec.spec import load
-    from archspec.trainer import Plan
+    from archspec.backend.trainer import Plan
+    from archspec.compiler import load, write
+    from archspec.ir.recipe import Recipe
 
     spec, backend = load(SPEC), load_backend("torch")
     assert backend.trainer is not None
@@ -58,7 +65,9 @@ def theirs() -> Callable[[], object]:
 
     from tests.helpers import torchvision_cpu
 
-    model: Any = torchvision_cpu.load().models.googlenet(aux_logits=True, transform_input=False, init_weights=False)
+    model: Any = torchvision_cpu.load().models.googlenet(
+        aux_logits=True, transform_input=False, init_weights=False
+    )
     optimizer = torch.optim.SGD(model.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
     x, y = map(torch.as_tensor, samples())
 
@@ -76,4 +85,6 @@ def theirs() -> Callable[[], object]:
 def samples() -> tuple[Any, Any]:
     import numpy as np
 
-    return np.random.default_rng(0).standard_normal((BATCH, 3, 224, 224), np.float32), np.arange(BATCH)
+    return np.random.default_rng(0).standard_normal((BATCH, 3, 224, 224), np.float32), np.arange(
+        BATCH
+    )

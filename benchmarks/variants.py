@@ -14,7 +14,12 @@ def figures() -> Iterator[Figure]:
     import archspec
 
     start = time.perf_counter()
-    params = [archspec.stats(archspec.load("googlenet", classes=classes)).params for classes in range(2, VARIANTS + 2)]
+    params = [
+        archspec.stats(archspec.load("googlenet", classes=classes)).params
+        for classes in range(2, VARIANTS + 2)
+    ]
     seconds = time.perf_counter() - start
     assert len(set(params)) == VARIANTS
-    yield Figure(f"{VARIANTS:,} variants of googlenet, loaded and counted", "s", seconds, at_most(10))
+    yield Figure(
+        f"{VARIANTS:,} variants of googlenet, loaded and counted", "s", seconds, at_most(10)
+    )

@@ -13,7 +13,10 @@ from tests.helpers.markdown import run_page
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PHOTO = Path(skimage.__path__[0]) / "data" / "chelsea.png"
-APART = {"errors", "decisions"}  # the error pages have tests of their own; decisions quote what was weighed
+APART = {
+    "errors",
+    "decisions",
+}  # the error pages have tests of their own; decisions quote what was weighed
 
 
 def pages() -> list[Path]:
@@ -24,7 +27,9 @@ def pages() -> list[Path]:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_block_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "specs", tmp_path / "specs")
-    shutil.copy(PHOTO, tmp_path / "photo.png")  # the pages speak of a photograph of the reader's own
+    shutil.copy(
+        PHOTO, tmp_path / "photo.png"
+    )  # the pages speak of a photograph of the reader's own
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)  # as for a script in that folder
     run_page(page.read_text(), tmp_path, page.relative_to(ROOT).as_posix())
@@ -51,6 +56,8 @@ def linked_pages(index: Path) -> set[str]:
 
 def test_every_page_is_in_the_navigation_or_linked_from_its_index() -> None:
     listed = nav_pages(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
-    indexed = set[str]().union(*(linked_pages(DOCS / page) for page in listed if page.endswith("index.md")))
+    indexed = set[str]().union(
+        *(linked_pages(DOCS / page) for page in listed if page.endswith("index.md"))
+    )
     existing = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
     assert existing == listed | indexed

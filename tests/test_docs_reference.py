@@ -17,20 +17,31 @@ import pytest
 from pydantic import BaseModel
 
 import archspec
-from archspec import document, expr, recipe, reference_docs
-from archspec.analysis import support
 from archspec.analysis.stats import Stats
 from archspec.backend import find
 from archspec.cli import COMMANDS, _parser
 from archspec.cli.common import spec_arguments
 from archspec.diagnostics import Report, Source
-from archspec.document import Document
+from archspec.docgen import ops as op_docs
+from archspec.docgen import support
+from archspec.frontend import (
+    arguments,
+    blocks,
+    body_parser,
+    elaborate,
+    expr_parser,
+    files,
+    network,
+    overrides,
+    step,
+)
+from archspec.frontend import yaml as reader
+from archspec.frontend.schema import schema
+from archspec.frontend.tree import data
+from archspec.ir import document, expr, recipe
+from archspec.ir.document import Document
+from archspec.ir.types import parse_size
 from archspec.ops import OPS
-from archspec.spec import arguments, blocks, elaborate, files, form, network, parse, step, variant
-from archspec.spec import yaml as reader
-from archspec.spec.schema import schema
-from archspec.spec.tree import data
-from archspec.types import parse_size
 from tests.helpers.markdown import Block
 from tests.helpers.markdown import blocks as fenced
 
@@ -44,7 +55,9 @@ LANGUAGE, COMMAND_LINE, PYTHON = (
 
 def section(page: str, title: str) -> str:
     """What stands below a heading, up to the next heading that is as high."""
-    found = re.search(rf"^(##+) {re.escape(title)}\n(.*?)(?=^##? |\Z)", page, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^(##+) {re.escape(title)}\n(.*?)(?=^##? |\Z)", page, re.MULTILINE | re.DOTALL
+    )
     assert found, f"no heading {title!r}"
     return found[2]
 
@@ -62,7 +75,7 @@ def table(text: str) -> dict[str, str]:
 
 def test_the_page_of_the_ops_is_what_the_declarations_say() -> None:
     written = (REFERENCE / "ops.md").read_text()
-    assert written == reference_docs.page(), "run `python -m archspec.reference_docs > docs/reference/ops.md`"
+    assert written == op_docs.page(), "run `python -m archspec.docgen.ops > docs/reference/ops.md`"
 
 
 def test_the_page_of_the_backends_is_what_those_that_ship_declare() -> None:
@@ -71,13 +84,15 @@ def test_the_page_of_the_backends_is_what_those_that_ship_declare() -> None:
     names = sorted(project["entry-points"]["archspec.backends"])
     written = (REFERENCE / "backends.md").read_text()
     wanted = support.page([find(name) for name in names])
-    assert written == wanted, "run `archspec ops --support --format markdown > docs/reference/backends.md`"
+    assert written == wanted, (
+        "run `archspec ops --support --format markdown > docs/reference/backends.md`"
+    )
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.kind)
 def test_the_example_of_an_op_does_what_the_page_says(op: Any, tmp_path: Path) -> None:
     """Each input is made from one value by a linear layer and a reshape; `output` then checks the page."""
-    example = reference_docs.example_of(op)
+    example = op_docs.example_of(op)
     shapes = [[*parse_size(shape)] for shape in example.before.split(" and ")]
     steps: list[str] = []
     for i, shape in enumerate(shapes):
@@ -85,15 +100,21 @@ def test_the_example_of_an_op_does_what_the_page_says(op: Any, tmp_path: Path) -
         steps.append(f"- {{name: in{i}, reshape: {{to: {shape}}}}}\n")
     names = [f"in{i}" for i in range(len(shapes))]
     words = example.step if ":" in example.step else f"{example.step}: "
-    steps.append(f"- {{{words}, from: {names if op.many else names[0]}, output: {[*parse_size(example.after)]}}}\n")
+    steps.append(
+        f"- {{{words}, from: {names if op.many else names[0]}, output: {[*parse_size(example.after)]}}}\n"
+    )
     path = tmp_path / "net.yaml"
-    path.write_text("archspec: 1\ninput: [1]\nheads: {main: {loss: none}}\nnetwork:\n" + "".join(steps))
+    path.write_text(
+        "archspec: 1\ninput: [1]\nheads: {main: {loss: none}}\nnetwork:\n" + "".join(steps)
+    )
     assert archspec.check(path)[1] == ()
 
 
 def test_every_option_of_every_op_is_described() -> None:
-    options = [(op.kind, option) for op in OPS.values() for option in reference_docs.options_of(op)]
-    assert [(kind, o.name) for kind, o in options if not (o.meaning and o.takes and o.default)] == []
+    options = [(op.kind, option) for op in OPS.values() for option in op_docs.options_of(op)]
+    assert [
+        (kind, o.name) for kind, o in options if not (o.meaning and o.takes and o.default)
+    ] == []
 
 
 # The schema.
@@ -109,7 +130,9 @@ def faults(text: str) -> list[str]:
     tree = reader.read(Source("net.yaml", text), Report())
     assert tree
     validator = jsonschema.Draft202012Validator(schema())
-    return [f"{[*error.path]}: {error.message[:200]}" for error in validator.iter_errors(data(tree))]
+    return [
+        f"{[*error.path]}: {error.message[:200]}" for error in validator.iter_errors(data(tree))
+    ]
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
@@ -120,7 +143,12 @@ def test_an_editor_finds_no_fault_in_a_shipped_spec(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("right", "wrong"),
-    [("stride: 2", "strid: 2"), ("out: 8", "out: 0"), ("rounding: ceil", "rounding: up"), ("loss: mse", "loss: mze")],
+    [
+        ("stride: 2", "strid: 2"),
+        ("out: 8", "out: 0"),
+        ("rounding: ceil", "rounding: up"),
+        ("loss: mse", "loss: mze"),
+    ],
 )
 def test_an_editor_finds_what_cannot_be_right(right: str, wrong: str) -> None:
     text = (
@@ -141,12 +169,18 @@ def written() -> Iterator[Block]:
 def test_an_editor_finds_no_fault_in_the_specs_of_the_pages() -> None:
     specs = [block for block in written() if block.body.startswith("archspec: ")]
     assert len(specs) > 20
-    bad = {f"{b.page}:{b.line}": found for b in specs if "lineer" not in b.body and (found := faults(b.body))}
+    bad = {
+        f"{b.page}:{b.line}": found
+        for b in specs
+        if "lineer" not in b.body and (found := faults(b.body))
+    }
     assert bad == {}
 
 
 def test_a_file_of_a_page_shows_its_name_to_readers() -> None:
-    assert [f"{b.page}:{b.line}" for b in written() if f'title="{b.one("file")}"' not in b.info] == []
+    assert [
+        f"{b.page}:{b.line}" for b in written() if f'title="{b.one("file")}"' not in b.info
+    ] == []
 
 
 # The command line.
@@ -180,7 +214,10 @@ def test_the_options_that_commands_share_are_those_of_the_page() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_options_of_a_command_are_those_of_the_page(name: str) -> None:
     (subparsers,) = (a for a in _parser([])._actions if isinstance(a, argparse._SubParsersAction))
-    found = {cell.replace("SPEC...", "SPEC"): action for cell, action in cells(subparsers.choices[name]).items()}
+    found = {
+        cell.replace("SPEC...", "SPEC"): action
+        for cell, action in cells(subparsers.choices[name]).items()
+    }
     rows = table(section(COMMAND_LINE, name))
     assert set(rows) == set(found) - (shared() if "SPEC" in found else set())
     for cell, text in rows.items():
@@ -202,8 +239,12 @@ def actions() -> Iterator[tuple[str, argparse.ArgumentParser]]:
                 yield from ((f"{name} {inner}", choice) for inner, choice in action.choices.items())
 
 
-@pytest.mark.parametrize(("title", "parser"), [pytest.param(*pair, id=pair[0]) for pair in actions()])
-def test_the_options_of_an_action_are_those_of_the_page(title: str, parser: argparse.ArgumentParser) -> None:
+@pytest.mark.parametrize(
+    ("title", "parser"), [pytest.param(*pair, id=pair[0]) for pair in actions()]
+)
+def test_the_options_of_an_action_are_those_of_the_page(
+    title: str, parser: argparse.ArgumentParser
+) -> None:
     rows, found = table(section(COMMAND_LINE, title)), set(cells(parser))
     above = section(COMMAND_LINE, title.split()[0])
     common = {
@@ -232,10 +273,12 @@ def keys(model: type[BaseModel]) -> set[str]:
         ("claims", keys(document.Claims)),
         ("preprocess and labels", keys(document.Preprocess)),
         ("train", keys(recipe.Recipe)),
-        ("edit", variant.EDITS),
+        ("edit", overrides.EDITS),
     ],
 )
-def test_a_table_of_the_language_lists_exactly_what_is_read(title: str, known: Iterable[str]) -> None:
+def test_a_table_of_the_language_lists_exactly_what_is_read(
+    title: str, known: Iterable[str]
+) -> None:
     assert set(table(section(LANGUAGE, title))) == set(known)
 
 
@@ -253,13 +296,17 @@ def test_a_table_of_the_language_lists_exactly_what_is_read(title: str, known: I
 )
 def test_a_section_of_the_language_names_every_key(title: str, words: Iterable[str]) -> None:
     codes = " ".join(re.findall(r"`[^`\n]+`", section(LANGUAGE, title)))
-    assert [word for word in words if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", codes)] == []
+    assert [
+        word for word in words if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", codes)
+    ] == []
 
 
 def fixed(part: Any) -> set[str]:
     """Every value that a section takes by name."""
     if isinstance(part, dict):
-        own = {value for value in (*part.get("enum", ()), part.get("const")) if isinstance(value, str)}
+        own = {
+            value for value in (*part.get("enum", ()), part.get("const")) if isinstance(value, str)
+        }
         return own.union(*(fixed(value) for value in part.values()))
     return set[str]().union(*map(fixed, part)) if isinstance(part, list) else set()
 
@@ -273,7 +320,7 @@ def test_every_value_that_a_section_takes_by_name_is_there() -> None:
 
 def test_the_functions_of_expressions_are_those_of_the_page() -> None:
     (listed,) = re.findall(r"^\| functions \| (.*) \|$", LANGUAGE, re.MULTILINE)
-    assert set(re.findall(r"`(\w+)`", listed)) == set(parse._FUNCTIONS)
+    assert set(re.findall(r"`(\w+)`", listed)) == set(expr_parser._FUNCTIONS)
 
 
 def test_the_limits_are_those_of_the_page() -> None:
@@ -282,19 +329,21 @@ def test_the_limits_are_those_of_the_page() -> None:
         f"{reader.MAX_VALUES:,}",
         f"{reader.MAX_DEPTH}",
         f"{arguments.MAX_ARGUMENTS}, of {arguments.MAX_NAME} characters",
-        f"{parse._MAX_LENGTH:,} characters, {parse._MAX_OPERATORS} operators, nested {parse._MAX_DEPTH} deep",
-        f"{form.MAX_EXPRESSIONS:,} characters",
+        f"{expr_parser._MAX_LENGTH:,} characters, {expr_parser._MAX_OPERATORS} operators, nested {expr_parser._MAX_DEPTH} deep",
+        f"{body_parser.MAX_EXPRESSIONS:,} characters",
         f"{expr.MAX_TEXT:,} characters",
         "2^62",
         f"{files.MAX_EXTENDS}",
-        f"{variant.MAX_WORK:,}",
+        f"{overrides.MAX_WORK:,}",
         f"{elaborate.MAX_NESTING}",
         f"{elaborate.MAX_WORK:,}",
         f"{elaborate.MAX_LAYERS:,}",
     ]
-    assert [row.split("|")[2].strip() for row in section(LANGUAGE, "Limits").splitlines() if row.startswith("|")][
-        2:
-    ] == limits
+    assert [
+        row.split("|")[2].strip()
+        for row in section(LANGUAGE, "Limits").splitlines()
+        if row.startswith("|")
+    ][2:] == limits
 
 
 # Python.
@@ -312,7 +361,12 @@ def members(cls: type) -> set[str]:
 
 @pytest.mark.parametrize(
     ("title", "cls"),
-    [("Spec", archspec.Spec), ("stats", Stats), ("Diagnostic", archspec.Diagnostic), ("Backend", archspec.Backend)],
+    [
+        ("Spec", archspec.Spec),
+        ("stats", Stats),
+        ("Diagnostic", archspec.Diagnostic),
+        ("Backend", archspec.Backend),
+    ],
 )
 def test_the_attributes_of_a_value_are_those_of_the_page(title: str, cls: type) -> None:
     assert {name.partition("(")[0] for name in table(section(PYTHON, title))} == members(cls)

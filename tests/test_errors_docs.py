@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from archspec.cli import main
-from archspec.codes import CODES
+from archspec.diagnostics.codes import CODES
 from tests.helpers.error_pages import check_page
 
 ERRORS = Path(__file__).parent.parent / "docs" / "errors"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from archspec.graph import Graph
+from archspec.ir.graph import Graph
 
 
 class HasGraph(Protocol):

@@ -20,8 +20,8 @@ from typing import Literal, Protocol
 from archspec.analysis import groups
 from archspec.analysis.stats import Stats, stats
 from archspec.diagnostics import Span
-from archspec.document import Claims, Document
-from archspec.graph import Graph
+from archspec.ir.document import Claims, Document
+from archspec.ir.graph import Graph
 
 Status = Literal["agrees", "erratum", "differs", "unreadable"]
 
@@ -100,7 +100,9 @@ def _totals(whole: Stats, section: Claims) -> Iterator[ClaimResult]:
         yield _judge("", quantity, str(printed), getattr(whole, quantity), section, None)
 
 
-def _judge(path: str, quantity: str, text: str, ours: int, section: Claims, span: Span | None) -> ClaimResult:
+def _judge(
+    path: str, quantity: str, text: str, ours: int, section: Claims, span: Span | None
+) -> ClaimResult:
     figure = read(text, section.units)
     if figure is None:
         return ClaimResult(path, quantity, text, None, ours, None, "unreadable", span=span)
@@ -110,7 +112,9 @@ def _judge(path: str, quantity: str, text: str, ours: int, section: Claims, span
         hidden = tolerance = Fraction(0)
     agrees = (value - hidden) * (1 - tolerance) <= ours <= (value + hidden) * (1 + tolerance)
     difference = _ratio(ours - value, value)
-    return ClaimResult(path, quantity, text, value, ours, difference, "agrees" if agrees else "differs", span=span)
+    return ClaimResult(
+        path, quantity, text, value, ours, difference, "agrees" if agrees else "differs", span=span
+    )
 
 
 def _ratio(part: Fraction, whole: Fraction) -> float | None:
@@ -133,5 +137,7 @@ def _errata(results: list[ClaimResult], errata: Mapping[str, str]) -> Iterator[C
             yield result
     known = {result.path for result in results}
     yield from (
-        ClaimResult(path, "", "", None, 0, None, "agrees", text) for path, text in errata.items() if path not in known
+        ClaimResult(path, "", "", None, 0, None, "agrees", text)
+        for path, text in errata.items()
+        if path not in known
     )

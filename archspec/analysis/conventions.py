@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from archspec.analysis import HasGraph, graph_of
 from archspec.analysis.stats import Stats, stats
-from archspec.graph import Graph, Node
-from archspec.op import ParamSpec
+from archspec.ir.graph import Graph, Node
+from archspec.ir.op import ParamSpec
 
 Quantity = Literal["macs", "input", "output", "params", "spread", "bias", "affine", "border"]
 
@@ -79,7 +79,9 @@ class Figures:
 _LAYERS = "conv conv_transpose linear"
 _POOLS = "max_pool avg_pool global_avg_pool global_max_pool adaptive_avg_pool adaptive_max_pool"
 _WINDOWS = Rule(
-    "conv conv_transpose", {"spread": 1}, "the bias counts, and a transposed convolution by its output's positions"
+    "conv conv_transpose",
+    {"spread": 1},
+    "the bias counts, and a transposed convolution by its output's positions",
 )
 _BIASED = Rule(_LAYERS, {"macs": 1, "bias": 1}, "adding a bias counts one for each output value")
 
@@ -117,7 +119,13 @@ CONVENTIONS: Mapping[str, Convention] = {
                 2,
                 {"mode": "nearest", "coordinates": "asymmetric"},
             ),
-            Rule("resize", {"output": 4}, "bilinear resizing counts four for each output value", 2, {"mode": "linear"}),
+            Rule(
+                "resize",
+                {"output": 4},
+                "bilinear resizing counts four for each output value",
+                2,
+                {"mode": "linear"},
+            ),
         ),
         "all",
         "fvcore.nn.FlopCountAnalysis; what it calls flops are multiply-adds.",
@@ -141,7 +149,9 @@ CONVENTIONS: Mapping[str, Convention] = {
         (
             _BIASED,
             Rule(
-                _POOLS, {"input": 2}, "a pool counts its input twice: its module's hook and the function in it both do"
+                _POOLS,
+                {"input": 2},
+                "a pool counts its input twice: its module's hook and the function in it both do",
             ),
             Rule(
                 "batch_norm group_norm instance_norm",
@@ -165,7 +175,9 @@ CONVENTIONS: Mapping[str, Convention] = {
         "all",
         "ptflops.get_model_complexity_info with its default backend, pytorch; see ptflops-aten for the other.",
     ),
-    "ptflops-aten": Convention("MACs", (_BIASED,), "all", "ptflops.get_model_complexity_info with backend='aten'."),
+    "ptflops-aten": Convention(
+        "MACs", (_BIASED,), "all", "ptflops.get_model_complexity_info with backend='aten'."
+    ),
     "keras": Convention(
         None,
         (),
@@ -208,7 +220,9 @@ def figures(subject: Graph | HasGraph, tool: str) -> Figures:
 
 def _params(whole: Stats, convention: Convention) -> Iterator[Difference]:
     if convention.parameters == "all" and whole.params_with_aux != whole.params:
-        yield Difference("train-only heads are part of the model", whole.params_with_aux - whole.params)
+        yield Difference(
+            "train-only heads are part of the model", whole.params_with_aux - whole.params
+        )
     if convention.parameters == "moving" and whole.moving:
         yield Difference("moving statistics count as parameters", whole.moving)
     if convention.parameters == "weights":
@@ -221,7 +235,9 @@ def _params(whole: Stats, convention: Convention) -> Iterator[Difference]:
             if p.role == "weight"
         )
         if weights != whole.params:
-            yield Difference("biases, and what norms and activations learn, do not count", weights - whole.params)
+            yield Difference(
+                "biases, and what norms and activations learn, do not count", weights - whole.params
+            )
 
 
 def _gaps(whole: Stats, convention: Convention) -> Iterator[Difference]:
@@ -235,12 +251,17 @@ def _gaps(whole: Stats, convention: Convention) -> Iterator[Difference]:
             why, count = f"{node.op.kind} does not count", 0
         else:
             amounts = quantities(node, layer.macs, inputs[0], whole.graph.params(node))
-            why, count = rule.why, sum(factor * amounts[name] for name, factor in rule.counts.items())
+            why, count = (
+                rule.why,
+                sum(factor * amounts[name] for name, factor in rule.counts.items()),
+            )
         gaps[why] = gaps.get(why, 0) + count - layer.macs
     yield from (Difference(why, amount) for why, amount in gaps.items() if amount)
 
 
-def quantities(node: Node, macs: int, input: tuple[int, ...], params: tuple[ParamSpec, ...]) -> dict[Quantity, int]:
+def quantities(
+    node: Node, macs: int, input: tuple[int, ...], params: tuple[ParamSpec, ...]
+) -> dict[Quantity, int]:
     """What rules count of a layer.
 
     `spread` is its parameters at every position of the output, `bias` its output if it has a bias, `affine` its input

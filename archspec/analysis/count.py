@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from archspec.graph import Graph, Node, Scope
-from archspec.op import Op
-from archspec.types import Shape
+from archspec.ir.graph import Graph, Node, Scope
+from archspec.ir.op import Op
+from archspec.ir.types import Shape
 
 
 class Layer(NamedTuple):
@@ -51,7 +51,9 @@ def layers(graph: Graph) -> Iterator[Layer]:
             continue
         cost = _cost(node.op, *graph.inputs(node))
         block, row = place(node.scope)
-        yield Layer(node.index, node.path, node.op.kind, node.shape, *cost, block, row or node.name, head)
+        yield Layer(
+            node.index, node.path, node.op.kind, node.shape, *cost, block, row or node.name, head
+        )
 
 
 @lru_cache(maxsize=2**12)
@@ -65,7 +67,9 @@ def _cost(op: Op, *inputs: Shape) -> tuple[int, int, int]:
 def _place(scope: Scope) -> tuple[str, str]:
     """The block that a scope is written in and the step of the network that holds it; empty in the network itself."""
     chain = list(scope.chain())
-    return next((around.block for around in chain if around.block), ""), chain[-2].name if len(chain) > 1 else ""
+    return next((around.block for around in chain if around.block), ""), chain[-2].name if len(
+        chain
+    ) > 1 else ""
 
 
 def step(node: Node) -> Node | Scope:

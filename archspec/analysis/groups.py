@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from archspec.analysis.count import Layer, step
-from archspec.graph import Graph, Node, Scope
-from archspec.types import Shape
+from archspec.ir.graph import Graph, Node, Scope
+from archspec.ir.types import Shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from archspec.analysis import HasGraph, graph_of
 from archspec.analysis.count import layers
-from archspec.graph import Graph
+from archspec.ir.graph import Graph
 
 BYTES = 4
 
@@ -42,11 +42,16 @@ def memory(subject: Graph | HasGraph, batch: int = 1) -> Memory:
     """The memory of a spec or a graph for `batch` samples."""
     graph = graph_of(subject)
     needed = graph.reachable(graph.heads)
-    outputs = tuple(BYTES * batch * math.prod(node.shape) if node.index in needed else 0 for node in graph.nodes)
+    outputs = tuple(
+        BYTES * batch * math.prod(node.shape) if node.index in needed else 0 for node in graph.nodes
+    )
     alive = _alive(graph, outputs)
     peak_node = max(range(len(alive)), key=alive.__getitem__)
     inference = [layer for layer in layers(graph) if not layer.head]
-    params, moving = BYTES * sum(layer.params for layer in inference), BYTES * sum(layer.moving for layer in inference)
+    params, moving = (
+        BYTES * sum(layer.params for layer in inference),
+        BYTES * sum(layer.moving for layer in inference),
+    )
     return Memory(batch, params, moving, alive[peak_node], peak_node, sum(outputs), outputs, alive)
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from archspec.analysis import HasGraph, graph_of
-from archspec.graph import Graph, Node
-from archspec.types import Shape
+from archspec.ir.graph import Graph, Node
+from archspec.ir.types import Shape
 
 Number = int | Fraction
 
@@ -49,7 +49,9 @@ def _span(fields: Sequence[Field]) -> Field:
     start = tuple(map(min, *(f.start for f in fields)))
     ends = [[a + n for a, n in zip(f.start, f.size, strict=True)] for f in fields]
     size = tuple(math.ceil(end - a) for end, a in zip(map(max, *ends), start, strict=True))
-    return Field(size, tuple(map(max, *(f.stride for f in fields))), start, any(f.whole for f in fields))
+    return Field(
+        size, tuple(map(max, *(f.stride for f in fields))), start, any(f.whole for f in fields)
+    )
 
 
 def _through(node: Node, inputs: tuple[Shape, ...], field: Field) -> Field:
@@ -67,7 +69,11 @@ def _through(node: Node, inputs: tuple[Shape, ...], field: Field) -> Field:
 
 def _slide(field: Field, window: Iterable[tuple[int, Number, int]]) -> Field:
     axes = [
-        (math.ceil(size + (reach - 1) * stride), _reduced(stride * step), _reduced(start - before * stride))
+        (
+            math.ceil(size + (reach - 1) * stride),
+            _reduced(stride * step),
+            _reduced(start - before * stride),
+        )
         for size, stride, start, (reach, step, before) in zip(
             field.size, field.stride, field.start, window, strict=True
         )

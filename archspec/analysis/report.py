@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from archspec.analysis.receptive import Field, Number
 from archspec.analysis.stats import Stats
 from archspec.analysis.tables import Cell, Column, Kind, Table, html
-from archspec.render import visible
-from archspec.types import format_shape
+from archspec.diagnostics.render import visible
+from archspec.ir.types import format_shape
 
 if TYPE_CHECKING:
     from archspec.analysis.claims import ClaimResult
@@ -108,7 +108,9 @@ def data(stats: Stats, by: By = "layer") -> dict[str, Any]:
     }
     if by != "layer":
         names = ("name", "type", "count", "layers", "output", "params", "macs", "depth")
-        result[f"{by}s"] = [{name: getattr(group, name) for name in names} for group in stats.by(by)]
+        result[f"{by}s"] = [
+            {name: getattr(group, name) for name in names} for group in stats.by(by)
+        ]
     return result
 
 
@@ -129,7 +131,14 @@ def claim_table(results: Sequence[ClaimResult]) -> Table:
 def _claim(result: ClaimResult) -> tuple[Cell, ...]:
     ours = result.ours if result.quantity else None
     verdict = "unneeded erratum" if result.unneeded else result.status
-    return result.path or "(network)", result.quantity, result.printed, ours, result.difference, verdict
+    return (
+        result.path or "(network)",
+        result.quantity,
+        result.printed,
+        ours,
+        result.difference,
+        verdict,
+    )
 
 
 def claim_remarks(results: Sequence[ClaimResult]) -> list[str]:
@@ -138,8 +147,13 @@ def claim_remarks(results: Sequence[ClaimResult]) -> list[str]:
 
     counts = Counter("unneeded erratum" if result.unneeded else result.status for result in results)
     errata = {result.path: result.erratum for result in results if result.erratum}
-    said = ", ".join(f"{counts[verdict]:,} {words}" for verdict, words in _VERDICTS.items() if verdict in counts)
-    return [*(visible(f"{path}: {text}") for path, text in errata.items()), said or "the spec holds no printed figures"]
+    said = ", ".join(
+        f"{counts[verdict]:,} {words}" for verdict, words in _VERDICTS.items() if verdict in counts
+    )
+    return [
+        *(visible(f"{path}: {text}") for path, text in errata.items()),
+        said or "the spec holds no printed figures",
+    ]
 
 
 def claim_data(results: Sequence[ClaimResult]) -> list[dict[str, Any]]:
@@ -171,7 +185,9 @@ def figures_table(figures: Figures) -> Table:
             rows.append((name, f"{ours:,}", "ours"))
             rows += [("", f"{gap.amount:+,}", gap.why) for gap in gaps]
             rows.append(("", f"{theirs:,}", figures.tool))
-    return Table((Column("figure"), Column("amount", "number"), Column("whose, or why")), tuple(rows))
+    return Table(
+        (Column("figure"), Column("amount", "number"), Column("whose, or why")), tuple(rows)
+    )
 
 
 def figures_data(figures: Figures) -> dict[str, Any]:
@@ -207,19 +223,28 @@ def _layers(stats: Stats) -> Table:
         )
         for layer in stats.layers
     )
-    columns = (*map(Column, ("layer", "op", "output")), *_numbers("params", "MACs"), *map(Column, ("field", "stride")))
+    columns = (
+        *map(Column, ("layer", "op", "output")),
+        *_numbers("params", "MACs"),
+        *map(Column, ("field", "stride")),
+    )
     return Table(columns, rows, ("total", "", "", *_sums(stats), "", ""))
 
 
 def _rows(stats: Stats) -> Table:
     columns = (*map(Column, ("row", "type", "output")), *_numbers("depth", "params", "MACs"))
-    rows = tuple((g.name, g.type, format_shape(g.output), g.depth, g.params, g.macs) for g in stats.by("row"))
+    rows = tuple(
+        (g.name, g.type, format_shape(g.output), g.depth, g.params, g.macs) for g in stats.by("row")
+    )
     return Table(columns, rows, ("total", "", "", stats.depth, *_sums(stats)))
 
 
 def _blocks(stats: Stats) -> Table:
     columns = Column("block"), *_numbers("instances", "layers", "depth", "params", "MACs")
-    return Table(columns, tuple((g.name, g.count, g.layers, g.depth, g.params, g.macs) for g in stats.by("block")))
+    return Table(
+        columns,
+        tuple((g.name, g.count, g.layers, g.depth, g.params, g.macs) for g in stats.by("block")),
+    )
 
 
 def _numbers(*names: str) -> tuple[Column, ...]:

@@ -1,7 +1,7 @@
 """What a network costs: parameters, multiply-adds and depth, whole, by layer, block or row.
 
 >>> from archspec.diagnostics import Source
->>> from archspec.graph import Graph, Head, Input, Node, Scope
+>>> from archspec.ir.graph import Graph, Head, Input, Node, Scope
 >>> from archspec.ops import OPS
 >>> root = Scope("net", "network", at := Source("net.yaml", "").start)
 >>> conv = OPS["conv"](out=4, kernel=3)
@@ -25,8 +25,8 @@ from archspec.analysis.count import HeadStats, Layer
 from archspec.analysis.groups import Group
 from archspec.analysis.memory import Memory, memory
 from archspec.analysis.receptive import Field, receptive
-from archspec.graph import Graph
-from archspec.types import Shape
+from archspec.ir.graph import Graph
+from archspec.ir.types import Shape
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from archspec.render import visible, width
+from archspec.diagnostics.render import visible, width
 
 Cell = str | int | float | None
 """A text, a number, or nothing."""
@@ -31,7 +31,9 @@ Cell = str | int | float | None
 Kind = Literal["text", "number", "share"]
 
 _LONGEST = 60
-_MARKDOWN = re.compile(r"[\\`*<>|\[\]&~$]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is plain text
+_MARKDOWN = re.compile(
+    r"[\\`*<>|\[\]&~$]|(?<![^\W_])_|_(?![^\W_])"
+)  # an underscore within a word is plain text
 _FORMULA = tuple("=+-@\t\r")
 
 
@@ -75,7 +77,9 @@ def csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([column.name for column in table.columns])
-    writer.writerows([[_inert(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows])
+    writer.writerows(
+        [[_inert(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows]
+    )
     return out.getvalue()
 
 
@@ -94,7 +98,10 @@ def html(table: Table, caption: str = "", most: int = 1000) -> str:
 
     def row(cells: Sequence[str], tag: str) -> str:
         sides = ("left" if column.kind == "text" else "right" for column in table.columns)
-        inside = (f'<{tag} style="text-align: {s}">{escape(c)}</{tag}>' for c, s in zip(cells, sides, strict=True))
+        inside = (
+            f'<{tag} style="text-align: {s}">{escape(c)}</{tag}>'
+            for c, s in zip(cells, sides, strict=True)
+        )
         return f"<tr>{''.join(inside)}</tr>"
 
     head = row([column.name for column in table.columns], "th")
@@ -130,7 +137,10 @@ def _cut(cell: str) -> str:
 
 def _aligned(row: list[str], widths: list[int], columns: tuple[Column, ...]) -> str:
     gaps = [" " * (most - width(cell)) for cell, most in zip(row, widths, strict=True)]
-    cells = [c + gap if column.kind == "text" else gap + c for c, gap, column in zip(row, gaps, columns, strict=True)]
+    cells = [
+        c + gap if column.kind == "text" else gap + c
+        for c, gap, column in zip(row, gaps, columns, strict=True)
+    ]
     return "  ".join(cells).rstrip()
 
 

@@ -1,8 +1,8 @@
 """What is checked once a graph stands, one function for each code."""
 
 from archspec.checks import claims, heads, sense
-from archspec.checks.facts import Facts
 from archspec.diagnostics import Report
+from archspec.ir.check_input import CheckInput
 
 CHECKS = (
     heads.classifier_width,
@@ -14,7 +14,7 @@ CHECKS = (
 )
 
 
-def check_graph(facts: Facts, report: Report) -> None:
+def check_graph(spec: CheckInput, report: Report) -> None:
     """Every check, errors and warnings."""
     for check in CHECKS:
-        check(facts, report)
+        check(spec, report)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from archspec.checks.facts import Facts
 from archspec.diagnostics import Note, Report, quote
-from archspec.graph import Head
-from archspec.types import format_shape
+from archspec.ir.check_input import CheckInput
+from archspec.ir.graph import Head
+from archspec.ir.types import format_shape
 
 CLASSIFIES = ("cross_entropy", "binary_cross_entropy")
 
 
-def classifier_width(facts: Facts, report: Report) -> None:
+def classifier_width(spec: CheckInput, report: Report) -> None:
     """AS0309: by its `classes`, or by the main head's width where it states none and has the same loss."""
-    graph = facts.graph
+    graph = spec.graph
     main = graph.heads[0]
     for head in graph.heads:
         node = graph.nodes[head.node]
@@ -25,8 +25,10 @@ def classifier_width(facts: Facts, report: Report) -> None:
             continue
         message = f"the head {quote(head.name)} tells {wanted} classes apart, its output is {format_shape(node.shape)}"
         help = f"make its last layer {wanted} wide, or state its `classes`"
-        place = facts.heads.get(head.name, node.span)
-        report.error("AS0309", place, message, notes=[Note("its output is computed", node.span)], help=help)
+        place = spec.heads.get(head.name, node.span)
+        report.error(
+            "AS0309", place, message, notes=[Note("its output is computed", node.span)], help=help
+        )
 
 
 def _widths(head: Head, classes: int) -> tuple[int, ...]:

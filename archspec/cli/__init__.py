@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from archspec import __version__
+from archspec._version import __version__
 
 COMMANDS = (
     "check",
@@ -59,14 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="archspec", description="From a paper's table to a running network.", allow_abbrev=False
+        prog="archspec",
+        description="From a paper's table to a running network.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"archspec {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     called = [name for name in COMMANDS if name in given[:1]] or COMMANDS
     for name in called:
         module: Any = import_module(f"archspec.cli.{name.replace('-', '_')}")
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP, allow_abbrev=False)
+        command = commands.add_parser(
+            name, help=module.HELP, description=module.HELP, allow_abbrev=False
+        )
         module.arguments(command)
         if name in given[:1] and hasattr(module, "late_arguments"):
             module.late_arguments(command, given[1:])

@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING, Any
 from archspec.cli.common import say
 
 if TYPE_CHECKING:
-    from archspec.analysis.support import Package, Support
     from archspec.analysis.tables import Table
+    from archspec.docgen.support import Package, Support
 
 HELP = "list the installed backends"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="for people, or data")
+    parser.add_argument(
+        "--format", choices=("table", "json"), default="table", help="for people, or data"
+    )
     parser.add_argument("--quiet", action="store_true", help="no remarks")
 
 
 def run(options: argparse.Namespace) -> int:
     import json
 
-    from archspec.analysis.support import installed
     from archspec.analysis.tables import text
+    from archspec.docgen.support import installed
 
     found = installed()
     if options.format == "json":
@@ -58,7 +60,9 @@ def _table(found: list[Support]) -> Table:
 
 
 def _shown(package: Package) -> str:
-    return f"{package.name} {package.version or 'is missing'}" + (" (usual)" if package.usual else "")
+    return f"{package.name} {package.version or 'is missing'}" + (
+        " (usual)" if package.usual else ""
+    )
 
 
 def _remarks(entry: Support) -> Iterator[str]:
@@ -68,7 +72,9 @@ def _remarks(entry: Support) -> Iterator[str]:
         if package.install:
             yield f"{entry.title} lacks {package.name}: {package.install}"
     for kind, gap in entry.gaps.items():
-        yield f"{entry.title} cannot build {kind}: {gap.reason}" + (f" ({gap.code})" if gap.code else "")
+        yield f"{entry.title} cannot build {kind}: {gap.reason}" + (
+            f" ({gap.code})" if gap.code else ""
+        )
 
 
 def _data(entry: Support) -> dict[str, Any]:
@@ -82,15 +88,24 @@ def _data(entry: Support) -> dict[str, Any]:
         "error": None,
         "framework": _package(entry.framework),
         "extra": backend.extra,
-        "engines": [{"name": engine.engine, "usual": engine.usual, **_package(engine)} for engine in entry.engines],
+        "engines": [
+            {"name": engine.engine, "usual": engine.usual, **_package(engine)}
+            for engine in entry.engines
+        ],
         "modes": [*backend.modes],
         "precisions": [*backend.precisions],
         "formats": [{"name": form.name, "suffixes": [*form.suffixes]} for form in backend.formats],
         "options": [*backend.options],
         "ops": [kind for kind in OPS if kind not in entry.gaps],
-        "gaps": {kind: {"code": gap.code, "reason": gap.reason} for kind, gap in entry.gaps.items()},
+        "gaps": {
+            kind: {"code": gap.code, "reason": gap.reason} for kind, gap in entry.gaps.items()
+        },
     }
 
 
 def _package(package: Package) -> dict[str, Any]:
-    return {"package": package.name, "version": package.version or None, "install": package.install or None}
+    return {
+        "package": package.name,
+        "version": package.version or None,
+        "install": package.install or None,
+    }

@@ -13,13 +13,27 @@ HELP = "write a spec's model for a framework"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     spec_arguments(parser)
-    parser.add_argument("--backend", required=True, metavar="NAME", help="torch, or any that `archspec backends` lists")
-    parser.add_argument("-o", "--output", metavar="DIR", help="the folder to write (default: build/SPEC-BACKEND)")
-    weights = parser.add_mutually_exclusive_group()
-    weights.add_argument("--weights", metavar="FILE", help="a neutral checkpoint, or what `weights import` takes")
-    weights.add_argument("--seed", type=int, default=0, metavar="N", help="of the initial weights (default: 0)")
     parser.add_argument(
-        "--optimize", choices=("none", "inference"), default="none", help="inference: no train-only parts"
+        "--backend",
+        required=True,
+        metavar="NAME",
+        help="torch, or any that `archspec backends` lists",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", help="the folder to write (default: build/SPEC-BACKEND)"
+    )
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument(
+        "--weights", metavar="FILE", help="a neutral checkpoint, or what `weights import` takes"
+    )
+    weights.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the initial weights (default: 0)"
+    )
+    parser.add_argument(
+        "--optimize",
+        choices=("none", "inference"),
+        default="none",
+        help="inference: no train-only parts",
     )
     trust_arguments(parser)
     parser.epilog = "A backend has options of its own: --backend NAME --help shows them too."
@@ -93,5 +107,10 @@ def run(options: argparse.Namespace) -> int:
     )
     for path in sorted(folder.iterdir()):
         say(f"{path.stat().st_size:>12,} bytes  {path.name}", options)
-    print(folder / next(name for name in ("model.py", "model.onnx", "manifest.json") if (folder / name).exists()))
+    print(
+        folder
+        / next(
+            name for name in ("model.py", "model.onnx", "manifest.json") if (folder / name).exists()
+        )
+    )
     return 0

@@ -13,14 +13,17 @@ HELP = "find every error of a spec"
 def arguments(parser: argparse.ArgumentParser) -> None:
     spec_arguments(parser, many=True)
     parser.add_argument(
-        "--format", choices=("text", "json", "github"), default="text", help="for people, data, or annotations"
+        "--format",
+        choices=("text", "json", "github"),
+        default="text",
+        help="for people, data, or annotations",
     )
 
 
 def run(options: argparse.Namespace) -> int:
+    from archspec.compiler import check
     from archspec.diagnostics import Diagnostic
-    from archspec.render import render_github, render_json, render_text, summary
-    from archspec.spec import check
+    from archspec.diagnostics.render import render_github, render_json, render_text, summary
 
     found: list[Diagnostic] = []
     for path in options.spec:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
-    from archspec.spec import Spec
+    from archspec.frontend.loader import Spec
 
 
 def spec_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
@@ -23,10 +23,19 @@ def spec_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
 def override_arguments(parser: argparse.ArgumentParser) -> None:
     """--set, --include and --quiet, for a command that takes its spec in another way."""
     parser.add_argument(
-        "--set", dest="sets", action="append", default=[], metavar="ADDRESS=VALUE", help="override a value"
+        "--set",
+        dest="sets",
+        action="append",
+        default=[],
+        metavar="ADDRESS=VALUE",
+        help="override a value",
     )
     parser.add_argument(
-        "--include", action="append", default=[], metavar="DIR", help="a folder that `extends` may reach"
+        "--include",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder that `extends` may reach",
     )
     parser.add_argument("--quiet", action="store_true", help="no warnings and no remarks")
 
@@ -34,7 +43,9 @@ def override_arguments(parser: argparse.ArgumentParser) -> None:
 def actions(parser: argparse.ArgumentParser) -> Callable[[str, str], argparse.ArgumentParser]:
     """What a command with commands of its own adds each of them by: its name, and what it does."""
     added = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    return lambda name, help: added.add_parser(name, help=help, description=help, allow_abbrev=False)
+    return lambda name, help: added.add_parser(
+        name, help=help, description=help, allow_abbrev=False
+    )
 
 
 class Takes(Protocol):
@@ -45,17 +56,23 @@ class Takes(Protocol):
 
 def trust_arguments(parser: Takes) -> None:
     """What a file of weights may be in spite of the checks."""
-    parser.add_argument("--any-spec", action="store_true", help="take a checkpoint of another spec whose tensors fit")
-    parser.add_argument("--allow-nonfinite", action="store_true", help="take NaN and infinite values")
+    parser.add_argument(
+        "--any-spec",
+        action="store_true",
+        help="take a checkpoint of another spec whose tensors fit",
+    )
+    parser.add_argument(
+        "--allow-nonfinite", action="store_true", help="take NaN and infinite values"
+    )
 
 
 def load(options: argparse.Namespace) -> Spec:
     """The spec that the options name, with its warnings on stderr; raises `SpecError`."""
-    from archspec.spec import load
+    from archspec.compiler import load
 
     spec = load(options.spec, sets=options.sets, include=options.include)
     if spec.warnings and not options.quiet:
-        from archspec.render import render_text
+        from archspec.diagnostics.render import render_text
 
         say(render_text(spec.warnings, color=coloured(sys.stderr)), options)
     return spec
@@ -71,11 +88,14 @@ def say_which(data: str, options: argparse.Namespace) -> None:
     """Tells of a packaged set where something else of its name lies at hand."""
     from pathlib import Path
 
-    from archspec.train.data.packaged import PACKAGED
+    from archspec.train.data.builtin import PACKAGED
 
     if data in PACKAGED and Path(data).exists():
         package, _ = PACKAGED[data]
-        say(f"note: `{data}` is the set that comes with {package}; what lies here is `./{data}`", options)
+        say(
+            f"note: `{data}` is the set that comes with {package}; what lies here is `./{data}`",
+            options,
+        )
 
 
 @contextmanager
@@ -85,13 +105,26 @@ def progress(quiet: bool) -> Generator[Callable[[str, int, int], object]]:
 
     try:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
     except ImportError:
         yield unwatched
         return
     console = Console(stderr=True, quiet=quiet)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not sys.stderr.isatty(), transient=True) as bar:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, disable=quiet or not sys.stderr.isatty(), transient=True
+    ) as bar:
         bars: dict[str, Any] = {}
 
         def watch(part: str, done: int, total: int) -> None:
@@ -112,17 +145,26 @@ def report_failure(error: Exception, options: argparse.Namespace) -> int:
     from archspec.diagnostics import Failure, SpecError
 
     if isinstance(error, SpecError):
-        from archspec.render import render_json, render_text
+        from archspec.diagnostics.render import render_json, render_text
 
         if getattr(options, "format", "") == "json":
             print(render_json(error.diagnostics))
         else:
-            print(render_text(error.diagnostics, color=coloured(sys.stderr)).rstrip("\n"), file=sys.stderr)
+            print(
+                render_text(error.diagnostics, color=coloured(sys.stderr)).rstrip("\n"),
+                file=sys.stderr,
+            )
         return 1
     if isinstance(error, Failure):
-        print(f"error: {error.message}" + (f"\n  help: {error.help}" if error.help else ""), file=sys.stderr)
+        print(
+            f"error: {error.message}" + (f"\n  help: {error.help}" if error.help else ""),
+            file=sys.stderr,
+        )
         return error.exit_code
     detail: Any = f"{type(error).__name__}: {error}"
     print(f"error: this is a fault of archspec itself: {detail}", file=sys.stderr)
-    print("  help: set ARCHSPEC_TRACEBACK=1 and run it again to see where, and report it", file=sys.stderr)
+    print(
+        "  help: set ARCHSPEC_TRACEBACK=1 and run it again to see where, and report it",
+        file=sys.stderr,
+    )
     return 70

@@ -8,32 +8,59 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archspec.train.data import Data
     from archspec.train.evaluation import Evaluation
-    from archspec.train.member import Member
     from archspec.train.scores import Scores
+    from archspec.train.trained_run import Member
 
 SHOWN_BAD = 10
 HELP = "score trained runs on what was held out, alone and as an ensemble"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="folders that `archspec train` wrote")
-    parser.add_argument("--best", action="store_true", help="the weights of each run's best epoch, not of its last")
-    parser.add_argument("--data", metavar="DATA", help="in place of what the runs were trained on")
-    parser.add_argument("--held-out", type=float, metavar="SHARE", help="a share of those, and not the whole")
     parser.add_argument(
-        "--crops", default="1", metavar="N,...", help="of each picture: 1, 10, 144, or several of them (default: 1)"
+        "runs", metavar="RUN", nargs="+", help="folders that `archspec train` wrote"
     )
-    parser.add_argument("--device", metavar="NAME", help="what to compute on, as cpu or cuda:1 (default: the best)")
-    parser.add_argument("--batch", type=int, default=64, metavar="N", help="samples at a time (default: 64)")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that prepare data (default: 0)")
     parser.add_argument(
-        "--bad-data", choices=("error", "skip"), default="error", help="what to do with a sample that cannot be read"
+        "--best", action="store_true", help="the weights of each run's best epoch, not of its last"
+    )
+    parser.add_argument("--data", metavar="DATA", help="in place of what the runs were trained on")
+    parser.add_argument(
+        "--held-out", type=float, metavar="SHARE", help="a share of those, and not the whole"
+    )
+    parser.add_argument(
+        "--crops",
+        default="1",
+        metavar="N,...",
+        help="of each picture: 1, 10, 144, or several of them (default: 1)",
+    )
+    parser.add_argument(
+        "--device", metavar="NAME", help="what to compute on, as cpu or cuda:1 (default: the best)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=64, metavar="N", help="samples at a time (default: 64)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes that prepare data (default: 0)",
+    )
+    parser.add_argument(
+        "--bad-data",
+        choices=("error", "skip"),
+        default="error",
+        help="what to do with a sample that cannot be read",
     )
     more = parser.add_mutually_exclusive_group()
     more.add_argument("--classes", action="store_true", help="the scores of each class")
-    more.add_argument("--confusion", action="store_true", help="how often each class is taken for which")
+    more.add_argument(
+        "--confusion", action="store_true", help="how often each class is taken for which"
+    )
     parser.add_argument(
-        "--format", choices=("table", "json", "csv"), default="table", help="for people, or data; csv is one table"
+        "--format",
+        choices=("table", "json", "csv"),
+        default="table",
+        help="for people, or data; csv is one table",
     )
     parser.add_argument("--quiet", action="store_true", help="no remarks and no progress")
 
@@ -44,11 +71,11 @@ def run(options: argparse.Namespace) -> int:
 
     from archspec.cli.common import progress, say, say_which
     from archspec.diagnostics import Failure
-    from archspec.render import visible
+    from archspec.diagnostics.render import visible
     from archspec.train import tables
     from archspec.train.evaluation import evaluate
-    from archspec.train.member import Member
-    from archspec.train.unseen import unseen
+    from archspec.train.holdout import unseen
+    from archspec.train.trained_run import Member
 
     if options.batch < 1 or options.workers < 0:
         raise Failure("--batch is at least 1, --workers at least 0", exit_code=2)
@@ -58,8 +85,13 @@ def run(options: argparse.Namespace) -> int:
     def remark(text: str) -> None:
         say(text, options)
 
-    members = [Member.open(folder, best=options.best, device=options.device, remark=remark) for folder in folders]
-    say(f"note: on {', '.join(dict.fromkeys(member.trainer.device for member in members))}", options)
+    members = [
+        Member.open(folder, best=options.best, device=options.device, remark=remark)
+        for folder in folders
+    ]
+    say(
+        f"note: on {', '.join(dict.fromkeys(member.trainer.device for member in members))}", options
+    )
     if options.data:
         say_which(options.data, options)
     data = unseen(members, options.data, options.held_out)
@@ -116,7 +148,11 @@ def _shown(found: list[Evaluation], data: Data, options: argparse.Namespace) -> 
     lines = [tables.text(tables.scores(found)), f"{len(data.held_out)} samples {of}{lost}"]
     more = _asked(found[-1], options)
     if options.confusion and len(found[-1].classes) > tables.WIDE:
-        return [*lines, "", f"{len(found[-1].classes)} classes are too many to show here: --format csv, or json"]
+        return [
+            *lines,
+            "",
+            f"{len(found[-1].classes)} classes are too many to show here: --format csv, or json",
+        ]
     return [*lines, "", tables.text(more)] if more else lines
 
 

@@ -12,8 +12,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from archspec.codes import CODES, page
     from archspec.diagnostics import Failure, did_you_mean, quote
+    from archspec.diagnostics.codes import CODES, page
 
     code = options.code.upper()
     if code not in CODES:

@@ -13,21 +13,29 @@ from archspec.cli.common import override_arguments, say
 
 if TYPE_CHECKING:
     from archspec.backend import Backend, Gap, Native
-    from archspec.graph import Graph, Node
+    from archspec.ir.graph import Graph, Node
 
 HELP = "show what a layer becomes on each backend"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("place", metavar="PLACE", help="SPEC:LINE, SPEC:LINE:COLUMN or SPEC:PATH; or the name of an op")
+    parser.add_argument(
+        "place",
+        metavar="PLACE",
+        help="SPEC:LINE, SPEC:LINE:COLUMN or SPEC:PATH; or the name of an op",
+    )
     override_arguments(parser)
-    parser.add_argument("--backend", metavar="NAME", help="this one alone (default: every one that is installed)")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="for people, or data")
+    parser.add_argument(
+        "--backend", metavar="NAME", help="this one alone (default: every one that is installed)"
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="for people, or data"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    from archspec.analysis.places import alike
-    from archspec.render import visible
+    from archspec.analysis.locate import alike
+    from archspec.diagnostics.render import visible
 
     backends = _backends(options)
     graph, nodes, placed = _meant(options)
@@ -57,7 +65,9 @@ def _backends(options: argparse.Namespace) -> list[Backend]:
         except BackendError as error:
             say(f"note: {error}", options)
     if not found:
-        raise BackendError("no backend's framework is installed", "pip install 'archspec-nn[all]'", 3)
+        raise BackendError(
+            "no backend's framework is installed", "pip install 'archspec-nn[all]'", 3
+        )
     return found
 
 
@@ -68,7 +78,7 @@ def _meant(options: argparse.Namespace) -> tuple[Graph, list[Node], bool]:
     """The network, the layers of it that PLACE means, and whether their places are of interest."""
     import re
 
-    from archspec.analysis.places import at_line, at_path
+    from archspec.analysis.locate import at_line, at_path
     from archspec.cli.common import load
 
     spec, place = _split(options.place)
@@ -90,7 +100,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _is_spec(text: str) -> bool:
-    from archspec.spec.files import find
+    from archspec.frontend.files import find
 
     try:
         return find(text).is_file()
@@ -103,11 +113,11 @@ def _example(kind: str) -> Graph:
     import tempfile
     from pathlib import Path
 
+    from archspec.compiler import load
     from archspec.diagnostics import Failure, did_you_mean, quote
+    from archspec.docgen.ops import use_of
     from archspec.equivalence.layer import layer_spec
     from archspec.ops import OPS
-    from archspec.reference_docs import use_of
-    from archspec.spec import load
 
     if kind not in OPS:
         if _is_spec(kind):
@@ -125,7 +135,9 @@ def _example(kind: str) -> Graph:
 # What is said of them.
 
 
-def _data(graph: Graph, group: Sequence[Node], backends: Sequence[_Lowered], placed: bool) -> dict[str, Any]:
+def _data(
+    graph: Graph, group: Sequence[Node], backends: Sequence[_Lowered], placed: bool
+) -> dict[str, Any]:
     """Of layers that are alike; names of tensors and lowerings are those of the first."""
     node = group[0]
     return {
@@ -150,7 +162,7 @@ class _Lowered:
 
     @cached_property
     def gaps(self) -> dict[str, Gap]:
-        from archspec.analysis.support import gaps
+        from archspec.docgen.support import gaps
 
         used = {node.op.kind for node in self.graph.nodes[1:]}
         return {kind: gap for kind, gap in gaps(self.backend).items() if kind in used}
@@ -167,7 +179,11 @@ class _Lowered:
         tensors: dict[str, Any] = {}
         for name in _tensors(self.graph, node):
             native = self.natives[name]
-            tensors[name] = {"name": native.name, "shape": list(native.shape), "axes": list(native.axes)}
+            tensors[name] = {
+                "name": native.name,
+                "shape": list(native.shape),
+                "axes": list(native.axes),
+            }
         return {"lowering": self.backend.explain(self.graph, node), "tensors": tensors}
 
 
@@ -176,7 +192,7 @@ def _tensors(graph: Graph, node: Node) -> dict[str, list[int]]:
 
 
 def _lines(entry: dict[str, Any]) -> Iterator[str]:
-    from archspec.types import format_shape
+    from archspec.ir.types import format_shape
 
     yield f"{entry['op']}: {_first(entry['paths'])}"
     if entry["places"]:
@@ -192,11 +208,17 @@ def _lines(entry: dict[str, Any]) -> Iterator[str]:
     for backend, found in entry["backends"].items():
         yield f"  on {backend}"
         if gap := found.get("gap"):
-            yield f"    cannot build {gap['op']}: {gap['reason']}" + (f" ({gap['code']})" if gap["code"] else "")
+            yield f"    cannot build {gap['op']}: {gap['reason']}" + (
+                f" ({gap['code']})" if gap["code"] else ""
+            )
             continue
         yield from (f"    {line}" for line in found["lowering"].splitlines())
         for name, native in found["tensors"].items():
-            axes = f", its axes {', '.join(map(str, native['axes']))} of ours" if native["axes"] else ""
+            axes = (
+                f", its axes {', '.join(map(str, native['axes']))} of ours"
+                if native["axes"]
+                else ""
+            )
             yield f"    {name} is {native['name']} {format_shape(native['shape'])}{axes}"
 
 

@@ -17,7 +17,7 @@ def run(options: argparse.Namespace) -> int:
 
     from archspec.cli.common import say
     from archspec.diagnostics import Failure, quote, reason
-    from archspec.spec.starter import starter
+    from archspec.frontend.template import starter
 
     path = Path(options.path)
     name = path.stem or "net"

@@ -9,14 +9,18 @@ HELP = "list the ops, document one, or show which backends have them"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("op", nargs="?", metavar="OP", help="the op to document")
-    parser.add_argument("--support", action="store_true", help="which of the installed backends have it")
-    parser.add_argument("--format", choices=("text", "markdown"), default="text", help="plain, or as in the docs")
+    parser.add_argument(
+        "--support", action="store_true", help="which of the installed backends have it"
+    )
+    parser.add_argument(
+        "--format", choices=("text", "markdown"), default="text", help="plain, or as in the docs"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     from archspec.diagnostics import Failure, did_you_mean, quote
+    from archspec.docgen.ops import describe_op, list_ops
     from archspec.ops import OPS
-    from archspec.reference_docs import describe_op, list_ops
 
     if options.op is not None and options.op not in OPS:
         raise Failure(f"unknown op {quote(options.op)}", did_you_mean(options.op, OPS, "ops"), 2)
@@ -31,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _support(kinds: list[str], format: str) -> str:
     from archspec.analysis import tables
-    from archspec.analysis.support import installed, matrix, page, reasons
+    from archspec.docgen.support import installed, matrix, page, reasons
 
     backends = [entry.backend for entry in installed() if entry.backend is not None]
     if format == "markdown" and not kinds:

@@ -14,9 +14,13 @@ HELP = "run a built model on pictures"
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", help="what `archspec build` wrote")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
-    parser.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to show (default: 5)")
+    parser.add_argument(
+        "--top", type=int, default=5, metavar="K", help="how many classes to show (default: 5)"
+    )
     parser.add_argument("--labels", metavar="FILE", help="class names, one a line")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="for people, or data")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="for people, or data"
+    )
     parser.add_argument("--quiet", action="store_true", help="no remarks")
 
 
@@ -26,24 +30,34 @@ def run(options: argparse.Namespace) -> int:
 
     from archspec.backend import load as load_backend
     from archspec.backend import require
+    from archspec.build_folder import read_build
     from archspec.cli.common import say
     from archspec.diagnostics import Failure, quote
-    from archspec.folder import read_build
-    from archspec.picture import load_picture, preprocess_of, top
-    from archspec.render import visible
+    from archspec.diagnostics.render import visible
+    from archspec.images import load_picture, preprocess_of, top
 
     if options.top < 1:
         raise Failure("--top is at least 1", exit_code=2)
     folder = Path(options.folder)
     manifest = read_build(folder)
     facts = _facts(folder)
-    labels = _labels(options.labels) if options.labels else manifest.get("labels") or facts.get("classes")
+    labels = (
+        _labels(options.labels)
+        if options.labels
+        else manifest.get("labels") or facts.get("classes")
+    )
     steps = preprocess_of(manifest)
     pictures = [load_picture(Path(image), steps, manifest["input"]) for image in options.images]
     if "seed" in manifest:
-        say(f"note: the weights are random (seed {manifest['seed']}); build with --weights for trained ones", options)
+        say(
+            f"note: the weights are random (seed {manifest['seed']}); build with --weights for trained ones",
+            options,
+        )
     if facts.get("trained") == 0:
-        say("note: training was broken off, and these are the weights that it began with; --resume goes on", options)
+        say(
+            "note: training was broken off, and these are the weights that it began with; --resume goes on",
+            options,
+        )
     backend = load_backend(manifest["backend"]["name"])
     try:
         model = backend.load(folder)
@@ -55,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
         for name, engine in backend.engines.items():
             if engine.package == lacking:
                 require(backend, name)
-        raise Failure(f"the model in {quote(folder)} does not run: {error}", "build it again") from error
+        raise Failure(
+            f"the model in {quote(folder)} does not run: {error}", "build it again"
+        ) from error
     found: dict[str, object] = {}
     for name, output in zip(options.images, outputs, strict=True):
         scores = top(output, manifest["output"]["loss"], labels, options.top)
@@ -72,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
 def _facts(folder: Path) -> dict[str, Any]:
     """What a run says of itself, where the build is of one."""
     from archspec.diagnostics import Failure
-    from archspec.train.folder import read_facts
+    from archspec.train.run_folder import read_facts
 
     try:
         return read_facts(folder)

@@ -14,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     import json
 
-    from archspec.spec.schema import schema
+    from archspec.frontend.schema import schema
 
     print(json.dumps(schema(), indent=2, ensure_ascii=False))
     return 0

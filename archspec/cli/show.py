@@ -11,7 +11,9 @@ HELP = "print the resolved spec, with the origin of each value"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     spec_arguments(parser)
-    parser.add_argument("--graph", action="store_true", help="print the graph instead, one layer a line")
+    parser.add_argument(
+        "--graph", action="store_true", help="print the graph instead, one layer a line"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -19,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     if options.graph:
         print(spec.graph)
         return 0
-    from archspec.spec.show import show
+    from archspec.frontend.show import show
 
     print(show(spec.tree), end="")
     return 0

@@ -12,7 +12,7 @@ from archspec.cli.common import load, spec_arguments
 if TYPE_CHECKING:
     from archspec.analysis.stats import Stats
     from archspec.analysis.tables import Table
-    from archspec.spec import Spec
+    from archspec.frontend.loader import Spec
 
 HELP = "count parameters, multiply-adds, depth, memory and receptive fields"
 
@@ -23,14 +23,30 @@ TOOLS = ("fvcore", "keras", "paper", "ptflops", "ptflops-aten", "torch", "torchi
 def arguments(parser: argparse.ArgumentParser) -> None:
     spec_arguments(parser)
     parser.add_argument(
-        "--format", choices=("table", "json", "csv", "markdown"), default="table", help="how it is printed"
+        "--format",
+        choices=("table", "json", "csv", "markdown"),
+        default="table",
+        help="how it is printed",
     )
-    parser.add_argument("--by", choices=("layer", "block", "row"), default="layer", help="one line for each of these")
-    parser.add_argument("--train", action="store_true", help="list the layers of train-only heads too")
-    parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="samples that memory is counted for")
+    parser.add_argument(
+        "--by",
+        choices=("layer", "block", "row"),
+        default="layer",
+        help="one line for each of these",
+    )
+    parser.add_argument(
+        "--train", action="store_true", help="list the layers of train-only heads too"
+    )
+    parser.add_argument(
+        "--batch", type=_positive, default=1, metavar="N", help="samples that memory is counted for"
+    )
     other = parser.add_mutually_exclusive_group()
-    other.add_argument("--claims", action="store_true", help="hold the paper's printed figures against ours")
-    other.add_argument("--as", dest="tool", choices=TOOLS, help="another tool's figures, and why they differ")
+    other.add_argument(
+        "--claims", action="store_true", help="hold the paper's printed figures against ours"
+    )
+    other.add_argument(
+        "--as", dest="tool", choices=TOOLS, help="another tool's figures, and why they differ"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,7 +75,11 @@ def _dumps(data: dict[str, Any]) -> str:
             return "[\n    " + ",\n    ".join(map(json.dumps, cast(list[Any], part))) + "\n  ]"
         return json.dumps(part)
 
-    return "{\n  " + ",\n  ".join(f"{json.dumps(key)}: {value(part)}" for key, part in data.items()) + "\n}"
+    return (
+        "{\n  "
+        + ",\n  ".join(f"{json.dumps(key)}: {value(part)}" for key, part in data.items())
+        + "\n}"
+    )
 
 
 def _data(counted: Stats, spec: Spec, options: argparse.Namespace) -> dict[str, Any]:

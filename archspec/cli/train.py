@@ -14,21 +14,46 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     spec_arguments(parser)
     data = parser.add_argument_group("data")
     data.add_argument(
-        "--data", required=True, metavar="DATA", help="a folder of pictures, an .npz file, or a set by name"
+        "--data",
+        required=True,
+        metavar="DATA",
+        help="a folder of pictures, an .npz file, or a set by name",
     )
-    data.add_argument("--held-out", type=float, metavar="SHARE", help="of data without a part for it (default: 0.2)")
-    data.add_argument("--workers", type=int, default=0, metavar="N", help="processes that prepare data (default: 0)")
     data.add_argument(
-        "--bad-data", choices=("error", "skip"), default="error", help="what to do with a sample that cannot be read"
+        "--held-out",
+        type=float,
+        metavar="SHARE",
+        help="of data without a part for it (default: 0.2)",
+    )
+    data.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes that prepare data (default: 0)",
+    )
+    data.add_argument(
+        "--bad-data",
+        choices=("error", "skip"),
+        default="error",
+        help="what to do with a sample that cannot be read",
     )
     where = parser.add_argument_group("what computes")
-    where.add_argument("--backend", default="torch", metavar="NAME", help="what trains it (default: torch)")
-    where.add_argument("--device", metavar="NAME", help="for torch: cpu, cuda, cuda:1, mps (default: the best one)")
     where.add_argument(
-        "--compile", action="store_true", help="compile the model first (torch.compile, TensorFlow's XLA)"
+        "--backend", default="torch", metavar="NAME", help="what trains it (default: torch)"
+    )
+    where.add_argument(
+        "--device", metavar="NAME", help="for torch: cpu, cuda, cuda:1, mps (default: the best one)"
+    )
+    where.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the model first (torch.compile, TensorFlow's XLA)",
     )
     weights = parser.add_argument_group("the weights to start from")
-    weights.add_argument("--weights", metavar="FILE", help="start from these, and not from random ones")
+    weights.add_argument(
+        "--weights", metavar="FILE", help="start from these, and not from random ones"
+    )
     weights.add_argument(
         "--fresh",
         action="append",
@@ -38,11 +63,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     trust_arguments(weights)
     kept = parser.add_argument_group("what is kept")
-    kept.add_argument("-o", "--output", metavar="DIR", help="the run's folder (default: runs/SPEC-DATA-BACKEND)")
-    kept.add_argument("--resume", action="store_true", help="go on with the run that is there, if one is")
-    kept.add_argument("--report-every", type=int, default=20, metavar="N", help="steps between reports (default: 20)")
-    kept.add_argument("--save-every", type=int, metavar="N", help="steps between checkpoints within an epoch")
-    kept.add_argument("--keep", type=int, default=2, metavar="N", help="last checkpoints to keep beside the best")
+    kept.add_argument(
+        "-o", "--output", metavar="DIR", help="the run's folder (default: runs/SPEC-DATA-BACKEND)"
+    )
+    kept.add_argument(
+        "--resume", action="store_true", help="go on with the run that is there, if one is"
+    )
+    kept.add_argument(
+        "--report-every",
+        type=int,
+        default=20,
+        metavar="N",
+        help="steps between reports (default: 20)",
+    )
+    kept.add_argument(
+        "--save-every", type=int, metavar="N", help="steps between checkpoints within an epoch"
+    )
+    kept.add_argument(
+        "--keep", type=int, default=2, metavar="N", help="last checkpoints to keep beside the best"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,9 +90,9 @@ def run(options: argparse.Namespace) -> int:
 
     from archspec.backend import load as load_backend
     from archspec.diagnostics import Failure
-    from archspec.render import visible
-    from archspec.train.start import Options, start
-    from archspec.train.together import agreed, joined, launched
+    from archspec.diagnostics.render import visible
+    from archspec.train.distributed import agreed, joined, launched
+    from archspec.train.run import Options, start
 
     try:
         from archspec.train.display import Display
@@ -66,10 +105,15 @@ def run(options: argparse.Namespace) -> int:
             raise Failure(f"--{name.replace('_', '-')} is at least {least}", exit_code=2)
     for name in ("fresh", "any_spec", "allow_nonfinite"):
         if getattr(options, name) and not options.weights:
-            raise Failure(f"--{name.replace('_', '-')} is for what --weights gives, and there are none", exit_code=2)
+            raise Failure(
+                f"--{name.replace('_', '-')} is for what --weights gives, and there are none",
+                exit_code=2,
+            )
     backend = load_backend(options.backend)
     data = Path(options.data).stem or "data"
-    folder = Path(options.output or Path("runs") / f"{Path(options.spec).stem}-{data}-{backend.name}")
+    folder = Path(
+        options.output or Path("runs") / f"{Path(options.spec).stem}-{data}-{backend.name}"
+    )
     chosen = Options(
         data=options.data,
         held_out=options.held_out,
@@ -92,7 +136,12 @@ def run(options: argparse.Namespace) -> int:
             spec = load(options)
         say_which(options.data, options)
         with Display(options.quiet) as display:
-            how: Any = {"group": group, "resume": options.resume, "watch": display, "remark": display.say}
+            how: Any = {
+                "group": group,
+                "resume": options.resume,
+                "watch": display,
+                "remark": display.say,
+            }
             outcome = start(spec, backend, folder, chosen, **how)
     place = outcome.place
     if not outcome.finished:
@@ -100,6 +149,10 @@ def run(options: argparse.Namespace) -> int:
         return 130
     if not group.leads:
         return 0
-    best = f", best top-1 {place.best:.2%} after step {place.best_step}" if place.best is not None else ""
+    best = (
+        f", best top-1 {place.best:.2%} after step {place.best_step}"
+        if place.best is not None
+        else ""
+    )
     print(f"{visible(str(folder))}: {spec.name}, trained for {place.step} steps{best}")
     return 0

@@ -12,17 +12,32 @@ HELP = "hold a spec's models on every backend against the float64 reference"
 def arguments(parser: argparse.ArgumentParser) -> None:
     spec_arguments(parser)
     parser.add_argument(
-        "--backends", metavar="A,B", help="as in torch,keras@jax,onnx (default: every backend that is installed)"
+        "--backends",
+        metavar="A,B",
+        help="as in torch,keras@jax,onnx (default: every backend that is installed)",
     )
     parser.add_argument(
-        "--mode", default="eval,train,grad,step", metavar="A,B", help="some of eval,train,grad,step (default: all)"
+        "--mode",
+        default="eval,train,grad,step",
+        metavar="A,B",
+        help="some of eval,train,grad,step (default: all)",
     )
     parser.add_argument("--batch", type=int, default=2, metavar="N", help="samples (default: 2)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and input (default: 0)")
-    parser.add_argument("--weights", metavar="FILE", help="a neutral checkpoint, in place of random weights")
-    parser.add_argument("--precision", choices=("float32", "float64"), help="in place of the usual one of each mode")
-    parser.add_argument("--repro", metavar="DIR", help="where a difference is written (default: repro-SPEC)")
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="for people, or data")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of weights and input (default: 0)"
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="a neutral checkpoint, in place of random weights"
+    )
+    parser.add_argument(
+        "--precision", choices=("float32", "float64"), help="in place of the usual one of each mode"
+    )
+    parser.add_argument(
+        "--repro", metavar="DIR", help="where a difference is written (default: repro-SPEC)"
+    )
+    parser.add_argument(
+        "--format", choices=("table", "json"), default="table", help="for people, or data"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

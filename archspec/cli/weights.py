@@ -18,30 +18,49 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     action = actions(parser)
     inspect = action("inspect", "print what a file of weights holds")
     inspect.add_argument("file", metavar="FILE", help="weights of any known kind")
-    inspect.add_argument("--format", choices=("table", "json"), default="table", help="for people, or data")
+    inspect.add_argument(
+        "--format", choices=("table", "json"), default="table", help="for people, or data"
+    )
     inspect.add_argument("--quiet", action="store_true", help="no remarks")
 
     export = action("export", "write weights as a framework's own kind of file")
     export.add_argument("source", metavar="CHECKPOINT", help="weights of any known kind")
-    export.add_argument("--to", required=True, metavar="NAME", help="the backend whose kind of file is written")
+    export.add_argument(
+        "--to", required=True, metavar="NAME", help="the backend whose kind of file is written"
+    )
     _common(export)
     export.add_argument("-o", "--output", required=True, metavar="FILE", help="the file to write")
 
     take = action("import", "make a neutral checkpoint of any other kind of file")
     take.add_argument("source", metavar="FILE", help="weights of any known kind")
-    take.add_argument("--mapping", metavar="NAME_OR_FILE", help="how another project calls the tensors")
+    take.add_argument(
+        "--mapping", metavar="NAME_OR_FILE", help="how another project calls the tensors"
+    )
     _common(take)
-    take.add_argument("-o", "--output", required=True, metavar="CHECKPOINT", help="the file to write, a .safetensors")
+    take.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="CHECKPOINT",
+        help="the file to write, a .safetensors",
+    )
 
     convert = action("convert", "from one kind of file to another, each told by its suffix")
     convert.add_argument("source", metavar="FROM", help="the file to read")
     convert.add_argument("output", metavar="TO", help="the file to write")
-    convert.add_argument("--mapping", metavar="NAME_OR_FILE", help="how another project calls the tensors")
+    convert.add_argument(
+        "--mapping", metavar="NAME_OR_FILE", help="how another project calls the tensors"
+    )
     _common(convert)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--spec", required=True, metavar="SPEC", help="the network: a path, or a shipped spec's name")
+    parser.add_argument(
+        "--spec",
+        required=True,
+        metavar="SPEC",
+        help="the network: a path, or a shipped spec's name",
+    )
     override_arguments(parser)
     trust_arguments(parser)
 
@@ -67,13 +86,15 @@ def _convert(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from archspec.diagnostics import Failure, quote
-    from archspec.render import visible
+    from archspec.diagnostics.render import visible
     from archspec.weights import convert
     from archspec.weights.formats import NEUTRAL
 
     if options.action == "import" and Path(options.output).suffix != NEUTRAL:
         help = "`archspec weights convert` writes the other kinds"
-        raise Failure(f"a neutral checkpoint ends in {NEUTRAL}, found {quote(options.output)}", help, 2)
+        raise Failure(
+            f"a neutral checkpoint ends in {NEUTRAL}, found {quote(options.output)}", help, 2
+        )
     spec = load(options)
     loaded: Loaded = convert(
         options.source,
@@ -95,17 +116,21 @@ def _convert(options: argparse.Namespace) -> int:
 def _table(contents: Contents) -> str:
     """What a file says of itself, and a line for each tensor."""
     from archspec.analysis.tables import Column, Table, text
-    from archspec.render import visible
+    from archspec.diagnostics.render import visible
 
     head = [f"{contents.format}: {len(contents.tensors):,} tensors, {contents.values:,} values"]
     head += [f"{visible(key)}: {visible(str(value))}" for key, value in contents.metadata.items()]
     numbers = [Column(name, "number") for name in ("min", "mean", "max", "std", "NaN", "inf")]
     columns = (Column("tensor"), Column("shape"), Column("dtype"), *numbers)
-    return "\n".join(head) + "\n\n" + text(Table(columns, tuple(_row(tensor) for tensor in contents.tensors)))
+    return (
+        "\n".join(head)
+        + "\n\n"
+        + text(Table(columns, tuple(_row(tensor) for tensor in contents.tensors)))
+    )
 
 
 def _row(tensor: Summary) -> tuple[Any, ...]:
-    from archspec.types import format_shape
+    from archspec.ir.types import format_shape
 
     figures = (tensor.min, tensor.mean, tensor.max, tensor.std)
     shown = [None if figure is None else f"{figure:.4g}" for figure in figures]

@@ -11,14 +11,22 @@ from typing import Any, cast
 from hypothesis import strategies as st
 
 from archspec.conformance import expressions
-from archspec.conformance.drafts import BlockDraft, Frame, Interpreter, Refused, Step, seen
 from archspec.conformance.expressions import Env, Spelled
 from archspec.conformance.fields import schema, ways
 from archspec.conformance.ops import accepted, drawn_fields, kinds
-from archspec.types import Shape, format_shape, numbers
+from archspec.conformance.spec_ast import BlockDraft, Frame, Interpreter, Refused, Step, seen
+from archspec.ir.types import Shape, format_shape, numbers
 
 STEPS = ("s{0}", "#{0}x{0}", "a {0}/b", "step #{0}", "{0}x{0}", "x-{0}", "{0}")
-ARGUMENTS = ("n{0}", "#{0}x{0} reduce", "patch/stride {0}", "pool proj {0}", "a{0}/b c", "{0}x{0}", "x-{0}")
+ARGUMENTS = (
+    "n{0}",
+    "#{0}x{0} reduce",
+    "patch/stride {0}",
+    "pool proj {0}",
+    "a{0}/b c",
+    "{0}x{0}",
+    "x-{0}",
+)
 BLOCKS = ("block {0}", "b{0}", "{0}x{0}/2 block", "#{0}")
 DEPTH = 3
 
@@ -107,13 +115,17 @@ class Builder:
             name = self.fresh(STEPS)
             counters = [n for n in scope.frame.env if re.fullmatch(r"i\d+", n)]
             if counters and self.draw(st.booleans()):
-                step.reserved["name"] = Spelled(f"{name} ${counters[-1]}", lambda env: f"{name} {env[counters[-1]]}")
+                step.reserved["name"] = Spelled(
+                    f"{name} ${counters[-1]}", lambda env: f"{name} {env[counters[-1]]}"
+                )
             else:
                 step.reserved["name"] = Spelled.plain(name)
         if self.once_in(6):
             wanted, env = self.draw(st.booleans()), seen(scope.frame, shape)
             plain = self.once_in(4)
-            step.reserved["when"] = Spelled.plain(wanted) if plain else self.draw(expressions.booleans(wanted, env))
+            step.reserved["when"] = (
+                Spelled.plain(wanted) if plain else self.draw(expressions.booleans(wanted, env))
+            )
 
     def source(self, scope: Scope, step: Step, shape: Shape) -> Shape:
         """What enters a step: the value before it, or now and then an earlier one."""
@@ -127,12 +139,20 @@ class Builder:
         step = Step("")
         shape = self.source(scope, step, shape)
         # The more ways there are to write an op, the more often it is drawn.
-        known = [kind for kind in self.kinds(shape) for _ in range(2 + sum(map(ways, schema(kind).values())))]
+        known = [
+            kind
+            for kind in self.kinds(shape)
+            for _ in range(2 + sum(map(ways, schema(kind).values())))
+        ]
         if not known:
             return None
         step.what = self.draw(st.sampled_from(known))
         fields = next(
-            (f for f in (self.draw(drawn_fields(step.what, shape)) for _ in range(5)) if accepted(step.what, f, shape)),
+            (
+                f
+                for f in (self.draw(drawn_fields(step.what, shape)) for _ in range(5))
+                if accepted(step.what, f, shape)
+            ),
             None,
         )
         if fields is None:
@@ -198,7 +218,9 @@ class Builder:
         shape = self.source(scope, step, shape)
         known = list(self.blocks)
         step.what = (
-            self.draw(st.sampled_from(known)) if known and self.draw(st.booleans()) else self.new_block(scope, shape)
+            self.draw(st.sampled_from(known))
+            if known and self.draw(st.booleans())
+            else self.new_block(scope, shape)
         )
         block = self.blocks[step.what]
         env = seen(scope.frame, shape)
@@ -221,7 +243,10 @@ class Builder:
         inside = Scope(Frame(dict(self.args), ChainMap({"input": shape})), depth=scope.depth + 1)
         body, _ = self.body(inside, shape, 1, 3)
         given = [name for name in inside.types if defaults or self.draw(st.booleans())]
-        texts = {name: (_default(inside.types[name], inside.lifts[name]), inside.lifts[name]) for name in given}
+        texts = {
+            name: (_default(inside.types[name], inside.lifts[name]), inside.lifts[name])
+            for name in given
+        }
         name = self.fresh(BLOCKS)
         self.blocks[name] = BlockDraft(body, inside.types, texts, inside.lifts)
         return name
@@ -238,10 +263,18 @@ class Builder:
             return self.draw(expressions.booleans(value, env))
         if how in (4, 5) and type(value) is int:
             return self.draw(expressions.integers(value, env))
-        types = [t for t in _types(value) if t in (kind, *_ALSO.get(kind, ())) or not kind] if how == 6 else []
+        types = (
+            [t for t in _types(value) if t in (kind, *_ALSO.get(kind, ())) or not kind]
+            if how == 6
+            else []
+        )
         if scope.root:  # the network's arguments are scalars
             types = [kind for kind in types if not isinstance(value, list)]
-        return self.lift(scope, value, self.draw(st.sampled_from(types))) if types else Spelled.plain(value)
+        return (
+            self.lift(scope, value, self.draw(st.sampled_from(types)))
+            if types
+            else Spelled.plain(value)
+        )
 
     def lift(self, scope: Scope, value: Any, kind: str) -> Spelled:
         name = self.fresh(ARGUMENTS)
@@ -250,14 +283,18 @@ class Builder:
 
     def patch(self, scope: Scope, step: Step, fields: dict[str, Any]) -> None:
         """Has a kernel and a stride come from one argument, 3x3/2."""
-        sizes = [size for name in ("kernel", "stride") if (size := numbers(fields.get(name))) is not None]
+        sizes = [
+            size for name in ("kernel", "stride") if (size := numbers(fields.get(name))) is not None
+        ]
         if scope.root or len(sizes) < 2 or not self.once_in(3):
             return
         text = "/".join(map(format_shape, sizes))
         name = self.lift(scope, text, "patch").text
         inner = name.strip("${}")
         for i, part in enumerate(("kernel", "stride")):
-            step.arguments[part] = Spelled(f"${{{inner}.{part}}}", lambda env, i=i: env[inner].split("/")[i])
+            step.arguments[part] = Spelled(
+                f"${{{inner}.{part}}}", lambda env, i=i: env[inner].split("/")[i]
+            )
 
 
 _ALSO = {"size": ("str", "shape"), "shape": ("size",), "patch": ("str",)}

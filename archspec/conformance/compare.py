@@ -10,18 +10,20 @@ AssertionError: logits: |2.0 - 2.1| = 0.1 at [1], more than 1e-05 of the scale 2
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from numpy.typing import ArrayLike
 
-if TYPE_CHECKING:
-    import numpy as np
-else:
-    from archspec import lazy_numpy as np
+from archspec._numpy import np
 
 
 def compare(
-    actual: ArrayLike, expected: ArrayLike, *, bound: float = 1e-5, scale: float | None = None, what: str = "values"
+    actual: ArrayLike,
+    expected: ArrayLike,
+    *,
+    bound: float = 1e-5,
+    scale: float | None = None,
+    what: str = "values",
 ) -> None:
     """Raises AssertionError unless both are finite, of one shape, and differ by at most `bound * scale` everywhere.
 
@@ -30,12 +32,16 @@ def compare(
     """
     found, wanted = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     if found.shape != wanted.shape:
-        raise AssertionError(f"{what}: the shape is {list(found.shape)}, expected {list(wanted.shape)}")
+        raise AssertionError(
+            f"{what}: the shape is {list(found.shape)}, expected {list(wanted.shape)}"
+        )
     for name, values in (("found", found), ("expected", wanted)):
         strange = ~np.isfinite(values)
         if strange.any():
             at = _index(strange.argmax(), values)
-            raise AssertionError(f"{what}: {values[at]} {name} at {list(at)} ({strange.sum()} of {values.size} values)")
+            raise AssertionError(
+                f"{what}: {values[at]} {name} at {list(at)} ({strange.sum()} of {values.size} values)"
+            )
     if not found.size:
         raise AssertionError(f"{what}: there is nothing to compare")
     size = float(np.abs(wanted).max()) if scale is None else scale
@@ -50,7 +56,11 @@ def compare(
 
 
 def compare_all(
-    actual: Mapping[str, ArrayLike], expected: Mapping[str, ArrayLike], *, bound: float = 1e-5, what: str = "values"
+    actual: Mapping[str, ArrayLike],
+    expected: Mapping[str, ArrayLike],
+    *,
+    bound: float = 1e-5,
+    what: str = "values",
 ) -> None:
     """`compare` for each name, such as a head or a parameter; the names have to be the same."""
     if set(actual) != set(expected) or not expected:

@@ -42,12 +42,18 @@ def integers(draw: st.DrawFn, value: int, env: Env) -> Spelled:
     name = draw(st.sampled_from(sorted(known)))
     n = known[name]
     ways: list[tuple[str, Callable[[Env], Any]]] = [
-        (f"{name} + {value - n}" if value >= n else f"{name} - {n - value}", lambda e: e[name] + value - n),
+        (
+            f"{name} + {value - n}" if value >= n else f"{name} - {n - value}",
+            lambda e: e[name] + value - n,
+        ),
         (f"({name} + {2 * value - n + 1}) // 2", lambda e: (e[name] + 2 * value - n + 1) // 2),
         (f"round({name} + {value - n} + 0.25)", lambda e: e[name] + value - n),
         (f"ceil({name} + {value - n} - 0.5)", lambda e: e[name] + value - n),
         (f"floor({name} + {value - n} + 0.5)", lambda e: e[name] + value - n),
-        (f"{value} if {name} == {n} else {value} + 1", lambda e: value if e[name] == n else value + 1),
+        (
+            f"{value} if {name} == {n} else {value} + 1",
+            lambda e: value if e[name] == n else value + 1,
+        ),
         (f"-{name} + {value + n}", lambda e: value + n - e[name]),
     ]
     if n > 0 and value % n == 0:
@@ -77,11 +83,22 @@ def booleans(draw: st.DrawFn, value: bool, env: Env) -> Spelled:
             )
         elif type(known) is int:
             equal, least = ("==", "<= {} and true") if value else ("!=", "> {} or false")
-            ways.append((f"{name} {equal} {known}", lambda e, name=name, n=known: (e[name] == n) is value))
-            ways.append((f"{name} {least.format(known)}", lambda e, name=name, n=known: (e[name] <= n) is value))
-        elif isinstance(known, str) and known.isidentifier():  # a rule by name: 3x3 may stand for a size
+            ways.append(
+                (f"{name} {equal} {known}", lambda e, name=name, n=known: (e[name] == n) is value)
+            )
+            ways.append(
+                (
+                    f"{name} {least.format(known)}",
+                    lambda e, name=name, n=known: (e[name] <= n) is value,
+                )
+            )
+        elif (
+            isinstance(known, str) and known.isidentifier()
+        ):  # a rule by name: 3x3 may stand for a size
             word = "==" if value else "!="
-            ways.append((f"{name} {word} '{known}'", lambda e, name=name, n=known: (e[name] == n) is value))
+            ways.append(
+                (f"{name} {word} '{known}'", lambda e, name=name, n=known: (e[name] == n) is value)
+            )
     if not ways:
         return Spelled.plain(value)
     text, of = draw(st.sampled_from(ways))

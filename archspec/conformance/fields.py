@@ -53,7 +53,9 @@ def ways(field: Schema) -> int:
         return sum(map(ways, field["anyOf"]))
     if "enum" in field:
         return len(field["enum"])
-    return {"array": lambda: ways(field["items"]), "boolean": lambda: 2}.get(field.get("type", ""), lambda: 1)()
+    return {"array": lambda: ways(field["items"]), "boolean": lambda: 2}.get(
+        field.get("type", ""), lambda: 1
+    )()
 
 
 def values(field: Schema, room: Room) -> st.SearchStrategy[Any]:
@@ -107,17 +109,25 @@ def _numbers(field: Schema) -> st.SearchStrategy[float]:
 def _spelt(field: Schema, room: Room) -> st.SearchStrategy[str]:
     number = st.integers(room.least, max(room.least, room.largest))
     sizes = _length(field, room).flatmap(lambda n: st.lists(number, min_size=n, max_size=n))
-    return sizes.map(lambda size: "x".join(map(str, size))).filter(re.compile(field.get("pattern", "")).search)
+    return sizes.map(lambda size: "x".join(map(str, size))).filter(
+        re.compile(field.get("pattern", "")).search
+    )
 
 
 def _lists(field: Schema, room: Room) -> st.SearchStrategy[list[Any]]:
     """Items of one kind, or of any."""
     kinds = [*field["items"].get("anyOf", ()), field["items"]]
     sizes = st.tuples(st.sampled_from(kinds), _length(field, room))
-    return sizes.flatmap(lambda drawn: st.lists(values(drawn[0], room), min_size=drawn[1], max_size=drawn[1]))
+    return sizes.flatmap(
+        lambda drawn: st.lists(values(drawn[0], room), min_size=drawn[1], max_size=drawn[1])
+    )
 
 
 def _length(field: Schema, room: Room) -> st.SearchStrategy[int]:
     """One item for all axes, or one for each; a list of fixed length has that."""
     low, high = field.get("minItems", 1), field.get("maxItems", 4)
-    return st.just(low) if low == high else st.sampled_from([n for n in (1, max(room.rank, 1)) if low <= n <= high])
+    return (
+        st.just(low)
+        if low == high
+        else st.sampled_from([n for n in (1, max(room.rank, 1)) if low <= n <= high])
+    )

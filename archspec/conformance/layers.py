@@ -12,11 +12,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from archspec.compiler import load
 from archspec.conformance.ops import MAX_RANK, accepted, op_values, shapes, simple_fields, takes
 from archspec.equivalence.layer import layer_spec
+from archspec.frontend.loader import Spec
+from archspec.ir.types import Shape
 from archspec.ops import OPS
-from archspec.spec import Spec, load
-from archspec.types import Shape
 
 
 def read(text: str) -> Spec:

@@ -12,22 +12,16 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from archspec._numpy import Array, np
 from archspec.conformance.fields import Room, required, schema, values
-from archspec.op import Op, ShapeError
+from archspec.ir.op import Op, ShapeError
+from archspec.ir.types import Shape, parse_size
 from archspec.ops import OPS
-from archspec.types import Shape, parse_size
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from archspec.op import Array
-else:
-    from archspec import lazy_numpy as np
 
 Fields = Mapping[str, Any]
 
@@ -53,16 +47,26 @@ def drawn_fields(draw: st.DrawFn, kind: str, shape: Shape) -> dict[str, Any]:
     for name in names:
         if chosen is not None and name in others and name != chosen:
             continue
-        if name in required(kind) or name == chosen or draw(st.sampled_from((False, True, True, True))):
+        if (
+            name in required(kind)
+            or name == chosen
+            or draw(st.sampled_from((False, True, True, True)))
+        ):
             steered = _STEERED.get(name)
-            strategy = steered(shape, found) if steered else values(schema(kind)[name], _room(name, shape, found))
+            strategy = (
+                steered(shape, found)
+                if steered
+                else values(schema(kind)[name], _room(name, shape, found))
+            )
             found[name] = draw(strategy)
     return found
 
 
 def op_values(kind: str, *inputs: Shape) -> st.SearchStrategy[dict[str, Any]]:
     """Fields, as YAML data, with which the op takes these inputs."""
-    return drawn_fields(kind, inputs[0]).filter(lambda fields: accepted(kind, fields, *inputs) is not None)
+    return drawn_fields(kind, inputs[0]).filter(
+        lambda fields: accepted(kind, fields, *inputs) is not None
+    )
 
 
 # What a field's name says about the values that fit an input. Fields of other names are drawn from their schema alone.
@@ -97,7 +101,11 @@ _STEERED: Mapping[str, Callable[[Shape, Fields], st.SearchStrategy[Any]]] = {
 def _room(name: str, shape: Shape, found: Fields) -> Room:
     axes = shape[1:] or (1,)
     kernel = parse_size(found.get("kernel", 3))
-    largest = {"kernel": min(*axes, 3), "padding": max(min(kernel) - 1, 1), "size": min(axes) + 1}.get(name, 2)
+    largest = {
+        "kernel": min(*axes, 3),
+        "padding": max(min(kernel) - 1, 1),
+        "size": min(axes) + 1,
+    }.get(name, 2)
     return Room(len(shape) - 1, largest)
 
 
@@ -116,10 +124,15 @@ def takes(kind: str, rank: int) -> bool:
 def simple_fields(kind: str, shape: Shape) -> Iterator[dict[str, Any]]:
     """Fields of a few plain values each, with as many as possible left out, that an op takes on that shape."""
     choices = [
-        [None] * (name not in required(kind)) + _simplest(name, field, shape) for name, field in schema(kind).items()
+        [None] * (name not in required(kind)) + _simplest(name, field, shape)
+        for name, field in schema(kind).items()
     ]
     for chosen in itertools.islice(itertools.product(*choices), 1000):
-        fields = {name: value for name, value in zip(schema(kind), chosen, strict=True) if value is not None}
+        fields = {
+            name: value
+            for name, value in zip(schema(kind), chosen, strict=True)
+            if value is not None
+        }
         if accepted(kind, fields, *(shape,) * (2 if OPS[kind].many else 1)) is not None:
             yield fields
 
@@ -133,9 +146,12 @@ def _simplest(name: str, field: Mapping[str, Any], shape: Shape) -> list[Any]:
     if "enum" in field:
         return list(field["enum"])
     number = field.get("minimum", 0.5)
-    return {"integer": [number or 1], "number": [number], "boolean": [False], "array": [[number]]}.get(
-        field["type"], []
-    )
+    return {
+        "integer": [number or 1],
+        "number": [number],
+        "boolean": [False],
+        "array": [[number]],
+    }.get(field["type"], [])
 
 
 def kinds(rank: int, *, many: bool = False) -> list[str]:
@@ -149,7 +165,10 @@ _SIZES = ((), (6, 9, 5, 12, 2, 1), (5, 6, 4, 7, 3, 1), (3, 4, 2, 1))
 def shapes(*ranks: int) -> st.SearchStrategy[Shape]:
     """Shapes with so many spatial axes, small enough for the reference, with channels that groups divide."""
     channels = st.sampled_from((4, 6, 3, 8, 2, 1))
-    sizes = [st.tuples(channels, *(st.sampled_from(_SIZES[rank]),) * rank) for rank in ranks or range(MAX_RANK + 1)]
+    sizes = [
+        st.tuples(channels, *(st.sampled_from(_SIZES[rank]),) * rank)
+        for rank in ranks or range(MAX_RANK + 1)
+    ]
     return st.one_of(sizes)
 
 
@@ -159,7 +178,9 @@ def inputs(shape: Shape, *, batch: int | None = None) -> st.SearchStrategy[Array
     Largest values are thus never tied, and no activation has its kink at one of them: all derivatives exist.
     """
     count = st.integers(2, 3) if batch is None else st.just(batch)
-    return st.tuples(count, st.integers(0, 2**32 - 1)).map(lambda drawn: spread((drawn[0], *shape), drawn[1]))
+    return st.tuples(count, st.integers(0, 2**32 - 1)).map(
+        lambda drawn: spread((drawn[0], *shape), drawn[1])
+    )
 
 
 def spread(shape: Shape, seed: int) -> Array:

@@ -20,7 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from archspec.backend import Backend
-    from archspec.conformance.subject import Subject
+    from archspec.conformance.backend_under_test import Subject
 
 SUITE = Path(__file__).parent / "suite"
 
@@ -28,10 +28,16 @@ SUITE = Path(__file__).parent / "suite"
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("archspec")
     group.addoption(
-        "--archspec-backend", action="append", default=[], metavar="NAME", help="run the conformance suite on it"
+        "--archspec-backend",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run the conformance suite on it",
     )
     group.addoption(
-        "--archspec-regressions", metavar="DIR", help="where specs that failed are kept, and tried again from"
+        "--archspec-regressions",
+        metavar="DIR",
+        help="where specs that failed are kept, and tried again from",
     )
 
 
@@ -85,7 +91,7 @@ def _regressions(config: pytest.Config) -> Path | None:
 @pytest.fixture(scope="session")
 def opened() -> Iterator[Callable[[str], Subject]]:
     """Targets by name, each in a process that all tests share and that ends with the session."""
-    from archspec.conformance.subject import Subject
+    from archspec.conformance.backend_under_test import Subject
 
     @cache
     def target(name: str) -> Subject:

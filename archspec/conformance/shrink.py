@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from archspec.diagnostics import Report, Source, SpecError
-from archspec.spec.text import yaml_text
-from archspec.spec.tree import data
-from archspec.spec.yaml import read
+from archspec.frontend.tree import data
+from archspec.frontend.yaml import read
+from archspec.frontend.yaml_writer import yaml_text
 
 Path = tuple[Any, ...]
 """The keys and indices that lead to a place in the data."""
@@ -52,7 +52,7 @@ def _valid(text: str) -> bool:
     import tempfile
     from pathlib import Path as File
 
-    from archspec.spec import load
+    from archspec.compiler import load
 
     with tempfile.TemporaryDirectory() as folder:
         path = File(folder) / "spec.yaml"
@@ -67,9 +67,13 @@ def _valid(text: str) -> bool:
 def _smaller(whole: Any) -> Iterator[Any]:
     """Everything that is one move smaller: large pieces go first, numbers last."""
     places = sorted(_places(whole, ()), key=lambda place: -_size(place[1]))
-    yield from (_without_head(whole, path[1]) for path, _ in places if len(path) == 2 and path[0] == "heads")
+    yield from (
+        _without_head(whole, path[1]) for path, _ in places if len(path) == 2 and path[0] == "heads"
+    )
     for path, _ in places:
-        if (path and path[0] not in ("archspec", "name", "input")) or (len(path) > 1 and path[0] == "network"):
+        if (path and path[0] not in ("archspec", "name", "input")) or (
+            len(path) > 1 and path[0] == "network"
+        ):
             yield _without(whole, path)
     for path, value in places:
         for simpler in _simpler(value):
@@ -114,10 +118,16 @@ def _without_head(value: Any, name: Any, key: Any = None) -> Any:
     """The data without a head, and without what hangs it on a step or a row."""
     if isinstance(value, dict):
         items = cast("dict[Any, Any]", value).items()
-        kept = [(k, v) for k, v in items if (k, v) != ("aux", name) and not (key == "heads" and k == name)]
+        kept = [
+            (k, v)
+            for k, v in items
+            if (k, v) != ("aux", name) and not (key == "heads" and k == name)
+        ]
         return {k: _without_head(v, name, k) for k, v in kept}
     if isinstance(value, list):
-        return [None if item == name else _without_head(item, name) for item in cast("list[Any]", value)]
+        return [
+            None if item == name else _without_head(item, name) for item in cast("list[Any]", value)
+        ]
     return value
 
 
@@ -125,7 +135,9 @@ def _without(whole: Any, path: Path) -> Any:
     key, *rest = path
     if isinstance(whole, dict):
         items = cast("dict[Any, Any]", whole).items()
-        return {k: (_without(v, tuple(rest)) if k == key else v) for k, v in items if rest or k != key}
+        return {
+            k: (_without(v, tuple(rest)) if k == key else v) for k, v in items if rest or k != key
+        }
     items = enumerate(cast("list[Any]", whole))
     return [(_without(v, tuple(rest)) if i == key else v) for i, v in items if rest or i != key]
 
@@ -135,5 +147,11 @@ def _with(whole: Any, path: Path, value: Any) -> Any:
         return value
     key, *rest = path
     if isinstance(whole, dict):
-        return {k: _with(v, tuple(rest), value) if k == key else v for k, v in cast("dict[Any, Any]", whole).items()}
-    return [_with(v, tuple(rest), value) if i == key else v for i, v in enumerate(cast("list[Any]", whole))]
+        return {
+            k: _with(v, tuple(rest), value) if k == key else v
+            for k, v in cast("dict[Any, Any]", whole).items()
+        }
+    return [
+        _with(v, tuple(rest), value) if i == key else v
+        for i, v in enumerate(cast("list[Any]", whole))
+    ]

@@ -19,14 +19,14 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from archspec.conformance.builder import Builder, Scope
-from archspec.conformance.drafts import Frame, HeadDraft, Interpreter, Refused, Step, body_data
 from archspec.conformance.expressions import Spelled
 from archspec.conformance.fields import Room, values
 from archspec.conformance.ops import shapes
-from archspec.document import HeadForm
+from archspec.conformance.spec_ast import Frame, HeadDraft, Interpreter, Refused, Step, body_data
+from archspec.frontend.yaml_writer import yaml_text
+from archspec.ir.document import HeadForm
+from archspec.ir.types import Shape
 from archspec.ops import OPS
-from archspec.spec.text import yaml_text
-from archspec.types import Shape
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ class Drawn:
 
 
 @st.composite
-def specs(draw: st.DrawFn, ranks: tuple[int, ...] = (2, 1, 3, 0), known: Collection[str] = OPS.keys()) -> Drawn:
+def specs(
+    draw: st.DrawFn, ranks: tuple[int, ...] = (2, 1, 3, 0), known: Collection[str] = OPS.keys()
+) -> Drawn:
     """A spec that is valid by construction, of these ops, for an input with so many spatial axes."""
     shape = draw(shapes(*ranks))
     builder = Builder(draw, known)
@@ -77,7 +79,9 @@ def specs(draw: st.DrawFn, ranks: tuple[int, ...] = (2, 1, 3, 0), known: Collect
 
 def _network(builder: Builder, shape: Shape) -> tuple[list[Step], dict[str, HeadDraft]]:
     """The network's body, with heads on some of its steps."""
-    scope = Scope(Frame(dict(builder.args), ChainMap({"input": shape})), lifts=builder.args, root=True)
+    scope = Scope(
+        Frame(dict(builder.args), ChainMap({"input": shape})), lifts=builder.args, root=True
+    )
     steps: list[Step] = []
     heads: dict[str, HeadDraft] = {}
     start = shape
@@ -88,7 +92,9 @@ def _network(builder: Builder, shape: Shape) -> tuple[list[Step], dict[str, Head
         step, result = found
         head = _head(builder, step, result, len(heads)) if "when" not in step.reserved else {}
         try:
-            Interpreter(builder.blocks, builder.args, {**heads, **head}).network([*steps, step], start)
+            Interpreter(builder.blocks, builder.args, {**heads, **head}).network(
+                [*steps, step], start
+            )
         except Refused:  # too large together
             break
         steps.append(step)
@@ -103,7 +109,9 @@ def _network(builder: Builder, shape: Shape) -> tuple[list[Step], dict[str, Head
 
 def _claim(builder: Builder, shape: Shape) -> Any:
     """A shape as `output` states it: 8x8x64 as papers do, or [64, 8, 8]."""
-    return "x".join(map(str, (*shape[1:], shape[0]))) if builder.draw(st.booleans()) else list(shape)
+    return (
+        "x".join(map(str, (*shape[1:], shape[0]))) if builder.draw(st.booleans()) else list(shape)
+    )
 
 
 HEADS = ("aux{0}", "side head {0}", "#{0} head")
@@ -114,11 +122,15 @@ def _head(builder: Builder, step: Step, shape: Shape, count: int) -> dict[str, H
     if count == 2 or not builder.once_in(4):
         return {}
     block = (
-        builder.new_block(Scope(Frame({}, ChainMap())), shape, defaults=True) if builder.draw(st.booleans()) else None
+        builder.new_block(Scope(Frame({}, ChainMap())), shape, defaults=True)
+        if builder.draw(st.booleans())
+        else None
     )
     try:
         found = (
-            Interpreter(builder.blocks, builder.args).block(block, {}, Frame({}, ChainMap()), shape) if block else shape
+            Interpreter(builder.blocks, builder.args).block(block, {}, Frame({}, ChainMap()), shape)
+            if block
+            else shape
         )
     except Refused:
         return {}
@@ -139,4 +151,7 @@ def _head(builder: Builder, step: Step, shape: Shape, count: int) -> dict[str, H
 def _form(builder: Builder, shape: Shape) -> dict[str, Any]:
     """How a head is trained; the classes that it states are as many as its output is wide."""
     fields = HeadForm.model_json_schema()["properties"]
-    return {"classes": shape[0], **{name: builder.draw(values(fields[name], Room())) for name in ("loss", "weight")}}
+    return {
+        "classes": shape[0],
+        **{name: builder.draw(values(fields[name], Room())) for name in ("loss", "weight")},
+    }

@@ -8,21 +8,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from archspec._numpy import np
 from archspec.backend import Backend
+from archspec.backend.trainer import Plan, Trainer
 from archspec.compiler import write
 from archspec.conformance.layers import read
-from archspec.recipe import Recipe
+from archspec.frontend.loader import Spec
+from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.spec import Spec
-from archspec.trainer import Plan, Trainer
 from archspec.weights.init import initial
-
-if TYPE_CHECKING:
-    import numpy as np
-else:
-    from archspec import lazy_numpy as np
 
 _NET = """archspec: 1
 name: net
@@ -79,14 +75,22 @@ def batches(spec: Spec) -> list[Batch]:
     found: list[Batch] = []
     for rate in RATES:
         x, y = rng.standard_normal((8, *spec.graph.input)), rng.integers(0, max(width, 2), 8)
-        found.append((x.astype(np.float32), np.eye(width, dtype=np.float32)[y] if main.loss == "mse" else y, rate))
+        found.append(
+            (
+                x.astype(np.float32),
+                np.eye(width, dtype=np.float32)[y] if main.loss == "mse" else y,
+                rate,
+            )
+        )
     return found
 
 
 def opened(backend: Backend, folder: Path, spec: Spec, recipe: Recipe, seed: int = 0) -> Trainer:
     """The backend's trainer on a build in that folder, whose weights are drawn from the seed."""
     assert backend.trainer is not None
-    return backend.trainer(write(spec, backend, folder / f"{seed}", seed=seed), Plan(spec.graph, recipe))
+    return backend.trainer(
+        write(spec, backend, folder / f"{seed}", seed=seed), Plan(spec.graph, recipe)
+    )
 
 
 def definition(spec: Spec, recipe: Recipe) -> ReferenceTrainer:

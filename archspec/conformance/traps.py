@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
-from archspec.conformance import chance
+from archspec._numpy import Array
+from archspec.backend.session import Mode, Session
+from archspec.conformance import dropout_laws
+from archspec.conformance.backend_under_test import Subject
 from archspec.conformance.layers import read
 from archspec.conformance.ops import spread
-from archspec.conformance.subject import Subject
-from archspec.equivalence.material import Material, shares, weights
-from archspec.graph import Graph
-from archspec.session import Mode, Session
-from archspec.spec import Spec
+from archspec.equivalence.test_inputs import Material, shares, weights
+from archspec.frontend.loader import Spec
+from archspec.ir.graph import Graph
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-Law = Callable[[Session, "NDArray[Any]"], None]
+Law = Callable[[Session, "Array"], None]
 """What holds of every run on a batch, whatever is drawn in it; raises AssertionError."""
 
 
@@ -81,7 +78,7 @@ def _net(input: str, *steps: str, more: str = "") -> str:
 
 _CONV = "kernel: 3, out: 4"
 
-_DROPOUT = _net("2500", f"dropout: {{rate: {chance.RATE}}}")
+_DROPOUT = _net("2500", f"dropout: {{rate: {dropout_laws.RATE}}}")
 
 _AUX = """\
 heads:
@@ -94,7 +91,13 @@ blocks:
 TRAPS = (
     Trap(
         "batch_is_free",
-        _net("3, 4, 4", "conv: {out: 4, kernel: 1}", "reshape: {to: [2, 4, 8]}", "flatten", "linear: {out: 3}"),
+        _net(
+            "3, 4, 4",
+            "conv: {out: 4, kernel: 1}",
+            "reshape: {to: [2, 4, 8]}",
+            "flatten",
+            "linear: {out: 3}",
+        ),
         "exporters bake in the batch that they traced",
         ("eval",),
     ),
@@ -145,7 +148,10 @@ TRAPS = (
     ),
     Trap(
         "average_never_counts_the_overhang",
-        _net("3, 6, 6", "avg_pool: {kernel: 3, stride: 2, padding: 1, rounding: ceil, count_include_pad: true}"),
+        _net(
+            "3, 6, 6",
+            "avg_pool: {kernel: 3, stride: 2, padding: 1, rounding: ceil, count_include_pad: true}",
+        ),
         "what `ceil` adds after the padding is no part of the mean; ONNX changed its mind by opset",
     ),
     Trap(
@@ -246,38 +252,44 @@ TRAPS = (
         _DROPOUT,
         "a generator that is handed on in either mode",
         ("eval",),
-        law=chance.drops_nothing_in_eval,
+        law=dropout_laws.drops_nothing_in_eval,
     ),
     Chance(
         "dropout_rate_is_what_is_dropped",
         _DROPOUT,
         "older libraries state what is kept",
         ("train",),
-        law=chance.keeps_its_share,
+        law=dropout_laws.keeps_its_share,
     ),
     Chance(
         "dropout_scales_what_it_keeps",
         _DROPOUT,
         "the first paper scales in eval mode instead",
         ("train",),
-        law=chance.scales_what_it_keeps,
+        law=dropout_laws.scales_what_it_keeps,
     ),
     Chance(
         "dropout_draws_anew",
         _DROPOUT,
         "a seed that is fixed, or a mask that a batch shares",
         ("train",),
-        law=chance.draws_anew,
+        law=dropout_laws.draws_anew,
     ),
     Trap("gelu_is_exact", _net("3, 4, 4", "gelu"), "the tanh approximation is another function"),
-    Trap("gelu_tanh_is_the_approximation", _net("3, 4, 4", "gelu: {approximate: tanh}"), "where it is asked for"),
+    Trap(
+        "gelu_tanh_is_the_approximation",
+        _net("3, 4, 4", "gelu: {approximate: tanh}"),
+        "where it is asked for",
+    ),
     Trap(
         "hard_sigmoid_has_slope_one_sixth",
         _net("3, 4, 4", "hard_sigmoid"),
         "relu6(x + 3) / 6; ONNX's default slope is 0.2",
     ),
     Trap("hard_swish_has_slope_one_sixth", _net("3, 4, 4", "hard_swish"), "x * relu6(x + 3) / 6"),
-    Trap("leaky_relu_has_slope_one_hundredth", _net("3, 4, 4", "leaky_relu"), "Keras' default is 0.3"),
+    Trap(
+        "leaky_relu_has_slope_one_hundredth", _net("3, 4, 4", "leaky_relu"), "Keras' default is 0.3"
+    ),
     Trap("elu_has_alpha_one", _net("3, 4, 4", "elu"), "and other values where they are given"),
     Trap(
         "softmax_is_over_the_channels",

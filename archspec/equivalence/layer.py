@@ -17,8 +17,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from archspec.spec.text import yaml_text
-from archspec.types import Shape
+from archspec.frontend.yaml_writer import yaml_text
+from archspec.ir.types import Shape
 
 
 def layer_spec(kind: str, fields: Mapping[str, Any], *inputs: Shape) -> str:

@@ -9,17 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
-from archspec.session import Precision
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-else:
-    from archspec import lazy_numpy as np
+from archspec._numpy import Array, np
+from archspec.backend.session import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +48,11 @@ def error(found: Array, expected: Array) -> float:
 
     Relative to the whole tensor and not to each value: what cancels to nearly nothing has lost its digits on the way.
     """
-    if found.shape != expected.shape or not np.isfinite(found).all() or not np.isfinite(expected).all():
+    if (
+        found.shape != expected.shape
+        or not np.isfinite(found).all()
+        or not np.isfinite(expected).all()
+    ):
         return float("inf")
     if not expected.size:
         return 0.0
@@ -77,7 +73,10 @@ class Expected:
 
     def widened(self, moved: Mapping[str, Array]) -> Expected:
         """With what the reference gives as values on the way have moved."""
-        moves = {name: max(self.moves.get(name, 0.0), error(moved[name], value)) for name, value in self.values.items()}
+        moves = {
+            name: max(self.moves.get(name, 0.0), error(moved[name], value))
+            for name, value in self.values.items()
+        }
         return Expected(self.values, moves)
 
     def bound(self, name: str, rounding: Rounding) -> float:
@@ -114,7 +113,9 @@ class Distance:
         return self.lost or self.error <= self.bound
 
 
-def distances(found: Mapping[str, Array], expected: Expected, rounding: Rounding) -> Iterator[Distance]:
+def distances(
+    found: Mapping[str, Array], expected: Expected, rounding: Rounding
+) -> Iterator[Distance]:
     """Every expected tensor that is found, in the order of the reference; one that is not is infinitely far.
 
     A tensor that only `found` has is infinitely far too.
@@ -124,7 +125,9 @@ def distances(found: Mapping[str, Array], expected: Expected, rounding: Rounding
         away = error(found[name], value) if name in found else float("inf")
         # What is not finite where the reference is has not just lost its digits.
         beyond = not np.abs(value).max(initial=0.0) <= rounding.largest
-        comparable = away < float("inf") or (name in found and found[name].shape == value.shape and beyond)
+        comparable = away < float("inf") or (
+            name in found and found[name].shape == value.shape and beyond
+        )
         yield Distance(name, away, bound, comparable and (beyond or bound > rounding.lost))
     for name in sorted(found.keys() - expected.values.keys()):
         yield Distance(name, float("inf"), 0.0)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-from archspec.equivalence.material import Material
+from archspec._numpy import Array
+from archspec.backend.session import Mode, Precision, Session, Sgd, State
 from archspec.equivalence.measure import Expected, Jitter, Rounding
-from archspec.graph import Graph
+from archspec.equivalence.test_inputs import Material
+from archspec.ir.graph import Graph
 from archspec.reference import ReferenceSession
-from archspec.session import Mode, Precision, Session, Sgd, State
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
 
 Quantity = Literal["outputs", "activations", "statistics", "gradients", "tensors", "slots"]
 
 MODES: tuple[Mode, ...] = ("eval", "train", "grad", "step")
 
-USUAL: Mapping[Mode, Precision] = {"eval": "float32", "train": "float32", "grad": "float64", "step": "float64"}
+USUAL: Mapping[Mode, Precision] = {
+    "eval": "float32",
+    "train": "float32",
+    "grad": "float64",
+    "step": "float64",
+}
 """Derivatives jump where a relu bends and where a max pool's largest values tie. In a network of some size float32's
 rounding takes the other side somewhere, so that what is right there cannot be told; float64's does not."""
 
@@ -37,7 +38,11 @@ def measure(session: Session, material: Material, mode: Mode) -> dict[Quantity, 
             return {"outputs": result.outputs, "activations": result.activations}
         case "train":
             result = session.forward(material.x, train=True, keep=True)
-            return {"outputs": result.outputs, "activations": result.activations, "statistics": result.updates}
+            return {
+                "outputs": result.outputs,
+                "activations": result.activations,
+                "statistics": result.updates,
+            }
         case "grad":
             found = session.gradients(material.x, material.pull)
             return {"gradients": {"input": found.input, **found.tensors}}
@@ -52,7 +57,9 @@ def expected(
 ) -> dict[Quantity, Expected]:
     """The float64 reference's, with what rounding at every layer can make of it, for each seed."""
     plain = measure(ReferenceSession(graph, material.tensors), material, mode)
-    known: dict[Quantity, Expected] = {quantity: Expected(values) for quantity, values in plain.items()}
+    known: dict[Quantity, Expected] = {
+        quantity: Expected(values) for quantity, values in plain.items()
+    }
     # Of equal values an engine may take another than the reference does; only derivatives tell which was taken.
     signs = (1,) if mode in ("eval", "train") else (1, -1)
     for seed in seeds:
@@ -62,6 +69,10 @@ def expected(
     return known
 
 
-def _moved(graph: Graph, material: Material, mode: Mode, jitter: Jitter) -> dict[Quantity, dict[str, Array]]:
-    moved = replace(material, tensors={name: jitter(value) for name, value in material.tensors.items()})
+def _moved(
+    graph: Graph, material: Material, mode: Mode, jitter: Jitter
+) -> dict[Quantity, dict[str, Array]]:
+    moved = replace(
+        material, tensors={name: jitter(value) for name, value in material.tensors.items()}
+    )
     return measure(ReferenceSession(graph, moved.tensors, jitter), moved, mode)

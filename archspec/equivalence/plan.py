@@ -7,25 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from archspec._numpy import Array
+from archspec.backend.session import Mode, Precision
 from archspec.compiler import write
 from archspec.diagnostics import Failure
-from archspec.equivalence.material import Material
 from archspec.equivalence.measure import Expected, Rounding, distances
 from archspec.equivalence.modes import USUAL, Quantity, expected, measure
 from archspec.equivalence.remote import Remote, Target
 from archspec.equivalence.report import Divergence, Line
-from archspec.graph import Graph
-from archspec.session import Mode, Precision
-from archspec.spec import Spec
-from archspec.spec.show import show
+from archspec.equivalence.test_inputs import Material
+from archspec.frontend.loader import Spec
+from archspec.frontend.show import show
+from archspec.ir.graph import Graph
 from archspec.weights.checkpoint import save
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
 
 Wanted = Mapping[tuple[Mode, Rounding], Mapping[Quantity, Expected]]
 """What the reference gives, by mode and by the rounding that it is held against."""
@@ -46,7 +41,12 @@ class Plan:
         for mode in self.modes:
             if mode in target.backend.modes:
                 wanted = self.precision or USUAL[mode]
-                yield mode, wanted if wanted in target.backend.precisions else next(iter(target.backend.precisions))
+                yield (
+                    mode,
+                    wanted
+                    if wanted in target.backend.precisions
+                    else next(iter(target.backend.precisions)),
+                )
 
 
 def run(plan: Plan, folder: Path) -> tuple[Line, ...]:
@@ -78,7 +78,9 @@ def _verified(plan: Plan, target: Target, folder: Path, wanted: Future[Wanted]) 
     with Remote(target) as remote:
         for mode in plan.modes:
             if mode not in pairs:
-                lines.append(Line(str(target), mode, skipped=f"the backend {target.backend.name} cannot"))
+                lines.append(
+                    Line(str(target), mode, skipped=f"the backend {target.backend.name} cannot")
+                )
                 continue
             precision = pairs[mode]
             try:
@@ -87,7 +89,14 @@ def _verified(plan: Plan, target: Target, folder: Path, wanted: Future[Wanted]) 
                     opened = precision
                 found = measure(remote, plan.material, mode)
             except Failure as error:
-                lines.append(Line(str(target), mode, precision, failed=error.message.removeprefix(f"{target}: ")))
+                lines.append(
+                    Line(
+                        str(target),
+                        mode,
+                        precision,
+                        failed=error.message.removeprefix(f"{target}: "),
+                    )
+                )
                 opened = None
                 continue
             rounding = target.rounding(plan.spec.graph, precision)
@@ -118,7 +127,9 @@ def judged(
         given, of = found.get(quantity, {}), len(values.values)
         if quantity == "activations":
             # A session shows those that it can, and a model may compute more than outputs need.
-            values = Expected({name: v for name, v in values.values.items() if name in given}, values.moves)
+            values = Expected(
+                {name: v for name, v in values.values.items() if name in given}, values.moves
+            )
             given = {name: given[name] for name in values.values}
         if not of and not given:
             continue
@@ -128,12 +139,29 @@ def judged(
             continue
         clear = [distance for distance in given_all if not distance.lost]
         if not clear:
-            yield Line(target, mode, precision, quantity, skipped=f"{quantity} are lost in rounding")
+            yield Line(
+                target, mode, precision, quantity, skipped=f"{quantity} are lost in rounding"
+            )
             continue
         worst = max(clear, key=lambda distance: distance.error / (distance.bound or 1e-300))
         wrong = next((distance for distance in clear if not distance.passed), None)
-        first = Divergence(wrong.name, _place(graph, wrong.name), wrong.error, wrong.bound) if wrong else None
-        yield Line(target, mode, precision, quantity, len(clear), of, worst.error, worst.bound, worst.name, first)
+        first = (
+            Divergence(wrong.name, _place(graph, wrong.name), wrong.error, wrong.bound)
+            if wrong
+            else None
+        )
+        yield Line(
+            target,
+            mode,
+            precision,
+            quantity,
+            len(clear),
+            of,
+            worst.error,
+            worst.bound,
+            worst.name,
+            first,
+        )
 
 
 def _place(graph: Graph, name: str) -> str:

@@ -1,4 +1,4 @@
-"""A session in a process of its own, with the face of `archspec.session.Session`.
+"""A session in a process of its own, with the face of `archspec.backend.session.Session`.
 
 with Remote(Target.parse("keras@jax")) as remote:
     remote.open(folder, spec_file, "float32")
@@ -15,19 +15,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from archspec._numpy import Array
 from archspec.backend import Backend, BackendError, find, require
+from archspec.backend.session import Gradients, Precision, Pull, Result, Sgd, State
 from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.equivalence.measure import MIXED, ROUNDING, Rounding
 from archspec.equivalence.wire import Closed, grouped, receive, send
-from archspec.graph import Graph
-from archspec.session import Gradients, Precision, Pull, Result, Sgd, State
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
+from archspec.ir.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,11 @@ class Target:
         backend = find(name)
         engines = backend.engines
         if engine and engine not in engines:
-            help = did_you_mean(engine, engines, "engines") if engines else "it has no engines to choose from"
+            help = (
+                did_you_mean(engine, engines, "engines")
+                if engines
+                else "it has no engines to choose from"
+            )
             raise BackendError(f"the backend {quote(name)} has no engine {quote(engine)}", help, 2)
         target = cls(backend, engine or next(iter(engines), ""))
         require(backend, target.engine)
@@ -61,7 +61,9 @@ class Target:
 
     def rounding(self, graph: Graph, precision: Precision) -> Rounding:
         """What its model of that graph may round by."""
-        mixed = precision == "float64" and any(node.op.kind in self.backend.mixed for node in graph.nodes[1:])
+        mixed = precision == "float64" and any(
+            node.op.kind in self.backend.mixed for node in graph.nodes[1:]
+        )
         return MIXED if mixed else ROUNDING[precision]
 
 
@@ -76,10 +78,20 @@ class Remote:
         self._start()
 
     def _start(self) -> None:
-        command = [sys.executable, "-P", "-m", "archspec.equivalence.worker", self.target.backend.name]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "archspec.equivalence.worker",
+            self.target.backend.name,
+        ]
         self.said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, env=self.environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.said,
+            env=self.environment,
         )
         try:
             self._answer()
@@ -114,12 +126,18 @@ class Remote:
         if self.process.poll() is not None:
             self.close()
             self._start()
-        self._call({"call": "open", "folder": str(folder), "spec": str(spec), "precision": precision})
+        self._call(
+            {"call": "open", "folder": str(folder), "spec": str(spec), "precision": precision}
+        )
 
-    def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+    def forward(
+        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
+    ) -> Result:
         call = {"call": "forward", "train": train, "keep": keep, "dropout": dropout}
         found = grouped(self._call(call, {"x": x}))
-        return Result(found.get("outputs", {}), found.get("activations", {}), found.get("updates", {}))
+        return Result(
+            found.get("outputs", {}), found.get("activations", {}), found.get("updates", {})
+        )
 
     def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
         arrays = self._call({"call": "gradients", "train": train}, {"x": x}, pull)
@@ -135,10 +153,16 @@ class Remote:
 
     def restore(self, state: State) -> None:
         arrays = {f"tensors/{name}": value for name, value in state.tensors.items()}
-        self._call({"call": "restore"}, arrays | {f"slots/{name}": value for name, value in state.slots.items()})
+        self._call(
+            {"call": "restore"},
+            arrays | {f"slots/{name}": value for name, value in state.slots.items()},
+        )
 
     def _call(
-        self, head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None, pull: Pull | None = None
+        self,
+        head: Mapping[str, Any],
+        arrays: Mapping[str, Array] | None = None,
+        pull: Pull | None = None,
     ) -> dict[str, Array]:
         self._send(head, arrays)
         while True:
@@ -169,7 +193,9 @@ class Remote:
         except Closed:
             raise self._gone() from None
         if "error" in reply:
-            error = BackendError(f"{self.target}: {reply['error']}", reply.get("help", ""), reply.get("exit_code", 1))
+            error = BackendError(
+                f"{self.target}: {reply['error']}", reply.get("help", ""), reply.get("exit_code", 1)
+            )
             error.add_note(reply.get("trace", ""))
             raise error
         return reply, values
@@ -183,7 +209,9 @@ class Remote:
         lines = self.said.read().decode(errors="replace").strip().splitlines()
         last = f": {lines[-1]}" if lines else ""
         if code == -9:  # SIGKILL, which leaves no time to say anything
-            return BackendError(f"the process of {self.target} was killed, as happens where memory runs short")
+            return BackendError(
+                f"the process of {self.target} was killed, as happens where memory runs short"
+            )
         return BackendError(f"the process of {self.target} ended with {code}{last}")
 
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from archspec.backend.session import Mode, Precision
 from archspec.diagnostics import Failure
-from archspec.render import visible
-from archspec.session import Mode, Precision
+from archspec.diagnostics.render import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,9 @@ class Report:
         """Raises `Different`, which names the first difference of each target."""
         wrong = [line for line in self.lines if not line.passed]
         if wrong:
-            raise Different("\n  ".join([f"{self.name} is not the same everywhere", *map(told, wrong)]))
+            raise Different(
+                "\n  ".join([f"{self.name} is not the same everywhere", *map(told, wrong)])
+            )
 
     def json(self) -> str:
         """Everything, as one JSON object; errors that are no number are null."""
@@ -98,7 +100,10 @@ class Report:
         head = ("target", "mode", "in", "what", "compared", "error", "bound", "verdict")
         rows = [head, *map(_row, self.lines)]
         widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
         tail = [told(line) for line in self.lines if not line.passed]
         tail += _reasons(self.lines)
         return "\n".join([*lines, "", *tail])
@@ -124,7 +129,15 @@ def _row(line: Line) -> tuple[str, ...]:
         return (line.target, line.mode, line.precision or "", "failed", "", "", "", line.verdict)
     compared = f"{line.compared}" if line.compared == line.of else f"{line.compared} of {line.of}"
     numbers = (_number(line.error), _number(line.bound))
-    return (line.target, line.mode, line.precision or "", line.quantity, compared, *numbers, line.verdict)
+    return (
+        line.target,
+        line.mode,
+        line.precision or "",
+        line.quantity,
+        compared,
+        *numbers,
+        line.verdict,
+    )
 
 
 def _reasons(lines: tuple[Line, ...]) -> list[str]:
@@ -155,4 +168,6 @@ def _finite(value: Any) -> Any:
         return None
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in cast("dict[str, Any]", value).items()}
-    return [_finite(inner) for inner in cast("list[Any]", value)] if isinstance(value, list) else value
+    return (
+        [_finite(inner) for inner in cast("list[Any]", value)] if isinstance(value, list) else value
+    )

@@ -10,31 +10,24 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from archspec._numpy import Array, np
 from archspec.backend import load as load_backend
+from archspec.backend.session import Mode, Precision
+from archspec.codegen.literals import docstring
+from archspec.compiler import load
 from archspec.diagnostics import Span, writing
 from archspec.equivalence.layer import layer_spec
-from archspec.equivalence.material import Material, shares
 from archspec.equivalence.measure import distances
 from archspec.equivalence.modes import expected, measure
 from archspec.equivalence.plan import Plan, built, run
 from archspec.equivalence.remote import Target
 from archspec.equivalence.report import Line, told
-from archspec.graph import Node
+from archspec.equivalence.test_inputs import Material, shares
+from archspec.frontend.loader import Spec
+from archspec.frontend.tree import relocate
+from archspec.ir.graph import Node
 from archspec.reference import ReferenceSession
-from archspec.session import Mode, Precision
-from archspec.source.text import docstring
-from archspec.spec import Spec, load
-from archspec.spec.tree import relocate
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-else:
-    from archspec import lazy_numpy as np
 
 
 def write_repro(plan: Plan, lines: Sequence[Line], folder: Path, scratch: Path) -> Path:
@@ -54,7 +47,9 @@ def _only(plan: Plan, wrong: Sequence[Line]) -> Plan:
     """The plan for what differs alone."""
     names = {line.target for line in wrong}
     modes = [mode for mode in plan.modes if any(line.mode == mode for line in wrong)]
-    return replace(plan, targets=[target for target in plan.targets if str(target) in names], modes=modes)
+    return replace(
+        plan, targets=[target for target in plan.targets if str(target) in names], modes=modes
+    )
 
 
 def _smaller(plan: Plan, wrong: Sequence[Line], scratch: Path) -> tuple[Plan, list[Line]] | None:
@@ -83,8 +78,14 @@ def _alone(plan: Plan, node: Node, mode: Mode, scratch: Path) -> tuple[Spec, Mat
     session = ReferenceSession(graph, given.tensors)
     kept = session.forward(given.x, train=mode == "train", keep=True).activations
     read = [kept[graph.nodes[index].path] for index in node.inputs]
-    x = read[0] if len(read) == 1 else np.concatenate([y.reshape(len(y), -1) for y in read], 1)[:, None]
-    tensors = {f"layer.{p.role}": given.tensors[f"{node.path}.{p.role}"] for p in graph.params(node)}
+    x = (
+        read[0]
+        if len(read) == 1
+        else np.concatenate([y.reshape(len(y), -1) for y in read], 1)[:, None]
+    )
+    tensors = {
+        f"layer.{p.role}": given.tensors[f"{node.path}.{p.role}"] for p in graph.params(node)
+    }
     spec = _placed(load(path), node.span)
     x = x.astype(np.float32).astype(np.float64)
     return spec, Material(tensors, x, shares(spec.graph, 0))
@@ -119,21 +120,30 @@ def _write(plan: Plan, wrong: Sequence[Line], folder: Path) -> None:
         for line in (line for line in wrong if line.target == str(target)):
             precision = line.precision or "float32"
             script = _script(line, target.environment, target.backend.name, precision)
-            (folder / f"run_{target}_{line.mode}.py".replace("@", "_")).write_text(script, encoding="utf-8")
+            (folder / f"run_{target}_{line.mode}.py".replace("@", "_")).write_text(
+                script, encoding="utf-8"
+            )
 
 
 def _shares(plan: Plan) -> dict[str, Array]:
     """The loss as numbers: each head's share in it, which depends on nothing but the shape of the output."""
     graph, given = plan.spec.graph, plan.material
-    outputs = {head.name: np.zeros((len(given.x), *graph.nodes[head.node].shape)) for head in graph.heads}
+    outputs = {
+        head.name: np.zeros((len(given.x), *graph.nodes[head.node].shape)) for head in graph.heads
+    }
     return {f"share of {name}": np.asarray(share) for name, share in given.pull(outputs).items()}
 
 
 def _script(line: Line, environment: dict[str, str], backend: str, precision: Precision) -> str:
     lines = [f'"""{docstring(told(line))}"""', "", "import os", "from pathlib import Path", ""]
     lines += [f"os.environ[{name!r}] = {value!r}" for name, value in environment.items()]
-    lines += ["from archspec.equivalence.repro import again  # after the environment, which chooses the engine", ""]
-    call = f"again(Path(__file__).parent, {line.target!r}, {backend!r}, {line.mode!r}, {precision!r})"
+    lines += [
+        "from archspec.equivalence.repro import again  # after the environment, which chooses the engine",
+        "",
+    ]
+    call = (
+        f"again(Path(__file__).parent, {line.target!r}, {backend!r}, {line.mode!r}, {precision!r})"
+    )
     return "\n".join([*lines, call, ""])
 
 
@@ -144,13 +154,19 @@ def again(folder: Path, target: str, backend: str, mode: Mode, precision: Precis
     spec = load(folder / "spec.yaml")
     kept = load_file(folder / "input.safetensors")
     tensors = load_file(folder / "weights.safetensors")
-    given = Material(tensors, kept["x"], lambda outputs: {name: kept[f"share of {name}"] for name in outputs})
-    found = measure(load_backend(backend).open(folder / target / "build", spec.graph, precision), given, mode)
+    given = Material(
+        tensors, kept["x"], lambda outputs: {name: kept[f"share of {name}"] for name in outputs}
+    )
+    found = measure(
+        load_backend(backend).open(folder / target / "build", spec.graph, precision), given, mode
+    )
     rounding = Target.parse(target).rounding(spec.graph, precision)
     failed = False
     for quantity, wanted in expected(spec.graph, given, mode, rounding).items():
         for distance in distances(found.get(quantity, {}), wanted, rounding):
             failed |= not distance.passed
             verdict = "same" if distance.passed else "DIFFERENT"
-            print(f"{quantity:<12} {distance.error:.1e} of {distance.bound:.1e}  {verdict:<9}  {distance.name}")
+            print(
+                f"{quantity:<12} {distance.error:.1e} of {distance.bound:.1e}  {verdict:<9}  {distance.name}"
+            )
     sys.exit(int(failed))

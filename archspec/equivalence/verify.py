@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from archspec.backend import BackendError, available
+from archspec.backend.session import Mode, Precision
+from archspec.compiler import load
 from archspec.diagnostics import Failure, did_you_mean, quote
-from archspec.equivalence.material import material
 from archspec.equivalence.measure import ROUNDING
 from archspec.equivalence.modes import MODES
 from archspec.equivalence.plan import Plan, run
 from archspec.equivalence.remote import Target
 from archspec.equivalence.report import Report
 from archspec.equivalence.repro import write_repro
-from archspec.session import Mode, Precision
-from archspec.spec import Spec, load
+from archspec.equivalence.test_inputs import material
+from archspec.frontend.loader import Spec
 from archspec.weights.checkpoint import load as load_weights
 
 
@@ -46,7 +47,11 @@ def verify(
     _refuse_nothing(backends, modes, precision, batch, seed)
     found = spec if isinstance(spec, Spec) else load(spec, **args)
     # A backend may be named twice, once with its usual engine and once without.
-    targets = installed() if backends is None else [*{str(t): t for t in map(Target.parse, backends)}.values()]
+    targets = (
+        installed()
+        if backends is None
+        else [*{str(t): t for t in map(Target.parse, backends)}.values()]
+    )
     tensors = load_weights(Path(weights), found.graph) if weights is not None else None
     plan = Plan(found, targets, modes, material(found.graph, seed, batch, tensors), precision)
     written = None
@@ -54,19 +59,30 @@ def verify(
         lines = run(plan, Path(folder))
         if repro is not None and not all(line.passed for line in lines):
             written = write_repro(plan, lines, Path(repro), Path(folder))
-    return Report(found.name, found.path, batch, seed, lines, time.perf_counter() - started, written)
+    return Report(
+        found.name, found.path, batch, seed, lines, time.perf_counter() - started, written
+    )
 
 
 def _refuse_nothing(
-    backends: Sequence[str] | None, modes: Sequence[str], precision: str | None, batch: int, seed: int
+    backends: Sequence[str] | None,
+    modes: Sequence[str],
+    precision: str | None,
+    batch: int,
+    seed: int,
 ) -> None:
     """A misspelt mode or an empty list would pass by comparing nothing."""
-    for what, given, known in (("mode", modes, MODES), ("precision", [precision or "float32"], ROUNDING)):
+    for what, given, known in (
+        ("mode", modes, MODES),
+        ("precision", [precision or "float32"], ROUNDING),
+    ):
         if isinstance(given, str):
             raise Failure(f"{what}s are a list, found {quote(given)}", f'as in ["{given}"]', 2)
         for name in given:
             if name not in known:
-                raise Failure(f"unknown {what} {quote(name)}", did_you_mean(name, known, f"{what}s"), 2)
+                raise Failure(
+                    f"unknown {what} {quote(name)}", did_you_mean(name, known, f"{what}s"), 2
+                )
     if not modes or (backends is not None and not backends):
         raise Failure("there is nothing to compare", "name a backend and a mode", 2)
     if batch < 1 or seed < 0:
@@ -82,5 +98,7 @@ def installed() -> list[Target]:
         except BackendError:
             continue
     if not found:
-        raise BackendError("no backend's framework is installed", "pip install 'archspec-nn[all]'", 3)
+        raise BackendError(
+            "no backend's framework is installed", "pip install 'archspec-nn[all]'", 3
+        )
     return found

@@ -14,13 +14,9 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-else:
-    from archspec import lazy_numpy as np
+from archspec._numpy import Array, np
 
 _LENGTH = struct.Struct("<Q")
 
@@ -29,7 +25,9 @@ class Closed(Exception):
     """The other side has gone."""
 
 
-def send(pipe: IO[bytes], head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
+def send(
+    pipe: IO[bytes], head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None
+) -> None:
     """Writes one message; raises `Closed` where nobody reads any more."""
     from safetensors.numpy import save
 
@@ -44,7 +42,7 @@ def send(pipe: IO[bytes], head: Mapping[str, Any], arrays: Mapping[str, NDArray[
         raise Closed(str(error)) from error
 
 
-def receive(pipe: IO[bytes]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def receive(pipe: IO[bytes]) -> tuple[dict[str, Any], dict[str, Array]]:
     """Reads one message; raises `Closed` where the other side ended before it was whole."""
     from safetensors.numpy import load
 
@@ -64,9 +62,9 @@ def _exactly(pipe: IO[bytes], count: int) -> bytes:
     return data
 
 
-def grouped(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:
+def grouped(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     """Arrays by the group before the first slash of their names."""
-    found: dict[str, dict[str, NDArray[Any]]] = {}
+    found: dict[str, dict[str, Array]] = {}
     for name, value in arrays.items():
         group, _, rest = name.partition("/")
         found.setdefault(group, {})[rest] = value

@@ -14,16 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from archspec._numpy import Array
 from archspec.backend import load as load_backend
+from archspec.backend.session import Session, Sgd, State
+from archspec.compiler import load as load_spec
 from archspec.diagnostics import Failure
 from archspec.equivalence.wire import Closed, grouped, receive, send
-from archspec.session import Session, Sgd, State
-from archspec.spec import load as load_spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from numpy.typing import NDArray
 
 
 class Worker:
@@ -44,26 +43,36 @@ class Worker:
                 except Closed:
                     raise
                 except Exception as error:
-                    message = error.message if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
+                    message = (
+                        error.message
+                        if isinstance(error, Failure)
+                        else f"{type(error).__name__}: {error}"
+                    )
                     reply, values = {"error": message, "trace": traceback.format_exc()}, {}
                 send(self.outgoing, reply, values)
 
     def answer(
-        self, head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
-    ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        self, head: Mapping[str, Any], arrays: Mapping[str, Array]
+    ) -> tuple[dict[str, Any], dict[str, Array]]:
         match head["call"]:
             case "open":
                 folder = Path(head["folder"])
                 self.session = None
-                self.session = self.backend.open(folder, load_spec(head["spec"]).graph, head["precision"])
+                self.session = self.backend.open(
+                    folder, load_spec(head["spec"]).graph, head["precision"]
+                )
                 return {}, {}
             case "forward":
                 how = {name: head[name] for name in ("train", "keep", "dropout")}
                 result = self._open().forward(arrays["x"], **how)
-                return {}, _labelled(outputs=result.outputs, activations=result.activations, updates=result.updates)
+                return {}, _labelled(
+                    outputs=result.outputs, activations=result.activations, updates=result.updates
+                )
             case "gradients":
                 found = self._open().gradients(arrays["x"], self.pull, train=head["train"])
-                return {}, _labelled(outputs=found.outputs, tensors=found.tensors) | {"input": found.input}
+                return {}, _labelled(outputs=found.outputs, tensors=found.tensors) | {
+                    "input": found.input
+                }
             case "step":
                 self._open().step(arrays["x"], self.pull, Sgd(**head["optimizer"]))
                 return {}, {}
@@ -77,7 +86,7 @@ class Worker:
             case other:
                 raise ValueError(f"no call {other!r}")
 
-    def pull(self, outputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def pull(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The loss lies with the other side, which is asked in the middle of a call."""
         send(self.outgoing, {"pull": True}, outputs)
         return receive(self.incoming)[1]
@@ -88,8 +97,12 @@ class Worker:
         return self.session
 
 
-def _labelled(**groups: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
+def _labelled(**groups: Mapping[str, Array]) -> dict[str, Array]:
+    return {
+        f"{group}/{name}": value
+        for group, values in groups.items()
+        for name, value in values.items()
+    }
 
 
 def main() -> None:

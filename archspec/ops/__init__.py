@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from archspec.op import Op
+from archspec.ir.op import Op
 from archspec.ops import activation, conv, linear, merge, norm, pool, regularize, shape
 
 FAMILIES = (conv, linear, pool, norm, activation, regularize, shape, merge)

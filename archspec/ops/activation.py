@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from archspec.op import Op, ParamSpec, Run
-from archspec.types import Shape
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from archspec.op import Array, Derivatives
-else:
-    from archspec import lazy_numpy as np
+from archspec._numpy import Array, np
+from archspec.ir.op import Derivatives, Op, ParamSpec, Run
+from archspec.ir.types import Shape
 
 
 class _Activation(Op):
@@ -35,7 +29,9 @@ class _Activation(Op):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return self.apply(inputs[0]) + _as_one_is(inputs[0], run)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         return (cotangent * (self.derivative(inputs[0]) + _as_one_is(cotangent, run)),), {}
 
 
@@ -160,7 +156,9 @@ class Gelu(_Activation):
         if self.approximate == "tanh":
             # (1 + tanh z) / 2 is the sigmoid of 2z, and its derivative by z twice the product of those of 2z and -2z
             z = math.sqrt(8 / math.pi) * (x + 0.044715 * x**3)
-            return _sigmoid(z) * (1 + x * _sigmoid(-z) * math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * x**2))
+            return _sigmoid(z) * (
+                1 + x * _sigmoid(-z) * math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * x**2)
+            )
         return self._distribution(x) + x * np.exp(-0.5 * x**2) / math.sqrt(2 * math.pi)
 
     def _distribution(self, x: Array) -> Array:
@@ -261,7 +259,9 @@ class Softmax(_Activation):
         e = np.exp(x - x.max(axis=1, keepdims=True))
         return e / e.sum(axis=1, keepdims=True)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         y = run.disturb(self.apply(inputs[0]))
         return (y * (cotangent - (cotangent * y).sum(axis=1, keepdims=True)),), {}
 
@@ -285,7 +285,9 @@ class Prelu(Op):
         (x,) = inputs
         return np.where(x >= 0, x, params["weight"].reshape(-1, *(1,) * (x.ndim - 2)) * x)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         (x,) = inputs
         slope = np.where(x > 0, 1.0, params["weight"].reshape(-1, *(1,) * (x.ndim - 2)))
         share = cotangent * np.minimum(x, 0.0)

@@ -5,24 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from archspec.op import Op, ParamSpec, Run, ShapeError, Window
+from archspec._numpy import Array
+from archspec.ir.op import Derivatives, Op, ParamSpec, Run, ShapeError, Window
+from archspec.ir.types import Amount, Padding, Pads, Positive, Shape, Size
 from archspec.ops import window
 from archspec.ops.correlation import Correlation
-from archspec.types import Amount, Padding, Pads, Positive, Shape, Size
-
-if TYPE_CHECKING:
-    from archspec.op import Array, Derivatives
 
 
 def _check_groups(groups: int, channels: int, out: int) -> None:
     for count, what in ((channels, "input"), (out, "output")):
         if count % groups:
             message = f"{groups} groups do not divide the {count} {what} channels"
-            raise ShapeError("AS0305", message, f"use a divisor of {math.gcd(channels, out)}", "groups")
+            raise ShapeError(
+                "AS0305", message, f"use a divisor of {math.gcd(channels, out)}", "groups"
+            )
 
 
 class _Convolution(Op):
@@ -34,7 +33,9 @@ class _Convolution(Op):
     out: Positive = Field(description="Output channels.")
     kernel: Size = Field(description="Size of the window: 3, 3x5, [3, 5].")
     stride: Size = Field(default=(1,), description="Step of the window.")
-    padding: Padding = Field(default=0, description="Zeros around the input: numbers per side, or a rule.")
+    padding: Padding = Field(
+        default=0, description="Zeros around the input: numbers per side, or a rule."
+    )
     dilation: Size = Field(default=(1,), description="Distance between the window's taps.")
     groups: Positive = Field(
         default=1, description="Channel groups that do not mix; `$in.channels` makes it depthwise."
@@ -98,7 +99,10 @@ class Conv(_Convolution):
         kernel, _, _ = self.axes(x)
         area = math.prod(kernel)
         fan = (x[0] // self.groups * area, self.out // self.groups * area)
-        return (ParamSpec("weight", (self.out, x[0] // self.groups, *kernel), "xavier_uniform", fan), *self._bias())
+        return (
+            ParamSpec("weight", (self.out, x[0] // self.groups, *kernel), "xavier_uniform", fan),
+            *self._bias(),
+        )
 
     def macs(self, *inputs: Shape) -> int:
         (x,) = inputs
@@ -114,7 +118,9 @@ class Conv(_Convolution):
         (x,) = inputs
         return self._biased(self._of(x).correlate(x, params["weight"]), params)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         (x,) = inputs
         own = {"weight": self._of(x).weight(x, cotangent), **self._bias_derivative(cotangent)}
         return (self._of(x).spread(cotangent, params["weight"]),), own
@@ -159,7 +165,9 @@ class ConvTranspose(_Convolution):
         rows = zip(x[1:], self.pads(x), kernel, stride, dilation, extra, strict=True)
         size = tuple((n - 1) * s - sum(p) + window.extent(k, d) + e for n, p, k, s, d, e in rows)
         if min(size) < 1:
-            raise ShapeError("AS0304", "the padding takes away the whole output", "pad less", "padding")
+            raise ShapeError(
+                "AS0304", "the padding takes away the whole output", "pad less", "padding"
+            )
         return (self.out, *size)
 
     def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
@@ -167,7 +175,10 @@ class ConvTranspose(_Convolution):
         kernel, _, _ = self.axes(x)
         area = math.prod(kernel)
         fan = (x[0] // self.groups * area, self.out // self.groups * area)
-        return (ParamSpec("weight", (x[0], self.out // self.groups, *kernel), "xavier_uniform", fan), *self._bias())
+        return (
+            ParamSpec("weight", (x[0], self.out // self.groups, *kernel), "xavier_uniform", fan),
+            *self._bias(),
+        )
 
     def macs(self, *inputs: Shape) -> int:
         (x,) = inputs
@@ -177,14 +188,18 @@ class ConvTranspose(_Convolution):
     def window(self, *inputs: Shape) -> Window:
         # Each output element is reached by about kernel/stride inputs, and its neighbour lies 1/stride further.
         kernel, stride, dilation = self.axes(inputs[0])
-        reach = tuple(-(-window.extent(k, d) // s) for k, d, s in zip(kernel, dilation, stride, strict=True))
+        reach = tuple(
+            -(-window.extent(k, d) // s) for k, d, s in zip(kernel, dilation, stride, strict=True)
+        )
         return reach, tuple(Fraction(1, s) for s in stride), (0,) * len(reach)
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
         return self._biased(self._of(x).spread(x, params["weight"]), params)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         (x,) = inputs
         own = {"weight": self._of(x).weight(cotangent, x), **self._bias_derivative(cotangent)}
         return (self._of(x).correlate(cotangent, params["weight"]),), own

@@ -16,13 +16,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from archspec._numpy import Array
+from archspec.ir.types import Pads, Shape
 from archspec.ops import window
-from archspec.types import Pads, Shape
-
-if TYPE_CHECKING:
-    from archspec.op import Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from archspec.op import Op, ParamSpec, Run, ShapeError
-from archspec.types import Positive, Shape, format_shape
-
-if TYPE_CHECKING:
-    from archspec.op import Array, Derivatives
+from archspec._numpy import Array
+from archspec.ir.op import Derivatives, Op, ParamSpec, Run, ShapeError
+from archspec.ir.types import Positive, Shape, format_shape
 
 
 class Linear(Op):
@@ -47,7 +44,9 @@ class Linear(Op):
         y = inputs[0] @ params["weight"].T
         return y + params["bias"] if self.bias else y
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         bias = {"bias": cotangent.sum(axis=0)} if self.bias else {}
         return (cotangent @ params["weight"],), {"weight": cotangent.T @ inputs[0], **bias}
 

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
-from archspec.op import Op, Run, ShapeError
-from archspec.types import Shape, format_shape
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from archspec.op import Array, Derivatives
-else:
-    from archspec import lazy_numpy as np
+from archspec._numpy import Array, np
+from archspec.ir.op import Derivatives, Op, Run, ShapeError
+from archspec.ir.types import Shape, format_shape
 
 
 class Concat(Op):
@@ -37,7 +30,9 @@ class Concat(Op):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return np.concatenate(inputs, axis=1)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         ends = list(accumulate(x.shape[1] for x in inputs))
         return tuple(np.split(cotangent, ends[:-1], axis=1)), {}
 
@@ -77,7 +72,9 @@ class Add(_Elementwise):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return reduce(np.add, inputs)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         return tuple(_gathered(cotangent, x) for x in inputs), {}
 
 
@@ -93,9 +90,14 @@ class Multiply(_Elementwise):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return reduce(np.multiply, inputs)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         others = [(*inputs[:i], *inputs[i + 1 :]) for i in range(len(inputs))]
-        return tuple(_gathered(reduce(np.multiply, o, cotangent), x) for o, x in zip(others, inputs, strict=True)), {}
+        return tuple(
+            _gathered(reduce(np.multiply, o, cotangent), x)
+            for o, x in zip(others, inputs, strict=True)
+        ), {}
 
 
 OPS = (Concat, Add, Multiply)

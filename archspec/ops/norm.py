@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from archspec.op import Op, ParamSpec, Run, ShapeError
+from archspec._numpy import Array, np
+from archspec.ir.op import Derivatives, Op, ParamSpec, Run, ShapeError
+from archspec.ir.types import Positive, Shape, format_shape
 from archspec.ops import window
-from archspec.types import Positive, Shape, format_shape
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from archspec.op import Array, Derivatives
-else:
-    from archspec import lazy_numpy as np
 
 
 class _Norm(Op):
@@ -30,7 +24,9 @@ class _Norm(Op):
 
     def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
         shape = self._learnt(inputs[0])
-        return (ParamSpec("weight", shape, 1.0), ParamSpec("bias", shape, 0.0)) if self.affine else ()
+        return (
+            (ParamSpec("weight", shape, 1.0), ParamSpec("bias", shape, 0.0)) if self.affine else ()
+        )
 
     def _learnt(self, shape: Shape) -> Shape:
         """The shape of scale and shift: a number for each channel."""
@@ -44,7 +40,9 @@ class _Norm(Op):
         y, _ = self._normal(inputs[0], params, run)
         return y * _column(params["weight"], y) + _column(params["bias"], y) if self.affine else y
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         (x,) = inputs
         y, deviation = self._normal(x, params, run)
         share, own = cotangent, {}
@@ -92,7 +90,9 @@ class BatchNorm(_Norm):
 
     kind = "batch_norm"
 
-    momentum: float = Field(0.1, ge=0, le=1, description="Share of the batch in (1 - momentum)*old + momentum*batch.")
+    momentum: float = Field(
+        0.1, ge=0, le=1, description="Share of the batch in (1 - momentum)*old + momentum*batch."
+    )
 
     def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
         mean = ParamSpec("running_mean", inputs[0][:1], 0.0, trainable=False)
@@ -114,7 +114,9 @@ class BatchNorm(_Norm):
             raise ValueError("batch_norm in train mode needs more than one value per channel")
         _, axes = self._together(x)
         run.updates["running_mean"] = (1 - self.momentum) * mean + self.momentum * x.mean(axis=axes)
-        run.updates["running_var"] = (1 - self.momentum) * var + self.momentum * x.var(axis=axes, ddof=1)
+        run.updates["running_var"] = (1 - self.momentum) * var + self.momentum * x.var(
+            axis=axes, ddof=1
+        )
         return super()._normal(x, params, run)
 
 
@@ -180,7 +182,11 @@ class InstanceNorm(_Norm):
         (x,) = inputs
         if all(n == 1 for n in window.spatial(x, self.kind)):
             message = f"instance_norm of {format_shape(x)} normalises single values: all become 0"
-            raise ShapeError("AS0304", message, "put it before the map shrinks to one position, or use layer_norm")
+            raise ShapeError(
+                "AS0304",
+                message,
+                "put it before the map shrinks to one position, or use layer_norm",
+            )
         return x
 
     def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
@@ -189,7 +195,9 @@ class InstanceNorm(_Norm):
 
 def _odd(size: int) -> int:
     if size % 2 == 0:
-        raise ValueError("the size must be odd: frameworks disagree on which side an even window is longer")
+        raise ValueError(
+            "the size must be odd: frameworks disagree on which side an even window is longer"
+        )
     return size
 
 
@@ -205,7 +213,9 @@ class LRN(Op):
     kind = "lrn"
     family = "norm"
 
-    size: Annotated[Positive, AfterValidator(_odd)] = Field(description="Channels in the window, odd.")
+    size: Annotated[Positive, AfterValidator(_odd)] = Field(
+        description="Channels in the window, odd."
+    )
     alpha: float = Field(1e-4, ge=0, description="Weight of the mean square.")
     beta: float = Field(0.75, ge=0, description="The exponent.")
     k: float = Field(1.0, gt=0, description="Added before the power.")
@@ -218,12 +228,16 @@ class LRN(Op):
         (x,) = inputs
         return x / self._base(x) ** self.beta
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         (x,) = inputs
         base = self._base(x)
         direct = cotangent / base**self.beta
         # x is in the windows of its neighbours as they are in its own: the sum over channels is its own transpose.
-        return (direct - 2 * self.beta * self.alpha / self.size * x * self._near(direct * x / base),), {}
+        return (
+            direct - 2 * self.beta * self.alpha / self.size * x * self._near(direct * x / base),
+        ), {}
 
     def _base(self, x: Array) -> Array:
         return self.k + self.alpha / self.size * self._near(x * x)

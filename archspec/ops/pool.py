@@ -6,21 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from archspec.op import Op, Run, ShapeError, Window
+from archspec._numpy import Array, np
+from archspec.ir.op import Derivatives, Op, Run, ShapeError, Window
+from archspec.ir.types import Padding, Pads, Shape, Size
 from archspec.ops import window
 from archspec.ops.window import Rounding
-from archspec.types import Padding, Pads, Shape, Size
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from archspec.op import Array, Derivatives
-else:
-    from archspec import lazy_numpy as np
 
 
 class _Pool(Op):
@@ -37,8 +30,12 @@ class _Sliding(_Pool):
     stride: Size | None = Field(
         default=None, description="Step of the window; the kernel's size where it is not given."
     )
-    padding: Padding = Field(default=0, description="Border around the input: numbers per side, or a rule.")
-    rounding: Rounding = Field(default="floor", description="`ceil`: a last window may hang over the end.")
+    padding: Padding = Field(
+        default=0, description="Border around the input: numbers per side, or a rule."
+    )
+    rounding: Rounding = Field(
+        default="floor", description="`ceil`: a last window may hang over the end."
+    )
 
     def axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Kernel, stride and dilation, a number for each axis."""
@@ -57,7 +54,9 @@ class _Sliding(_Pool):
         out = window.sizes(x[1:], pads, *axes, self.rounding)
         for n, (before, _), o, k, s, d in zip(x[1:], pads, out, *axes, strict=True):
             if _only_padding(n, before, o, k, s, d):
-                message = f"a window of {self.kind} holds nothing but padding around an input of {n}"
+                message = (
+                    f"a window of {self.kind} holds nothing but padding around an input of {n}"
+                )
                 raise ShapeError("AS0304", message, "pad less than the window is wide", "padding")
         return (x[0], *out)
 
@@ -70,7 +69,9 @@ class _Sliding(_Pool):
         """What the windows see of a batch, [N, C, taps, *out]: its cells, its border, and what `ceil` adds."""
         shape = x.shape[1:]
         out, axes = self.shape(shape)[1:], self.axes(shape)
-        x = window.pad_array(window.pad_array(x, self.pads(shape), border), self._overhang(shape), overhang)
+        x = window.pad_array(
+            window.pad_array(x, self.pads(shape), border), self._overhang(shape), overhang
+        )
         return window.windows(x, *axes, out).reshape(*x.shape[:2], -1, *out)
 
     def _fold(self, taps: Array, shape: Shape) -> Array:
@@ -79,12 +80,18 @@ class _Sliding(_Pool):
         pads, over = self.pads(shape), self._overhang(shape)
         size = tuple(n + sum(p) + o for n, p, (_, o) in zip(shape[1:], pads, over, strict=True))
         taps = taps.reshape(*taps.shape[:2], *kernel, *taps.shape[3:])
-        return window.crop_array(window.crop_array(window.fold(taps, stride, dilation, size), over), pads)
+        return window.crop_array(
+            window.crop_array(window.fold(taps, stride, dilation, size), over), pads
+        )
 
     def _overhang(self, shape: Shape) -> Pads:
         """What the last windows see past the input and its padding."""
-        rows = zip(shape[1:], self.pads(shape), self.shape(shape)[1:], *self.axes(shape), strict=True)
-        return tuple((0, max((o - 1) * s + window.extent(k, d) - n - sum(p), 0)) for n, p, o, k, s, d in rows)
+        rows = zip(
+            shape[1:], self.pads(shape), self.shape(shape)[1:], *self.axes(shape), strict=True
+        )
+        return tuple(
+            (0, max((o - 1) * s + window.extent(k, d) - n - sum(p), 0)) for n, p, o, k, s, d in rows
+        )
 
 
 def _only_padding(n: int, before: int, out: int, kernel: int, stride: int, dilation: int) -> bool:
@@ -92,13 +99,19 @@ def _only_padding(n: int, before: int, out: int, kernel: int, stride: int, dilat
     if before > dilation * (kernel - 1) or (out - 1) * stride - before >= n:
         return True
     # Taps further apart than n step over it from most places: only a single window in the border is looked at.
-    return dilation > n and before > 0 and (min(out, -(-before // stride)) > 1 or -before % dilation >= n)
+    return (
+        dilation > n
+        and before > 0
+        and (min(out, -(-before // stride)) > 1 or -before % dilation >= n)
+    )
 
 
 def _to_first(x: Array, axis: int, share: Array) -> Array:
     """The transpose of a maximum along an axis: all goes to the largest value, of equals to the first."""
     found = np.zeros_like(x)
-    np.put_along_axis(found, np.expand_dims(x.argmax(axis), axis), np.expand_dims(share, axis), axis)
+    np.put_along_axis(
+        found, np.expand_dims(x.argmax(axis), axis), np.expand_dims(share, axis), axis
+    )
     return found
 
 
@@ -121,9 +134,13 @@ class MaxPool(_Sliding):
         (x,) = inputs
         return self._taps(x, -np.inf, -np.inf).max(axis=2)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         (x,) = inputs
-        return (self._fold(_to_first(self._taps(x, -np.inf, -np.inf), 2, cotangent), x.shape[1:]),), {}
+        return (
+            self._fold(_to_first(self._taps(x, -np.inf, -np.inf), 2, cotangent), x.shape[1:]),
+        ), {}
 
 
 class AvgPool(_Sliding):
@@ -143,7 +160,9 @@ class AvgPool(_Sliding):
         (x,) = inputs
         return self._taps(x, 0.0, 0.0).sum(axis=2) / self._count(x)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         (x,) = inputs
         share = (cotangent / self._count(x))[:, :, None]
         taps = math.prod(self.axes(x.shape[1:])[0])
@@ -178,7 +197,9 @@ class GlobalAvgPool(_Global):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return inputs[0].mean(axis=tuple(range(2, inputs[0].ndim)), keepdims=True)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         (x,) = inputs
         return (np.full_like(x, cotangent / math.prod(x.shape[2:])),), {}
 
@@ -195,7 +216,9 @@ class GlobalMaxPool(_Global):
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         return inputs[0].max(axis=tuple(range(2, inputs[0].ndim)), keepdims=True)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         (x,) = inputs
         flat = x.reshape(*x.shape[:2], -1)
         return (_to_first(flat, 2, cotangent.reshape(flat.shape[:2])).reshape(x.shape),), {}
@@ -237,10 +260,14 @@ class _Adaptive(_Pool):
         # From the last axis on, so that among equals the first in the order of rows is found at the end.
         return reduce(lambda y, axis: self._along(y, x.shape[1:], axis), self._order(x), x)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         (x,) = inputs
         shape, order = x.shape[1:], self._order(x)
-        entered = list(accumulate(order[:-1], lambda y, axis: self._along(y, shape, axis), initial=x))
+        entered = list(
+            accumulate(order[:-1], lambda y, axis: self._along(y, shape, axis), initial=x)
+        )
         share = cotangent
         for y, axis in zip(reversed(entered), reversed(order), strict=True):
             found = np.zeros_like(np.moveaxis(y, axis, 0))

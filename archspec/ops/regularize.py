@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from archspec.op import Op, Run
-
-if TYPE_CHECKING:
-    from archspec.op import Array, Derivatives
+from archspec._numpy import Array
+from archspec.ir.op import Derivatives, Op, Run
 
 
 class Dropout(Op):
@@ -23,19 +20,27 @@ class Dropout(Op):
     kind = "dropout"
     family = "regularize"
 
-    rate: float = Field(ge=0, lt=1, description="Probability that a value is dropped (not that it is kept).")
+    rate: float = Field(
+        ge=0, lt=1, description="Probability that a value is dropped (not that it is kept)."
+    )
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
         (x,) = inputs
         if not self._drops(run):
             return x
         if run.rng is None:
-            raise ValueError("dropout in train mode draws from Run.rng: give a numpy Generator, or Run(dropout=False)")
+            raise ValueError(
+                "dropout in train mode draws from Run.rng: give a numpy Generator, or Run(dropout=False)"
+            )
         return x * (run.rng.random(x.shape) >= self.rate) / (1 - self.rate)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         if self._drops(run):
-            raise ValueError("dropout keeps no mask to differentiate by: take derivatives with Run(dropout=False)")
+            raise ValueError(
+                "dropout keeps no mask to differentiate by: take derivatives with Run(dropout=False)"
+            )
         return (cotangent,), {}
 
     def _drops(self, run: Run) -> bool:

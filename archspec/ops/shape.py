@@ -6,21 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from archspec.op import Op, Run, ShapeError, Window
+from archspec._numpy import Array, np
+from archspec.ir.op import Derivatives, Op, Run, ShapeError, Window
+from archspec.ir.types import LIMIT, Padding, Pads, Positive, Shape, Size, format_shape
 from archspec.ops import window
-from archspec.types import LIMIT, Padding, Pads, Positive, Shape, Size, format_shape
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from archspec.op import Array, Derivatives
-    from archspec.ops.window import Index
-else:
-    from archspec import lazy_numpy as np
 
 
 def _numbers(sides: Any) -> Any:
@@ -32,7 +25,9 @@ def _numbers(sides: Any) -> Any:
 _natural = {"type": "integer", "minimum": 0}
 _pair = {"type": "array", "items": _natural, "minItems": 2, "maxItems": 2}
 _per_axis = {"type": "array", "items": {"anyOf": [_natural, _pair]}, "minItems": 1, "maxItems": 3}
-Sides = Annotated[Padding, AfterValidator(_numbers), WithJsonSchema({"anyOf": [_natural, _per_axis]})]
+Sides = Annotated[
+    Padding, AfterValidator(_numbers), WithJsonSchema({"anyOf": [_natural, _per_axis]})
+]
 """A number for every side, one per axis, or a [before, after] pair per axis."""
 
 
@@ -49,7 +44,9 @@ class _Move(Op):
         """From the derivative by the output to that by the input x: the same values in its shape, unless overridden."""
         return share.reshape(x.shape)
 
-    def vjp(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array) -> Derivatives:
+    def vjp(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+    ) -> Derivatives:
         return (self._back(inputs[0], cotangent),), {}
 
 
@@ -101,7 +98,12 @@ class Reshape(_Move):
 
     to: Annotated[
         tuple[Annotated[int, Field(ge=-1, le=LIMIT)], ...],
-        Field(strict=False, min_length=1, max_length=4, description="The new shape of a sample; one size may be -1."),
+        Field(
+            strict=False,
+            min_length=1,
+            max_length=4,
+            description="The new shape of a sample; one size may be -1.",
+        ),
         AfterValidator(_one_open),
     ]
 
@@ -111,7 +113,9 @@ class Reshape(_Move):
         if count % known or (-1 not in self.to and count != known):
             shown = " x ".join(map(str, self.to))
             message = f"reshape of {format_shape(x)}, {count} values, to {shown}"
-            raise ShapeError("AS0308", message, "a reshape keeps the number of values; let one size be -1", "to")
+            raise ShapeError(
+                "AS0308", message, "a reshape keeps the number of values; let one size be -1", "to"
+            )
         return tuple(count // known if n < 0 else n for n in self.to)
 
     def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
@@ -157,8 +161,12 @@ class Pad(_Move):
 
     kind = "pad"
 
-    padding: Sides = Field(description="Width of the border: for every side, per axis, or [before, after] per axis.")
-    mode: Literal["constant", "reflect", "replicate"] = Field(default="constant", description="What the border holds.")
+    padding: Sides = Field(
+        description="Width of the border: for every side, per axis, or [before, after] per axis."
+    )
+    mode: Literal["constant", "reflect", "replicate"] = Field(
+        default="constant", description="What the border holds."
+    )
     value: float = Field(default=0.0, description="The constant.")
 
     @model_validator(mode="after")
@@ -177,7 +185,9 @@ class Pad(_Move):
         for n, pair in zip(x[1:], pads, strict=True):
             if self.mode == "reflect" and max(pair) >= n:
                 message = f"a reflected border of {max(pair)} needs more than {max(pair)} values, found {n}"
-                raise ShapeError("AS0304", message, "pad less, or use the mode `replicate`", "padding")
+                raise ShapeError(
+                    "AS0304", message, "pad less, or use the mode `replicate`", "padding"
+                )
         return (x[0], *(n + sum(pair) for n, pair in zip(x[1:], pads, strict=True)))
 
     def window(self, *inputs: Shape) -> Window:
@@ -201,7 +211,7 @@ class Pad(_Move):
             share = window.put_back(share, self._sources(x.shape[axis], pair), axis, x.shape[axis])
         return share
 
-    def _sources(self, n: int, pair: tuple[int, int]) -> Index:
+    def _sources(self, n: int, pair: tuple[int, int]) -> Array:
         """The positions that an axis of n shows after padding."""
         return np.pad(np.arange(n), pair, mode="reflect" if self.mode == "reflect" else "edge")
 
@@ -218,7 +228,9 @@ class Crop(_Move):
     kind = "crop"
 
     size: Size | None = Field(default=None, description="Size of the middle that is left.")
-    sides: Sides | None = Field(default=None, description="What is cut off: for every side, per axis, or in pairs.")
+    sides: Sides | None = Field(
+        default=None, description="What is cut off: for every side, per axis, or in pairs."
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Crop:
@@ -231,7 +243,9 @@ class Crop(_Move):
         if self.size is None:
             return self._pairs(self.sides, shape)
         size = window.spatial(shape, self.kind)
-        rest = [n - m for n, m in zip(size, window.per_axis(self.size, len(size), "size"), strict=True)]
+        rest = [
+            n - m for n, m in zip(size, window.per_axis(self.size, len(size), "size"), strict=True)
+        ]
         return tuple((r // 2, r - r // 2) for r in rest)
 
     def shape(self, *inputs: Shape) -> Shape:
@@ -239,10 +253,17 @@ class Crop(_Move):
         margins = self.margins(x)
         out = tuple(n - sum(pair) for n, pair in zip(x[1:], margins, strict=True))
         if self.size is not None and any(sum(pair) < 0 for pair in margins):
-            message = f"the crop to {format_shape(out)} is larger than its input of {format_shape(x[1:])}"
+            message = (
+                f"the crop to {format_shape(out)} is larger than its input of {format_shape(x[1:])}"
+            )
             raise ShapeError("AS0310", message, "crop the larger of the two values", "size")
         if min(out) < 1:
-            raise ShapeError("AS0310", f"the crop leaves nothing of {format_shape(x[1:])}", "cut off less", "sides")
+            raise ShapeError(
+                "AS0310",
+                f"the crop leaves nothing of {format_shape(x[1:])}",
+                "cut off less",
+                "sides",
+            )
         return (x[0], *out)
 
     def window(self, *inputs: Shape) -> Window:
@@ -271,16 +292,29 @@ class Resize(_Move):
     kind = "resize"
 
     size: Size | None = Field(default=None, description="Size of the output.")
-    scale: Size | None = Field(default=None, description="Whole factor by which it grows, for all axes or each.")
-    mode: Literal["nearest", "linear"] = Field(description="One position, or the weighted mean of its neighbours.")
-    coordinates: Literal["half_pixel", "align_corners", "asymmetric"] = Field(description="Where outputs lie.")
+    scale: Size | None = Field(
+        default=None, description="Whole factor by which it grows, for all axes or each."
+    )
+    mode: Literal["nearest", "linear"] = Field(
+        description="One position, or the weighted mean of its neighbours."
+    )
+    coordinates: Literal["half_pixel", "align_corners", "asymmetric"] = Field(
+        description="Where outputs lie."
+    )
 
     @model_validator(mode="after")
     def _defined(self) -> Resize:
         if (self.size is None) == (self.scale is None):
             raise ValueError("give either `size` or `scale`")
-        if (self.mode, self.coordinates) in (("nearest", "align_corners"), ("linear", "asymmetric")):
-            known = "half_pixel or asymmetric" if self.mode == "nearest" else "half_pixel or align_corners"
+        if (self.mode, self.coordinates) in (
+            ("nearest", "align_corners"),
+            ("linear", "asymmetric"),
+        ):
+            known = (
+                "half_pixel or asymmetric"
+                if self.mode == "nearest"
+                else "half_pixel or align_corners"
+            )
             message = f"the mode `{self.mode}` goes with {known}: frameworks disagree on {self.coordinates}"
             raise ValueError(message)
         return self
@@ -302,20 +336,27 @@ class Resize(_Move):
         (x,) = inputs
         for axis, m in enumerate(self.shape(x.shape[1:])[1:], 2):
             sources = self._sources(x.shape[axis], m)
-            x = reduce(np.add, [np.take(x, index, axis) * _along(part, x, axis) for index, part in sources])
+            x = reduce(
+                np.add, [np.take(x, index, axis) * _along(part, x, axis) for index, part in sources]
+            )
         return x
 
     def _back(self, x: Array, share: Array) -> Array:
         for axis, n in enumerate(x.shape[2:], 2):
             sources = self._sources(n, share.shape[axis])
-            parts = [window.put_back(share * _along(part, share, axis), index, axis, n) for index, part in sources]
+            parts = [
+                window.put_back(share * _along(part, share, axis), index, axis, n)
+                for index, part in sources
+            ]
             share = reduce(np.add, parts)
         return share
 
-    def _sources(self, n: int, m: int) -> list[tuple[Index, Array]]:
+    def _sources(self, n: int, m: int) -> list[tuple[Array, Array]]:
         """Where each of m positions takes from an axis of n, and how much of it: one pair of arrays, or two."""
         i = np.arange(m)
-        if self.mode == "nearest":  # in whole numbers: a rounded n/m would miss by one where i * n/m is whole
+        if (
+            self.mode == "nearest"
+        ):  # in whole numbers: a rounded n/m would miss by one where i * n/m is whole
             index = i * n // m if self.coordinates == "asymmetric" else (2 * i + 1) * n // (2 * m)
             return [(index, np.ones(m))]
         if self.coordinates == "align_corners":

@@ -8,20 +8,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from archspec.op import ShapeError
-from archspec.types import Pads, Shape, format_shape
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from archspec.op import Array
-
-    Index = NDArray[np.integer[Any]]
-else:
-    from archspec import lazy_numpy as np
+from archspec._numpy import Array, np
+from archspec.ir.op import ShapeError
+from archspec.ir.types import Pads, Shape, format_shape
 
 Rounding = Literal["floor", "ceil"]
 
@@ -41,7 +32,9 @@ def per_axis(value: tuple[int, ...], rank: int, field: str) -> tuple[int, ...]:
     if len(value) == 1:
         return value * rank
     raise ShapeError(
-        "AS0312", f"{field} {format_shape(value)} has {len(value)} numbers, the input {rank} axes", field=field
+        "AS0312",
+        f"{field} {format_shape(value)} has {len(value)} numbers, the input {rank} axes",
+        field=field,
     )
 
 
@@ -51,7 +44,11 @@ def extent(kernel: int, dilation: int) -> int:
 
 
 def pads(
-    padding: int | str | Pads, size: Shape, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+    padding: int | str | Pads,
+    size: Shape,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
 ) -> tuple[tuple[int, int], ...]:
     """(before, after) per axis: `same` puts the larger part after, `same_lower` before, `symmetric` is (k-1)/2 each."""
     if isinstance(padding, int):
@@ -67,9 +64,13 @@ def pads(
     if padding == "symmetric":
         if any(k % 2 == 0 for k in reach):
             message = f"symmetric padding needs an odd window, found {format_shape(tuple(reach))}"
-            raise ShapeError("AS0304", message, "state the padding in numbers, or use `same`", "padding")
+            raise ShapeError(
+                "AS0304", message, "state the padding in numbers, or use `same`", "padding"
+            )
         return tuple((k // 2, k // 2) for k in reach)
-    total = [max((-(-n // s) - 1) * s + k - n, 0) for n, s, k in zip(size, stride, reach, strict=True)]
+    total = [
+        max((-(-n // s) - 1) * s + k - n, 0) for n, s, k in zip(size, stride, reach, strict=True)
+    ]
     if padding == "same":
         return tuple((t // 2, t - t // 2) for t in total)
     return tuple((t - t // 2, t // 2) for t in total)
@@ -91,7 +92,10 @@ def sizes(
             padded = f"{n} padded to {n + before + after}" if before + after else f"{n}"
             message = f"the window of {extent(k, d)} is larger than its input of {padded}"
             raise ShapeError(
-                "AS0304", message, "make the kernel smaller, pad the input, or stride less before it", "kernel"
+                "AS0304",
+                message,
+                "make the kernel smaller, pad the input, or stride less before it",
+                "kernel",
             )
         out = (room // s if rounding == "floor" else -(-room // s)) + 1
         if rounding == "ceil" and (out - 1) * s >= n + before:
@@ -115,15 +119,31 @@ def pad_array(x: Array, pad: tuple[tuple[int, int], ...], value: float = 0.0) ->
 
 def crop_array(x: Array, pad: tuple[tuple[int, int], ...]) -> Array:
     """The batch without its padding."""
-    return x[(..., *(slice(before, n - after) for n, (before, after) in zip(x.shape[2:], pad, strict=True)))]
+    return x[
+        (
+            ...,
+            *(
+                slice(before, n - after)
+                for n, (before, after) in zip(x.shape[2:], pad, strict=True)
+            ),
+        )
+    ]
 
 
-def windows(x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], out: Shape) -> Array:
+def windows(
+    x: Array,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    out: Shape,
+) -> Array:
     """A view [N, C, *kernel, *out] of a padded batch: for each tap of the window, what it sees from every place."""
     shape = (*x.shape[:2], *kernel, *out)
     moves = tuple(s * step for s, step in zip(x.strides[2:], stride, strict=True))
     taps = tuple(s * step for s, step in zip(x.strides[2:], dilation, strict=True))
-    return np.lib.stride_tricks.as_strided(x, shape, (*x.strides[:2], *taps, *moves), writeable=False)
+    return np.lib.stride_tricks.as_strided(
+        x, shape, (*x.strides[:2], *taps, *moves), writeable=False
+    )
 
 
 def fold(taps: Array, stride: tuple[int, ...], dilation: tuple[int, ...], size: Shape) -> Array:
@@ -137,11 +157,13 @@ def fold(taps: Array, stride: tuple[int, ...], dilation: tuple[int, ...], size: 
     x = np.zeros((*taps.shape[:2], *size))
     for tap in np.ndindex(*kernel):
         rows = zip(tap, dilation, out, stride, strict=True)
-        x[(..., *(slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in rows))] += taps[(slice(None),) * 2 + tap]
+        x[(..., *(slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in rows))] += taps[
+            (slice(None),) * 2 + tap
+        ]
     return x
 
 
-def put_back(taken: Array, index: Index, axis: int, size: int) -> Array:
+def put_back(taken: Array, index: Array, axis: int, size: int) -> Array:
     """The transpose of `np.take(x, index, axis)` from an axis of that size: what came from one place is added there.
 
     >>> put_back(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2]), axis=0, size=4).tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archspec.graph import Graph, Node
+from archspec.ir.graph import Graph, Node
 
 IDLE = ("dropout", "identity")
 

@@ -11,25 +11,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
+from archspec._numpy import Array, np
+from archspec.backend.session import Gradients, Pull, Result
 from archspec.diagnostics import quote
-from archspec.graph import Graph
-from archspec.op import Run
+from archspec.ir.graph import Graph
+from archspec.ir.op import Run
 from archspec.reference.forward import own_tensors, run
-from archspec.session import Gradients, Pull, Result
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from archspec.op import Array
-else:
-    from archspec import lazy_numpy as np
 
 
 def gradients(
-    graph: Graph, params: Mapping[str, NDArray[Any]], x: NDArray[Any], pull: Pull, mode: Run | None = None
+    graph: Graph, params: Mapping[str, Array], x: Array, pull: Pull, mode: Run | None = None
 ) -> Gradients:
     """Derivatives of the loss that `pull` stands for, with respect to x and to every trainable tensor.
 
@@ -42,16 +34,22 @@ def gradients(
 
 def backward(
     graph: Graph,
-    params: Mapping[str, NDArray[Any]],
+    params: Mapping[str, Array],
     result: Result,
     pull: Pull,
     mode: Run,
 ) -> Gradients:
     """The way back of a run that kept its activations. It empties them: each is let go after its last use."""
-    values = {node.index: result.activations.pop(node.path) for node in graph.nodes if node.path in result.activations}
+    values = {
+        node.index: result.activations.pop(node.path)
+        for node in graph.nodes
+        if node.path in result.activations
+    }
     waiting = _cotangents(graph, result, pull)
     waiting.setdefault(0, np.zeros_like(values[0]))
-    found = {name: np.zeros(param.shape) for name, _, param in graph.parameters() if param.trainable}
+    found = {
+        name: np.zeros(param.shape) for name, _, param in graph.parameters() if param.trainable
+    }
     for index in sorted(values, reverse=True)[:-1]:  # all but the input
         del values[index]
         if index not in waiting:
@@ -76,7 +74,9 @@ def _cotangents(graph: Graph, result: Result, pull: Pull) -> dict[int, Array]:
             raise ValueError(f"a derivative is given for {quote(name)}, the heads are {heads}")
         share, output = np.asarray(given, dtype=np.float64), result.outputs[name]
         if share.shape != output.shape:
-            raise ValueError(f"the derivative of {quote(name)} is {list(output.shape)}, found {list(share.shape)}")
+            raise ValueError(
+                f"the derivative of {quote(name)} is {list(output.shape)}, found {list(share.shape)}"
+            )
         index = nodes[name]
         found[index] = found[index] + share if index in found else share
     return found

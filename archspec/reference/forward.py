@@ -10,27 +10,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
+from archspec._numpy import Array, np
+from archspec.backend.session import Result
 from archspec.diagnostics import quote
-from archspec.graph import Graph, Node
-from archspec.op import Run
-from archspec.session import Result
-from archspec.types import format_shape
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from archspec.op import Array
-else:
-    from archspec import lazy_numpy as np
+from archspec.ir.graph import Graph, Node
+from archspec.ir.op import Run
+from archspec.ir.types import format_shape
 
 
 def run(
     graph: Graph,
-    params: Mapping[str, NDArray[Any]],
-    x: NDArray[Any],
+    params: Mapping[str, Array],
+    x: Array,
     mode: Run | None = None,
     *,
     keep: bool = False,
@@ -54,7 +46,9 @@ def run(
         node = graph.nodes[index]
         if index:
             state = mode.of(node.path)
-            values[index] = node.op.reference([values[i] for i in node.inputs], own_tensors(graph, node, params), state)
+            values[index] = node.op.reference(
+                [values[i] for i in node.inputs], own_tensors(graph, node, params), state
+            )
             updates.update({f"{node.path}.{role}": value for role, value in state.updates.items()})
         values[index] = mode.disturb(values[index])
         for i in () if keep else set(node.inputs):
@@ -64,7 +58,7 @@ def run(
     return Result({head.name: values[head.node] for head in heads}, activations, updates)
 
 
-def own_tensors(graph: Graph, node: Node, params: Mapping[str, NDArray[Any]]) -> dict[str, Array]:
+def own_tensors(graph: Graph, node: Node, params: Mapping[str, Array]) -> dict[str, Array]:
     """A node's own tensors by role, in float64."""
     found: dict[str, Array] = {}
     for param in graph.params(node):

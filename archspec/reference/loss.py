@@ -8,15 +8,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-else:
-    from archspec import lazy_numpy as np
+from archspec._numpy import Array, np
 
 
 def loss(kind: str, output: Array, labels: Array, smoothing: float = 0.0) -> tuple[float, Array]:

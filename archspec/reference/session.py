@@ -12,54 +12,52 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
 
-from archspec.graph import Graph
-from archspec.op import Run
+from archspec._numpy import Array, np
+from archspec.backend.session import Gradients, Pull, Result, Sgd, State
+from archspec.ir.graph import Graph
+from archspec.ir.op import Run
 from archspec.reference.backward import backward
 from archspec.reference.forward import own_tensors, run
-from archspec.session import Gradients, Pull, Result, Sgd, State
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from archspec.op import Array
-else:
-    from archspec import lazy_numpy as np
-
 
 Disturb = Callable[["Array"], "Array"]
 
 
 class ReferenceSession:
-    """Implements `archspec.session.Session`; raises ValueError for a tensor that is missing or does not fit."""
+    """Implements `archspec.backend.session.Session`; raises ValueError for a tensor that is missing or does not fit."""
 
     def __init__(
         self,
         graph: Graph,
-        tensors: Mapping[str, NDArray[Any]],
+        tensors: Mapping[str, Array],
         disturb: Disturb = lambda value: value,
         still: Collection[str] = (),
     ) -> None:
-        self.graph, self.disturb, self.still, self._rng = graph, disturb, still, np.random.default_rng(0)
+        self.graph, self.disturb, self.still, self._rng = (
+            graph,
+            disturb,
+            still,
+            np.random.default_rng(0),
+        )
         self._tensors: dict[str, Array] = {}
         self._slots: dict[str, Array] = {}
         self.restore(State(dict(tensors)))
         for node in graph.nodes:
             own_tensors(graph, node, self._tensors)
 
-    def forward(self, x: NDArray[Any], *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+    def forward(
+        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
+    ) -> Result:
         result = run(self.graph, self._tensors, x, self._mode(train, dropout), keep=keep)
         self._tensors.update(result.updates)
         return result
 
-    def gradients(self, x: NDArray[Any], pull: Pull, *, train: bool = True) -> Gradients:
+    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
         """In train mode the moving statistics move, as in any run."""
         result = self.forward(x, train=train, keep=True)
         return backward(self.graph, self._tensors, result, pull, self._mode(train))
 
-    def step(self, x: NDArray[Any], pull: Pull, optimizer: Sgd) -> None:
+    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
         found = self.gradients(x, pull).tensors
         self._tensors, self._slots = optimizer.apply(self._tensors, found, self._slots)
 
@@ -72,8 +70,10 @@ class ReferenceSession:
         self._slots = _copies(state.slots)
 
     def _mode(self, train: bool, dropout: bool = False) -> Run:
-        return Run(train=train, dropout=dropout, rng=self._rng, disturb=self.disturb, still=self.still)
+        return Run(
+            train=train, dropout=dropout, rng=self._rng, disturb=self.disturb, still=self.still
+        )
 
 
-def _copies(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Array]:
+def _copies(tensors: Mapping[str, Array]) -> dict[str, Array]:
     return {name: np.array(value, dtype=np.float64) for name, value in tensors.items()}

@@ -1,7 +1,7 @@
 """The trainer that defines training: the reference in float64, to hold any backend's trainer against.
 
 >>> import archspec, numpy as np
->>> from archspec.recipe import Recipe
+>>> from archspec.ir.recipe import Recipe
 >>> from archspec.weights.init import initial
 >>> spec = archspec.load("lenet5")
 >>> trainer = ReferenceTrainer(Plan(spec.graph, Recipe(learning_rate=0.1)), initial(spec.graph, seed=0))
@@ -18,25 +18,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
-from archspec.optimizer import averaged, clipped, rule_of
+from archspec._numpy import Array, np
+from archspec.backend.optimizer import averaged, clipped, rule_of
+from archspec.backend.session import State, slot_name
+from archspec.backend.trainer import Plan, Standing, parts
 from archspec.reference.loss import loss
 from archspec.reference.session import ReferenceSession
-from archspec.session import State, slot_name
-from archspec.trainer import Plan, Standing, parts
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-else:
-    from archspec import lazy_numpy as np
 
 
 class ReferenceTrainer:
-    """Implements `archspec.trainer.Trainer`, with dropout off."""
+    """Implements `archspec.backend.trainer.Trainer`, with dropout off."""
 
     device = "numpy, float64"
 
@@ -63,11 +55,18 @@ class ReferenceTrainer:
             names = {slot: slot_name(name, slot) for slot in self.rule.slots}
             own = {slot: slots[key] for slot, key in names.items() if key in slots}
             tensors[name], own = self.rule.step(
-                tensors[name], gradients[name], own, rate=rate * setting.rate, decay=setting.decay, update=update
+                tensors[name],
+                gradients[name],
+                own,
+                rate=rate * setting.rate,
+                decay=setting.decay,
+                update=update,
             )
             slots |= {names[slot]: value for slot, value in own.items()}
         self.session.restore(State(tensors))
-        self.standing = Standing(tensors, slots, averaged(recipe, kept.average, tensors, update), update)
+        self.standing = Standing(
+            tensors, slots, averaged(recipe, kept.average, tensors, update), update
+        )
 
     def _pull(self, outputs: Mapping[str, Array], y: Array, share: float) -> dict[str, Array]:
         """The derivative of a part's loss, which has that share in the batch's; its losses are noted."""

@@ -10,21 +10,14 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from archspec._numpy import Array, np
+from archspec.backend.session import slot_name
+from archspec.backend.trainer import Standing
 from archspec.diagnostics import Failure, quote, writing
-from archspec.graph import Graph
-from archspec.session import slot_name
-from archspec.trainer import Standing
+from archspec.ir.graph import Graph
 from archspec.weights.checkpoint import CheckpointError, load_state, metadata, opened, origin, save
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-else:
-    from archspec import lazy_numpy as np
 
 AVERAGE = "average"
 FOLDER, SUFFIX = "checkpoints", ".safetensors"
@@ -61,7 +54,11 @@ def write_checkpoint(run: Path, graph: Graph, spec: str, standing: Standing, pla
     }
     with writing(path, "what was written before is whole"):
         path.parent.mkdir(exist_ok=True)
-        save(path, {**standing.tensors, **standing.slots, **mean}, {**origin(graph, spec), "training": training})
+        save(
+            path,
+            {**standing.tensors, **standing.slots, **mean},
+            {**origin(graph, spec), "training": training},
+        )
     return path
 
 
@@ -74,12 +71,16 @@ def read_checkpoint(path: Path, graph: Graph) -> tuple[Standing, Place]:
         raise CheckpointError(f"{quote(path)} holds weights, and no run to go on with")
     kept = cast("dict[str, Any]", stated)
     ends = f"@{AVERAGE}"
-    mean = {name.removesuffix(ends): value for name, value in state.slots.items() if name.endswith(ends)}
+    mean = {
+        name.removesuffix(ends): value for name, value in state.slots.items() if name.endswith(ends)
+    }
     slots = {name: value for name, value in state.slots.items() if not name.endswith(ends)}
     try:
         own = {name: _unpacked(value) for name, value in kept["own"].items()}
         standing = Standing(state.tensors, slots, mean, int(kept["updates"]), own)
-        return standing, Place(int(kept["step"]), kept["best"], kept["best_step"], dict(kept["scores"]))
+        return standing, Place(
+            int(kept["step"]), kept["best"], kept["best_step"], dict(kept["scores"])
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{quote(path)} does not say where its run was") from error
 
@@ -101,7 +102,9 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted((run / FOLDER).glob(f"step-*{SUFFIX}"))
 
 
-def last_checkpoint(run: Path, graph: Graph, remark: Callable[[str], object]) -> tuple[Standing, Place] | None:
+def last_checkpoint(
+    run: Path, graph: Graph, remark: Callable[[str], object]
+) -> tuple[Standing, Place] | None:
     """The last one that can be read, None where there is none; `remark` is told of those that cannot."""
     why = ""
     for path in reversed(checkpoints(run)):
@@ -111,11 +114,15 @@ def last_checkpoint(run: Path, graph: Graph, remark: Callable[[str], object]) ->
             why = why or error.message
             remark(f"{error.message}; it is passed over")
     if why:
-        raise Failure(f"no checkpoint of {quote(run)} can be read: {why}", "train again into another folder")
+        raise Failure(
+            f"no checkpoint of {quote(run)} can be read: {why}", "train again into another folder"
+        )
     return None
 
 
-def write_best(run: Path, graph: Graph, spec: str, place: Place, remark: Callable[[str], object]) -> None:
+def write_best(
+    run: Path, graph: Graph, spec: str, place: Place, remark: Callable[[str], object]
+) -> None:
     """Leaves the weights of the best epoch beside the checkpoints, their mean where the recipe averages."""
     if place.best_step is None:
         return

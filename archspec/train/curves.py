@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from archspec.diagnostics import writing
-from archspec.render import visible
+from archspec.diagnostics.render import visible
 from archspec.train.log import read_log
 
 NAME = "curves.svg"
@@ -61,7 +61,10 @@ def panels(reports: Sequence[Mapping[str, Any]]) -> list[Panel]:
     heads = list(dict.fromkeys(name for one in trained for name in one["losses"] if name != "loss"))
     several = {name: f"training, {visible(name)}" for name in heads} if len(heads) > 1 else {}
     names = {**several, "loss": "training, weighted sum" if several else "training"}
-    losses = [_line(label, trained, lambda one, name=name: one["losses"].get(name)) for name, label in names.items()]
+    losses = [
+        _line(label, trained, lambda one, name=name: one["losses"].get(name))
+        for name, label in names.items()
+    ]
     losses.append(_line("held out", scored, lambda one: one["loss"], held_out=True))
     best = max(scored, key=lambda one: one["top1"], default={"top1": 0, "epoch": 0})
     label = f"top-1, best {best['top1']:.2%} after epoch {best['epoch']:g}"
@@ -77,7 +80,13 @@ def panels(reports: Sequence[Mapping[str, Any]]) -> list[Panel]:
     return [panel for panel in shown if panel.lines]
 
 
-def _line(label: str, reports: Sequence[Any], value: Callable[[Any], float | None], *, held_out: bool = False) -> Line:
+def _line(
+    label: str,
+    reports: Sequence[Any],
+    value: Callable[[Any], float | None],
+    *,
+    held_out: bool = False,
+) -> Line:
     points = [(one["epoch"], found) for one in reports if (found := value(one)) is not None]
     return Line(label, [epoch for epoch, _ in points], [found for _, found in points], held_out)
 
@@ -98,7 +107,9 @@ def write_curves(run: Path, title: str, remark: Callable[[str], object]) -> None
     staging = run / f".{NAME}"
     mpl: Any = matplotlib  # it is typed in part alone
     with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # the viewer's fonts have what matplotlib's own lacks
+        warnings.filterwarnings(
+            "ignore", "Glyph"
+        )  # the viewer's fonts have what matplotlib's own lacks
         figure = draw(drawn, title)
         try:
             with writing(run / NAME):
@@ -120,7 +131,14 @@ def draw(drawn: Sequence[Panel], title: str) -> Any:
         for line, colour in zip(panel.lines, cycle(COLOURS)):
             marker = "." if len(line.values) <= FEW else ""
             colour = HELD_OUT if line.held_out else colour
-            axis.plot(line.epochs, line.values, label=line.label, color=colour, marker=marker, zorder=2 + line.held_out)
+            axis.plot(
+                line.epochs,
+                line.values,
+                label=line.label,
+                color=colour,
+                marker=marker,
+                zorder=2 + line.held_out,
+            )
         axis.set_ylabel(panel.title)
         if panel.share:
             axis.set_ylim(top=1)

@@ -8,10 +8,17 @@ from datetime import timedelta
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column
 
-from archspec.render import visible
+from archspec.diagnostics.render import visible
 
 SHOWN_BAD = 10
 MOVES = 4
@@ -106,5 +113,7 @@ class Display:
 
     def _miss(self, name: str, held_out: bool) -> None:
         if name not in self.bad and len(self.bad) < SHOWN_BAD:
-            self.say(f"cannot read {name}; {'it is left out' if held_out else 'another takes its place'}")
+            self.say(
+                f"cannot read {name}; {'it is left out' if held_out else 'another takes its place'}"
+            )
         self.bad.add(name)

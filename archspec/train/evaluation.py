@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from archspec._numpy import Array, np
 from archspec.diagnostics import Failure, quote
 from archspec.train.data import Batch, Data, Source, whole
 from archspec.train.data.source import Watch, unwatched
-from archspec.train.member import Member
+from archspec.train.holdout import ALONE
 from archspec.train.scores import Scores
-from archspec.train.unseen import ALONE
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-else:
-    from archspec import lazy_numpy as np
+from archspec.train.trained_run import Member
 
 
 @dataclass(frozen=True)
@@ -58,7 +51,11 @@ def evaluate(
         for scores, own in zip(each.values(), outputs, strict=True):
             scores.add(own, labels)
         together.add(averaged(kind, outputs), labels)
-        watch(f"{crops} crops" if crops > 1 else "held out", together.count + len(bad), len(data.held_out))
+        watch(
+            f"{crops} crops" if crops > 1 else "held out",
+            together.count + len(bad),
+            len(data.held_out),
+        )
     return Evaluation(data.classes, each, together, crops, tuple(bad))
 
 
@@ -79,7 +76,11 @@ def _log_mean(logs: Array) -> Array:
 
 
 def _alike(
-    ways: Sequence[Any], source: Source, batch: int, workers: int, bad_data: Literal["error", "skip"]
+    ways: Sequence[Any],
+    source: Source,
+    batch: int,
+    workers: int,
+    bad_data: Literal["error", "skip"],
 ) -> Iterator[list[Batch]]:
     """Each batch of samples in every way; equal ways share it."""
     feeds = {way: whole(source, way, batch, workers, bad_data) for way in ways}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from archspec.diagnostics import Failure, quote, reason, writing
-from archspec.train.events import Events
+from archspec.train.tensorboard import Events
 
 LINES, TABLE = "metrics.jsonl", "metrics.csv"
 
@@ -25,7 +25,11 @@ class Log:
     def __init__(self, run: Path, step: int, unscored: bool = False) -> None:
         self.path = run / LINES
         again = (step, "held_out") if unscored else None
-        kept = [line for line in read_log(run) if line["step"] <= step and (line["step"], line["kind"]) != again]
+        kept = [
+            line
+            for line in read_log(run)
+            if line["step"] <= step and (line["step"], line["kind"]) != again
+        ]
         _replace(self.path, "".join(_line(line) for line in kept))
         with writing(run):
             self.events = Events(run, map(_tagged, kept))
@@ -78,7 +82,9 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            found |= {f"{name}.{key}": inner for key, inner in cast("dict[str, Any]", value).items()}
+            found |= {
+                f"{name}.{key}": inner for key, inner in cast("dict[str, Any]", value).items()
+            }
         else:
             found[name] = value
     return found

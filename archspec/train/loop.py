@@ -9,26 +9,19 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from archspec._numpy import Array, np
+from archspec.backend.process_group import Alone, Group
+from archspec.backend.trainer import Standing, Trainer
 from archspec.diagnostics import Failure, quote
-from archspec.group import Alone, Group
-from archspec.recipe import Recipe
-from archspec.spec import Spec
+from archspec.frontend.loader import Spec
+from archspec.ir.recipe import Recipe
 from archspec.train.checkpoint import Place, path_of, prune, write_checkpoint
 from archspec.train.clock import Clock
+from archspec.train.distributed import agreed
 from archspec.train.log import Log
 from archspec.train.scores import Scores
-from archspec.train.together import agreed
-from archspec.trainer import Standing, Trainer
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-else:
-    from archspec import lazy_numpy as np
 
 
 class Batch(Protocol):
@@ -117,7 +110,9 @@ class _Loop:
                     self.stop(step)
                     break
                 with self.clock.computing(size):
-                    self.trainer.step(batch.x, batch.y, self.run.recipe.rate(step, self.steps), size)
+                    self.trainer.step(
+                        batch.x, batch.y, self.run.recipe.rate(step, self.steps), size
+                    )
                 self.run.watch({"kind": "step", "step": step + 1, "end": self.end})
                 self.stepped(step + 1)
         return Outcome(self.place, self.place.step >= self.end and not self.unscored)
@@ -177,7 +172,10 @@ class _Loop:
     def report(self, done: int) -> None:
         with self.clock.computing():
             losses = self.trainer.losses()
-        self.refuse(f"the loss is {{}} after step {done}, or within the {done - self.reported - 1} before it", losses)
+        self.refuse(
+            f"the loss is {{}} after step {done}, or within the {done - self.reported - 1} before it",
+            losses,
+        )
         rate = self.run.recipe.rate(done - 1, self.steps)
         values = {"epoch": done / self.steps, "rate": rate, "losses": losses, **self.clock.report()}
         self.record(done, "train", values)
@@ -200,9 +198,15 @@ class _Loop:
         """All that is to be saved; raises `Failure` where it is of no use any more."""
         found = self.trainer.save()
         with agreed(self.group):
-            for name, value in (*found.tensors.items(), *found.average.items(), *found.slots.items()):
+            for name, value in (
+                *found.tensors.items(),
+                *found.average.items(),
+                *found.slots.items(),
+            ):
                 if not np.isfinite(value).all():
-                    raise Failure(f"{quote(name)} has values that are not finite after step {done}", DIVERGED)
+                    raise Failure(
+                        f"{quote(name)} has values that are not finite after step {done}", DIVERGED
+                    )
         return found
 
     def score(self, done: int, standing: Standing) -> None:
@@ -210,7 +214,10 @@ class _Loop:
         run, head = self.run, self.run.spec.graph.heads[0]
         if run.held_out is None:
             return
-        scores, bad = Scores(head.loss, max(run.spec.graph.nodes[head.node].shape[0], 2)), tuple[str, ...]()
+        scores, bad = (
+            Scores(head.loss, max(run.spec.graph.nodes[head.node].shape[0], 2)),
+            tuple[str, ...](),
+        )
         with agreed(self.group, stops=0) as told:
             with self.feeding(), closing(run.held_out()) as batches:
                 for batch in batches:
@@ -226,11 +233,15 @@ class _Loop:
         found = scores.of_all(self.group).summary()
         if self.group.leads and not math.isfinite(found["loss"]):
             path_of(run.folder, done).unlink(missing_ok=True)
-        self.refuse(f"the loss on what is held out is {{}} after step {done}", {"loss": found["loss"]})
+        self.refuse(
+            f"the loss on what is held out is {{}} after step {done}", {"loss": found["loss"]}
+        )
         self.record(done, "held_out", {"epoch": done / self.steps, **found})
         run.watch({"kind": "held_out", "step": done, "epoch": done / self.steps, **found})
         better = self.place.best is None or found["top1"] > self.place.best
-        best, best_step = (found["top1"], done) if better else (self.place.best, self.place.best_step)
+        best, best_step = (
+            (found["top1"], done) if better else (self.place.best, self.place.best_step)
+        )
         self.save(standing, replace(self.place, scores=found, best=best, best_step=best_step))
 
     def save(self, standing: Standing, place: Place) -> None:

@@ -10,18 +10,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
-from archspec.group import Group
+from archspec._numpy import Array, np
+from archspec.backend.process_group import Group
 from archspec.reference.loss import loss
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-else:
-    from archspec import lazy_numpy as np
 
 
 @dataclass(slots=True)
@@ -75,7 +67,9 @@ class Scores:
     def of_all(self, group: Group) -> Scores:
         """With what the other processes of a group have scored."""
         figures = [self.count, self.hits, self.near, self.total]
-        *counts, total = group.sum(np.concatenate([self.confusion.reshape(-1), figures]).astype(np.float64))
+        *counts, total = group.sum(
+            np.concatenate([self.confusion.reshape(-1), figures]).astype(np.float64)
+        )
         found = Scores(self.kind, self.classes, *map(int, counts[-3:]), total=float(total))
         found.confusion[:] = np.reshape(counts[:-3], self.confusion.shape)
         return found

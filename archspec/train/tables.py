@@ -13,7 +13,7 @@ import io
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from archspec.render import visible, width
+from archspec.diagnostics.render import visible, width
 from archspec.train.evaluation import Evaluation
 from archspec.train.scores import Scores
 
@@ -27,17 +27,32 @@ WIDE = 20
 
 def scores(found: Sequence[Evaluation]) -> Rows:
     """As papers have it: models, crops, what that costs, the errors, and the top-5 error less that of the first row."""
-    columns = ("models", "crops", "cost", "samples", "top-1 error", "top-5 error", "to base", "loss", "run")
+    columns = (
+        "models",
+        "crops",
+        "cost",
+        "samples",
+        "top-1 error",
+        "top-5 error",
+        "to base",
+        "loss",
+        "run",
+    )
     rows: list[Row] = [columns]
     base: float | None = None
     for one in found:
         alone = [(1, name, own) for name, own in one.each.items()]
-        for models, name, own in [*alone, *([(len(alone), "together", one.together)] if len(alone) > 1 else [])]:
+        for models, name, own in [
+            *alone,
+            *([(len(alone), "together", one.together)] if len(alone) > 1 else []),
+        ]:
             error = 1 - own.top5
             more = None if base is None else error - base
             base = error if base is None else base
             cost = models * one.crops
-            rows.append((models, one.crops, cost, own.count, 1 - own.top1, error, more, own.loss, name))
+            rows.append(
+                (models, one.crops, cost, own.count, 1 - own.top1, error, more, own.loss, name)
+            )
     return rows
 
 
@@ -46,7 +61,11 @@ def classes(found: Scores, names: Sequence[str]) -> Rows:
     rows: list[Row] = [("class", "samples", "recall", "precision", "taken for", "times")]
     for index, name in enumerate(names):
         own = found.of_class(index)
-        other = None if own.mistaken is None else (names[own.mistaken], int(found.confusion[index, own.mistaken]))
+        other = (
+            None
+            if own.mistaken is None
+            else (names[own.mistaken], int(found.confusion[index, own.mistaken]))
+        )
         rows.append((name, own.samples, own.recall, own.precision, *(other or (None, None))))
     return rows
 
@@ -54,7 +73,10 @@ def classes(found: Scores, names: Sequence[str]) -> Rows:
 def confusion(found: Scores, names: Sequence[str]) -> Rows:
     """A row for each true class, a column for each that was taken."""
     counts: list[list[int]] = found.confusion.tolist()
-    return [("true \\ taken", *names), *((name, *row) for name, row in zip(names, counts, strict=True))]
+    return [
+        ("true \\ taken", *names),
+        *((name, *row) for name, row in zip(names, counts, strict=True)),
+    ]
 
 
 FORMATS = {
@@ -70,7 +92,10 @@ FORMATS = {
 def text(rows: Rows) -> str:
     """For people: numbers to the right, words to the left, nothing as a dash."""
     header = [str(name) for name in rows[0]]
-    cells = [[_cell(value, FORMATS.get(name, "")) for name, value in zip(header, row, strict=True)] for row in rows[1:]]
+    cells = [
+        [_cell(value, FORMATS.get(name, "")) for name, value in zip(header, row, strict=True)]
+        for row in rows[1:]
+    ]
     words = [any(isinstance(row[at], str) for row in rows[1:]) for at in range(len(header))]
     shown = [[visible(name) for name in header], *cells]
     widths = [max(width(row[at]) for row in shown) for at in range(len(header))]
@@ -78,7 +103,9 @@ def text(rows: Rows) -> str:
 
 
 def _cell(value: str | float | None, form: str) -> str:
-    return "-" if value is None else visible(value) if isinstance(value, str) else format(value, form)
+    return (
+        "-" if value is None else visible(value) if isinstance(value, str) else format(value, form)
+    )
 
 
 def _aligned(cell: str, columns: int, words: bool) -> str:

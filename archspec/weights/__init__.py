@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from archspec.weights.carry import Loaded, convert, load, read, save
 from archspec.weights.checkpoint import CheckpointError
+from archspec.weights.transfer import Loaded, convert, load, read, save
 
 __all__ = ["CheckpointError", "Loaded", "convert", "load", "read", "save"]

@@ -9,15 +9,10 @@ from __future__ import annotations
 import math
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from archspec._numpy import Array, np
 from archspec.diagnostics import Failure
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-else:
-    from archspec import lazy_numpy as np
 
 LEGACY = ("num", "channels", "height", "width")
 """How older files give a shape: always four sizes, the first of which are 1 where there are fewer axes."""
@@ -41,14 +36,14 @@ MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
 """Field numbers, types and whether a field is repeated."""
 
 
-def read(path: Path) -> dict[str, NDArray[Any]]:
+def read(path: Path) -> dict[str, Array]:
     """The blobs of every layer; raises ValueError where the file is none, and `Failure` where protobuf is missing."""
     net = _schema()()
     try:
         net.ParseFromString(path.read_bytes())
     except Exception as error:  # protobuf's own DecodeError is no ValueError
         raise ValueError("protobuf cannot read it") from error
-    found: dict[str, NDArray[Any]] = {}
+    found: dict[str, Array] = {}
     for layer in (*net.layers, *net.layer):
         for number, blob in enumerate(layer.blobs):
             name = f"{layer.name}:{number}"
@@ -60,11 +55,17 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _array(name: str, blob: Any) -> NDArray[Any]:
-    shape = tuple(blob.shape.dim) if blob.HasField("shape") else tuple(getattr(blob, size) for size in LEGACY)
+def _array(name: str, blob: Any) -> Array:
+    shape = (
+        tuple(blob.shape.dim)
+        if blob.HasField("shape")
+        else tuple(getattr(blob, size) for size in LEGACY)
+    )
     values = np.array(blob.double_data or blob.data, np.float64 if blob.double_data else np.float32)
     if math.prod(shape) != values.size or min(shape, default=0) < 0:
-        raise ValueError(f"{name} has {values.size:,} values, and the shape {'x'.join(map(str, shape))}")
+        raise ValueError(
+            f"{name} has {values.size:,} values, and the shape {'x'.join(map(str, shape))}"
+        )
     return values.reshape(shape)
 
 
@@ -75,8 +76,12 @@ def _schema() -> Any:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
     except ImportError:
         help = "pip install 'archspec-nn[caffe]'"
-        raise Failure("a .caffemodel is read with protobuf, which is not installed", help, 3) from None
-    file: Any = descriptor_pb2.FileDescriptorProto(name="weights.proto", package="weights", syntax="proto2")
+        raise Failure(
+            "a .caffemodel is read with protobuf, which is not installed", help, 3
+        ) from None
+    file: Any = descriptor_pb2.FileDescriptorProto(
+        name="weights.proto", package="weights", syntax="proto2"
+    )
     for message, fields in MESSAGES.items():
         declared = file.message_type.add(name=message)
         for name, (number, type_name, repeated) in fields.items():

@@ -23,23 +23,16 @@ import secrets
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from archspec._numpy import Array, np
+from archspec._patterns import matches, refuse_idle
+from archspec.backend.session import State
 from archspec.diagnostics import Failure, quote
-from archspec.graph import Graph
-from archspec.patterns import matches, refuse_idle
-from archspec.session import State
-from archspec.types import format_shape
+from archspec.ir.graph import Graph
+from archspec.ir.types import format_shape
 from archspec.weights.fingerprint import differences, fingerprint
-from archspec.weights.fresh import advice
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Tensor = NDArray[np.float32]
-else:
-    from archspec import lazy_numpy as np
+from archspec.weights.reinit import advice
 
 KEY, VERSION = "archspec", "1"
 SHOWN = 20
@@ -56,7 +49,9 @@ def shown(lines: Sequence[str]) -> list[str]:
 class CheckpointError(Failure):
     """A file that is no checkpoint, or not this network's; `problems` holds everything that differs, a line each."""
 
-    def __init__(self, message: str, problems: tuple[str, ...] = (), help: str = "", exit_code: int = 1) -> None:
+    def __init__(
+        self, message: str, problems: tuple[str, ...] = (), help: str = "", exit_code: int = 1
+    ) -> None:
         super().__init__("\n  ".join((message, *shown(problems))), help, exit_code)
         self.problems = problems
 
@@ -66,7 +61,9 @@ def origin(graph: Graph, spec: str) -> dict[str, str]:
     return {"name": graph.name, "graph": fingerprint(graph), "spec": spec}
 
 
-def save(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any] | None = None) -> None:
+def save(
+    path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, Any] | None = None
+) -> None:
     """Writes a checkpoint: the whole file appears at `path`, or, where that fails (OSError), what was there stays."""
     # Tensors go to the file one by one, so that what fills the memory can be saved; safetensors' own writer cannot tell
     # a full disk from another fault.
@@ -77,7 +74,11 @@ def save(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str,
     end = 0
     for name, tensor in plain.items():
         start, end = end, end + tensor.nbytes
-        header[name] = {"dtype": "F32", "shape": np.shape(tensors[name]), "data_offsets": [start, end]}
+        header[name] = {
+            "dtype": "F32",
+            "shape": np.shape(tensors[name]),
+            "data_offsets": [start, end],
+        }
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     staging = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
@@ -94,8 +95,13 @@ def save(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str,
 
 
 def load(
-    path: Path, graph: Graph, *, whole: Graph | None = None, any_spec: bool = False, allow_nonfinite: bool = False
-) -> dict[str, Tensor]:
+    path: Path,
+    graph: Graph,
+    *,
+    whole: Graph | None = None,
+    any_spec: bool = False,
+    allow_nonfinite: bool = False,
+) -> dict[str, Array]:
     """Every tensor of a graph from a checkpoint.
 
     `whole` is the graph that `graph` is a part of: what the checkpoint has for the rest of it is left out, as slots of
@@ -103,7 +109,9 @@ def load(
     it was made for another network, though its tensors fit; where bytes are not those that were saved; and where a
     value is not finite.
     """
-    return load_state(path, graph, whole=whole, any_spec=any_spec, allow_nonfinite=allow_nonfinite, slots=False).tensors
+    return load_state(
+        path, graph, whole=whole, any_spec=any_spec, allow_nonfinite=allow_nonfinite, slots=False
+    ).tensors
 
 
 def load_state(
@@ -121,7 +129,9 @@ def load_state(
     What is named as one of the patterns `fresh` is left out, here and there: the checkpoint is another network's then,
     and nothing but its tensors is looked at. Raises `Failure` for a pattern that nothing is named as.
     """
-    wanted = {name: param.shape for name, _, param in graph.parameters() if not matches(name, fresh)}
+    wanted = {
+        name: param.shape for name, _, param in graph.parameters() if not matches(name, fresh)
+    }
     known = {name for name, _, _ in (whole or graph).parameters()}
     with opened(path) as file:
         own = metadata(path, file)
@@ -132,8 +142,12 @@ def load_state(
         if problems := list(_problems(file, there, wanted, known)):
             lines = (*((foreign,) if foreign else ()), *(line for _, line in problems))
             misfits = [name for name, _ in problems]
-            help = advice(misfits, [name for name in there if name in wanted and name not in {*misfits}])
-            raise CheckpointError(f"{quote(path)} does not fit the network {quote(graph.name)}", lines, help)
+            help = advice(
+                misfits, [name for name in there if name in wanted and name not in {*misfits}]
+            )
+            raise CheckpointError(
+                f"{quote(path)} does not fit the network {quote(graph.name)}", lines, help
+            )
         if foreign:
             message = f"{quote(path)} was made for another network, though its tensors fit {quote(graph.name)}"
             raise CheckpointError(message, (foreign,), ANY_SPEC)
@@ -166,7 +180,9 @@ def opened(path: Path) -> Generator[Any]:
     except FileNotFoundError:
         raise CheckpointError(f"no file {quote(path)}") from None
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{quote(path)} is no safetensors file, or a damaged one: {error}") from error
+        raise CheckpointError(
+            f"{quote(path)} is no safetensors file, or a damaged one: {error}"
+        ) from error
 
 
 def metadata(path: Path, file: Any) -> dict[str, Any]:
@@ -182,24 +198,27 @@ def metadata(path: Path, file: Any) -> dict[str, Any]:
     own = cast("dict[str, Any]", stated)
     if own.get("version") != VERSION:
         found = quote(own.get("version", "none"))
-        raise CheckpointError(f"{quote(path)} has the format's version {found}; known is {quote(VERSION)}")
+        raise CheckpointError(
+            f"{quote(path)} has the format's version {found}; known is {quote(VERSION)}"
+        )
     return own
 
 
-def verify(path: Path, own: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+def verify(path: Path, own: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
     """Raises `CheckpointError`, naming each tensor whose bytes are not those that the file's metadata speak of."""
     stated: Any = own.get("digests")
     digests = cast("dict[str, Any]", stated) if isinstance(stated, dict) else {}
     damaged = tuple(
         f"other bytes than were saved: {quote(name)}"
         for name, tensor in tensors.items()
-        if name in digests and hashlib.sha256(np.ascontiguousarray(tensor).data).hexdigest() != digests[name]
+        if name in digests
+        and hashlib.sha256(np.ascontiguousarray(tensor).data).hexdigest() != digests[name]
     )
     if damaged:
         raise CheckpointError(f"{quote(path)} is damaged", damaged, "fetch it or save it again")
 
 
-def refuse_nonfinite(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
+def refuse_nonfinite(path: Path, tensors: Mapping[str, Array]) -> None:
     """Raises `CheckpointError`, naming each tensor that has a value which is no number, or infinite."""
     found: list[str] = []
     for name, tensor in tensors.items():
@@ -207,7 +226,9 @@ def refuse_nonfinite(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
             nans = int(np.isnan(tensor).sum())
             found.append(f"{quote(name)}: {nans:,} NaN, {int(np.isinf(tensor).sum()):,} infinite")
     if found:
-        raise CheckpointError(f"{quote(path)} has values that are not finite", tuple(found), NONFINITE)
+        raise CheckpointError(
+            f"{quote(path)} has values that are not finite", tuple(found), NONFINITE
+        )
 
 
 def _foreign(own: Mapping[str, Any], graph: Graph, whole: Graph | None) -> str | None:
@@ -233,7 +254,10 @@ def _problems(
         view = file.get_slice(name)
         shape, dtype = tuple(view.get_shape()), view.get_dtype()
         if shape != expected:
-            yield name, f"of another shape: {quote(name)} is {format_shape(shape)}, expected {format_shape(expected)}"
+            yield (
+                name,
+                f"of another shape: {quote(name)} is {format_shape(shape)}, expected {format_shape(expected)}",
+            )
         if dtype != "F32":
             yield name, f"of another type: {quote(name)} is {dtype}, expected F32"
     for name in sorted(found):

@@ -15,7 +15,7 @@ import hashlib
 import json
 from typing import Any
 
-from archspec.graph import Graph, Node
+from archspec.ir.graph import Graph, Node
 
 ASPECTS = ("layers", "wiring", "shapes", "heads")
 """What is told apart: ops and their fields, what reads what, sizes, outputs and their losses."""

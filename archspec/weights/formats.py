@@ -11,18 +11,24 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from archspec import __version__
-from archspec.backend import About, BackendError, Format, Room, TooLarge, available, require, require_imports
+from archspec._numpy import Array
+from archspec._version import __version__
+from archspec.backend import (
+    About,
+    BackendError,
+    Format,
+    Room,
+    TooLarge,
+    available,
+    require,
+    require_imports,
+)
 from archspec.backend import find as find_backend
 from archspec.diagnostics import Failure, did_you_mean, quote, reason
-from archspec.graph import Graph
-from archspec.weights import caffe, plain
+from archspec.ir.graph import Graph
+from archspec.weights import caffe, safetensors_file
 from archspec.weights.checkpoint import CheckpointError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 NEUTRAL = ".safetensors"
 
@@ -33,13 +39,15 @@ class Kind:
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path, Room], Mapping[str, NDArray[Any]]]
+    read: Callable[[Path, Room], Mapping[str, Array]]
     backend: str = ""
     format: Format | None = None
 
 
 OWN = (
-    Kind("safetensors", (NEUTRAL,), lambda path, _: plain.read(path)),  # neither of them packs anything
+    Kind(
+        "safetensors", (NEUTRAL,), lambda path, _: safetensors_file.read(path)
+    ),  # neither of them packs anything
     Kind("caffemodel", (".caffemodel",), lambda path, _: caffe.read(path)),
 )
 COPIES = 4
@@ -63,14 +71,21 @@ def kind_of(path: Path) -> Kind:
     known = {suffix: kind for kind in reversed(list(kinds())) for suffix in kind.suffixes}
     if path.suffix.lower() not in known:
         help = f"known are {', '.join(sorted(known))}"
-        raise CheckpointError(f"the suffix of {quote(path)} is that of no kind of weights", help=help)
+        raise CheckpointError(
+            f"the suffix of {quote(path)} is that of no kind of weights", help=help
+        )
     return known[path.suffix.lower()]
 
 
 def kind_for(backend: str, path: Path) -> Kind:
     """The kind of a backend's that a file is to be of; raises `BackendError`, `CheckpointError` for another suffix."""
     find_backend(backend)
-    found = {suffix: kind for kind in reversed(list(kinds())) if kind.backend == backend for suffix in kind.suffixes}
+    found = {
+        suffix: kind
+        for kind in reversed(list(kinds()))
+        if kind.backend == backend
+        for suffix in kind.suffixes
+    }
     if not found:
         others = sorted({kind.backend for kind in kinds()} - {""})
         message = f"the backend {quote(backend)} has no kind of file for weights alone"
@@ -81,7 +96,7 @@ def kind_for(backend: str, path: Path) -> Kind:
     return found[path.suffix.lower()]
 
 
-def read(path: Path, kind: Kind, graph: Graph | None = None) -> dict[str, NDArray[Any]]:
+def read(path: Path, kind: Kind, graph: Graph | None = None) -> dict[str, Array]:
     """The tensors of a file by its own names, as large as those of the graph may be; raises `Failure`."""
     if kind.backend:
         require(find_backend(kind.backend))
@@ -106,16 +121,19 @@ def _bytes(graph: Graph) -> int:
     return 8 * sum(param.size for _, _, param in graph.parameters())
 
 
-def write(path: Path, kind: Kind, graph: Graph, sha256: str, tensors: Mapping[str, NDArray[Any]]) -> None:
+def write(path: Path, kind: Kind, graph: Graph, sha256: str, tensors: Mapping[str, Array]) -> None:
     """Writes neutral tensors as that kind, whole or not at all; raises `Failure`."""
     if kind.format is None:
         raise CheckpointError(
-            f"{kind.name} files are read and not written", help="see `archspec weights export --help`"
+            f"{kind.name} files are read and not written",
+            help="see `archspec weights export --help`",
         )
     require(find_backend(kind.backend))
     values = sum(param.size for _, _, param in graph.parameters())
     summary = f"{values:,} values in {len(tensors)} tensors"
-    about = About(title=graph.name, spec=graph.name, sha256=sha256, summary=summary, version=__version__)
+    about = About(
+        title=graph.name, spec=graph.name, sha256=sha256, summary=summary, version=__version__
+    )
     try:
         staging = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}-", dir=path.parent))
     except OSError as error:
@@ -126,12 +144,17 @@ def write(path: Path, kind: Kind, graph: Graph, sha256: str, tensors: Mapping[st
         parts = sorted(staging.iterdir(), key=lambda part: part.name == path.name)
         if taken := [part.name for part in parts[:-1] if (path.parent / part.name).exists()]:
             help = "choose another name, or move it away"
-            raise Failure(f"{quote(path)} takes a file {quote(taken[0])} beside it, which is there already", help)
+            raise Failure(
+                f"{quote(path)} takes a file {quote(taken[0])} beside it, which is there already",
+                help,
+            )
         for part in parts:
             part.replace(path.parent / part.name)
     except Failure:
         raise
-    except Exception as error:  # a full disk is an OSError to some frameworks, a RuntimeError to others
+    except (
+        Exception
+    ) as error:  # a full disk is an OSError to some frameworks, a RuntimeError to others
         require_imports(find_backend(kind.backend), error)
         raise failed(path, error) from error
     finally:

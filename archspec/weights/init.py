@@ -15,44 +15,42 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from archspec.document import Init, Initializer
-from archspec.graph import Graph
-from archspec.op import Role
-from archspec.types import Shape
-from archspec.weights.normal import quantile
+from archspec._numpy import Array, np
+from archspec.ir.document import Init, Initializer
+from archspec.ir.graph import Graph
+from archspec.ir.op import Role
+from archspec.ir.types import Shape
+from archspec.weights.quantile import quantile
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from archspec.op import Array
-
-    Tensor = NDArray[np.float32]
-else:
-    from archspec import lazy_numpy as np
-
-BLOCK = 1 << 13  # values at a time: what is computed with stays in the cache, and malloc has it at hand
-TWO = 0.022750131948179209, 0.954499736103641586  # P(x < -2) and P(|x| < 2) of a standard normal variable
+BLOCK = (
+    1 << 13
+)  # values at a time: what is computed with stays in the cache, and malloc has it at hand
+TWO = (
+    0.022750131948179209,
+    0.954499736103641586,
+)  # P(x < -2) and P(|x| < 2) of a standard normal variable
 
 
 def initial(
     graph: Graph, seed: int = 0, defaults: Mapping[str, Mapping[Role, Init]] | None = None
-) -> dict[str, Tensor]:
+) -> dict[str, Array]:
     """Every tensor of a graph by neutral name, as float32.
 
     A tensor starts as its step says (`init`, by role), else as `defaults` say for its op (by kind, then role), else as
     the op declares. Raises ValueError for a rule that is unknown.
     """
-    found: dict[str, Tensor] = {}
+    found: dict[str, Array] = {}
     for name, node, param in graph.parameters():
         default = (defaults or {}).get(node.op.kind, {}).get(param.role, param.init)
         found[name] = tensor(node.init.get(param.role, default), param.shape, param.fan, seed, name)
     return found
 
 
-def tensor(rule: str | float | Initializer, shape: Shape, fan: tuple[int, int], seed: int, name: str) -> Tensor:
+def tensor(
+    rule: str | float | Initializer, shape: Shape, fan: tuple[int, int], seed: int, name: str
+) -> Array:
     """One tensor by its rule; `fan` is (in, out), and seed and name choose the stream.
 
     >>> tensor(0.2, (3,), (1, 1), seed=0, name="conv.bias").tolist() == [np.float32(0.2)] * 3

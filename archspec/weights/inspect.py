@@ -9,15 +9,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from archspec.weights import formats, plain
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-else:
-    from archspec import lazy_numpy as np
+from archspec._numpy import Array, np
+from archspec.weights import formats, safetensors_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +51,18 @@ def inspect(path: str | os.PathLike[str]) -> Contents:
     kind = formats.kind_of(path)
     if kind.name != "safetensors":
         return Contents(str(path), kind.name, {}, _summaries(formats.read(path, kind).items()))
-    stated = {key: value for key, value in plain.stated(path).items() if key != "digests"}
-    name = "neutral checkpoint" if plain.is_neutral(path) else kind.name
-    return Contents(str(path), name, stated, _summaries(plain.tensors(path)))
+    stated = {
+        key: value for key, value in safetensors_file.stated(path).items() if key != "digests"
+    }
+    name = "neutral checkpoint" if safetensors_file.is_neutral(path) else kind.name
+    return Contents(str(path), name, stated, _summaries(safetensors_file.tensors(path)))
 
 
-def _summaries(tensors: Iterable[tuple[str, NDArray[Any]]]) -> tuple[Summary, ...]:
+def _summaries(tensors: Iterable[tuple[str, Array]]) -> tuple[Summary, ...]:
     return tuple(summary(name, tensor) for name, tensor in tensors)
 
 
-def summary(name: str, tensor: NDArray[Any]) -> Summary:
+def summary(name: str, tensor: Array) -> Summary:
     """The figures of one tensor, in float64; those of complex numbers are left out.
 
     >>> import numpy
@@ -80,7 +77,11 @@ def summary(name: str, tensor: NDArray[Any]) -> Summary:
         values = tensor.astype(np.float64).ravel()
         nan, inf = int(np.isnan(values).sum()), int(np.isinf(values).sum())
         numbers = values[np.isfinite(values)] if nan or inf else values
-    figures = (numbers.min(), numbers.mean(), numbers.max(), numbers.std()) if numbers.size else (None,) * 4
+    figures = (
+        (numbers.min(), numbers.mean(), numbers.max(), numbers.std())
+        if numbers.size
+        else (None,) * 4
+    )
     low, mean, high, deviation = (None if figure is None else float(figure) for figure in figures)
     return Summary(name, tensor.shape, tensor.dtype.name, low, mean, high, deviation, nan, inf)
 

@@ -43,13 +43,15 @@ class Mapping(BaseModel):
     doc: str = Field(default="", description="Whose checkpoints it reads.")
     formats: list[str] = Field(description="The kinds of file that they come in.")
     channels: Literal["rgb", "bgr"] | None = Field(
-        default=None, description="The order of the input's channels that the weights were trained on."
+        default=None,
+        description="The order of the input's channels that the weights were trained on.",
     )
     note: str = Field(default="", description="What whoever imports such a file should know.")
     where: dict[str, list[str] | dict[str, str]] = Field(default_factory=dict[str, Any])
     rules: dict[str, str]
     ignored: dict[str, str] = Field(
-        default_factory=dict[str, str], description="Patterns of names that are no weights, each with the reason."
+        default_factory=dict[str, str],
+        description="Patterns of names that are no weights, each with the reason.",
     )
 
     @model_validator(mode="after")
@@ -95,7 +97,9 @@ class Mapping(BaseModel):
 
 
 def _pairs(values: list[str] | dict[str, str]) -> list[tuple[str, str]]:
-    return list(values.items()) if isinstance(values, dict) else [(value, value) for value in values]
+    return (
+        list(values.items()) if isinstance(values, dict) else [(value, value) for value in values]
+    )
 
 
 def _filled(template: str, words: Words[str, str]) -> str:
@@ -112,7 +116,9 @@ def find(name: str) -> Mapping:
     if name in shipped():
         return read(shipped()[name])
     if not Path(name).suffix:
-        raise MappingError(f"unknown mapping {quote(name)}", did_you_mean(name, shipped(), "mappings"))
+        raise MappingError(
+            f"unknown mapping {quote(name)}", did_you_mean(name, shipped(), "mappings")
+        )
     return read(Path(name))
 
 
@@ -128,7 +134,10 @@ def read(path: Path) -> Mapping:
     except OSError as error:
         raise MappingError(f"cannot read the mapping {quote(path)}: {reason(error)}") from error
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
+        faults = [
+            f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}"
+            for fault in error.errors()
+        ]
         raise MappingError("\n  ".join((f"{quote(path)} is no mapping", *faults[:20]))) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise MappingError(f"{quote(path)} is no mapping: {error}") from None

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from archspec.backend import About, Backend, Engine, Format, Native, Room
+from archspec.backend.session import Precision, Session
+from archspec.backend.trainer import Plan, Trainer
 from archspec.diagnostics import Failure
-from archspec.graph import Graph, Node
-from archspec.session import Precision, Session
-from archspec.trainer import Plan, Trainer
+from archspec.ir.graph import Graph, Node
 from archspec_keras.lowerings import LOWERED
 
 # Each function imports its file when it is called: a backend that is merely listed costs nothing.
 
 
-def _emit(graph: Graph, about: About, weights: Path | None = None, /, **options: Any) -> Mapping[str, bytes]:
+def _emit(
+    graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+) -> Mapping[str, bytes]:
     from archspec_keras.source import emit
 
     return emit(graph, about)
@@ -101,7 +103,9 @@ BACKEND = Backend(
     modes=("eval", "train", "grad", "step"),
     precisions=("float32", "float64"),
     formats=(Format(name="keras", suffixes=(".keras",), read=_read, write=_write),),
-    engines={name: Engine(name, {"KERAS_BACKEND": name}) for name in ("tensorflow", "jax", "torch")},
+    engines={
+        name: Engine(name, {"KERAS_BACKEND": name}) for name in ("tensorflow", "jax", "torch")
+    },
 )
 
 __all__ = ["BACKEND"]

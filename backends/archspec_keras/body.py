@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from archspec.source.classes import Class
-from archspec.source.names import Namespace
-from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Several
-from archspec.source.steps import entering, ordered
-from archspec.source.table import Line, assignments, line
-from archspec.source.write import Applied, Call, Code, Items, Spread, statement
+from archspec.codegen.classes import Class
+from archspec.codegen.module_tree import Chain, Instance, Join, Leaf, Part, Several
+from archspec.codegen.names import Namespace
+from archspec.codegen.printer import Applied, Call, Code, Items, Spread, statement
+from archspec.codegen.schedule import entering, ordered
+from archspec.codegen.table import Line, assignments, line
 from archspec_keras.paths import SEPARATOR, Paths
 
 _SUFFIXES = {"layers.ZeroPadding": "pad", "layers.Permute": "permute", "layers.Reshape": "reshape"}
@@ -28,22 +28,36 @@ class Body:
     """
 
     def __init__(
-        self, cls: Class, paths: Paths, taken: Collection[str], *, whole: bool = False, late: Collection[int] = ()
+        self,
+        cls: Class,
+        paths: Paths,
+        taken: Collection[str],
+        *,
+        whole: bool = False,
+        late: Collection[int] = (),
     ) -> None:
         self.cls, self.paths, self.rows = cls, paths, whole
         self.codes: dict[Part, Code] = {}
         self.places: dict[Part, str] = {}
         for part in cls.example.parts:
             inner = part.parts if isinstance(part, Several) else [part]
-            codes: Sequence[Code] = _items(cls.code[part]) if isinstance(part, Several) else [cls.code.get(part, "")]
+            codes: Sequence[Code] = (
+                _items(cls.code[part]) if isinstance(part, Several) else [cls.code.get(part, "")]
+            )
             for each, code in zip(inner, codes, strict=True):
                 self.codes[each] = code
-                self.places[each] = f"{part.attr} {each.name}" if isinstance(part, Several) else each.name
+                self.places[each] = (
+                    f"{part.attr} {each.name}" if isinstance(part, Several) else each.name
+                )
         self.inputs = ["inputs"] if whole else entering(cls.example)
         self.steps, self.early = ordered(cls.example, late)
         self.names = dict(zip(cls.example.inputs, self.inputs, strict=True))
-        self.space = Namespace("x", "name", *self.inputs, *taken, *(param.name for param in cls.params))
-        self.readers: dict[int, set[int]] = {value: {len(self.steps)} for value in cls.example.outputs}
+        self.space = Namespace(
+            "x", "name", *self.inputs, *taken, *(param.name for param in cls.params)
+        )
+        self.readers: dict[int, set[int]] = {
+            value: {len(self.steps)} for value in cls.example.outputs
+        }
         for number, part in enumerate(self.steps):
             for value in part.operands:
                 self.readers.setdefault(value, set()).add(number)
@@ -76,7 +90,11 @@ class Body:
 
     def _targets(self, number: int, part: Part) -> list[str]:
         """Names for what a statement computes: `x` for a value that goes on, its step's for others."""
-        busy = {text for value, text in self.names.items() if max(self.readers.get(value, {-1})) > number}
+        busy = {
+            text
+            for value, text in self.names.items()
+            if max(self.readers.get(value, {-1})) > number
+        }
         targets: list[str] = []
         for value in part.outputs:
             readers = self.readers.get(value, set[int]())
@@ -90,10 +108,18 @@ class Body:
     def _goes_on(self, readers: Collection[int]) -> bool:
         """Whether a single step reads the value, and no other: of two that meet, both have names."""
         numbers = [number for number in readers if number < len(self.steps)]
-        return len(readers) == 1 and all(len(self.steps[number].operands) == 1 for number in numbers)
+        return len(readers) == 1 and all(
+            len(self.steps[number].operands) == 1 for number in numbers
+        )
 
     def _part(
-        self, part: Part, code: Code, operands: Sequence[str], target: str, indent: int, counters: dict[int, str]
+        self,
+        part: Part,
+        code: Code,
+        operands: Sequence[str],
+        target: str,
+        indent: int,
+        counters: dict[int, str],
     ) -> list[Line | list[str]]:
         match part:
             case Chain(numbered=True):
@@ -108,7 +134,9 @@ class Body:
                 named = self.paths.code(part.scope, self.cls.scope, counters)
                 args = (*(("", value) for value in operands), *_args(code), ("name", named))
                 made = Call(_function(code), args)
-                return [line(part, target, made, len(operands)) if self.rows else Line(target, made)]
+                return [
+                    line(part, target, made, len(operands)) if self.rows else Line(target, made)
+                ]
             case Leaf():
                 return self._leaf(part, code, operands[0], target, counters)
             case Join():
@@ -119,19 +147,29 @@ class Body:
             case _:
                 raise TypeError(part)
 
-    def _leaf(self, leaf: Leaf, code: Code, operand: str, target: str, counters: dict[int, str]) -> list[Any]:
+    def _leaf(
+        self, leaf: Leaf, code: Code, operand: str, target: str, counters: dict[int, str]
+    ) -> list[Any]:
         lines: list[Line] = []
         calls = _items(code) if isinstance(code, Items) else (code,)
         name = self.paths.code(leaf.node, self.cls.scope, counters)
         for number, call in enumerate(calls, 1):
             assert isinstance(call, Call)
             own = name if number == len(calls) else f'{name[:-1]}{SEPARATOR}{_suffix(call.name)}"'
-            lines.append(Line(target, Applied(Call(call.func, (*call.args, ("name", own))), operand)))
+            lines.append(
+                Line(target, Applied(Call(call.func, (*call.args, ("name", own))), operand))
+            )
             operand = target
         return lines
 
     def _repeat(
-        self, chain: Chain, code: Code, operand: str, target: str, indent: int, counters: dict[int, str]
+        self,
+        chain: Chain,
+        code: Code,
+        operand: str,
+        target: str,
+        indent: int,
+        counters: dict[int, str],
     ) -> list[Line | list[str]]:
         """Iterations one after the other: loops where they are alike."""
         found: list[Line | list[str]] = []
@@ -143,7 +181,12 @@ class Body:
                 shift = int(run.parts[0].levels[0]) - run.start
                 counter = f"{{{each.counter}{f' + {shift}' if shift else ''}}}"
                 inner = self._part(
-                    run.parts[0], each.element, [target], target, indent + 4, {**counters, place: counter}
+                    run.parts[0],
+                    each.element,
+                    [target],
+                    target,
+                    indent + 4,
+                    {**counters, place: counter},
                 )
                 lines = [f"{pad}{target} = {operand}"] if operand != target else []
                 lines.append(f"{pad}for {each.counter} in {each.numbers}:")
@@ -183,7 +226,9 @@ def _function(code: Code) -> Any:
 
 
 def _suffix(target: str) -> str:
-    return next((suffix for start, suffix in _SUFFIXES.items() if target.startswith(start)), "before")
+    return next(
+        (suffix for start, suffix in _SUFFIXES.items() if target.startswith(start)), "before"
+    )
 
 
 def _depth(chain: Chain) -> int:

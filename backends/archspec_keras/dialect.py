@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archspec.source.dialect import Dialect
-from archspec.source.names import RESERVED, identifier
-from archspec.source.write import Items
+from archspec.codegen.dialect import Dialect
+from archspec.codegen.names import RESERVED, identifier
+from archspec.codegen.printer import Items
 from archspec_keras.lowerings import lower
 
 # What the emitted file uses by these names.

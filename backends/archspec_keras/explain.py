@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archspec.graph import Graph, Node
-from archspec.source.lowering import Merge
-from archspec.source.text import literal
+from archspec.codegen.literals import literal
+from archspec.codegen.lowering import Merge
+from archspec.ir.graph import Graph, Node
 from archspec_keras.lowerings import lower
 from archspec_keras.paths import Paths
 

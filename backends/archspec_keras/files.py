@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archspec.backend import About, Room, TooLarge
-from archspec.graph import Graph
-from archspec.source.runtime import emitted
+from archspec.codegen.runtime import emitted
+from archspec.ir.graph import Graph
 from archspec_keras.layout import natives
 from archspec_keras.source import emit
 
@@ -97,6 +97,8 @@ def write(path: Path, graph: Graph, about: About, tensors: Mapping[str, NDArray[
         own = {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
         for neutral, tensor in tensors.items():
             if known[neutral].name in own:
-                own[known[neutral].name].assign(known[neutral].out_of(np.asarray(tensor, np.float32)))
+                own[known[neutral].name].assign(
+                    known[neutral].out_of(np.asarray(tensor, np.float32))
+                )
         model.save(folder / "model.keras")
         (folder / "model.keras").replace(path)

@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archspec.backend import Native
-from archspec.graph import Graph, Node
-from archspec.op import ParamSpec
-from archspec.source.lowering import Module
+from archspec.codegen.lowering import Module
+from archspec.ir.graph import Graph, Node
+from archspec.ir.op import ParamSpec
 from archspec_keras.lowerings import lower
 from archspec_keras.paths import Paths
 
-_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+_NORM = {
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
 
 
 def natives(graph: Graph) -> Mapping[str, Native]:
     """By neutral name; a tensor is called `LAYER/variable` in Keras."""
     paths = Paths(graph)
-    return {name: _native(graph, paths.layer(node), node, param) for name, node, param in graph.parameters()}
+    return {
+        name: _native(graph, paths.layer(node), node, param)
+        for name, node, param in graph.parameters()
+    }
 
 
 def _native(graph: Graph, layer: str, node: Node, param: ParamSpec) -> Native:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archspec.codegen.lowering import Arg, plain
+from archspec.ir.types import Pads, Shape
 from archspec.ops import window
-from archspec.source.lowering import Arg, plain
-from archspec.types import Pads, Shape
 
 
 def fit(
@@ -28,7 +28,10 @@ def fit(
     """How windows reach `out` positions; of a border, just what they reach. `ruled` padding is rather "same"."""
     rows = list(zip(size, pads, kernel, stride, dilation, out, strict=True))
     extents = [window.extent(k, d) for _, _, k, _, d, _ in rows]
-    reach = [max((m - 1) * s + extent - n - p[0], 0) for (n, p, _, s, _, m), extent in zip(rows, extents, strict=True)]
+    reach = [
+        max((m - 1) * s + extent - n - p[0], 0)
+        for (n, p, _, s, _, m), extent in zip(rows, extents, strict=True)
+    ]
     valid = all(
         p[0] == over == 0 and m == (n - extent) // s + 1
         for (n, p, _, s, _, m), extent, over in zip(rows, extents, reach, strict=True)
@@ -39,7 +42,11 @@ def fit(
     )
     if same and (ruled or not valid):
         return "same"
-    return "valid" if valid else tuple((p[0], over) for (_, p, _, _, _, _), over in zip(rows, reach, strict=True))
+    return (
+        "valid"
+        if valid
+        else tuple((p[0], over) for (_, p, _, _, _, _), over in zip(rows, reach, strict=True))
+    )
 
 
 def padding(fitted: str | Pads) -> Arg:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from archspec.graph import Graph, Node, Scope
-from archspec.source.names import Namespace
+from archspec.codegen.names import Namespace
+from archspec.ir.graph import Graph, Node, Scope
 
 SEPARATOR = "-"
 _LONGEST = 60
@@ -29,7 +29,9 @@ def respelt(families: Iterable[Collection[str]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in siblings:
         if not _PLAIN.fullmatch(part):
-            space = Namespace(*(found.get(other, other) for other in siblings[part] if other != part))
+            space = Namespace(
+                *(found.get(other, other) for other in siblings[part] if other != part)
+            )
             found[part] = space.take(plain(part))
     return found
 
@@ -70,6 +72,8 @@ class Paths:
     def code(self, item: Scope | Node, around: Scope, counters: dict[int, str]) -> str:
         """The name as source, in a function that is given that of `around`; `counters` stand for parts, by place."""
         inner = len(parts_of(around))
-        said = [counters.get(place, part) for place, part in enumerate(self.spelt(parts_of(item)))][inner:]
+        said = [counters.get(place, part) for place, part in enumerate(self.spelt(parts_of(item)))][
+            inner:
+        ]
         text = SEPARATOR.join([*(["{name}"] if inner else ()), *said])
         return f'f"{text}"' if "{" in text else f'"{text}"'

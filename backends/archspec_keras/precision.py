@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 import keras
 
-from archspec.session import Precision
+from archspec.backend.session import Precision
 
 
 @contextmanager
@@ -34,6 +34,8 @@ def precise(precision: Precision) -> Generator[None]:
             if keras.backend.backend() == "jax":
                 import jax
 
-                after.callback(jax.config.update, "jax_enable_x64", jax.config.read("jax_enable_x64"))
+                after.callback(
+                    jax.config.update, "jax_enable_x64", jax.config.read("jax_enable_x64")
+                )
                 jax.config.update("jax_enable_x64", True)
         yield

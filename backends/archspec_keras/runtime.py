@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archspec.source.runtime import emitted
+from archspec.codegen.runtime import emitted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,4 +44,8 @@ def numpy(tensor: Any) -> NDArray[Any]:
     from keras import backend, ops
 
     kind = backend.standardize_dtype(tensor.dtype)
-    return np.array(ops.convert_to_numpy(ops.cast(tensor, "float32") if kind in ("bfloat16", "float16") else tensor))
+    return np.array(
+        ops.convert_to_numpy(
+            ops.cast(tensor, "float32") if kind in ("bfloat16", "float16") else tensor
+        )
+    )

@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from archspec.graph import Graph
-from archspec.recipe import Recipe
-from archspec.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
-from archspec.source.runtime import emitted
-from archspec_keras.engines import engine
+from archspec.backend.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
+from archspec.codegen.runtime import emitted
+from archspec.ir.graph import Graph
+from archspec.ir.recipe import Recipe
+from archspec_keras.autodiff import engine
 from archspec_keras.layout import natives
+from archspec_keras.optimizer import rule
 from archspec_keras.paths import Paths
 from archspec_keras.precision import precise
-from archspec_keras.rules import rule
 from archspec_keras.runtime import first, last, numpy
 
 Array = NDArray[Any]
@@ -37,35 +37,57 @@ class KerasSession:
         self.graph = graph
         self.precision: Precision = precision
         with precise(precision):
-            self.model: Any = emitted(folder).build_model(folder / "weights.safetensors", train=True)
-        self.rates = {layer: layer.rate for layer in self.model.layers if isinstance(layer, keras.layers.Dropout)}
-        always = {head.name: self.model.output[head.name] for head in graph.heads if not head.train_only}
+            self.model: Any = emitted(folder).build_model(
+                folder / "weights.safetensors", train=True
+            )
+        self.rates = {
+            layer: layer.rate
+            for layer in self.model.layers
+            if isinstance(layer, keras.layers.Dropout)
+        }
+        always = {
+            head.name: self.model.output[head.name] for head in graph.heads if not head.train_only
+        }
         self.inference: Any = keras.Model(self.model.inputs, always)
         self.natives = natives(graph)
         own = {f"{layer.name}/{v.name}": v for layer in self.model.layers for v in layer.weights}
-        self.variables = {name: own[native.name] for name, native in self.natives.items() if native.name in own}
+        self.variables = {
+            name: own[native.name] for name, native in self.natives.items() if native.name in own
+        }
         self.shapes = {name: param.shape for name, _, param in graph.parameters()}
         kept: dict[str, Array] = load_file(folder / "weights.safetensors")
-        self.unused = {name: kept[name].astype(precision) for name in self.shapes if name not in self.variables}
+        self.unused = {
+            name: kept[name].astype(precision) for name in self.shapes if name not in self.variables
+        }
         self.trainable = [name for name, _, param in graph.parameters() if param.trainable]
         self.trained = [name for name in self.trainable if name in self.variables]
         self.slots: dict[str, Array] = {}
         self.watched: dict[bool, Any] = {}
-        self.engines = {dropout: engine() for dropout in (False, True)}  # one that compiles keeps the rates in it
+        self.engines = {
+            dropout: engine() for dropout in (False, True)
+        }  # one that compiles keeps the rates in it
 
-    def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+    def forward(
+        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
+    ) -> Result:
         with precise(self.precision), self._dropping(dropout):
             values = self.engines[dropout].run(self._model(train, keep), self._input(x), train)
         found = {name: first(y) for name, y in values.items()}
         names = {head.name for head in self.graph.heads if train or not head.train_only}
         activations = {name[1:]: value for name, value in found.items() if name.startswith("/")}
         moving = {name for name, _, param in self.graph.parameters() if not param.trainable}
-        updates = {name: self._value(name) for name in self.variables if name in moving} if train else {}
+        updates = (
+            {name: self._value(name) for name in self.variables if name in moving} if train else {}
+        )
         return Result({name: found[name] for name in names}, activations, updates)
 
     def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
         outputs, entering, found = self._derivatives(x, pull, train)
-        zeros = {name: np.zeros(p.shape, self.precision) for name, _, p in self.graph.parameters() if p.trainable}
+        zeros = {
+            name: np.zeros(p.shape, self.precision)
+            for name, _, p in self.graph.parameters()
+            if p.trainable
+        }
         return Gradients(outputs, entering, {**zeros, **found})
 
     def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
@@ -90,7 +112,9 @@ class KerasSession:
     def restore(self, state: State) -> None:
         state.check(self.graph)
         self._assign(state.tensors)
-        self.slots = {name: np.asarray(value, self.precision) for name, value in state.slots.items()}
+        self.slots = {
+            name: np.asarray(value, self.precision) for name, value in state.slots.items()
+        }
 
     def _model(self, train: bool, keep: bool) -> Any:
         """The model whose outputs are the heads and, with `keep`, every node's value under `/` and its path."""
@@ -100,12 +124,17 @@ class KerasSession:
         if train not in self.watched:
             paths, heads = Paths(self.graph), self.graph.heads
             needed = self.graph.reachable(heads) if train else self.graph.inference
-            layers = {f"/{self.graph.nodes[i].path}": model.get_layer(paths.layer(self.graph.nodes[i])) for i in needed}
+            layers = {
+                f"/{self.graph.nodes[i].path}": model.get_layer(paths.layer(self.graph.nodes[i]))
+                for i in needed
+            }
             seen = {path: layer.output for path, layer in layers.items()}
             self.watched[train] = keras.Model(model.inputs, {**model.output, **seen})
         return self.watched[train]
 
-    def _derivatives(self, x: Array, pull: Pull, train: bool) -> tuple[dict[str, Array], Array, dict[str, Array]]:
+    def _derivatives(
+        self, x: Array, pull: Pull, train: bool
+    ) -> tuple[dict[str, Array], Array, dict[str, Array]]:
         """The outputs, and the derivatives with respect to the input and the trained tensors, all neutral."""
 
         def channels_last(outputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -118,7 +147,10 @@ class KerasSession:
             outputs, entering, slopes = self.engines[False].differentiate(
                 model, self._input(x), variables, channels_last, train
             )
-        gradients = {name: self._neutral(name, slope) for name, slope in zip(self.trained, slopes, strict=True)}
+        gradients = {
+            name: self._neutral(name, slope)
+            for name, slope in zip(self.trained, slopes, strict=True)
+        }
         return {name: first(value) for name, value in outputs.items()}, first(entering), gradients
 
     @contextmanager

@@ -6,22 +6,30 @@ import re
 from collections.abc import Collection, Iterator
 
 from archspec.backend import About
-from archspec.graph import Graph, Head
-from archspec.source import module
-from archspec.source.build import resolve
-from archspec.source.classes import Class, form_classes
-from archspec.source.describe import describe
-from archspec.source.lowering import Merge, Module
-from archspec.source.module import docstring_lines, head, mapping, packaged, parameter, spoken, standard_imports
-from archspec.source.parts import Join, Leaf, Part, network, unfolded
-from archspec.source.steps import late_outputs
-from archspec.source.text import WIDTH, columns, literal
-from archspec.source.write import signature
-from archspec.types import format_shape
+from archspec.codegen import file
+from archspec.codegen.classes import Class, form_classes
+from archspec.codegen.constructor_args import resolve
+from archspec.codegen.describe import describe
+from archspec.codegen.file import (
+    docstring_lines,
+    head,
+    mapping,
+    packaged,
+    parameter,
+    spoken,
+    standard_imports,
+)
+from archspec.codegen.literals import WIDTH, columns, literal
+from archspec.codegen.lowering import Merge, Module
+from archspec.codegen.module_tree import Join, Leaf, Part, network, unfolded
+from archspec.codegen.printer import signature
+from archspec.codegen.schedule import late_outputs
+from archspec.ir.graph import Graph, Head
+from archspec.ir.types import format_shape
 from archspec_keras.body import Body
 from archspec_keras.dialect import KERAS
 from archspec_keras.paths import Paths, plain
-from archspec_keras.spare import spare
+from archspec_keras.train_only_weights import spare
 
 
 def emit(graph: Graph, about: About) -> dict[str, bytes]:
@@ -51,7 +59,9 @@ _TYPED = """\
 
 def functions(graph: Graph, helpers: Collection[str]) -> list[Class]:
     """A function for each structure, the network's own last."""
-    return form_classes(graph, network(graph, KERAS), KERAS, helpers, lambda cls: resolve(graph, cls))
+    return form_classes(
+        graph, network(graph, KERAS), KERAS, helpers, lambda cls: resolve(graph, cls)
+    )
 
 
 def _targets(parts: list[Part]) -> Iterator[str]:
@@ -81,9 +91,14 @@ def imports(body: str) -> str:
     """The imports that the text needs, in the order that linters want."""
     body = spoken(body)
     needs = {line for pattern, line in _OTHERS.items() if re.search(pattern, body)}
-    standard = [*standard_imports(body), *(needs & {"from functools import reduce", "import operator"})]
+    standard = [
+        *standard_imports(body),
+        *(needs & {"from functools import reduce", "import operator"}),
+    ]
     standard.sort(key=lambda line: (line.startswith("from"), line.split()[1]))
-    names = ", ".join(name for name in ("KerasTensor", "layers", "ops") if re.search(rf"\b{name}\b", body))
+    names = ", ".join(
+        name for name in ("KerasTensor", "layers", "ops") if re.search(rf"\b{name}\b", body)
+    )
     others = sorted(needs - set(standard), key=lambda line: line.split()[1])
     return "\n".join([*standard, "", *others, *([f"from keras import {names}"] if names else [])])
 
@@ -93,7 +108,12 @@ def function_source(cls: Class, paths: Paths, taken: Collection[str]) -> str:
     body = Body(cls, paths, taken)
     count = len(cls.example.outputs)
     result = "KerasTensor" if count == 1 else f"tuple[{', '.join(['KerasTensor'] * count)}]"
-    parameters = [*(f"{name}: KerasTensor" for name in body.inputs), *_parameters(cls), "*", "name: str"]
+    parameters = [
+        *(f"{name}: KerasTensor" for name in body.inputs),
+        *_parameters(cls),
+        "*",
+        "name: str",
+    ]
     lines = signature(f"def {cls.name}", parameters, f" -> {result}:", 0)
     return "\n".join([*lines, *docstring_lines(cls.scope.doc or describe(cls)), *body.returned(4)])
 
@@ -108,7 +128,9 @@ def network_source(cls: Class, graph: Graph, paths: Paths, taken: Collection[str
     body = Body(cls, paths, taken, whole=True, late=late_outputs(graph))
     shapes = (_shown(graph.nodes[index].shape) for index in (0, graph.heads[0].node))
     shape, given = graph.input, literal(paths.layer(graph.nodes[0]))
-    lines = signature(f"def {cls.name}", [*_parameters(cls), "*", "train: bool = False"], " -> keras.Model:", 0)
+    lines = signature(
+        f"def {cls.name}", [*_parameters(cls), "*", "train: bool = False"], " -> keras.Model:", 0
+    )
     lines += docstring_lines(f"The whole network, from {' to '.join(shapes)}.")
     lines.append(f"    inputs = keras.Input({literal((*shape[1:], shape[0]))}, name={given})")
     lines += body.lines(0, body.early, 4)
@@ -137,7 +159,9 @@ def _heads(heads: tuple[Head, ...], body: Body, model: str) -> list[str]:
 
 def helper_sources() -> dict[str, str]:
     """The text of each helper by its name, in one, two and three dimensions."""
-    return module.helper_sources("archspec_keras", "2D", [f"helpers/{family}.py" for family in HELPERS])
+    return file.helper_sources(
+        "archspec_keras", "2D", [f"helpers/{family}.py" for family in HELPERS]
+    )
 
 
 def loader(name: str, graph: Graph, paths: Paths) -> str:

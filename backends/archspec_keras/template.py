@@ -53,7 +53,11 @@ def load_weights(model: keras.Model, path: str | PathLike[str]) -> None:
 
     found: dict[str, np.ndarray] = {}
     faults: list[str] = []
-    wanted = {f"{layer.name}.{ROLES.get(v.name, v.name)}": (layer, v) for layer in model.layers for v in layer.weights}
+    wanted = {
+        f"{layer.name}.{ROLES.get(v.name, v.name)}": (layer, v)
+        for layer in model.layers
+        for v in layer.weights
+    }
     for name, tensor in load_file(path).items():
         scope, _, role = name.rpartition(".")
         key = f"{layer_name(scope)}.{role}"

@@ -16,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from archspec.optimizer import rule_of
-from archspec.session import slot_name
-from archspec.source.runtime import emitted
-from archspec.trainer import SCALE, Plan, Standing, parts
+from archspec.backend.optimizer import rule_of
+from archspec.backend.session import slot_name
+from archspec.backend.trainer import SCALE, Plan, Standing, parts
+from archspec.codegen.runtime import emitted
 from archspec_keras.layout import natives
 from archspec_keras.runtime import numpy
-from archspec_keras.steps import State, Steps
+from archspec_keras.train_step import State, Steps
 
 Array = NDArray[Any]
 
 
 class KerasTrainer:
-    """Implements `archspec.trainer.Trainer`."""
+    """Implements `archspec.backend.trainer.Trainer`."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.plan = plan
@@ -40,13 +40,25 @@ class KerasTrainer:
         self.settings, self.slots = plan.settings, rule_of(plan.recipe).slots
         still = {self.natives[f"{path}.running_mean"].name.partition("/")[0] for path in plan.still}
         for layer in model.layers:
-            layer.trainable = layer.name not in still  # a batch norm that is not normalises by its moving statistics
+            layer.trainable = (
+                layer.name not in still
+            )  # a batch norm that is not normalises by its moving statistics
         own = {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
-        variables = {name: own[native.name] for name, native in self.natives.items() if native.name in own}
-        self.seeds = {f"keras.seed.{layer.name}": layer.seed_generator for layer in model.layers if _draws(layer)}
-        for generator in self.seeds.values():  # on torch, Keras draws from the state of those alone that were given one
+        variables = {
+            name: own[native.name] for name, native in self.natives.items() if native.name in own
+        }
+        self.seeds = {
+            f"keras.seed.{layer.name}": layer.seed_generator
+            for layer in model.layers
+            if _draws(layer)
+        }
+        for generator in (
+            self.seeds.values()
+        ):  # on torch, Keras draws from the state of those alone that were given one
             generator._initial_seed = plan.recipe.seed
-        self.steps = Steps(model, variables, {name: one.state for name, one in self.seeds.items()}, plan)
+        self.steps = Steps(
+            model, variables, {name: one.state for name, one in self.seeds.items()}, plan
+        )
         self.device = self.steps.compiler.device()
         self.restore(Standing(load_file(weights)))
 
@@ -56,7 +68,11 @@ class KerasTrainer:
         y = y.astype(np.float32 if y.dtype.kind == "f" else np.int32)
         gathered: dict[str, Any] = {}
         *before, last = (
-            (self._batch(x[part]), self._batch(y[part], y.dtype), self._tensor(len(x[part]) / len(x)))
+            (
+                self._batch(x[part]),
+                self._batch(y[part], y.dtype),
+                self._tensor(len(x[part]) / len(x)),
+            )
             for part in parts(len(x), self.plan.recipe.accumulate)
         )
         for part in before:
@@ -65,7 +81,9 @@ class KerasTrainer:
 
     def losses(self) -> Mapping[str, float]:
         fresh = self._sums()  # in the order of the heads, which JAX forgets
-        found = {name: float(numpy(self.state.sums[name])) / self.taken for name in fresh if self.taken}
+        found = {
+            name: float(numpy(self.state.sums[name])) / self.taken for name in fresh if self.taken
+        }
         self.state, self.taken = self.state._replace(sums=fresh), 0
         return found
 
@@ -77,7 +95,9 @@ class KerasTrainer:
         updates = int(numpy(state.updates))
         if updates:
             for slot, kept in state.slots.items():
-                slots |= {slot_name(name, slot): value for name, value in self._neutral(kept).items()}
+                slots |= {
+                    slot_name(name, slot): value for name, value in self._neutral(kept).items()
+                }
         average = self._neutral(state.average) if updates else {}
         own = {name: numpy(value) for name, value in state.seeds.items()}
         if state.scale:
@@ -88,7 +108,10 @@ class KerasTrainer:
         own = {**self._fresh(standing.updates), **standing.own}
         slots = {
             slot: self._native(
-                {name: standing.slots.get(slot_name(name, slot), np.zeros(self.shapes[name])) for name in self.settings}
+                {
+                    name: standing.slots.get(slot_name(name, slot), np.zeros(self.shapes[name]))
+                    for name in self.settings
+                }
             )
             for slot in self.slots
         }
@@ -118,10 +141,15 @@ class KerasTrainer:
         return {name: self._tensor(0) for name in (*names, "loss")}
 
     def _neutral(self, tensors: Mapping[str, Any]) -> dict[str, Array]:
-        return {name: self.natives[name].into(self.shapes[name], numpy(value)) for name, value in tensors.items()}
+        return {
+            name: self.natives[name].into(self.shapes[name], numpy(value))
+            for name, value in tensors.items()
+        }
 
     def _native(self, tensors: Mapping[str, Array]) -> dict[str, Any]:
-        return {name: self._tensor(self.natives[name].out_of(value)) for name, value in tensors.items()}
+        return {
+            name: self._tensor(self.natives[name].out_of(value)) for name, value in tensors.items()
+        }
 
     def _tensor(self, value: Any, dtype: Any = np.float32) -> Any:
         return self.steps.compiler.tensor(np.asarray(value, dtype))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from archspec.backend import About, Backend, Engine, Format, Native, Room
-from archspec.graph import Graph, Node
-from archspec.session import Precision, Session
+from archspec.backend.session import Precision, Session
+from archspec.ir.graph import Graph, Node
 from archspec_onnx.lowerings import LOWERED
 from archspec_onnx.names import Names
 from archspec_onnx.options import OPTIONS
@@ -16,7 +16,9 @@ from archspec_onnx.options import OPTIONS
 # Each function imports its file when it is called: a backend that is merely listed costs nothing.
 
 
-def _emit(graph: Graph, about: About, weights: Path | None = None, /, **options: Any) -> Mapping[str, bytes]:
+def _emit(
+    graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+) -> Mapping[str, bytes]:
     from archspec_onnx.model import emit
 
     return emit(graph, about, weights, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import NodeProto, printer
 
-from archspec.graph import Graph, Node
+from archspec.ir.graph import Graph, Node
 from archspec_onnx.lowering import Site
 from archspec_onnx.lowerings import lower
 from archspec_onnx.names import Names
@@ -25,7 +25,11 @@ def _lines(graph: Graph, node: Node, train: bool) -> str:
     inputs = tuple(names.value[index] for index in node.inputs)
     site = Site(graph, node, inputs, names, NEWEST, train)
     value = lower(site)
-    return "\n".join(map(_text, site.added)) if site.added else f"no node: its value is that of {value}"
+    return (
+        "\n".join(map(_text, site.added))
+        if site.added
+        else f"no node: its value is that of {value}"
+    )
 
 
 def _text(node: NodeProto) -> str:

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from archspec.backend import About, Room
 from archspec.diagnostics import quote
-from archspec.graph import Graph
+from archspec.ir.graph import Graph
 from archspec_onnx.model import build_model
 from archspec_onnx.network import lower_network
 from archspec_onnx.options import NEWEST
@@ -67,7 +67,9 @@ def _external(tensor: TensorProto, folder: Path, room: Room) -> bytes:
     location = stated.get("location", "")
     file = (folder / location.replace("\0", "?")).resolve()  # no path can hold a zero byte
     if not location or not file.is_relative_to(folder.resolve()) or not file.is_file():
-        raise ValueError(f"{what} lies in {quote(location)}, which is no file of the model's folder")
+        raise ValueError(
+            f"{what} lies in {quote(location)}, which is no file of the model's folder"
+        )
     width = 2 if tensor.data_type in (TensorProto.FLOAT16, TensorProto.BFLOAT16) else 4
     size = math.prod(tensor.dims) * (8 if tensor.data_type == TensorProto.DOUBLE else width)
     try:
@@ -75,7 +77,9 @@ def _external(tensor: TensorProto, folder: Path, room: Room) -> bytes:
     except ValueError as error:
         raise ValueError(f"{what} states no numbers for where it lies") from error
     if length != size or offset < 0 or offset + length > file.stat().st_size:
-        raise ValueError(f"{what} is {size} bytes, and not those from {offset} on, {length} long, in {quote(location)}")
+        raise ValueError(
+            f"{what} is {size} bytes, and not those from {offset} on, {length} long, in {quote(location)}"
+        )
     room.admit(file)
     room.take(2 * length, tensor.name)  # any number of initialisers can point at the same bytes
     with file.open("rb") as opened:
@@ -88,10 +92,14 @@ def write(path: Path, graph: Graph, about: About, tensors: Mapping[str, NDArray[
 
     Where they exceed what protobuf can hold, they lie beside it in a safetensors file of the same name.
     """
-    plain = {name: np.ascontiguousarray(tensors[name], np.float32) for name, _, _ in graph.parameters()}
+    plain = {
+        name: np.ascontiguousarray(tensors[name], np.float32) for name, _, _ in graph.parameters()
+    }
     beside = sum(tensor.nbytes for tensor in plain.values()) > LIMIT
     with tempfile.TemporaryDirectory() as folder:
-        weights = path.with_suffix(".safetensors") if beside else Path(folder) / "weights.safetensors"
+        weights = (
+            path.with_suffix(".safetensors") if beside else Path(folder) / "weights.safetensors"
+        )
         weights.write_bytes(save(plain))
         network = lower_network(graph, NEWEST, train=False)
         model = build_model(network, about, Tensors(weights), NEWEST, every=True)

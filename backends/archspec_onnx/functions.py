@@ -8,7 +8,7 @@ from itertools import groupby
 
 from onnx import FunctionProto, ModelProto, NodeProto, OperatorSetIdProto, helper
 
-from archspec.graph import Node, Scope
+from archspec.ir.graph import Node, Scope
 from archspec_onnx.names import Namespace, readable
 from archspec_onnx.network import Network
 
@@ -45,7 +45,9 @@ class Folder:
     functions: dict[bytes, FunctionProto] = field(default_factory=dict[bytes, FunctionProto])
     space: Namespace = field(default_factory=Namespace)
 
-    def level(self, nodes: list[Owned], inside: Scope | None, outputs: Iterable[str]) -> list[NodeProto]:
+    def level(
+        self, nodes: list[Owned], inside: Scope | None, outputs: Iterable[str]
+    ) -> list[NodeProto]:
         """The nodes directly inside a block, with a call for every run of nodes that lies in one below it."""
         last = {value: i for i, (node, _) in enumerate(nodes) for value in node.input}
         wanted = set(outputs)
@@ -66,7 +68,9 @@ class Folder:
         """A call of the function that does what these nodes do."""
         made = set(_made(nodes))
         body = self.level(nodes, scope, outputs)
-        entering = list(dict.fromkeys(v for node in body for v in node.input if v and v not in made))
+        entering = list(
+            dict.fromkeys(v for node in body for v in node.input if v and v not in made)
+        )
         entering.sort(key=lambda value: value in self.tensors)
         names = _inner_names(scope, body, entering, self.tensors)
         function = FunctionProto(domain=DOMAIN, opset_import=self.opsets)
@@ -99,7 +103,9 @@ def _below(node: Node, inside: Scope | None) -> Scope | None:
     return found
 
 
-def _inner_names(scope: Scope, body: list[NodeProto], entering: list[str], tensors: set[str]) -> dict[str, str]:
+def _inner_names(
+    scope: Scope, body: list[NodeProto], entering: list[str], tensors: set[str]
+) -> dict[str, str]:
     """How values are called inside: without the instance's path, and what enters x."""
     space = Namespace()
     names = {value: space.take(_short(value, scope)) for value in entering if value in tensors}

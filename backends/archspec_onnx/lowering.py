@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from archspec.graph import Graph, Node
-from archspec.types import Shape
+from archspec.ir.graph import Graph, Node
+from archspec.ir.types import Shape
 from archspec_onnx.names import Names, readable
 
 if TYPE_CHECKING:
@@ -61,14 +61,19 @@ class Site:
 
         name, value = self.names.node[self.node.index], self.names.value[self.node.index]
         if part:
-            name, value = (space.take(f"{self.node.path}.{part}") for space in (self.names.nodes, self.names.values))
+            name, value = (
+                space.take(f"{self.node.path}.{part}")
+                for space in (self.names.nodes, self.names.values)
+            )
         given = {key: attribute for key, attribute in attributes.items() if attribute is not None}
         made = helper.make_node(operator, inputs, [value], name, **given)
         made.doc_string = place(self.node)
         self.added.append(made)
         return value
 
-    def constant(self, part: str, values: Any, *, shape: Sequence[int] | None = None, dtype: str = "float32") -> str:
+    def constant(
+        self, part: str, values: Any, *, shape: Sequence[int] | None = None, dtype: str = "float32"
+    ) -> str:
         """A value that is no weight: a node of its own, so that the initialisers are the tensors and nothing else."""
         import numpy as np
         from onnx import numpy_helper
@@ -83,32 +88,45 @@ class Site:
 
     def reshape(self, value: str, shape: Shape, part: str = "") -> str:
         """The value under another shape of a sample."""
-        return self.add("Reshape", value, self.whole(f"{part or 'to'}.shape", (0, *shape)), part=part)
+        return self.add(
+            "Reshape", value, self.whole(f"{part or 'to'}.shape", (0, *shape)), part=part
+        )
 
     def bordered(self, pads: Sequence[tuple[int, int]], number: float) -> str:
         """What enters, with a border of that number around its positions."""
-        sides = self.whole("border.pads", [0, 0, *(before for before, _ in pads), 0, 0, *(after for _, after in pads)])
+        sides = self.whole(
+            "border.pads",
+            [0, 0, *(before for before, _ in pads), 0, 0, *(after for _, after in pads)],
+        )
         return self.add("Pad", self.x, sides, self.constant("border.value", number), part="border")
 
-    def reduce(self, operator: str, value: str, axes: Sequence[int], part: str = "", *, keep: bool = True) -> str:
+    def reduce(
+        self, operator: str, value: str, axes: Sequence[int], part: str = "", *, keep: bool = True
+    ) -> str:
         """ReduceMean, ReduceSum or ReduceMax; the first and the last took their axes as an attribute once."""
         keepdims = int(keep)
         if self.opset < 18 and operator != "ReduceSum":
             return self.add(operator, value, part=part, axes=list(axes), keepdims=keepdims)
-        return self.add(operator, value, self.whole(f"{part or 'all'}.axes", axes), part=part, keepdims=keepdims)
+        return self.add(
+            operator, value, self.whole(f"{part or 'all'}.axes", axes), part=part, keepdims=keepdims
+        )
 
     def along(self, value: str, part: str) -> str:
         """A tensor of one number per channel, shaped to meet the channels of a batch."""
         if self.rank == 0:
             return value
-        return self.add("Reshape", value, self.whole(f"{part}.shape", (-1, *(1,) * self.rank)), part=part)
+        return self.add(
+            "Reshape", value, self.whole(f"{part}.shape", (-1, *(1,) * self.rank)), part=part
+        )
 
     def filled(self, part: str, shape: Shape, number: float) -> str:
         """A constant tensor of one number; it takes no room in the file."""
         from onnx import helper
 
         fill = helper.make_tensor("", 1, [1], [number])
-        return self.add("ConstantOfShape", self.whole(f"{part}.shape", shape), part=part, value=fill)
+        return self.add(
+            "ConstantOfShape", self.whole(f"{part}.shape", shape), part=part, value=fill
+        )
 
 
 def place(node: Node) -> str:

@@ -7,11 +7,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper, shape_inference
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+    shape_inference,
+)
 
 from archspec.backend import About
-from archspec.graph import Graph, Node
-from archspec.types import Shape
+from archspec.ir.graph import Graph, Node
+from archspec.ir.types import Shape
 from archspec_onnx.functions import fold
 from archspec_onnx.names import readable
 from archspec_onnx.network import Network, lower_network
@@ -37,9 +46,13 @@ def emit(
 ) -> Mapping[str, bytes]:
     """The file of a build: `model.onnx`, its weights inside it or left where they are, in the neutral checkpoint."""
     if weights is None:
-        raise ValueError("an ONNX model holds its weights or points at them: give the neutral checkpoint")
+        raise ValueError(
+            "an ONNX model holds its weights or points at them: give the neutral checkpoint"
+        )
     network = lower_network(graph, opset, train)
-    model = build_model(network, about, Tensors(weights), opset, external=external, functions=functions)
+    model = build_model(
+        network, about, Tensors(weights), opset, external=external, functions=functions
+    )
     return {MODEL: model.SerializeToString(deterministic=True)}
 
 
@@ -69,11 +82,17 @@ def build_model(
     if network.switched:
         body.initializer.append(numpy_helper.from_array(np.array(True), names.dropout))
     _describe(body, network)
-    model = ModelProto(graph=body, producer_name="archspec", producer_version=readable(about.version))
+    model = ModelProto(
+        graph=body, producer_name="archspec", producer_version=readable(about.version)
+    )
     model.opset_import.append(helper.make_opsetid("", opset))
     model.ir_version = helper.find_min_ir_version_for(list(model.opset_import))
     model.doc_string = "\n".join(map(readable, (about.title, about.summary)))
-    origin = {"spec": about.spec, "sha256": about.sha256, "mode": "train" if network.train else "eval"}
+    origin = {
+        "spec": about.spec,
+        "sha256": about.sha256,
+        "mode": "train" if network.train else "eval",
+    }
     helper.set_model_props(model, {key: readable(text) for key, text in origin.items()})
     model = shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     if functions:
@@ -102,9 +121,14 @@ def _inputs(network: Network) -> list[ValueInfoProto]:
 
 def _outputs(network: Network) -> list[ValueInfoProto]:
     nodes = {head.name: head.node for head in network.graph.heads}
-    heads = [value(name, network.graph.nodes[nodes[head]].shape) for head, name in network.heads.items()]
+    heads = [
+        value(name, network.graph.nodes[nodes[head]].shape) for head, name in network.heads.items()
+    ]
     shapes = {name: param.shape for name, _, param in network.graph.parameters()}
-    moved = [helper.make_tensor_value_info(v, TensorProto.FLOAT, shapes[name]) for name, v in network.updates.items()]
+    moved = [
+        helper.make_tensor_value_info(v, TensorProto.FLOAT, shapes[name])
+        for name, v in network.updates.items()
+    ]
     return heads + moved
 
 

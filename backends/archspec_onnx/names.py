@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from archspec.graph import Graph, Node
+from archspec.ir.graph import Graph, Node
 
 INPUT, DROPOUT = "input", "dropout"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from onnx import NodeProto, helper
 
-from archspec.graph import Graph, Head, Node
+from archspec.ir.graph import Graph, Head, Node
 from archspec_onnx.lowering import Site, place
 from archspec_onnx.lowerings import lower
 from archspec_onnx.names import Names
@@ -71,7 +71,9 @@ def _name_outputs(network: Network, heads: tuple[Head, ...]) -> None:
             renamed[value] = name
         else:
             owner = network.graph.nodes[head.node]
-            copy = helper.make_node("Identity", [value], [name], network.names.nodes.take(head.name))
+            copy = helper.make_node(
+                "Identity", [value], [name], network.names.nodes.take(head.name)
+            )
             copy.doc_string = place(owner)
             network.add(copy, owner)
     for node in network.nodes:

@@ -23,10 +23,14 @@ OPTIONS = {
         default=NEWEST,
     ),
     "train": Option(
-        help="the network in train mode, with all heads and the moved statistics as outputs", parse=bool, default=False
+        help="the network in train mode, with all heads and the moved statistics as outputs",
+        parse=bool,
+        default=False,
     ),
     "external": Option(
-        help="leave the weights in weights.safetensors, as is done where they exceed 2 GB", parse=bool, default=False
+        help="leave the weights in weights.safetensors, as is done where they exceed 2 GB",
+        parse=bool,
+        default=False,
     ),
     "functions": Option(help="one ONNX function for each block", parse=bool, default=False),
 }

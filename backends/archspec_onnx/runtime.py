@@ -39,7 +39,9 @@ class Runner:
     `tensors` stand in for initialisers of these names. Raises `Failure` where ONNX Runtime is not installed.
     """
 
-    def __init__(self, model: ModelProto | Path, tensors: Mapping[str, Array] | None = None) -> None:
+    def __init__(
+        self, model: ModelProto | Path, tensors: Mapping[str, Array] | None = None
+    ) -> None:
         engine = _engine()
         options = engine.SessionOptions()
         options.log_severity_level = 3
@@ -55,15 +57,22 @@ class Runner:
                 values = [engine.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
                 options.add_external_initializers(list(arrays), values)
             content = model.SerializeToString()
-        self._session: Any = engine.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._session: Any = engine.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
         self.input: str = self._session.get_inputs()[0].name
         self.main: str = self._session.get_outputs()[0].name
         switches = self._session.get_overridable_initializers()
-        self._off = {value.name: np.array(False) for value in switches if value.type == "tensor(bool)"}
+        self._off = {
+            value.name: np.array(False) for value in switches if value.type == "tensor(bool)"
+        }
 
     def run(self, batch: Array, outputs: Sequence[str], *, dropout: bool = False) -> list[Array]:
         """The named outputs for a batch; a switch for dropout is off, or as the model has it with `dropout`."""
-        feeds = {self.input: np.ascontiguousarray(batch, np.float32), **({} if dropout else self._off)}
+        feeds = {
+            self.input: np.ascontiguousarray(batch, np.float32),
+            **({} if dropout else self._off),
+        }
         return list(self._session.run(list(outputs), feeds))
 
 
@@ -116,7 +125,9 @@ _kept: dict[str, Runner] = {}
 """What runs the latest model, by a digest of that."""
 
 
-def predict(model: ModelProto | str | os.PathLike[str], batch: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def predict(
+    model: ModelProto | str | os.PathLike[str], batch: NDArray[np.floating[Any]]
+) -> NDArray[np.float32]:
     """The main output for a batch [N, *input]; of a model, or of the file of one.
 
     What runs the latest model is kept, and made anew when the model has changed.

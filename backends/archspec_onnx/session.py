@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archspec.backend import About
+from archspec.backend.session import Gradients, Precision, Pull, Result, Sgd, State
 from archspec.diagnostics import Failure
-from archspec.graph import Graph
-from archspec.session import Gradients, Precision, Pull, Result, Sgd, State
+from archspec.ir.graph import Graph
 from archspec_onnx.model import MODEL, build_model, value
 from archspec_onnx.network import Network, lower_network
 from archspec_onnx.runtime import Runner, read_model
@@ -31,13 +31,17 @@ class OnnxSession:
             raise Failure(f"an ONNX model is built in float32, and not in {precision}")
         self.graph, self.folder = graph, folder
         self.weights = Tensors(folder / "weights.safetensors")
-        self.tensors = {name: self.weights.array(name, param.shape) for name, _, param in graph.parameters()}
+        self.tensors = {
+            name: self.weights.array(name, param.shape) for name, _, param in graph.parameters()
+        }
         self.slots: dict[str, Array] = {}
         self.opset = read_model(folder / MODEL, weights=False).opset_import[0].version
         self._networks: dict[bool, Network] = {}
         self._sessions: dict[tuple[bool, bool], Runner] = {}
 
-    def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+    def forward(
+        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
+    ) -> Result:
         """Outputs and activations come from a run each: with `dropout`, from draws of their own."""
         network = self._network(train)
         activations = self._activations(x, network, dropout) if keep else {}
@@ -61,17 +65,23 @@ class OnnxSession:
 
     def restore(self, state: State) -> None:
         state.check(self.graph)
-        self.tensors |= {name: np.asarray(tensor, np.float32) for name, tensor in state.tensors.items()}
+        self.tensors |= {
+            name: np.asarray(tensor, np.float32) for name, tensor in state.tensors.items()
+        }
         self.slots = dict(state.slots)
         self._sessions.clear()
 
     def _activations(self, x: Array, network: Network, dropout: bool) -> dict[str, Array]:
         names = list(dict.fromkeys(v for v in network.values.values() if v != network.names.input))
         # No names would mean all outputs.
-        computed = self._session(network.train, True).run(x, names, dropout=dropout) if names else []
+        computed = (
+            self._session(network.train, True).run(x, names, dropout=dropout) if names else []
+        )
         found = dict(zip(names, computed, strict=True))
         found[network.names.input] = x.astype(np.float32)
-        return {self.graph.nodes[index].path: found[v] for index, v in sorted(network.values.items())}
+        return {
+            self.graph.nodes[index].path: found[v] for index, v in sorted(network.values.items())
+        }
 
     def _network(self, train: bool) -> Network:
         if train not in self._networks:
@@ -89,7 +99,9 @@ class OnnxSession:
                 model = build_model(network, about, self.weights, self.opset, external=True)
             if keep:
                 outputs = {info.name for info in model.graph.output}
-                shapes = {v: self.graph.nodes[index].shape for index, v in network.values.items() if index}
+                shapes = {
+                    v: self.graph.nodes[index].shape for index, v in network.values.items() if index
+                }
                 more = shapes.keys() - outputs - {network.names.input}
                 model.graph.output.extend(value(name, shapes[name]) for name in sorted(more))
             own = {native: self.tensors[name] for name, native in network.names.tensors.items()}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from archspec.types import Shape
+from archspec.ir.types import Shape
 
 LIMIT = 2**31 - 2**24
 """How many bytes of weights a file can hold: protobuf ends at 2 GiB, and the network itself needs room."""
@@ -38,7 +38,9 @@ class Tensors:
     def external(self, name: str, value: str, shape: Shape) -> TensorProto:
         """An initialiser named `value` that points at a tensor in its file, which has to lie beside the model."""
         start, end = self._range(name, shape)
-        made = TensorProto(name=value, dims=shape, data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
+        made = TensorProto(
+            name=value, dims=shape, data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL
+        )
         where = {"location": self.path.name, "offset": self._start + start, "length": end - start}
         for key, entry in where.items():
             made.external_data.add(key=key, value=str(entry))
@@ -46,7 +48,9 @@ class Tensors:
 
     def inside(self, name: str, value: str, shape: Shape) -> TensorProto:
         """An initialiser that holds the tensor."""
-        return TensorProto(name=value, dims=shape, data_type=TensorProto.FLOAT, raw_data=self._data(name, shape))
+        return TensorProto(
+            name=value, dims=shape, data_type=TensorProto.FLOAT, raw_data=self._data(name, shape)
+        )
 
     def array(self, name: str, shape: Shape) -> NDArray[np.float32]:
         """The tensor."""

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from archspec.backend import About, Backend, Format, Native, Room
-from archspec.graph import Graph, Node
-from archspec.group import Group
-from archspec.session import Precision, Session
-from archspec.trainer import Plan, Trainer
+from archspec.backend.process_group import Group
+from archspec.backend.session import Precision, Session
+from archspec.backend.trainer import Plan, Trainer
+from archspec.ir.graph import Graph, Node
 from archspec_torch.lowerings import LOWERED
 
 # Each function imports its file when it is called: a backend that is merely listed costs nothing.
 
 
-def _emit(graph: Graph, about: About, weights: Path | None = None, /, **options: Any) -> Mapping[str, bytes]:
+def _emit(
+    graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+) -> Mapping[str, bytes]:
     from archspec_torch.source import emit
 
     return emit(graph, about)
@@ -49,7 +51,7 @@ def _trainer(folder: Path, plan: Plan) -> Trainer:
 
 @contextmanager
 def _join() -> Generator[Group]:
-    from archspec_torch.processes import joined
+    from archspec_torch.process_group import joined
 
     with joined() as group:
         yield group

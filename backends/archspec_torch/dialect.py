@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archspec.source.dialect import Dialect
-from archspec.source.names import RESERVED, class_name
-from archspec.source.write import Call, Code, Items
+from archspec.codegen.dialect import Dialect
+from archspec.codegen.names import RESERVED, class_name
+from archspec.codegen.printer import Call, Code, Items
 from archspec_torch.lowerings import lower
 
 # What the emitted file uses by these names.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archspec.graph import Graph, Node
-from archspec.source.lowering import Merge
-from archspec.source.parts import Leaf
+from archspec.codegen.lowering import Merge
+from archspec.codegen.module_tree import Leaf
+from archspec.ir.graph import Graph, Node
 from archspec_torch.lowerings import lower
 from archspec_torch.source import network_parts
 from archspec_torch.weights import modules

@@ -24,7 +24,9 @@ def read(path: Path, room: Room) -> dict[str, NDArray[Any]]:
     """
     try:
         if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:  # torch takes memory for what it states, and no more
+            with zipfile.ZipFile(
+                path
+            ) as archive:  # torch takes memory for what it states, and no more
                 for info in archive.infolist():
                     room.take(info.file_size, info.filename)
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -40,7 +42,11 @@ def read(path: Path, room: Room) -> dict[str, NDArray[Any]]:
     if held is None or not all(torch.is_tensor(value) for value in held.values()):
         raise ValueError("it holds no state_dict")
     kept = {str(key): value for key, value in held.items()}
-    return {key: _numpy(key, value, room) for key, value in kept.items() if not key.endswith("num_batches_tracked")}
+    return {
+        key: _numpy(key, value, room)
+        for key, value in kept.items()
+        if not key.endswith("num_batches_tracked")
+    }
 
 
 def _mapping(value: Any) -> Mapping[Any, Any] | None:
@@ -49,11 +55,16 @@ def _mapping(value: Any) -> Mapping[Any, Any] | None:
 
 def _numpy(key: str, tensor: torch.Tensor, room: Room) -> NDArray[Any]:
     tensor = tensor.detach()
-    room.take(tensor.numel() * max(tensor.element_size(), 4), key)  # a view can be any number of times what it shows
+    room.take(
+        tensor.numel() * max(tensor.element_size(), 4), key
+    )  # a view can be any number of times what it shows
     return (tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor).numpy()
 
 
 def write(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
     """Writes a state_dict."""
-    state = {key: torch.tensor(np.ascontiguousarray(tensor, np.float32)) for key, tensor in tensors.items()}
+    state = {
+        key: torch.tensor(np.ascontiguousarray(tensor, np.float32))
+        for key, tensor in tensors.items()
+    }
     torch.save(state, path)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from archspec.source.classes import Class
-from archspec.source.names import Namespace
-from archspec.source.parts import Join, Leaf, Part, Several
-from archspec.source.steps import entering, ordered
-from archspec.source.write import Call, Code, Infix, Items, flat, statement
+from archspec.codegen.classes import Class
+from archspec.codegen.module_tree import Join, Leaf, Part, Several
+from archspec.codegen.names import Namespace
+from archspec.codegen.printer import Call, Code, Infix, Items, flat, statement
+from archspec.codegen.schedule import entering, ordered
 
 _NESTED = 3  # calls within one another
 
@@ -74,7 +74,9 @@ class Forward:
         for number, part in reversed(list(enumerate(self.steps))):
             inlined = part.outputs[0] in self.inline
             for value in part.operands:
-                readers.setdefault(value, set()).update(readers[part.outputs[0]] if inlined else {number})
+                readers.setdefault(value, set()).update(
+                    readers[part.outputs[0]] if inlined else {number}
+                )
         return readers
 
     def body(self, indent: int) -> list[str]:
@@ -102,7 +104,9 @@ class Forward:
         for value in part.outputs:
             readers = self.readers.get(value, set[int]())
             on = len(readers) == 1 and "x" in free and "x" not in targets
-            targets.append("_" if not readers else "x" if on else self.space.take(self._called(part)))
+            targets.append(
+                "_" if not readers else "x" if on else self.space.take(self._called(part))
+            )
         self.names = {value: text for value, text in self.names.items() if text not in targets}
         self.names.update(zip(part.outputs, targets, strict=True))
         return targets
@@ -117,7 +121,8 @@ class Forward:
     def code(self, part: Part) -> Code:
         """The call of a step, its inlined operands within."""
         operands = tuple(
-            self.code(self.makers[value]) if value in self.inline else self.names[value] for value in part.operands
+            self.code(self.makers[value]) if value in self.inline else self.names[value]
+            for value in part.operands
         )
         if not isinstance(part, Join):
             return Call(f"self.{self.places[part]}", tuple(("", operand) for operand in operands))

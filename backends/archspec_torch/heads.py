@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from archspec.graph import Graph
-from archspec.source.names import Namespace
-from archspec.source.steps import late_outputs
-from archspec.source.write import Call, statement
+from archspec.codegen.names import Namespace
+from archspec.codegen.printer import Call, statement
+from archspec.codegen.schedule import late_outputs
+from archspec.ir.graph import Graph
 from archspec_torch.dialect import TORCH
 from archspec_torch.forward import Forward
 

@@ -34,7 +34,14 @@ class CroppedConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         whole = F.conv_transpose2d(
-            input, self.weight, self.bias, self.stride, 0, self.output_padding, self.groups, self.dilation
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            0,
+            self.output_padding,
+            self.groups,
+            self.dilation,
         )
         return F.pad(whole, self.sides)
 
@@ -54,14 +61,18 @@ class PaddedMaxPool2d(nn.MaxPool2d):
 class PaddedAvgPool2d(nn.AvgPool2d):
     """An average pool with any padding: pairs, the last axis first. What hangs over the padded end never counts."""
 
-    def __init__(self, *sizes: Any, sides: Sequence[int], overhang: Sequence[int], **options: Any) -> None:
+    def __init__(
+        self, *sizes: Any, sides: Sequence[int], overhang: Sequence[int], **options: Any
+    ) -> None:
         super().__init__(*sizes, **options)
         self.sides, self.overhang = list(sides), list(overhang)
 
     def forward(self, input: Tensor) -> Tensor:
         border = 1.0 if self.count_include_pad else 0.0
         x = F.pad(F.pad(input, self.sides), self.overhang)
-        counts = F.pad(F.pad(torch.ones_like(input[:1, :1]), self.sides, value=border), self.overhang)
+        counts = F.pad(
+            F.pad(torch.ones_like(input[:1, :1]), self.sides, value=border), self.overhang
+        )
         share = F.avg_pool2d(counts, self.kernel_size, self.stride)
         return F.avg_pool2d(x, self.kernel_size, self.stride) / share
 
@@ -79,7 +90,9 @@ class ChannelNorm(nn.LayerNorm):
     """Layer normalisation over the channels, at each position by itself."""
 
     def forward(self, input: Tensor) -> Tensor:
-        x = F.layer_norm(input.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps)
+        x = F.layer_norm(
+            input.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps
+        )
         return x.movedim(-1, 1)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from archspec.graph import Graph
-from archspec.source.parts import Instance, Leaf, unfolded
+from archspec.codegen.module_tree import Instance, Leaf, unfolded
+from archspec.ir.graph import Graph
 
 # What these compute is a tensor of its own, which their gradients are not computed from.
 FREE = frozenset(("conv", "conv_transpose", "linear", "batch_norm", "concat", "add", "multiply"))
@@ -24,6 +24,13 @@ def overwrite_inputs(graph: Graph, top: Instance) -> None:
                 stack.append(part)
             elif isinstance(part, Leaf) and part.node.op.kind == "relu":
                 (read,) = part.inputs
-                if graph.nodes[read].op.kind in FREE and readers[read] == 1 and read not in instance.inputs:
-                    args = tuple(replace(arg, value=True) if arg.name == "inplace" else arg for arg in part.module.args)
+                if (
+                    graph.nodes[read].op.kind in FREE
+                    and readers[read] == 1
+                    and read not in instance.inputs
+                ):
+                    args = tuple(
+                        replace(arg, value=True) if arg.name == "inplace" else arg
+                        for arg in part.module.args
+                    )
                     part.module = replace(part.module, args=args)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from archspec.source.lowering import Arg, plain
+from archspec.codegen.lowering import Arg, plain
 
 
 def inside(rule: Any, padding: Any) -> Arg:
     """The padding of torch's own layers; what a rule of the spec made may be spoken by the kernel."""
-    return Arg("padding", padding, "padding", 0, "half kernel" if isinstance(rule, str) else "", keyword=True)
+    return Arg(
+        "padding",
+        padding,
+        "padding",
+        0,
+        "half kernel" if isinstance(rule, str) else "",
+        keyword=True,
+    )
 
 
 def both_sides(pads: tuple[tuple[int, int], ...]) -> Any:

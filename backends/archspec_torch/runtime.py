@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.source.runtime import emitted
+from archspec.codegen.runtime import emitted
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from archspec.graph import Graph
-from archspec.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
-from archspec.source.parts import Part
-from archspec_torch.guard import guard
+from archspec.backend.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
+from archspec.codegen.module_tree import Part
+from archspec.ir.graph import Graph
+from archspec_torch.group_norm_workaround import guard
 from archspec_torch.runtime import load
 from archspec_torch.source import network_parts
 from archspec_torch.weights import modules, tensor_attributes
@@ -34,7 +34,9 @@ class TorchSession:
         self.parts = list(modules(top))
         self.optimizer: torch.optim.SGD | None = None
 
-    def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+    def forward(
+        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
+    ) -> Result:
         seen: dict[int, Array] = {}
         hooks = list(self._watch(seen)) if keep else []
         try:
@@ -46,8 +48,16 @@ class TorchSession:
         activations = {self.graph.nodes[index].path: seen[index] for index in sorted(seen)}
         tensors = self.state().tensors if train else {}
         ran = self.graph.reachable(self.graph.heads)
-        moving = {name for name, node, param in self.graph.parameters() if not param.trainable and node.index in ran}
-        return Result(_arrays(outputs), activations, {name: tensors[name] for name in tensors if name in moving})
+        moving = {
+            name
+            for name, node, param in self.graph.parameters()
+            if not param.trainable and node.index in ran
+        }
+        return Result(
+            _arrays(outputs),
+            activations,
+            {name: tensors[name] for name in tensors if name in moving},
+        )
 
     def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
         self.model.zero_grad()
@@ -89,7 +99,11 @@ class TorchSession:
         if self.optimizer is not None:
             own = dict(self.model.named_parameters())
             for name, key in self.attributes.items():
-                buffer = self.optimizer.state.get(own[key], {}).get("momentum_buffer") if key in own else None
+                buffer = (
+                    self.optimizer.state.get(own[key], {}).get("momentum_buffer")
+                    if key in own
+                    else None
+                )
                 if buffer is not None:
                     slots[slot_name(name, "momentum")] = _array(buffer)
         return State(tensors, slots)
@@ -104,12 +118,16 @@ class TorchSession:
             parameters = dict(self.model.named_parameters())
             for name, key in self.attributes.items():
                 if (slot := slot_name(name, "momentum")) in state.slots:
-                    self.optimizer.state[parameters[key]]["momentum_buffer"] = self._tensor(state.slots[slot])
+                    self.optimizer.state[parameters[key]]["momentum_buffer"] = self._tensor(
+                        state.slots[slot]
+                    )
 
     def _tensor(self, values: Array) -> torch.Tensor:
         return torch.tensor(values, dtype=self.dtype)
 
-    def _outputs(self, x: torch.Tensor, train: bool, dropout: bool = False) -> dict[str, torch.Tensor]:
+    def _outputs(
+        self, x: torch.Tensor, train: bool, dropout: bool = False
+    ) -> dict[str, torch.Tensor]:
         """By head; those that train mode alone has come last, and are None in eval mode."""
         self.model.train(train)
         for module in self.model.modules():
@@ -117,7 +135,9 @@ class TorchSession:
                 module.train(train and dropout)
         result: Any = self.model(x)
         heads = sorted(self.graph.heads, key=lambda head: head.train_only)
-        return {head.name: y for head, y in zip(heads, _several(result), strict=False) if y is not None}
+        return {
+            head.name: y for head, y in zip(heads, _several(result), strict=False) if y is not None
+        }
 
     def _backward(self, x: torch.Tensor, pull: Pull, train: bool) -> dict[str, Array]:
         outputs = self._outputs(x, train)
@@ -125,7 +145,8 @@ class TorchSession:
         shares = {name: share for name, share in pull(found).items() if outputs[name].requires_grad}
         if shares:
             torch.autograd.backward(
-                [outputs[name] for name in shares], [self._tensor(share) for share in shares.values()]
+                [outputs[name] for name in shares],
+                [self._tensor(share) for share in shares.values()],
             )
         return found
 
@@ -147,7 +168,9 @@ class TorchSession:
             yield module.register_forward_pre_hook(entering(part))
             yield module.register_forward_hook(leaving(part))
         index = {head.name: head.node for head in self.graph.heads}
-        order = tuple(index[h.name] for h in sorted(self.graph.heads, key=lambda head: head.train_only))
+        order = tuple(
+            index[h.name] for h in sorted(self.graph.heads, key=lambda head: head.train_only)
+        )
 
         def outputs(_: nn.Module, given: Any, result: Any) -> None:
             for index, value in zip(order, _several(result), strict=False):

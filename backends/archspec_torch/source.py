@@ -6,16 +6,24 @@ import re
 from collections.abc import Collection
 
 from archspec.backend import About
-from archspec.graph import Graph
-from archspec.source import module
-from archspec.source.build import resolve
-from archspec.source.classes import Class, form_classes
-from archspec.source.describe import describe
-from archspec.source.module import docstring_lines, head, mapping, packaged, parameter, spoken, standard_imports
-from archspec.source.parts import Instance, Join, Leaf, network, unfolded
-from archspec.source.table import Line, assignments, line
-from archspec.source.write import signature
-from archspec.types import format_shape
+from archspec.codegen import file
+from archspec.codegen.classes import Class, form_classes
+from archspec.codegen.constructor_args import resolve
+from archspec.codegen.describe import describe
+from archspec.codegen.file import (
+    docstring_lines,
+    head,
+    mapping,
+    packaged,
+    parameter,
+    spoken,
+    standard_imports,
+)
+from archspec.codegen.module_tree import Instance, Join, Leaf, network, unfolded
+from archspec.codegen.printer import signature
+from archspec.codegen.table import Line, assignments, line
+from archspec.ir.graph import Graph
+from archspec.ir.types import format_shape
 from archspec_torch.dialect import TORCH
 from archspec_torch.forward import Forward
 from archspec_torch.heads import Outputs
@@ -33,7 +41,9 @@ def source(graph: Graph, about: About) -> str:
     helpers = helper_sources()
     *inner, top = classes = _classes(graph, helpers)
     outputs = Outputs(graph, f"{top.name}Output")
-    layers = [part for cls in classes for part in unfolded(cls.example.parts) if isinstance(part, Leaf)]
+    layers = [
+        part for cls in classes for part in unfolded(cls.example.parts) if isinstance(part, Leaf)
+    ]
     used = {leaf.module.target for leaf in layers if leaf.module.helper}
     parts = [helpers[name] for name in sorted(used)]
     parts += map(class_source, inner)
@@ -65,7 +75,9 @@ _TORCH = {r"\btorch\.": "import torch", r"\bF\.": "import torch.nn.functional as
 def imports(body: str) -> str:
     """The imports that the text needs, in the order that linters want."""
     torch = [line for pattern, line in _TORCH.items() if re.search(pattern, spoken(body))]
-    return "\n".join([*standard_imports(body, ("Any", "NamedTuple")), "", *torch, "from torch import Tensor, nn"])
+    return "\n".join(
+        [*standard_imports(body, ("Any", "NamedTuple")), "", *torch, "from torch import Tensor, nn"]
+    )
 
 
 def class_source(cls: Class) -> str:
@@ -76,14 +88,20 @@ def class_source(cls: Class) -> str:
     count = len(cls.example.outputs)
     result = "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
     arguments = ["self", *(f"{name}: Tensor" for name in forward.inputs)]
-    return "\n".join([*lines, *signature("def forward", arguments, f" -> {result}:", 4), *forward.body(8)])
+    return "\n".join(
+        [*lines, *signature("def forward", arguments, f" -> {result}:", 4), *forward.body(8)]
+    )
 
 
 def network_source(cls: Class, graph: Graph, outputs: Outputs) -> str:
     """The network's class."""
     forward = Forward(cls, whole=True, late=outputs.late)
     shapes = (format_shape(graph.nodes[index].shape) for index in (0, graph.heads[0].node))
-    lines = [f"class {cls.name}(nn.Module):", *docstring_lines(f"The whole network, from {' to '.join(shapes)}."), ""]
+    lines = [
+        f"class {cls.name}(nn.Module):",
+        *docstring_lines(f"The whole network, from {' to '.join(shapes)}."),
+        "",
+    ]
     lines += _constructor(cls, _assignments(cls, rows=True))
     lines += [f"    def forward(self, x: Tensor) -> {outputs.annotation}:", *outputs.body(forward)]
     return "\n".join(lines)
@@ -91,20 +109,32 @@ def network_source(cls: Class, graph: Graph, outputs: Outputs) -> str:
 
 def _assignments(cls: Class, *, rows: bool) -> list[str]:
     """`self.attr = ...` for every part, indented as a constructor's body; `rows` lays tables out."""
-    found = [(part, f"self.{part.attr}", cls.code[part]) for part in cls.example.parts if not isinstance(part, Join)]
+    found = [
+        (part, f"self.{part.attr}", cls.code[part])
+        for part in cls.example.parts
+        if not isinstance(part, Join)
+    ]
     return assignments([line(*each) if rows else Line(*each[1:]) for each in found], 8)
 
 
 def _constructor(cls: Class, body: list[str]) -> list[str]:
     if not body:
         return []
-    parameters = ["self", *(parameter(param.name, param.values, param.default) for param in cls.params)]
-    return [*signature("def __init__", parameters, " -> None:", 4), "        super().__init__()", *body, ""]
+    parameters = [
+        "self",
+        *(parameter(param.name, param.values, param.default) for param in cls.params),
+    ]
+    return [
+        *signature("def __init__", parameters, " -> None:", 4),
+        "        super().__init__()",
+        *body,
+        "",
+    ]
 
 
 def helper_sources() -> dict[str, str]:
     """The text of each helper by its name, in one, two and three dimensions."""
-    return module.helper_sources("archspec_torch", "2d")
+    return file.helper_sources("archspec_torch", "2d")
 
 
 def loader(name: str, renamed: Renaming) -> str:
@@ -113,8 +143,16 @@ def loader(name: str, renamed: Renaming) -> str:
     tables: list[str] = []
     if renamed.parts or renamed.exact:
         exact = "    if name in EXACT:\n        return EXACT[name]\n"
-        tables = [mapping("RENAMED", renamed.parts), *([mapping("EXACT", renamed.exact)] if renamed.exact else ())]
-        blocks = ["\n".join(tables), attribute if renamed.exact else attribute.replace(exact, ""), load, build]
+        tables = [
+            mapping("RENAMED", renamed.parts),
+            *([mapping("EXACT", renamed.exact)] if renamed.exact else ()),
+        ]
+        blocks = [
+            "\n".join(tables),
+            attribute if renamed.exact else attribute.replace(exact, ""),
+            load,
+            build,
+        ]
     else:
         every = "{attribute(name): tensor for name, tensor in load_file(path).items()}"
         blocks = [load.replace(every, "load_file(path)"), build]

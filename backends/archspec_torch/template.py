@@ -29,12 +29,18 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 
     found = {attribute(name): tensor for name, tensor in load_file(path).items()}
-    wanted = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    wanted = {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
     faults = [f"{name} is missing" for name in wanted if name not in found]
     faults += [f"{name} is unexpected" for name in found if name not in wanted]
     for name in wanted.keys() & found.keys():
         if found[name].shape != wanted[name].shape:
-            faults.append(f"{name} is {tuple(found[name].shape)}, expected {tuple(wanted[name].shape)}")
+            faults.append(
+                f"{name} is {tuple(found[name].shape)}, expected {tuple(wanted[name].shape)}"
+            )
     if faults:
         raise ValueError(f"{path} does not fit the model: {'; '.join(sorted(faults))}")
     model.load_state_dict(found, strict=False)

@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
+from archspec.backend.session import slot_name
+from archspec.backend.trainer import SCALE, Plan, Standing, shares
 from archspec.diagnostics import Failure, quote
-from archspec.graph import Head
-from archspec.recipe import Recipe
-from archspec.session import slot_name
-from archspec.trainer import SCALE, Plan, Standing, shares
-from archspec_torch.batch_norm import synchronized
-from archspec_torch.channels_last import steady
-from archspec_torch.guard import guard
-from archspec_torch.memory import keep_freed
-from archspec_torch.place import described, place
-from archspec_torch.processes import summed
+from archspec.ir.graph import Head
+from archspec.ir.recipe import Recipe
+from archspec_torch.batch_norm_cpu import steady
+from archspec_torch.device import described, place
+from archspec_torch.group_norm_workaround import guard
+from archspec_torch.malloc import keep_freed
+from archspec_torch.process_group import summed
 from archspec_torch.runtime import load
 from archspec_torch.source import network_parts
+from archspec_torch.sync_batch_norm import synchronized
 from archspec_torch.weights import tensor_attributes
 
 Array = NDArray[Any]
@@ -35,7 +35,7 @@ SLOTS = {"momentum": "momentum_buffer", "mean": "exp_avg", "square": "exp_avg_sq
 
 
 class TorchTrainer:
-    """Implements `archspec.trainer.Trainer`."""
+    """Implements `archspec.backend.trainer.Trainer`."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.plan, recipe = plan, plan.recipe
@@ -44,7 +44,11 @@ class TorchTrainer:
         if self.place.type == "cpu":
             keep_freed()
         many = self.group.ranks > 1
-        self.device = f"{self.group.ranks} processes, {described(self.place)}" if many else described(self.place)
+        self.device = (
+            f"{self.group.ranks} processes, {described(self.place)}"
+            if many
+            else described(self.place)
+        )
         self.attributes = tensor_attributes(plan.graph, network_parts(plan.graph))
         # Convolutions of pictures are faster so, on GPUs and on CPUs.
         pictures = len(plan.graph.input) == 3
@@ -60,7 +64,9 @@ class TorchTrainer:
             self.forward = torch.compile(self.model)  # pyright: ignore[reportUnknownMemberType]
         self.heads = sorted(plan.graph.heads, key=lambda head: head.train_only)
         named = dict(self.model.named_parameters())
-        self.parameters = {name: named[key] for name, key in self.attributes.items() if key in named}
+        self.parameters = {
+            name: named[key] for name, key in self.attributes.items() if key in named
+        }
         settings = plan.settings
         for name, parameter in self.parameters.items():
             parameter.requires_grad_(name in settings)
@@ -101,7 +107,9 @@ class TorchTrainer:
         own = shares(size, self.plan.recipe.accumulate, self.group.rank, self.group.ranks)
         ends = np.cumsum([part.stop - part.start for part in own])[:-1]
         for values, labels in zip(np.split(x, ends), np.split(y, ends), strict=True):
-            total = self._loss(self._tensor(values), torch.as_tensor(labels).to(self.place), len(values) / size)
+            total = self._loss(
+                self._tensor(values), torch.as_tensor(labels).to(self.place), len(values) / size
+            )
             if total.requires_grad:
                 self.scaler.scale(total).backward()  # pyright: ignore[reportUnknownMemberType]
         for parameter in self.trained:
@@ -133,7 +141,11 @@ class TorchTrainer:
         for head, output in zip(self.heads, _several(result), strict=True):
             if head.loss != "none":
                 # A share may be empty, and is passed through the network all the same: others wait for its batch norms.
-                value = share * _head_loss(head, output.float(), y, smoothing) if len(y) else output.float().sum()
+                value = (
+                    share * _head_loss(head, output.float(), y, smoothing)
+                    if len(y)
+                    else output.float().sum()
+                )
                 total = total + head.weight * value
                 self._note(head.name, value)
         self._note("loss", total)
@@ -143,7 +155,9 @@ class TorchTrainer:
         self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach()
 
     def losses(self) -> Mapping[str, float]:
-        own = torch.stack([*self.sums.values()]).cpu().double().numpy() if self.sums else np.zeros(0)
+        own = (
+            torch.stack([*self.sums.values()]).cpu().double().numpy() if self.sums else np.zeros(0)
+        )
         means = (self.group.sum(own) / max(self.steps, 1)).tolist()
         found = dict(zip(self.sums, means, strict=True))
         self.sums, self.steps = {}, 0
@@ -164,7 +178,9 @@ class TorchTrainer:
                     slots[slot_name(name, slot)] = _array(kept[key])
         own = {"torch.random": np.stack(self.group.gather(torch.get_rng_state().numpy()))}
         if self.place.type == "cuda":
-            own["torch.cuda"] = np.stack(self.group.gather(torch.cuda.get_rng_state(self.place).numpy()))
+            own["torch.cuda"] = np.stack(
+                self.group.gather(torch.cuda.get_rng_state(self.place).numpy())
+            )
         if self.scaler.is_enabled():
             scale = self.scaler.state_dict()
             own[SCALE] = np.array([scale["scale"], scale["_growth_tracker"]])
@@ -182,10 +198,14 @@ class TorchTrainer:
         if len(own.get("torch.random", ())) == self.group.ranks:
             torch.set_rng_state(torch.as_tensor(own["torch.random"][self.group.rank]))
         if len(own.get("torch.cuda", ())) == self.group.ranks and self.place.type == "cuda":
-            torch.cuda.set_rng_state(torch.as_tensor(own["torch.cuda"][self.group.rank]), self.place)
+            torch.cuda.set_rng_state(
+                torch.as_tensor(own["torch.cuda"][self.group.rank]), self.place
+            )
         if SCALE in own and self.scaler.is_enabled():
             scale, tracker = own[SCALE].tolist()
-            self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": scale, "_growth_tracker": int(tracker)})
+            self.scaler.load_state_dict(
+                {**self.scaler.state_dict(), "scale": scale, "_growth_tracker": int(tracker)}
+            )
 
     def _remember(self, slots: Mapping[str, Array]) -> None:
         """Gives the optimizer what it remembers of each tensor."""
@@ -193,10 +213,18 @@ class TorchTrainer:
         self.optimizer.state.clear()
         for name, parameter in self.parameters.items():
             found = {SLOTS[s]: slots[key] for s in SLOTS if (key := slot_name(name, s)) in slots}
-            kept = {key: torch.empty_like(parameter).copy_(torch.as_tensor(v)) for key, v in found.items()}
+            kept = {
+                key: torch.empty_like(parameter).copy_(torch.as_tensor(v))
+                for key, v in found.items()
+            }
             if kept and recipe.optimizer == "adamw":
                 kept["step"] = torch.tensor(float(self.updates), device=self.place)
-            if recipe.optimizer == "sgd" and recipe.momentum and not kept and parameter.requires_grad:
+            if (
+                recipe.optimizer == "sgd"
+                and recipe.momentum
+                and not kept
+                and parameter.requires_grad
+            ):
                 # Torch's fused SGD leaves its own unwritten where the first step overflows in float16.
                 kept["momentum_buffer"] = torch.zeros_like(parameter)
             if kept:
@@ -207,16 +235,23 @@ class TorchTrainer:
         if self.mean is None:
             return
         recipe = self.plan.recipe
-        share = 1 / self.updates if recipe.average == "polyak" or self.updates == 1 else 1 - recipe.decay
+        share = (
+            1 / self.updates
+            if recipe.average == "polyak" or self.updates == 1
+            else 1 - recipe.decay
+        )
         ours, theirs = (
-            [t for t in model.state_dict().values() if t.is_floating_point()] for model in (self.mean, self.model)
+            [t for t in model.state_dict().values() if t.is_floating_point()]
+            for model in (self.mean, self.model)
         )
         torch._foreach_lerp_(ours, theirs, share)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage, reportUnknownMemberType]
 
     def _seed(self) -> None:
         """Has dropout draw other masks in each process, and after each number of updates."""
         key = (self.group.rank, self.updates)
-        (seed,) = np.random.SeedSequence(self.plan.recipe.seed, spawn_key=key).generate_state(1, np.uint64)
+        (seed,) = np.random.SeedSequence(self.plan.recipe.seed, spawn_key=key).generate_state(
+            1, np.uint64
+        )
         torch.manual_seed(int(seed) >> 1)  # pyright: ignore[reportUnknownMemberType]
 
     def _tensor(self, values: Array) -> torch.Tensor:
@@ -228,18 +263,28 @@ class TorchTrainer:
         return {name: _array(kept[key]) for name, key in self.attributes.items()}
 
     def _load(self, model: nn.Module, tensors: Mapping[str, Array]) -> None:
-        own = {self.attributes[name]: torch.as_tensor(np.array(value, np.float32)) for name, value in tensors.items()}
+        own = {
+            self.attributes[name]: torch.as_tensor(np.array(value, np.float32))
+            for name, value in tensors.items()
+        }
         model.load_state_dict(own, strict=False)
 
 
-def _optimizer(recipe: Recipe, groups: Iterable[tuple[float, float, list[nn.Parameter]]]) -> torch.optim.Optimizer:
-    own = [{"params": tensors, "factor": factor, "weight_decay": decay} for factor, decay, tensors in groups]
+def _optimizer(
+    recipe: Recipe, groups: Iterable[tuple[float, float, list[nn.Parameter]]]
+) -> torch.optim.Optimizer:
+    own = [
+        {"params": tensors, "factor": factor, "weight_decay": decay}
+        for factor, decay, tensors in groups
+    ]
     own = own or [
         {"params": [nn.Parameter(torch.zeros(1))], "factor": 1.0}
     ]  # an optimizer refuses to have nothing to do
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(own, lr=1.0, betas=recipe.betas, eps=recipe.eps, fused=True)
-    return torch.optim.SGD(own, lr=1.0, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True)
+    return torch.optim.SGD(
+        own, lr=1.0, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
+    )
 
 
 def _head_loss(head: Head, output: torch.Tensor, y: torch.Tensor, smoothing: float) -> torch.Tensor:
@@ -257,7 +302,11 @@ def _head_loss(head: Head, output: torch.Tensor, y: torch.Tensor, smoothing: flo
 def _place(plan: Plan) -> torch.device:
     if plan.group.ranks > 1 and plan.device and ":" in plan.device:
         message = f"{plan.group.ranks} processes cannot all have {quote(plan.device)}"
-        raise Failure(message, f"--device {plan.device.partition(':')[0]} gives each process one of its own", 2)
+        raise Failure(
+            message,
+            f"--device {plan.device.partition(':')[0]} gives each process one of its own",
+            2,
+        )
     return place(plan.device)
 
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from archspec.graph import Graph
-from archspec.source.parts import Chain, Instance, Join, Leaf, Part, Several
+from archspec.codegen.module_tree import Chain, Instance, Join, Leaf, Part, Several
+from archspec.ir.graph import Graph
 
 _TRIED = 2_000_000  # replacements that a loader may try before whole names are quicker
 
@@ -78,10 +78,16 @@ class Renaming:
 
 def renaming(graph: Graph, top: Instance) -> Renaming:
     """The shortest of the ways to say `tensor_attributes`, tried on every tensor."""
-    levels = [pair for leaf, path in _leaves(top.parts, ()) if graph.params(leaf.node) for pair in path]
+    levels = [
+        pair for leaf, path in _leaves(top.parts, ()) if graph.params(leaf.node) for pair in path
+    ]
     whole = [(".".join(theirs), ours) for theirs, ours in levels]
     # Where scopes fold into one attribute, the outermost names it and the others are dropped.
-    dropped = [pair for theirs, ours in levels for pair in ((theirs[0], ours), *((part, "") for part in theirs[1:]))]
+    dropped = [
+        pair
+        for theirs, ours in levels
+        for pair in ((theirs[0], ours), *((part, "") for part in theirs[1:]))
+    ]
     names = tensor_attributes(graph, top)
     found = [_checked(names, pairs) for pairs in (whole, dropped)]
     return min(found, key=lambda renaming: len(renaming.parts) + len(renaming.exact))
@@ -93,8 +99,12 @@ def _checked(names: Mapping[str, str], pairs: list[tuple[str, str]]) -> Renaming
     for theirs, ours in pairs:
         votes.setdefault(theirs, Counter())[ours] += 1
     wanted = {theirs: ours.most_common(1)[0][0] for theirs, ours in votes.items()}
-    longest_first = sorted((theirs for theirs, ours in wanted.items() if theirs != ours), key=lambda t: -t.count("."))
+    longest_first = sorted(
+        (theirs for theirs, ours in wanted.items() if theirs != ours), key=lambda t: -t.count(".")
+    )
     if len(longest_first) * len(names) > _TRIED:
         return Renaming({}, {name: attr for name, attr in names.items() if name != attr})
     rough = Renaming({theirs: wanted[theirs] for theirs in longest_first}, {})
-    return Renaming(rough.parts, {name: attr for name, attr in names.items() if rough(name) != attr})
+    return Renaming(
+        rough.parts, {name: attr for name, attr in names.items() if rough(name) != attr}
+    )

@@ -13,13 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 import archspec
+from archspec.backend.session import Precision, Pull, Session, Sgd, State
+from archspec.conformance.backend_under_test import Subject
 from archspec.conformance.compare import compare_all
-from archspec.conformance.subject import Subject
-from archspec.equivalence.material import Material
-from archspec.graph import Graph
+from archspec.equivalence.test_inputs import Material
+from archspec.frontend.loader import Spec
+from archspec.ir.graph import Graph
 from archspec.reference import ReferenceSession
-from archspec.session import Precision, Pull, Session, Sgd, State
-from archspec.spec import Spec
 from archspec.weights import checkpoint
 from archspec.weights.init import initial
 from tests.helpers.specs import checked
@@ -95,7 +95,9 @@ def started(spec: Spec) -> dict[str, Array]:
 
 def session(subject: Subject, spec: Spec, precision: Precision) -> Session:
     """A new session with the initial weights."""
-    return subject.open(spec, Material(started(spec), np.zeros((1, *spec.graph.input)), dict), precision)
+    return subject.open(
+        spec, Material(started(spec), np.zeros((1, *spec.graph.input)), dict), precision
+    )
 
 
 @cache
@@ -128,7 +130,9 @@ def test_ten_steps_and_ten_elsewhere_are_twenty(
     first = session(opened(before), spec, "float32")
     train(first, spec.graph, 0, STEPS)
     state = first.state()
-    checkpoint.save(path, {**state.tensors, **state.slots}, checkpoint.origin(spec.graph, spec.sha256))
+    checkpoint.save(
+        path, {**state.tensors, **state.slots}, checkpoint.origin(spec.graph, spec.sha256)
+    )
     second = session(opened(after), spec, "float32")
     second.restore(checkpoint.load_state(path, spec.graph))
     train(second, spec.graph, STEPS, STEPS)
@@ -137,7 +141,9 @@ def test_ten_steps_and_ten_elsewhere_are_twenty(
 
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize(("before", "after"), [("torch", "keras"), ("keras@jax", "torch")])
-def test_in_double_precision_they_are_nearer(opened: Opened, before: str, after: str, name: str) -> None:
+def test_in_double_precision_they_are_nearer(
+    opened: Opened, before: str, after: str, name: str
+) -> None:
     """A checkpoint holds single precision: the state goes from one session to the other."""
     spec = spec_of(name)
     first = session(opened(before), spec, "float64")
@@ -177,11 +183,14 @@ def test_the_loss_is_the_derivative_of_cross_entropy() -> None:
     def value(outputs: Mapping[str, Array]) -> float:
         chances = {name: np.exp(y) / np.exp(y).sum(1, keepdims=True) for name, y in outputs.items()}
         return sum(
-            -(1.0 if name == "main" else 0.3) * float(np.log(p[[0, 1], labels]).mean()) for name, p in chances.items()
+            -(1.0 if name == "main" else 0.3) * float(np.log(p[[0, 1], labels]).mean())
+            for name, p in chances.items()
         )
 
     found = loss(graph, labels)(outputs)
     for name, y in outputs.items():
         direction = rng.standard_normal(y.shape)
         ahead, behind = (value({**outputs, name: y + step * direction}) for step in (1e-6, -1e-6))
-        assert float((found[name] * direction).sum()) == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)
+        assert float((found[name] * direction).sum()) == pytest.approx(
+            (ahead - behind) / 2e-6, rel=1e-6
+        )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import archspec
 from archspec.conformance.compare import compare
 from archspec.conformance.specs import Drawn, specs
-from archspec.graph import Graph
+from archspec.ir.graph import Graph
 from archspec.passes import inference
 from archspec.reference import run
 from archspec.weights.init import initial
@@ -43,7 +43,9 @@ def test_inference_computes_the_same_on_shipped_networks(name: str) -> None:
 def test_inference_leaves_no_dropout_and_no_train_only_head() -> None:
     graph = archspec.load("googlenet").graph
     after = inference.run(graph)
-    assert {node.op.kind for node in graph.nodes} - {node.op.kind for node in after.nodes} == {"dropout"}
+    assert {node.op.kind for node in graph.nodes} - {node.op.kind for node in after.nodes} == {
+        "dropout"
+    }
     assert [head.name for head in after.heads] == ["main"]
     assert [node.index for node in after.nodes] == list(range(len(after.nodes)))
     assert all(i < node.index for node in after.nodes for i in node.inputs)

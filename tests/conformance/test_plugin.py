@@ -59,7 +59,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(PLUGIN, source, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", *offline, "--target", target, source], check=True
+        [sys.executable, "-m", "pip", "install", "--quiet", *offline, "--target", target, source],
+        check=True,
     )
     return target
 
@@ -77,7 +78,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setenv("PYTHONPATH", f"{site}:{tmp_path}")
         report = tmp_path / "report.xml"
         options = ["-q", "-p", "few", "-p", "no:cacheprovider", f"--junitxml={report}", *arguments]
-        done = subprocess.run([sys.executable, "-m", "pytest", *options], cwd=project, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *options], cwd=project, capture_output=True, text=True
+        )
         ended = {
             case.attrib["name"]: (case[0].tag if len(case) else "passed")
             for case in ElementTree.parse(report).iter("testcase")
@@ -93,7 +96,10 @@ def test_one_line_of_configuration_runs_the_whole_suite_on_it(site: Path, run: R
     assert {f"test_layer[plain-{kind}]" for kind in OPS} <= ran.ones("passed")
     assert len(ran.ones("passed")) > 80
     left = {name.partition("[")[0] for name in ran.ended.keys() - ran.ones("passed")}
-    assert left <= {"test_regression", "test_half_precision_learns_nearly_the_same"}  # kept by none, and refused
+    assert left <= {
+        "test_regression",
+        "test_half_precision_learns_nearly_the_same",
+    }  # kept by none, and refused
 
 
 def broken(site: Path, tmp_path: Path, *edits: tuple[str, str, str]) -> Path:
@@ -109,7 +115,10 @@ def broken(site: Path, tmp_path: Path, *edits: tuple[str, str, str]) -> Path:
 
 
 def test_an_op_that_computes_something_else_is_seen(site: Path, tmp_path: Path, run: Run) -> None:
-    edits = (("helpers.py", "/ (1 + e)", "/ (1.001 + e)"), ("helpers.py", "alpha / size * near", "alpha * near"))
+    edits = (
+        ("helpers.py", "/ (1 + e)", "/ (1.001 + e)"),
+        ("helpers.py", "alpha / size * near", "alpha * near"),
+    )
     ran = run(broken(site, tmp_path, *edits), "-k", "plain-sigmoid or plain-tanh or lrn_")
     assert ran.ones("failure") == {
         "test_layer[plain-sigmoid]",
@@ -136,23 +145,35 @@ def test_dropout_that_is_drawn_otherwise_is_seen(site: Path, tmp_path: Path, run
 def test_a_state_that_is_put_in_place_unseen_is_seen(site: Path, tmp_path: Path, run: Run) -> None:
     wrong = broken(site, tmp_path, ("session.py", "        state.check(self.graph)\n", ""))
     ran = run(wrong, "-k", "state or stay")
-    assert (ran.code, ran.ones("passed")) == (1, {"test_tensors_that_are_not_given_stay_as_they_are[plain]"})
-    assert ran.ones("failure") == {"test_a_state_that_does_not_fit_is_refused_and_changes_nothing[plain]"}
+    assert (ran.code, ran.ones("passed")) == (
+        1,
+        {"test_tensors_that_are_not_given_stay_as_they_are[plain]"},
+    )
+    assert ran.ones("failure") == {
+        "test_a_state_that_does_not_fit_is_refused_and_changes_nothing[plain]"
+    }
 
 
 def test_a_gap_that_works_is_seen(site: Path, tmp_path: Path, run: Run) -> None:
     listed = ("gaps.py", "_REASONS = {", '_REASONS = {"tanh": "it is said not to work",')
     unlisted = ("__init__.py", "frozenset(LOWERED)", "frozenset(LOWERED) - {'tanh'}")
-    ran = run(broken(site, tmp_path, listed, unlisted), "-k", "(test_layer and tanh) or lowered_or_a_gap")
+    ran = run(
+        broken(site, tmp_path, listed, unlisted), "-k", "(test_layer and tanh) or lowered_or_a_gap"
+    )
     assert (ran.code, ran.ones("failure")) == (1, {"test_layer[plain-tanh]"})
     assert "tanh is listed as a gap, and works" in ran.printed
 
 
-def test_an_op_that_is_neither_lowered_nor_a_gap_is_seen(site: Path, tmp_path: Path, run: Run) -> None:
+def test_an_op_that_is_neither_lowered_nor_a_gap_is_seen(
+    site: Path, tmp_path: Path, run: Run
+) -> None:
     wrong = broken(site, tmp_path, ("gaps.py", '"gelu": "numpy has no error function",', ""))
     ran = run(wrong, "-k", "lowered_or_a_gap or (test_layer and (gelu or tanh))")
     assert (ran.code, ran.ones("passed")) == (1, {"test_layer[plain-tanh]"})
-    assert ran.ones("failure") == {"test_every_op_is_lowered_or_a_gap[plain]", "test_layer[plain-gelu]"}
+    assert ran.ones("failure") == {
+        "test_every_op_is_lowered_or_a_gap[plain]",
+        "test_layer[plain-gelu]",
+    }
     assert "an op is one or the other" in ran.printed
 
 
@@ -175,7 +196,12 @@ def test_a_trainer_that_does_something_else_is_seen(
 
 
 def test_a_backend_without_a_trainer_is_skipped(site: Path, tmp_path: Path, run: Run) -> None:
-    ran = run(broken(site, tmp_path, ("__init__.py", "    trainer=_trainer,\n", "")), "-rs", "-k", "is_defined")
+    ran = run(
+        broken(site, tmp_path, ("__init__.py", "    trainer=_trainer,\n", "")),
+        "-rs",
+        "-k",
+        "is_defined",
+    )
     assert (ran.code, ran.ones("skipped")) == (0, set(ran.ended))
     assert "the backend plain has no trainer" in ran.printed
 
@@ -194,16 +220,22 @@ train: {learning_rate: 0.1, epochs: 2, batch: 8, momentum: 0.9, weight_decay: 0.
 """
 
 
-def test_what_it_learns_is_what_torch_learns(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_it_learns_is_what_torch_learns(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONPATH", str(site))
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (40, 4, 4), dtype=np.uint8)
     np.savez(tmp_path / "noise.npz", x=pictures, y=np.arange(40) % 2)
     (tmp_path / "small.yaml").write_text(SMALL)
     for name in ("plain", "torch"):
-        code, said = run_command(f"archspec train small.yaml --data noise.npz --backend {name} -o {name}", tmp_path)
+        code, said = run_command(
+            f"archspec train small.yaml --data noise.npz --backend {name} -o {name}", tmp_path
+        )
         assert code == 0, said
-    found, wanted = (load_file(tmp_path / name / "weights.safetensors") for name in ("plain", "torch"))
+    found, wanted = (
+        load_file(tmp_path / name / "weights.safetensors") for name in ("plain", "torch")
+    )
     compare_all(found, wanted, bound=1e-4)
 
 
@@ -234,12 +266,16 @@ def test_networks_are_drawn_of_what_is_lowered() -> None:
 def test_it_is_small_and_imports_what_any_backend_may() -> None:
     assert sum(len(path.read_text().splitlines()) for path in SOURCES) < 650
     for path in SOURCES:
-        assert architecture.foreign(path.read_text(), ["archspec_plain", *FOR_BACKENDS], MODULES) == [], path.name
+        assert (
+            architecture.foreign(path.read_text(), ["archspec_plain", *FOR_BACKENDS], MODULES) == []
+        ), path.name
 
 
 def test_the_page_lists_what_any_backend_may_import() -> None:
     sentence = PAGE.partition("but what any package may:")[2].partition(". This page")[0]
-    listed = [f"archspec.{name.removeprefix('archspec.')}" for name in re.findall(r"`(.+?)`", sentence)]
+    listed = [
+        f"archspec.{name.removeprefix('archspec.')}" for name in re.findall(r"`(.+?)`", sentence)
+    ]
     assert sorted(listed) == sorted(FOR_BACKENDS)
 
 
@@ -257,14 +293,19 @@ def test_the_page_shows_the_files_as_they_are() -> None:
         for part in parts:
             assert part in text[at:], f"{name} does not say there:\n{part}"
             at = text.index(part, at) + len(part)
-    assert {name for name, _ in quoted()} == {"pyproject.toml", *(f"archspec_plain/{path.name}" for path in SOURCES)}
+    assert {name for name, _ in quoted()} == {
+        "pyproject.toml",
+        *(f"archspec_plain/{path.name}" for path in SOURCES),
+    }
 
 
 def test_the_commands_of_the_page_print_what_it_shows(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(site))
-    commands = [block for block in blocks(PAGE, "write-a-backend.md") if block.language == "console"]
+    commands = [
+        block for block in blocks(PAGE, "write-a-backend.md") if block.language == "console"
+    ]
     assert commands
     for block in commands:
         run_console(block, tmp_path)
@@ -274,7 +315,10 @@ STRANGE = {
     "archspec": 1,
     "name": '"""; raise SystemExit',
     "input": [4],
-    "network": [{"name": 'a"] = 1; import os #', "linear": {"out": 3}}, {"name": "\\' + {x}", "relu": None}],
+    "network": [
+        {"name": 'a"] = 1; import os #', "linear": {"out": 3}},
+        {"name": "\\' + {x}", "relu": None},
+    ],
 }
 
 ALONE = """
@@ -299,13 +343,20 @@ def test_what_it_emits_runs_alone_whatever_the_names_are(
     code, said = run_command("archspec build net.yaml --backend plain -o net", tmp_path)
     assert code == 0, said
     tensors = load_file(tmp_path / "net" / "weights.safetensors")
-    weight, bias = (tensors[next(name for name in tensors if name.endswith(role))] for role in ("weight", "bias"))
+    weight, bias = (
+        tensors[next(name for name in tensors if name.endswith(role))]
+        for role in ("weight", "bias")
+    )
     save_file(
         {next(name for name in tensors if name.endswith("bias")): np.zeros(5, np.float32)},
         tmp_path / "net" / "less.safetensors",
     )
     done = subprocess.run(
-        [sys.executable, "-c", ALONE], cwd=tmp_path / "net", check=True, capture_output=True, text=True
+        [sys.executable, "-c", ALONE],
+        cwd=tmp_path / "net",
+        check=True,
+        capture_output=True,
+        text=True,
     )
     printed, refused = done.stdout.splitlines()
     compare(eval(printed), np.tile(np.maximum(weight.sum(axis=1) + bias, 0), (2, 1)))

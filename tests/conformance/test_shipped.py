@@ -13,12 +13,12 @@ import pytest
 import archspec
 from archspec.analysis.stats import stats
 from archspec.backend import load as load_backend
+from archspec.backend.session import Mode
 from archspec.compiler import write
 from archspec.conformance.compare import compare
 from archspec.equivalence import Report
+from archspec.frontend.files import shipped
 from archspec.reference import run
-from archspec.session import Mode
-from archspec.spec.files import shipped
 from archspec.weights.checkpoint import load as load_weights
 
 SPECS = sorted(path.stem for path in shipped().glob("*.yaml"))
@@ -67,7 +67,9 @@ else:
     y = model(torch.ones(2, 1, 32, 32)).double()
 print(y.tolist())
 """
-    done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder)], capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     weights = load_weights(folder / "weights.safetensors", spec.graph)
     expected = run(spec.graph, weights, np.ones((2, 1, 32, 32))).outputs["main"]
@@ -75,16 +77,25 @@ print(y.tolist())
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras", "onnx"])
-def test_the_same_seed_gives_the_same_files_and_another_does_not(backend: str, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_files_and_another_does_not(
+    backend: str, tmp_path: Path
+) -> None:
     spec, engine = archspec.load("lenet5"), load_backend(backend)
-    one, two, other = (write(spec, engine, tmp_path / f"{i}", seed=seed) for i, seed in enumerate((1, 1, 2)))
+    one, two, other = (
+        write(spec, engine, tmp_path / f"{i}", seed=seed) for i, seed in enumerate((1, 1, 2))
+    )
     for path in one.iterdir():
         assert path.read_bytes() == (two / path.name).read_bytes()
-    assert (one / "weights.safetensors").read_bytes() != (other / "weights.safetensors").read_bytes()
+    assert (one / "weights.safetensors").read_bytes() != (
+        other / "weights.safetensors"
+    ).read_bytes()
 
 
 def test_initial_weights_are_the_same_on_every_backend(tmp_path: Path) -> None:
     spec = archspec.load("lenet5")
-    files = [write(spec, load_backend(name), tmp_path / name, seed=5) for name in ("torch", "keras", "onnx")]
+    files = [
+        write(spec, load_backend(name), tmp_path / name, seed=5)
+        for name in ("torch", "keras", "onnx")
+    ]
     first, *others = ((folder / "weights.safetensors").read_bytes() for folder in files)
     assert all(other == first for other in others)

@@ -12,8 +12,8 @@ from archspec.compiler import about
 from archspec.conformance.compare import compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import Drawn, specs
-from archspec.equivalence.material import weights
-from archspec.op import Run
+from archspec.equivalence.test_inputs import weights
+from archspec.ir.op import Run
 from archspec.passes import inference
 from archspec.reference import run
 from tests.helpers.effort import examples
@@ -40,7 +40,9 @@ def test_the_shapes_and_counts_that_stats_predicts_come_out(drawn: Drawn, seed: 
     x = spread((2, *drawn.input), seed)
     for train in (False, True):
         predicted = stats(spec, train=train)
-        came = run(spec.graph, weights(spec.graph, seed), x, Run(train=train, dropout=False), keep=True).activations
+        came = run(
+            spec.graph, weights(spec.graph, seed), x, Run(train=train, dropout=False), keep=True
+        ).activations
         listed = {layer.path: layer.output for layer in predicted.layers}
         assert len(listed) == len(predicted.layers)
         assert {path: y.shape[1:] for path, y in came.items() if path != "input"} == listed
@@ -55,20 +57,29 @@ def test_the_shapes_and_counts_that_stats_predicts_come_out(drawn: Drawn, seed: 
 
 @examples(40)
 @given(specs(), seeds)
-def test_the_inference_pass_and_float32_leave_the_main_output_as_it_is(drawn: Drawn, seed: int) -> None:
+def test_the_inference_pass_and_float32_leave_the_main_output_as_it_is(
+    drawn: Drawn, seed: int
+) -> None:
     spec = checked(drawn.text)
     graph = inference.run(spec.graph)
     assert not any(head.train_only for head in graph.heads)
     values = weights(spec.graph, seed)
     x = spread((3, *drawn.input), seed)
     left = {name: values[name] for name, _, _ in graph.parameters()}
-    compare_all(run(graph, left, x).outputs, run(spec.graph, values, x).outputs, bound=1e-12, what="inference")
+    compare_all(
+        run(graph, left, x).outputs,
+        run(spec.graph, values, x).outputs,
+        bound=1e-12,
+        what="inference",
+    )
 
 
 @pytest.mark.parametrize("name", ["torch", "keras"])
 @examples(40)
 @given(drawn=specs())
-def test_the_emitted_source_is_the_same_each_time_and_keeps_within_its_lines(name: str, drawn: Drawn) -> None:
+def test_the_emitted_source_is_the_same_each_time_and_keeps_within_its_lines(
+    name: str, drawn: Drawn
+) -> None:
     spec, backend = checked(drawn.text), load_backend(name)
     source = backend.emit(spec.graph, about(spec))["model.py"]
     assert source == backend.emit(spec.graph, about(spec))["model.py"]

@@ -17,13 +17,13 @@ from archspec.conformance.fields import schema
 from archspec.conformance.ops import MAX_RANK, accepted, inputs, kinds, op_values, shapes, takes
 from archspec.conformance.specs import Drawn, specs
 from archspec.conformance.suite.networks import SHARDS, over
-from archspec.op import Op, Run
+from archspec.ir.op import Op, Run
+from archspec.ir.types import Shape, Size
 from archspec.ops import OPS
-from archspec.types import Shape, Size
 from tests.helpers.specs import checked
 
 if TYPE_CHECKING:
-    from archspec.op import Array
+    from archspec.ir.op import Array
 
 
 def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
@@ -90,7 +90,12 @@ def test_every_way_to_write_every_field_is_drawn_and_taken(kind: str) -> None:
 
 
 def test_every_op_takes_inputs_of_some_rank() -> None:
-    reached = {kind for rank in range(MAX_RANK + 1) for many in (False, True) for kind in kinds(rank, many=many)}
+    reached = {
+        kind
+        for rank in range(MAX_RANK + 1)
+        for many in (False, True)
+        for kind in kinds(rank, many=many)
+    }
     assert reached == set(OPS)
     # Known by their papers: a vector has no windows, a map has to be flattened.
     assert not takes("conv", 0)
@@ -124,7 +129,11 @@ class Echo(Op):
 
 def test_a_new_op_is_reached_without_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OPS, "echo", Echo)  # pyright: ignore[reportArgumentType]
-    found = [drawn_spec for drawn_spec in drawn(specs(), 100) if "echo" in {kind for kind, _ in drawn_spec.layers}]
+    found = [
+        drawn_spec
+        for drawn_spec in drawn(specs(), 100)
+        if "echo" in {kind for kind, _ in drawn_spec.layers}
+    ]
     assert found
     graph = checked(found[0].text).graph
     assert tuple((node.op.kind, node.shape) for node in graph.nodes[1:]) == found[0].layers
@@ -147,14 +156,18 @@ def pieces(value: Any) -> Iterator[tuple[str, Any]]:
         for row in value["rows"] if "columns" in value else ():
             if isinstance(row, list):
                 yield "row", row
-                yield from ((c, v) for c, v in zip(value["columns"], row, strict=True) if v is not None)
+                yield from (
+                    (c, v) for c, v in zip(value["columns"], row, strict=True) if v is not None
+                )
 
 
 def mappings(value: Any) -> Iterator[dict[str, Any]]:
     """Every mapping, however deep."""
     if isinstance(value, dict):
         yield value
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for inner in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         yield from mappings(inner)
 
 
@@ -168,7 +181,10 @@ def constructs(spec: Drawn) -> Iterator[str]:
     yield "a vector at the end" if len(spec.outputs["main"]) == 1 else "a map at the end"
     for name, head in data.get("heads", {}).items():
         which = "main" if name == "main" else "train-only" if "only" in head else "lasting"
-        yield from (f"{which} head", f"{which} head, {'a block' if 'block' in head else 'the value itself'}")
+        yield from (
+            f"{which} head",
+            f"{which} head, {'a block' if 'block' in head else 'the value itself'}",
+        )
         yield f"loss {head['loss']}"
         yield "a head by from" if "from" in head else "a head by aux"
     for block in data.get("blocks", {}).values():
@@ -182,7 +198,10 @@ def constructs(spec: Drawn) -> Iterator[str]:
             yield from (f"{kind} by from" for kind in many if kind in step)
     for key, value in pieces(data):
         if key in many and isinstance(value, dict):
-            yield from (f"{key} of branches", *(["an empty branch"] if [] in value.values() else []))
+            yield from (
+                f"{key} of branches",
+                *(["an empty branch"] if [] in value.values() else []),
+            )
         if key in STEP_KEYS:
             yield f"key {key}"
         match key, value:
@@ -196,12 +215,20 @@ def constructs(spec: Drawn) -> Iterator[str]:
             case "when", text:
                 yield f"when {type(text).__name__}"
             case "row", [*cells]:
-                yield from ("a merge in a row" for cell in cells if isinstance(cell, str) and cell in many)
                 yield from (
-                    "a block in a row" for cell in cells if isinstance(cell, str) and cell in data.get("blocks", ())
+                    "a merge in a row" for cell in cells if isinstance(cell, str) and cell in many
+                )
+                yield from (
+                    "a block in a row"
+                    for cell in cells
+                    if isinstance(cell, str) and cell in data.get("blocks", ())
                 )
             case "padding", list():
-                yield "padding in pairs" if any(isinstance(item, list) for item in value) else "padding in a list"
+                yield (
+                    "padding in pairs"
+                    if any(isinstance(item, list) for item in value)
+                    else "padding in a list"
+                )
             case "padding", int():
                 yield "padding in one number"
             case "kernel", str() if ".kernel}" in value:
@@ -212,10 +239,28 @@ def constructs(spec: Drawn) -> Iterator[str]:
             if isinstance(text, str) and "$" in text:
                 yield "an expression"
                 yield from (f"expression with {part}" for part in PARTS if part in text)
-    yield from ("a name with " + mark for key, _ in pieces(data) for mark in (" ", "#", "/") if mark in key)
+    yield from (
+        "a name with " + mark for key, _ in pieces(data) for mark in (" ", "#", "/") if mark in key
+    )
 
 
-PARTS = ("in.", "//", "%", "*", " if ", "min(", "max(", "round(", "floor(", "ceil(", " or ", " and ", "not ", "==", "-")
+PARTS = (
+    "in.",
+    "//",
+    "%",
+    "*",
+    " if ",
+    "min(",
+    "max(",
+    "round(",
+    "floor(",
+    "ceil(",
+    " or ",
+    " and ",
+    "not ",
+    "==",
+    "-",
+)
 
 WANTED = {
     *(f"rank {rank}" for rank in range(4)),
@@ -228,11 +273,23 @@ WANTED = {
         "loss none",
     ),
     *(f"{which} head" for which in ("main", "train-only", "lasting")),
-    *(f"{which} head, {what}" for which in ("train-only", "lasting") for what in ("a block", "the value itself")),
+    *(
+        f"{which} head, {what}"
+        for which in ("train-only", "lasting")
+        for what in ("a block", "the value itself")
+    ),
     *(f"argument {kind}" for kind in ("int", "float", "bool", "str", "size", "patch", "shape")),
     *(f"key {key}" for key in STEP_KEYS),
     *("padding in one number", "padding in a list", "padding in pairs"),
-    *("a default", "no default", "an empty branch", "from a list", "a counter", "no counter", "nested repeat"),
+    *(
+        "a default",
+        "no default",
+        "an empty branch",
+        "from a list",
+        "a counter",
+        "no counter",
+        "nested repeat",
+    ),
     *("when bool", "when str", "a merge in a row", "a block in a row", "a patch", "an expression"),
     *("a head by from", "a head by aux", "a name with  ", "a name with #", "a name with /"),
     *(f"expression with {part}" for part in PARTS),
@@ -253,12 +310,21 @@ def networks() -> list[Drawn]:
     return found
 
 
-def test_the_suites_networks_have_every_op_every_rule_and_every_construct(networks: list[Drawn]) -> None:
+def test_the_suites_networks_have_every_op_every_rule_and_every_construct(
+    networks: list[Drawn],
+) -> None:
     seen = {construct for spec in networks for construct in constructs(spec)}
     wanted = WANTED | {f"op {kind}" for kind in OPS}
-    wanted |= {f"{kind} {how}" for kind, op in OPS.items() if op.many for how in ("of branches", "by from")}
+    wanted |= {
+        f"{kind} {how}" for kind, op in OPS.items() if op.many for how in ("of branches", "by from")
+    }
     fields = [(name, field) for kind in OPS for name, field in schema(kind).items()]
-    wanted |= {f"{name} {how}" for name, field in fields for how in alternatives(field) if how not in NUMBERS}
+    wanted |= {
+        f"{name} {how}"
+        for name, field in fields
+        for how in alternatives(field)
+        if how not in NUMBERS
+    }
     assert sorted(wanted - seen) == []
 
 
@@ -268,12 +334,18 @@ def written(value: Any) -> Iterator[tuple[str, str, Any]]:
         for item in value:
             yield from written(item)
     elif isinstance(value, dict):
-        steps = [(kind, inner) for kind, inner in value.items() if kind in OPS and isinstance(inner, dict)]
+        steps = [
+            (kind, inner)
+            for kind, inner in value.items()
+            if kind in OPS and isinstance(inner, dict)
+        ]
         rows = [row for row in value.get("rows", ()) if isinstance(row, list)]
         cells = [dict(zip(value["columns"], row, strict=True)) for row in rows]
         steps += [(row["type"], row) for row in cells if row["type"] in OPS]
         for kind, inner in steps:
-            yield from ((kind, name, inner[name]) for name in schema(kind) if inner.get(name) is not None)
+            yield from (
+                (kind, name, inner[name]) for name in schema(kind) if inner.get(name) is not None
+            )
         for inner in value.values():
             yield from written(inner)
 
@@ -291,7 +363,13 @@ def used(networks: list[Drawn]) -> set[tuple[str, str, str]]:
                 if isinstance(value, str | bool):
                     seen.add((node.op.kind, name, str(value)))
                 if isinstance(value, int | float) and "default" in field:
-                    seen.add((node.op.kind, name, "its default" if value == field["default"] else "another"))
+                    seen.add(
+                        (
+                            node.op.kind,
+                            name,
+                            "its default" if value == field["default"] else "another",
+                        )
+                    )
     return seen
 
 
@@ -301,9 +379,13 @@ def test_the_suites_networks_write_fields_in_every_way(networks: list[Drawn]) ->
     What hypothesis draws depends on the modules that happen to be loaded, whose constants it mixes in. So a rare way
     or two may be missing by chance: those turn up soon where the op has the networks to itself.
     """
-    wanted = {(kind, n, how) for kind in OPS for n, f in schema(kind).items() for how in alternatives(f)}
+    wanted = {
+        (kind, n, how) for kind in OPS for n, f in schema(kind).items() for how in alternatives(f)
+    }
     wanted -= {(kind, *pair) for kind, pairs in REFUSED.items() for pair in pairs}
-    wanted = {each for each in wanted if each[2] != "None"}  # what is nothing by default is left out instead
+    wanted = {
+        each for each in wanted if each[2] != "None"
+    }  # what is nothing by default is left out instead
     for kind in OPS:
         for name, field in schema(kind).items():
             if field.get("type") in ("number", "integer") and "default" in field:

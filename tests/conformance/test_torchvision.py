@@ -24,7 +24,9 @@ def theirs() -> Any:
     """torchvision's class with its own random weights and with random moving statistics; dropout is off, for the two
     draw their masks in different orders."""
     torch.manual_seed(0)
-    model = torchvision_cpu.load().models.googlenet(aux_logits=True, transform_input=False, init_weights=False)
+    model = torchvision_cpu.load().models.googlenet(
+        aux_logits=True, transform_input=False, init_weights=False
+    )
     for part in model.modules():
         if isinstance(part, nn.BatchNorm2d):
             moving: Any = part
@@ -56,7 +58,9 @@ def _trained(theirs: Any, ours: Any, batch: Tensor) -> tuple[dict[str, Tensor], 
     """Their outputs and ours in train mode, by head; both have seen the batch, and changed their moving statistics."""
     expected, found = theirs.train()(batch), ours.train()(batch)
     assert expected._fields == ("logits", "aux_logits2", "aux_logits1")
-    return {head: getattr(expected, name) for head, name in HEADS.items()}, {h: getattr(found, h) for h in HEADS}
+    return {head: getattr(expected, name) for head, name in HEADS.items()}, {
+        h: getattr(found, h) for h in HEADS
+    }
 
 
 def test_every_tensor_has_a_neutral_name(theirs: Any) -> None:
@@ -80,7 +84,9 @@ def test_train_mode_gives_the_same_three_outputs(theirs: Any, ours: Any, batch: 
 
 
 def test_train_mode_moves_the_statistics_alike(theirs: Any, ours: Any, batch: Tensor) -> None:
-    before = {name: tensor.copy() for name, tensor in tensors(theirs).items() if ".running_" in name}
+    before = {
+        name: tensor.copy() for name, tensor in tensors(theirs).items() if ".running_" in name
+    }
     with torch.no_grad():
         _trained(theirs, ours, batch)
     names, state = attributes(archspec.load(SPEC).graph), ours.state_dict()
@@ -89,14 +95,20 @@ def test_train_mode_moves_the_statistics_alike(theirs: Any, ours: Any, batch: Te
     compare_all({name: state[names[name]] for name in expected}, expected, what="statistics")
 
 
-def test_backward_gives_every_parameter_the_same_gradient(theirs: Any, ours: Any, batch: Tensor) -> None:
+def test_backward_gives_every_parameter_the_same_gradient(
+    theirs: Any, ours: Any, batch: Tensor
+) -> None:
     names = attributes(archspec.load(SPEC).graph)
     generator = torch.Generator().manual_seed(2)
     outer = {head: torch.randn(2, 1000, generator=generator) for head in HEADS}
     for outputs in _trained(theirs, ours, batch):
         torch.autograd.backward(list(outputs.values()), [outer[head] for head in outputs])
-    expected = {neutral(name): parameter.grad.numpy() for name, parameter in theirs.named_parameters()}
+    expected = {
+        neutral(name): parameter.grad.numpy() for name, parameter in theirs.named_parameters()
+    }
     found = dict(ours.named_parameters())
     assert {names[name] for name in expected} == set(found)
-    compare_all({name: found[names[name]].grad.numpy() for name in expected}, expected, what="gradient of")
+    compare_all(
+        {name: found[names[name]].grad.numpy() for name in expected}, expected, what="gradient of"
+    )
     theirs.zero_grad()

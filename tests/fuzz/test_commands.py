@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archspec.cli import COMMANDS, main
-from archspec.spec.files import shipped
+from archspec.frontend.files import shipped
 from tests.helpers import damage
 from tests.helpers.effort import examples
 from tests.helpers.specs import written
@@ -33,7 +33,10 @@ def _elsewhere() -> Iterator[None]:
 
 def ended(*arguments: str) -> tuple[int, str, str]:
     """The exit code, stdout and stderr of a command, which are those of an orderly end."""
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
         try:
             code = main(arguments)
         except SystemExit as end:  # argparse ends so, on wrong usage and on --help
@@ -56,7 +59,10 @@ ONE = [
     *(["stats", "--format", name] for name in ("table", "json", "csv", "markdown")),
     *(["stats", "--by", name, "--train"] for name in ("block", "row")),
     ["stats", "--claims"],
-    *(["stats", "--as", name, "--batch", "3"] for name in ("torchinfo", "fvcore", "paper", "keras", "ptflops")),
+    *(
+        ["stats", "--as", name, "--batch", "3"]
+        for name in ("torchinfo", "fvcore", "paper", "keras", "ptflops")
+    ),
     ["show"],
     ["show", "--graph"],
 ]
@@ -82,23 +88,38 @@ def test_commands_on_specs_that_are_wrong(content: str | bytes, command: list[st
 def test_a_build_writes_all_or_nothing(content: str | bytes) -> None:
     with written(content) as path:
         folder = path.parent / "built"
-        arguments = ("build", str(path), "--include", str(shipped()), "--backend", "torch", "-o", str(folder))
+        arguments = (
+            "build",
+            str(path),
+            "--include",
+            str(shipped()),
+            "--backend",
+            "torch",
+            "-o",
+            str(folder),
+        )
         code, _, _ = ended(*arguments)
         beside = {other.name for other in path.parent.iterdir()} - {path.name}
         assert beside == ({"built"} if code == 0 else set())
         if code == 0:
-            assert {file.name for file in folder.iterdir()} == {"model.py", "weights.safetensors", "manifest.json"}
+            assert {file.name for file in folder.iterdir()} == {
+                "model.py",
+                "weights.safetensors",
+                "manifest.json",
+            }
 
 
 SEGMENTS = [
     *"conv1 inception_4a inception args blocks heads network claims init body classes dropout main name out".split()
 ]
 _segments = st.one_of(
-    st.sampled_from([*SEGMENTS, "0", "conv", "#3x3", '"#3x3"', "patch/stride", "''"]), st.text(max_size=5)
+    st.sampled_from([*SEGMENTS, "0", "conv", "#3x3", '"#3x3"', "patch/stride", "''"]),
+    st.text(max_size=5),
 )
 _addresses = st.lists(_segments, max_size=4).map(".".join)
 _values = st.one_of(
-    st.sampled_from([*damage.NUMBERS, *damage.SYNTAX, *damage.EXPRESSIONS, *damage.NAMES]), st.text(max_size=10)
+    st.sampled_from([*damage.NUMBERS, *damage.SYNTAX, *damage.EXPRESSIONS, *damage.NAMES]),
+    st.text(max_size=10),
 )
 _sets = st.one_of(st.tuples(_addresses, _values).map("=".join), st.text(max_size=12))
 
@@ -107,7 +128,9 @@ _sets = st.one_of(st.tuples(_addresses, _values).map("=".join), st.text(max_size
 @given(st.sampled_from(list(SHIPPED)), st.lists(_sets, min_size=1, max_size=2))
 def test_overrides(name: str, sets: list[str]) -> None:
     code, _, err = ended(
-        "check", str(shipped() / f"{name}.yaml"), *(part for text in sets for part in (f"--set={text}",))
+        "check",
+        str(shipped() / f"{name}.yaml"),
+        *(part for text in sets for part in (f"--set={text}",)),
     )
     assert code in (0, 1)
     assert code == 0 or "error[" in err
@@ -164,7 +187,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("built")
-    assert main(["build", "lenet5", "--backend", "torch", "-o", str(folder / "net"), "--quiet"]) == 0
+    assert (
+        main(["build", "lenet5", "--backend", "torch", "-o", str(folder / "net"), "--quiet"]) == 0
+    )
     Image.new("L", (40, 40), 128).save(folder / "picture.png")
     assert ended("run", str(folder / "net"), str(folder / "picture.png"))[0] == 0
     return folder
@@ -182,11 +207,17 @@ def _with(built: Path, name: str, content: bytes) -> tuple[int, str, str]:
 @examples(60)
 @given(data=st.data())
 def test_run_on_a_damaged_build(built: Path, data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(["net/manifest.json", "net/weights.safetensors", "picture.png"]))
+    name = data.draw(
+        st.sampled_from(["net/manifest.json", "net/weights.safetensors", "picture.png"])
+    )
     raw = (built / name).read_bytes()
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.one_of(st.integers(0, min(len(raw), 200)), st.integers(0, len(raw))))
-        raw = raw[:at] + data.draw(st.binary(max_size=4)) + raw[at + data.draw(st.sampled_from([0, 1, 5, len(raw)])) :]
+        raw = (
+            raw[:at]
+            + data.draw(st.binary(max_size=4))
+            + raw[at + data.draw(st.sampled_from([0, 1, 5, len(raw)])) :]
+        )
     _with(built, name, raw)
 
 
@@ -228,14 +259,25 @@ def carried(built: Path) -> Path:
 @given(data=st.data())
 def test_damaged_files_of_weights(carried: Path, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["w.safetensors", "w.pt", "w.onnx", "w.caffemodel"]))
-    raw = (carried / name.replace("caffemodel", "onnx")).read_bytes()  # protobuf too, of another message
+    raw = (
+        carried / name.replace("caffemodel", "onnx")
+    ).read_bytes()  # protobuf too, of another message
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.one_of(st.integers(0, min(len(raw), 400)), st.integers(0, len(raw))))
-        raw = raw[:at] + data.draw(st.binary(max_size=4)) + raw[at + data.draw(st.sampled_from([0, 1, 5, len(raw)])) :]
+        raw = (
+            raw[:at]
+            + data.draw(st.binary(max_size=4))
+            + raw[at + data.draw(st.sampled_from([0, 1, 5, len(raw)])) :]
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(raw)
         ended("weights", "inspect", str(path))
-        code, _, _ = ended("weights", "import", str(path), "--spec", "lenet5", "-o", f"{folder}/new.safetensors")
+        code, _, _ = ended(
+            "weights", "import", str(path), "--spec", "lenet5", "-o", f"{folder}/new.safetensors"
+        )
         assert code in (0, 1)
-        assert {other.name for other in Path(folder).iterdir()} == {name, *(["new.safetensors"] if code == 0 else [])}
+        assert {other.name for other in Path(folder).iterdir()} == {
+            name,
+            *(["new.safetensors"] if code == 0 else []),
+        }

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.analysis.stats import stats
-from archspec.codes import CODES
+from archspec.compiler import check
 from archspec.conformance.specs import specs
 from archspec.diagnostics import Diagnostic, Span
-from archspec.render import render_github, render_json, render_text
-from archspec.spec import Spec, check
-from archspec.spec.files import shipped
-from archspec.spec.show import show
+from archspec.diagnostics.codes import CODES
+from archspec.diagnostics.render import render_github, render_json, render_text
+from archspec.frontend.files import shipped
+from archspec.frontend.loader import Spec
+from archspec.frontend.show import show
 from tests.helpers import damage
 from tests.helpers.effort import examples
 from tests.helpers.specs import written
@@ -61,13 +62,17 @@ def located(diagnostic: Diagnostic, path: Path) -> None:
         within(span)
         # A file that cannot be read has no text, and one in UTF-16 none that we could point into.
         assert (
-            span.source.text or diagnostic.code in ("AS0001", "AS0102") or path.read_bytes() in (b"", b"\xef\xbb\xbf")
+            span.source.text
+            or diagnostic.code in ("AS0001", "AS0102")
+            or path.read_bytes() in (b"", b"\xef\xbb\xbf")
         )
 
 
 def within(span: Span) -> None:
     """Lines and columns count from 1, the end is exclusive; what is missing at the end of a line is one column wide."""
-    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", span.source.text)  # as YAML 1.1 ends lines, whose parser we use
+    lines = re.split(
+        "\r\n|[\r\n\x85\u2028\u2029]", span.source.text
+    )  # as YAML 1.1 ends lines, whose parser we use
     assert 1 <= span.line <= span.end_line <= len(lines)
     assert 1 <= span.column <= len(lines[span.line - 1]) + 1
     behind = span.column == len(lines[span.line - 1]) + 1

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archspec.backend import load as load_backend
-from archspec.codes import CODES
-from archspec.compiler import about, write
+from archspec.compiler import about, check, write
 from archspec.conformance.ops import spread
-from archspec.equivalence.material import weights
+from archspec.diagnostics.codes import CODES
+from archspec.equivalence.test_inputs import weights
+from archspec.frontend.body_parser import STRUCTURES
+from archspec.frontend.loader import Spec
+from archspec.frontend.yaml_writer import yaml_text
 from archspec.ops import OPS
-from archspec.spec import Spec, check
-from archspec.spec.form import STRUCTURES
-from archspec.spec.text import yaml_text
 from archspec.weights.checkpoint import save
 from tests.helpers.effort import examples
 from tests.helpers.harmless import differences
@@ -77,7 +77,8 @@ PLACES = sorted(set(WORD.findall(TEMPLATE)))
 TEXTS = {
     place
     for place in PLACES
-    if place[0] == "G" or place in ("good doc", "good words", *re.findall(r"good (?:cat|dog|bird|fish)", TEMPLATE))
+    if place[0] == "G"
+    or place in ("good doc", "good words", *re.findall(r"good (?:cat|dog|bird|fish)", TEMPLATE))
 }
 ARGUMENTS = {"good width", "good mode", "good out", "good patch", "good wide", "good narrow"}
 
@@ -88,7 +89,17 @@ PYTHON = [
 ]
 MODULE = "forward training train eval parameters children modules state_dict x y main relu weight bias in_channels count".split()
 CODE = [
-    *["torch.", "math.", "F.", "Sequence[", "OrderedDict(", "PathLike", "import os", "NamedTuple", "nn.Conv2d("],
+    *[
+        "torch.",
+        "math.",
+        "F.",
+        "Sequence[",
+        "OrderedDict(",
+        "PathLike",
+        "import os",
+        "NamedTuple",
+        "nn.Conv2d(",
+    ],
     *[
         '"',
         "'",
@@ -200,8 +211,24 @@ HOSTILE = [
     *(w for s in SIMILAR for w in s[:3]),
 ]
 
-anything = st.one_of(st.sampled_from(HOSTILE), st.sampled_from(HOSTILE), st.text(min_size=1, max_size=30))
-COUNTERS = ["i", "x", "self", "torch", "nn", "range", "print", "__class__", "class", "ｘ", "ﬁ", "ا", "_"]
+anything = st.one_of(
+    st.sampled_from(HOSTILE), st.sampled_from(HOSTILE), st.text(min_size=1, max_size=30)
+)
+COUNTERS = [
+    "i",
+    "x",
+    "self",
+    "torch",
+    "nn",
+    "range",
+    "print",
+    "__class__",
+    "class",
+    "ｘ",
+    "ﬁ",
+    "ا",
+    "_",
+]
 
 
 DATA = yaml.safe_load(TEMPLATE)
@@ -215,7 +242,11 @@ def filled(words: Mapping[str, str]) -> str:
             return {put(key): put(inner) for key, inner in value.items()}
         if isinstance(value, list):
             return [put(inner) for inner in value]
-        return WORD.sub(lambda found: words.get(found[0], found[0]), value) if isinstance(value, str) else value
+        return (
+            WORD.sub(lambda found: words.get(found[0], found[0]), value)
+            if isinstance(value, str)
+            else value
+        )
 
     return yaml_text(put(DATA))
 
@@ -224,7 +255,11 @@ def fitting(place: str, word: str) -> str:
     """The word, less the characters that the language does not have in such a place."""
     if place in TEXTS:
         return word
-    return re.sub(r"[${}]", "", word) if place in ARGUMENTS else word.replace(".", "").replace("$", "$$")
+    return (
+        re.sub(r"[${}]", "", word)
+        if place in ARGUMENTS
+        else word.replace(".", "").replace("$", "$$")
+    )
 
 
 def source(spec: Spec) -> str:
@@ -246,7 +281,9 @@ def computed(spec: Spec) -> list[np.ndarray]:
         save(Path(folder) / "weights.safetensors", weights(spec.graph, 0))
         session = backend.open(Path(folder), spec.graph, "float64")
     with np.errstate(all="raise"):
-        return [y for train in (False, True) for y in session.forward(X, train=train).outputs.values()]
+        return [
+            y for train in (False, True) for y in session.forward(X, train=train).outputs.values()
+        ]
 
 
 EXPECTED = computed(checked(filled({})))
@@ -264,7 +301,9 @@ def hold(text: str) -> bool:
         emitted = source(spec)
         assert differences(emitted, PLAIN["EXACT = {" in emitted], "good") == []
         # Only an entry of the loader's table is as long as the name in it.
-        assert all(len(line) <= 120 or line.startswith(("    '", '    "')) for line in emitted.splitlines())
+        assert all(
+            len(line) <= 120 or line.startswith(("    '", '    "')) for line in emitted.splitlines()
+        )
         assert emitted.isascii() or all(c.isprintable() or c == "\n" for c in emitted)
         for y, expected in zip(computed(spec), EXPECTED, strict=True):
             np.testing.assert_array_equal(y, expected)
@@ -289,11 +328,17 @@ def test_a_hostile_word_in_each_place(place: str) -> None:
     assert np.mean(held) > 0.7
 
 
-words = st.fixed_dictionaries({place: st.sampled_from(COUNTERS) if place == "good_i" else anything for place in PLACES})
+words = st.fixed_dictionaries(
+    {place: st.sampled_from(COUNTERS) if place == "good_i" else anything for place in PLACES}
+)
 
 
 FILES = [
-    *[f"{word}.yaml" for word in (*CODE, *UNICODE, *TORCH[:6], "class", "a" * 240) if not {"/", "\0"} & {*word}],
+    *[
+        f"{word}.yaml"
+        for word in (*CODE, *UNICODE, *TORCH[:6], "class", "a" * 240)
+        if not {"/", "\0"} & {*word}
+    ],
     ".yaml",
     "\udcff.yaml",
 ]
@@ -322,15 +367,24 @@ def test_hostile_words_in_all_places(words: dict[str, str]) -> None:
 def test_words_that_look_alike_stay_apart(similar: list[str], shift: int) -> None:
     taken: dict[str, set[str]] = {}
     words: dict[str, str] = {}
-    for i, place in enumerate(place for place in PLACES if place not in TEXTS and place != "good_i"):
+    for i, place in enumerate(
+        place for place in PLACES if place not in TEXTS and place != "good_i"
+    ):
         kind = next((kind for kind, places in KINDS.items() if place in places), "step")
         # Longer ones cannot be keys in YAML, nor parts of an expression.
         if len(similar[0]) < 999 or (kind in ("step", "inner") and place != "good step"):
             used = taken.setdefault(
-                "step" if kind == "head" else kind, {*OPS, *STRUCTURES} if kind == "block" else set()
+                "step" if kind == "head" else kind,
+                {*OPS, *STRUCTURES} if kind == "block" else set(),
             )
-            wanted = [fitting(place, similar[(i + shift + j) % len(similar)]) for j in range(len(similar))]
-            words[place] = next(word for word in (*wanted, *(f"{wanted[0]}{j}" for j in range(99))) if word not in used)
+            wanted = [
+                fitting(place, similar[(i + shift + j) % len(similar)]) for j in range(len(similar))
+            ]
+            words[place] = next(
+                word
+                for word in (*wanted, *(f"{wanted[0]}{j}" for j in range(99)))
+                if word not in used
+            )
             used.add(words[place])
     assert hold(filled(words))
 

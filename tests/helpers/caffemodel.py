@@ -43,7 +43,9 @@ def blob(array: Any, *, legacy: bool = False, double: bool = False, packed: bool
         shape = b"".join(size(number, value) for number, value in enumerate(sizes, start=1))
     else:
         shape = field(7, field(1, b"".join(map(varint, array.shape))))
-    values = [struct.pack("<d" if double else "<f", value) for value in np.asarray(array).ravel().tolist()]
+    values = [
+        struct.pack("<d" if double else "<f", value) for value in np.asarray(array).ravel().tolist()
+    ]
     number = 8 if double else 5
     if packed:
         return shape + field(number, b"".join(values))
@@ -52,7 +54,9 @@ def blob(array: Any, *, legacy: bool = False, double: bool = False, packed: bool
 
 def net(layers: Blobs, *, v1: bool = False, **how: bool) -> bytes:
     """A NetParameter; `v1` has the layers as they were written before 2015."""
-    return field(1, b"net") + b"".join(_layer(name, arrays, v1, how) for name, arrays in layers.items())
+    return field(1, b"net") + b"".join(
+        _layer(name, arrays, v1, how) for name, arrays in layers.items()
+    )
 
 
 def _layer(name: str, arrays: Iterable[Any], v1: bool, how: Mapping[str, bool]) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from archspec.document import Document
+from archspec.ir.document import Document
 from archspec.ops import OPS
 
 NUMBERS = [
@@ -109,7 +109,11 @@ def _indent(lines: list[str], i: int, j: int) -> None:
 
 def _character(draw: st.DrawFn, text: str) -> str:
     at = draw(st.integers(0, len(text)))
-    return text[:at] + draw(st.sampled_from([*"'\"{}[]:,-#&*!|>%@`~$ \n\t", ""])) + text[at + draw(st.integers(0, 1)) :]
+    return (
+        text[:at]
+        + draw(st.sampled_from([*"'\"{}[]:,-#&*!|>%@`~$ \n\t", ""]))
+        + text[at + draw(st.integers(0, 1)) :]
+    )
 
 
 def _syntax(draw: st.DrawFn, text: str) -> str:
@@ -147,8 +151,24 @@ def _cut(draw: st.DrawFn, text: str) -> str:
 
 
 EDITS: list[Edit] = [
-    *(lambda draw, text, change=change: _line(draw, text, change) for change in (_delete, _repeat, _swap, _indent)),
-    *(_character, _syntax, _cut, _name, _name, _expression, _expression, _moved, _moved, _number, _number, _number),
+    *(
+        lambda draw, text, change=change: _line(draw, text, change)
+        for change in (_delete, _repeat, _swap, _indent)
+    ),
+    *(
+        _character,
+        _syntax,
+        _cut,
+        _name,
+        _name,
+        _expression,
+        _expression,
+        _moved,
+        _moved,
+        _number,
+        _number,
+        _number,
+    ),
 ]
 
 
@@ -170,7 +190,9 @@ WORDS = [
     *sorted({name for op in OPS.values() for name in op.model_fields}),
 ]
 
-_expressions = st.text("$ {}().+-*/%<>=!'\"ainchels012,#&|~", max_size=20).map(lambda text: f"${{{text}}}")
+_expressions = st.text("$ {}().+-*/%<>=!'\"ainchels012,#&|~", max_size=20).map(
+    lambda text: f"${{{text}}}"
+)
 _scalars = st.one_of(
     st.none(),
     st.booleans(),
@@ -183,13 +205,17 @@ _scalars = st.one_of(
 )
 _keys = st.one_of(st.sampled_from(WORDS), st.text(max_size=6))
 trees = st.recursive(
-    _scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_keys, inner, max_size=4), max_leaves=25
+    _scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_keys, inner, max_size=4),
+    max_leaves=25,
 )
 
 
 def _near(kind: str) -> st.SearchStrategy[Any]:
     """A section that is nearly right."""
-    calls = st.dictionaries(st.sampled_from(sorted(OPS[kind].model_fields) or ["out"]), _scalars, max_size=4)
+    calls = st.dictionaries(
+        st.sampled_from(sorted(OPS[kind].model_fields) or ["out"]), _scalars, max_size=4
+    )
     return st.one_of(st.just(kind), calls.map(lambda fields: {kind: fields}))
 
 
@@ -200,7 +226,9 @@ _sections = {
     "input": st.one_of(st.lists(st.integers(1, 9), min_size=1, max_size=4), trees),
     "args": st.one_of(st.dictionaries(_keys, _scalars, max_size=3), trees),
     "blocks": st.dictionaries(
-        _keys, st.fixed_dictionaries({"body": _steps}, optional={"args": trees, "doc": trees}), max_size=3
+        _keys,
+        st.fixed_dictionaries({"body": _steps}, optional={"args": trees, "doc": trees}),
+        max_size=3,
     ),
     "network": st.one_of(_steps, trees, st.fixed_dictionaries({"table": trees})),
     "heads": trees,
@@ -214,4 +242,6 @@ def data() -> st.SearchStrategy[str]:
     needed = {key: _sections[key] for key in ("archspec", "input", "network")}
     rest = {key: section for key, section in {**_sections, **_more}.items() if key not in needed}
     whole = st.fixed_dictionaries(needed, optional=rest)
-    return st.one_of(whole, trees).map(lambda value: yaml.safe_dump(value, allow_unicode=True, sort_keys=False))
+    return st.one_of(whole, trees).map(
+        lambda value: yaml.safe_dump(value, allow_unicode=True, sort_keys=False)
+    )

@@ -34,7 +34,9 @@ def assert_derivative(
     a direction is passed over where these disagree: one of them crosses a kink.
     """
     if gradient.shape != at.shape or gradient.dtype != np.float64:
-        raise AssertionError(f"{what}: {gradient.dtype} of the shape {list(gradient.shape)}, expected {list(at.shape)}")
+        raise AssertionError(
+            f"{what}: {gradient.dtype} of the shape {list(gradient.shape)}, expected {list(at.shape)}"
+        )
     direction = rng.uniform(-1, 1, at.shape)
     slopes = [slope(lambda h: value(at + h * direction), step) for step in steps]
     scale = abs(slopes[0]) + 0.01 * size

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from archspec.backend import load
+from archspec.backend.trainer import Plan
 from archspec.compiler import write
-from archspec.trainer import Plan
 from tests.helpers.ranks import DEEP, RECIPES, batches
 from tests.helpers.specs import TWO_HEADS, checked
 
@@ -34,7 +34,12 @@ def main(out: Path) -> None:
             losses.append(trainer.losses())
             given: Any = trainer.steps.compiler.tensor(x, batch=True)
             shards.append([len(shard.data) for shard in given.addressable_shards])
-        found[name] = {"losses": losses, "standing": trainer.save(), "device": trainer.device, "shards": shards}
+        found[name] = {
+            "losses": losses,
+            "standing": trainer.save(),
+            "device": trainer.device,
+            "shards": shards,
+        }
     out.write_bytes(pickle.dumps(found))
 
 

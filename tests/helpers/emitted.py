@@ -14,10 +14,16 @@ import torch
 from torch import nn
 
 from archspec.backend import About
-from archspec.graph import Graph
+from archspec.ir.graph import Graph
 from archspec_torch import BACKEND, attributes
 
-ABOUT = About(title="A net. On nets, 2015", spec="net.yaml", sha256="0" * 64, summary="1 parameter", version="0.1")
+ABOUT = About(
+    title="A net. On nets, 2015",
+    spec="net.yaml",
+    sha256="0" * 64,
+    summary="1 parameter",
+    version="0.1",
+)
 
 _numbers = itertools.count()
 
@@ -56,7 +62,11 @@ def filled(graph: Graph, module: Any, values: Mapping[str, Any], *, train: bool 
     model = module.build_model().double()
     names = attributes(graph)
     state = {names[name]: torch.from_numpy(value) for name, value in values.items()}
-    state |= {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}
+    state |= {
+        name: value
+        for name, value in model.state_dict().items()
+        if name.endswith("num_batches_tracked")
+    }
     model.load_state_dict(state)
     for part in model.modules():
         if isinstance(part, nn.Dropout):
@@ -66,7 +76,9 @@ def filled(graph: Graph, module: Any, values: Mapping[str, Any], *, train: bool 
 
 def by_head(graph: Graph, result: Any, *, train: bool) -> dict[str, Any]:
     """What a model returned, as arrays by head."""
-    heads = sorted((h for h in graph.heads if train or not h.train_only), key=lambda h: h.train_only)
+    heads = sorted(
+        (h for h in graph.heads if train or not h.train_only), key=lambda h: h.train_only
+    )
     values = list(result)[: len(heads)] if isinstance(result, tuple) else [result]
     assert len(values) == len(heads)
     return {head.name: value.detach().numpy() for head, value in zip(heads, values, strict=True)}

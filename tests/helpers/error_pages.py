@@ -28,7 +28,9 @@ FOUND = re.compile(r"^(error|warning)\[(AS\d{4})\]", re.MULTILINE)
 def check_page(text: str, code: str, title: str, folder: Path, main: Main) -> None:
     """Raises `PageError` unless the failing spec yields that code alone, the mended one neither it nor any error."""
     if not text.startswith(f"# {code}: {title}\n"):
-        raise PageError(f"{code}: the page opens with {text.partition(chr(10))[0]!r}, not '# {code}: {title}'")
+        raise PageError(
+            f"{code}: the page opens with {text.partition(chr(10))[0]!r}, not '# {code}: {title}'"
+        )
     found = list(blocks(text, f"{code}.md"))
     for block in found:
         if block.all("file"):
@@ -50,7 +52,10 @@ def diagnose(block: Block, folder: Path, main: Main) -> list[tuple[str, str]]:
     spec = write(block, folder, block.one("file", f"{block.info[1]}.yaml"))
     command = block.one("command", "check").split()
     arguments = [*command, block.one("path", spec.name), *shlex.split(block.one("args"))]
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
         code = main(arguments)
     said = out.getvalue() + err.getvalue()
     seen = FOUND.findall(said)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from archspec.diagnostics import Source
-from archspec.graph import Graph, Head, Input, Node, Scope
-from archspec.op import Op
-from archspec.types import Shape
+from archspec.ir.graph import Graph, Head, Input, Node, Scope
+from archspec.ir.op import Op
+from archspec.ir.types import Shape
 from tests.helpers.ops import build
 
 SPAN = Source("by hand", "").start
@@ -37,10 +37,14 @@ class Builder:
         layer = build(op, **fields) if isinstance(op, str) else op
         read = inputs or (len(self.nodes) - 1,)
         shape: Shape = layer.shape(*(self.nodes[i].shape for i in read))
-        node = Node(len(self.nodes), name, layer, read, shape, scope or self.root, SPAN, {}, init or {})
+        node = Node(
+            len(self.nodes), name, layer, read, shape, scope or self.root, SPAN, {}, init or {}
+        )
         self.nodes.append(node)
         return node.index
 
     def graph(self, *heads: Head) -> Graph:
         """The graph; its main head is the last node unless heads are given."""
-        return Graph("net", tuple(self.nodes), heads or (Head("main", len(self.nodes) - 1),), self.root)
+        return Graph(
+            "net", tuple(self.nodes), heads or (Head("main", len(self.nodes) - 1),), self.root
+        )

@@ -18,9 +18,17 @@ def differences(found: str, plain: str, mark: str) -> list[str]:
 
     Strings may differ too; a name is free only where the plain one holds the mark, and may there be no dunder.
     """
-    words = (token for token in tokenize.generate_tokens(io.StringIO(found).readline) if token.type == tokenize.NAME)
+    words = (
+        token
+        for token in tokenize.generate_tokens(io.StringIO(found).readline)
+        if token.type == tokenize.NAME
+    )
     # Python reads look-alikes as one name, and so would a syntax tree show them.
-    foreign = [f"line {token.start[0]}: the name {token.string!r}" for token in words if not token.string.isascii()]
+    foreign = [
+        f"line {token.start[0]}: the name {token.string!r}"
+        for token in words
+        if not token.string.isascii()
+    ]
     return foreign + list(_differ(ast.parse(found), ast.parse(plain), mark, "module"))
 
 
@@ -47,7 +55,9 @@ def _differ(found: Any, plain: Any, mark: str, path: str) -> Iterator[str]:
 
 def _name(found: str, plain: str, mark: str, path: str) -> Iterator[str]:
     free = mark in plain.lower()
-    if not free and found != plain and not re.fullmatch(rf"{plain}_\d+", found):  # beside one of the spec's own
+    if (
+        not free and found != plain and not re.fullmatch(rf"{plain}_\d+", found)
+    ):  # beside one of the spec's own
         yield f"{path}: the name {found} instead of {plain}"
     if free and found.startswith("__"):
         yield f"{path}: the name {found}"
@@ -56,7 +66,12 @@ def _name(found: str, plain: str, mark: str, path: str) -> Iterator[str]:
 def _table_of_names(node: ast.AST) -> bool:
     """`RENAMED = {"...": "...", ...}`: texts and nothing else."""
     match node:
-        case ast.Assign(targets=[ast.Name(id="RENAMED" | "EXACT")], value=ast.Dict(keys=keys, values=values)):
-            return all(isinstance(part, ast.Constant) and isinstance(part.value, str) for part in (*keys, *values))
+        case ast.Assign(
+            targets=[ast.Name(id="RENAMED" | "EXACT")], value=ast.Dict(keys=keys, values=values)
+        ):
+            return all(
+                isinstance(part, ast.Constant) and isinstance(part.value, str)
+                for part in (*keys, *values)
+            )
         case _:
             return False

@@ -20,8 +20,12 @@ def installed(folder: Path, name: str, source: str) -> Generator[None]:
     (folder / f"{module}.py").write_text(source, encoding="utf-8")
     facts = folder / f"{module}-1.0.dist-info"
     facts.mkdir()
-    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n", encoding="utf-8")
-    (facts / "entry_points.txt").write_text(f"[archspec.backends]\n{name} = {module}:BACKEND\n", encoding="utf-8")
+    (facts / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n", encoding="utf-8"
+    )
+    (facts / "entry_points.txt").write_text(
+        f"[archspec.backends]\n{name} = {module}:BACKEND\n", encoding="utf-8"
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         patch.setenv("PYTHONPATH", str(folder), prepend=":")
@@ -60,4 +64,8 @@ BACKEND = replace(TORCH, name="NAME", emit=emit, open=opened)
 
 def broken(name: str, change: str = "{}", prank: str = "pass") -> str:
     """The source of a backend as torch's is, but that fields are changed in what it emits, and that opening it does more."""
-    return BROKEN.replace("CHANGE = {}", f"CHANGE = {change}").replace("PRANK", prank).replace("NAME", name)
+    return (
+        BROKEN.replace("CHANGE = {}", f"CHANGE = {change}")
+        .replace("PRANK", prank)
+        .replace("NAME", name)
+    )

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from archspec.compiler import check
 from archspec.diagnostics import Diagnostic, Span
-from archspec.spec import Spec, check
+from archspec.frontend.loader import Spec
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML counts as the end of a line
 
@@ -18,7 +19,10 @@ _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML counts as the en
 def net(network: str = "- relu", *, input: str = "[3, 8, 8]", **sections: str) -> str:
     """A spec with that network; `sections` are the values of further keys, as YAML."""
     body = textwrap.indent(textwrap.dedent(network).strip("\n"), "  ")
-    parts = [f"{key}:\n{textwrap.indent(textwrap.dedent(text).strip(chr(10)), '  ')}" for key, text in sections.items()]
+    parts = [
+        f"{key}:\n{textwrap.indent(textwrap.dedent(text).strip(chr(10)), '  ')}"
+        for key, text in sections.items()
+    ]
     return "\n".join(["archspec: 1", f"input: {input}", *parts, f"network:\n{body}", ""])
 
 
@@ -36,7 +40,12 @@ def read(
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return check(Path(folder) / "spec.yaml", sets=sets, include=[Path(folder) / name for name in include], **args)
+        return check(
+            Path(folder) / "spec.yaml",
+            sets=sets,
+            include=[Path(folder) / name for name in include],
+            **args,
+        )
 
 
 def good(text: str | bytes, **options: Any) -> Spec:

@@ -27,7 +27,9 @@ from typing import Any
 
 FENCE = re.compile(r"(?P<indent> *)(?P<ticks>`{3,}|~{3,}) *(?P<info>.*?) *")
 COMMENT = re.compile(r"\s*<!-- *(?P<key>[a-z ]+): *(?P<value>.*?) *-->\s*")
-KEYS = frozenset({"file", "expect", "exit", "not run", "args", "encoding", "pad", "path", "command"})
+KEYS = frozenset(
+    {"file", "expect", "exit", "not run", "args", "encoding", "pad", "path", "command"}
+)
 
 
 class PageError(AssertionError):
@@ -81,7 +83,9 @@ def blocks(text: str, page: str = "page") -> Iterator[Block]:
                 body.append(inner.removeprefix(fence["indent"]))
             else:
                 raise PageError(f"{page}:{number}: the fence does not close")
-            yield Block(page, number, tuple(fence["info"].split()), "\n".join((*body, "")), tuple(comments))
+            yield Block(
+                page, number, tuple(fence["info"].split()), "\n".join((*body, "")), tuple(comments)
+            )
             comments = []
         elif line.strip() and comments:
             raise PageError(f"{page}:{number}: a comment {comments[-1][0]!r} stands above no block")
@@ -106,7 +110,9 @@ def run_page(text: str, folder: Path, page: str = "page") -> int:
         elif block.language == "console":
             run_console(block, folder)
         else:
-            raise block.wrong(f"a block of {block.language or 'no language'} is neither run nor written nor excused")
+            raise block.wrong(
+                f"a block of {block.language or 'no language'} is neither run nor written nor excused"
+            )
     return len(found)
 
 
@@ -134,7 +140,11 @@ def run_python(block: Block, namespace: dict[str, Any]) -> None:
 def run_command(command: str, folder: Path) -> tuple[int, str]:
     """Exit code and output of a bash text, with this interpreter's scripts first on the path."""
     scripts = str(Path(sys.executable).parent)
-    env = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "COLUMNS": "100"}
+    env = os.environ | {
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "NO_COLOR": "1",
+        "COLUMNS": "100",
+    }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=folder,
@@ -169,7 +179,9 @@ def run_console(block: Block, folder: Path) -> None:
 def matches(printed: str, shown: str) -> bool:
     """Whether a page shows what was printed: line by line, blank ends aside, a line `...` standing for any lines."""
     lines = [line.rstrip() for line in shown.strip("\n").splitlines()]
-    pattern = "".join(r"(?:.*\n)*?" if line.strip() == "..." else re.escape(line) + r"\n" for line in lines)
+    pattern = "".join(
+        r"(?:.*\n)*?" if line.strip() == "..." else re.escape(line) + r"\n" for line in lines
+    )
     text = "".join(line.rstrip() + "\n" for line in printed.strip("\n").splitlines())
     return re.fullmatch(pattern, text) is not None
 

@@ -15,7 +15,7 @@ import onnx
 from onnx import ModelProto
 
 from archspec.backend import About, Backend
-from archspec.graph import Graph
+from archspec.ir.graph import Graph
 
 Mutation = Callable[[Backend], Backend]
 Files = Mapping[str, bytes]
@@ -25,7 +25,9 @@ def of_graph(change: Callable[[Graph], Graph]) -> Mutation:
     """The backend emits another graph than it is given."""
 
     def mutation(backend: Backend) -> Backend:
-        def emit(graph: Graph, about: About, weights: Path | None = None, /, **options: Any) -> Files:
+        def emit(
+            graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+        ) -> Files:
             changed = change(graph)
             assert str(changed) != str(graph), "the mutation does not touch this graph"
             return backend.emit(changed, about, weights, **options)
@@ -54,7 +56,9 @@ def of_files(change: Callable[[Files], Files]) -> Mutation:
     """Something is changed in what the backend emits."""
 
     def mutation(backend: Backend) -> Backend:
-        def emit(graph: Graph, about: About, weights: Path | None = None, /, **options: Any) -> Files:
+        def emit(
+            graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+        ) -> Files:
             files = backend.emit(graph, about, weights, **options)
             changed = change(files)
             assert changed != files, "the mutation does not touch these files"
@@ -91,7 +95,11 @@ def text(pattern: str, by: str, more: str = "") -> Mutation:
 
 def instead_of(module: str, source: str) -> Mutation:
     """The class `Wrong` takes the place of one of the framework's; `source` is its text."""
-    return text(rf"\b{re.escape(module)}\b", "Wrong", f"import torch\nimport torch.nn.functional as F\n\n{source}\n")
+    return text(
+        rf"\b{re.escape(module)}\b",
+        "Wrong",
+        f"import torch\nimport torch.nn.functional as F\n\n{source}\n",
+    )
 
 
 def of_model(change: Callable[[ModelProto], None]) -> Mutation:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from archspec.op import Op, Run, ShapeError
+from archspec.ir.op import Op, Run, ShapeError
+from archspec.ir.types import Shape
 from archspec.ops import OPS
-from archspec.types import Shape
 
 if TYPE_CHECKING:
-    from archspec.op import Array
+    from archspec.ir.op import Array
 
 
 def build(kind: str, **fields: Any) -> Op:
@@ -30,10 +30,15 @@ def parameters(op: Op, *inputs: Shape, seed: int = 1) -> dict[str, Array]:
     """A random tensor for each role, far from its initial value; a moving variance is positive."""
     rng = np.random.default_rng(seed)
     found = {param.role: rng.normal(size=param.shape) for param in op.params(*inputs)}
-    return {role: np.abs(value) + 0.1 if role == "running_var" else value for role, value in found.items()}
+    return {
+        role: np.abs(value) + 0.1 if role == "running_var" else value
+        for role, value in found.items()
+    }
 
 
-def evaluate(op: Op, *inputs: Array, params: Mapping[str, Array] | None = None, run: Run | None = None) -> Array:
+def evaluate(
+    op: Op, *inputs: Array, params: Mapping[str, Array] | None = None, run: Run | None = None
+) -> Array:
     """The reference; its output has the shape that the op predicts, and its inputs stay as they were."""
     before = [x.copy() for x in inputs]
     y = op.reference(inputs, params or {}, run or Run())

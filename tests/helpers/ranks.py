@@ -12,19 +12,21 @@ from typing import Any
 import numpy as np
 
 from archspec.backend import load
+from archspec.backend.trainer import Plan, shares
 from archspec.compiler import write
 from archspec.diagnostics import Failure
-from archspec.recipe import Recipe
-from archspec.spec import Spec
+from archspec.frontend.loader import Spec
+from archspec.ir.recipe import Recipe
 from archspec.train import loop
-from archspec.train.start import Options, start
-from archspec.train.together import joined
-from archspec.trainer import Plan, shares
+from archspec.train.distributed import joined
+from archspec.train.run import Options, start
 from tests.helpers.specs import TWO_HEADS, checked
 
 RECIPES = {
     "sgd": Recipe(momentum=0.9, weight_decay=0.01),
-    "adamw, clipped": Recipe(optimizer="adamw", clip=0.5, label_smoothing=0.1, average="ema", decay=0.7),
+    "adamw, clipped": Recipe(
+        optimizer="adamw", clip=0.5, label_smoothing=0.1, average="ema", decay=0.7
+    ),
     "in parts": Recipe(accumulate=3, average="polyak"),
     "frozen": Recipe(freeze=("one.*", "bn.*"), rates={"two.*": 3.0}),
 }
@@ -35,7 +37,10 @@ RATES = (0.1, 0.2, 0.05, 0.1, 0.1)
 
 def batches() -> list[tuple[Any, Any, float]]:
     rng = np.random.default_rng(0)
-    drawn = [(rng.standard_normal((size, 2, 6, 6)).astype(np.float32), rng.integers(0, 4, size)) for size in SIZES]
+    drawn = [
+        (rng.standard_normal((size, 2, 6, 6)).astype(np.float32), rng.integers(0, 4, size))
+        for size in SIZES
+    ]
     return [(x, y, rate) for (x, y), rate in zip(drawn, RATES, strict=True)]
 
 
@@ -43,7 +48,9 @@ def stepped(recipe: Recipe, folder: Path, group: Any, drop: float = 0.0) -> dict
     """Losses of each step, and where it stood after the last one."""
     spec, backend = checked(TWO_HEADS.replace("drop: 0.0", f"drop: {drop}")), load("torch")
     assert backend.trainer is not None
-    trainer = backend.trainer(write(spec, backend, folder, seed=0), Plan(spec.graph, recipe, group=group))
+    trainer = backend.trainer(
+        write(spec, backend, folder, seed=0), Plan(spec.graph, recipe, group=group)
+    )
     losses: list[Any] = []
     for x, y, rate in batches():
         if recipe.accumulate <= len(x):
@@ -73,7 +80,9 @@ STOP = 3
 def ended(spec: Spec, folder: Path, group: Any, data: str, watch: Any = str, **options: Any) -> str:
     """How a run came to its end on this process."""
     try:
-        outcome = start(spec, load("torch"), folder, Options(data=data, **options), group=group, watch=watch)
+        outcome = start(
+            spec, load("torch"), folder, Options(data=data, **options), group=group, watch=watch
+        )
         return f"{outcome.place.step}, {'finished' if outcome.finished else 'stopped'}"
     except Failure as error:
         return error.message
@@ -115,7 +124,8 @@ def main(out: Path) -> None:
         here = out / f"{group.rank}"
         here.mkdir()
         found: dict[str, Any] = {
-            name: stepped(recipe, here / name.replace(", ", "-"), group) for name, recipe in RECIPES.items()
+            name: stepped(recipe, here / name.replace(", ", "-"), group)
+            for name, recipe in RECIPES.items()
         }
         found["dropped"] = stepped(Recipe(), here / "dropped", group, drop=0.5)
         found["runs"] = runs(out, group)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from archspec.backend import load as load_backend
-from archspec.spec import load as load_spec
+from archspec.compiler import load as load_spec
 from archspec.train.log import read_log
-from archspec.train.start import Options, start
+from archspec.train.run import Options, start
 
 
 def digest(*arrays: Any) -> str:
@@ -43,7 +43,13 @@ class Recorder:
 
 
 def recorded(
-    backend: str, spec: str, data: str, folder: Path, sets: Sequence[str] = (), *, resume: bool = False
+    backend: str,
+    spec: str,
+    data: str,
+    folder: Path,
+    sets: Sequence[str] = (),
+    *,
+    resume: bool = False,
 ) -> Recorder:
     """A run from end to end, with a report after each step."""
     made: list[Recorder] = []

@@ -12,7 +12,10 @@ Array = NDArray[Any]
 
 
 def sensitivity(
-    compute: Callable[[Array], Mapping[str, Array]], x: Array, expected: Mapping[str, Array], size: float
+    compute: Callable[[Array], Mapping[str, Array]],
+    x: Array,
+    expected: Mapping[str, Array],
+    size: float,
 ) -> float:
     """How far the outputs move, relative to the scale of each, when every input value moves by about `size` of itself.
 
@@ -21,5 +24,6 @@ def sensitivity(
     moved = compute(x * (1 + size * np.random.default_rng(0).uniform(-1, 1, x.shape)))
     scales = {name: float(np.abs(y).max()) for name, y in expected.items()}
     return max(
-        float(np.abs(moved[name] - y).max()) / scales[name] if scales[name] else 0.0 for name, y in expected.items()
+        float(np.abs(moved[name] - y).max()) / scales[name] if scales[name] else 0.0
+        for name, y in expected.items()
     )

@@ -7,7 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from archspec.spec import Spec, load
+from archspec.compiler import load
+from archspec.frontend.loader import Spec
 
 TWO_HEADS = """archspec: 1
 name: net

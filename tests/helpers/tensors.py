@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from archspec.graph import Graph
+from archspec.ir.graph import Graph
 
 TEXT = """archspec: 1
 name: small
@@ -23,7 +23,9 @@ network:
 def drawn(graph: Graph, seed: int = 0) -> dict[str, Any]:
     """Values that no two tensors and no two places share."""
     generator = np.random.default_rng(seed)
-    return {n: generator.standard_normal(p.shape).astype(np.float32) for n, _, p in graph.parameters()}
+    return {
+        n: generator.standard_normal(p.shape).astype(np.float32) for n, _, p in graph.parameters()
+    }
 
 
 def same(found: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:

@@ -20,7 +20,12 @@ _declared: list[torch.library.Library] = []  # a declaration lasts as long as it
 def load() -> Any:
     """The module torchvision; raises `ModuleNotFoundError` where it is not installed."""
     found = find_spec("torchvision")
-    if found is not None and found.origin and not _declared and not _compiled(Path(found.origin).with_name("_C.so")):
+    if (
+        found is not None
+        and found.origin
+        and not _declared
+        and not _compiled(Path(found.origin).with_name("_C.so"))
+    ):
         library = torch.library.Library("torchvision", "DEF")
         for name in ("nms", "qnms"):
             library.define(name + _BOXES)

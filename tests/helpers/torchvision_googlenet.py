@@ -47,7 +47,9 @@ def tensors(theirs: Any) -> dict[str, Any]:
     """The tensors of torchvision's model under their neutral names; its counters of batches have none."""
     state: dict[str, Any] = theirs.state_dict()
     return {
-        neutral(name): tensor.numpy() for name, tensor in state.items() if not name.endswith(".num_batches_tracked")
+        neutral(name): tensor.numpy()
+        for name, tensor in state.items()
+        if not name.endswith(".num_batches_tracked")
     }
 
 

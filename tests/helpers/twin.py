@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archspec.graph import Graph
-from archspec.types import Shape
+from archspec.ir.graph import Graph
+from archspec.ir.types import Shape
 
 
 class Twin(nn.Module):
@@ -20,7 +20,9 @@ class Twin(nn.Module):
         self.graph = graph
         needed = [node for node in graph.nodes[1:] if node.index in graph.inference]
         made = {str(node.index): _module(node.op, *graph.inputs(node)) for node in needed}
-        self.made = nn.ModuleDict({index: module for index, module in made.items() if module is not None})
+        self.made = nn.ModuleDict(
+            {index: module for index, module in made.items() if module is not None}
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         values = {0: x}
@@ -29,7 +31,9 @@ class Twin(nn.Module):
                 read = [values[i] for i in node.inputs]
                 index = str(node.index)
                 known = index in self.made
-                values[node.index] = self.made[index](*read) if known else _function(node.op, node.shape, *read)
+                values[node.index] = (
+                    self.made[index](*read) if known else _function(node.op, node.shape, *read)
+                )
         return values[self.graph.heads[0].node]
 
 
@@ -50,7 +54,9 @@ def _module(op: Any, *inputs: Shape) -> nn.Module | None:
             return nn.Linear(shape[0], op.out, bias=op.bias)
         case "max_pool":
             kernel, stride, dilation = op.axes(shape)
-            return pick("MaxPool")(kernel, stride, op.padding, dilation, ceil_mode=op.rounding == "ceil")
+            return pick("MaxPool")(
+                kernel, stride, op.padding, dilation, ceil_mode=op.rounding == "ceil"
+            )
         case "avg_pool":
             kernel, stride, _ = op.axes(shape)
             return pick("AvgPool")(kernel, stride, op.padding)
@@ -94,6 +100,8 @@ def _function(op: Any, shape: Shape, *read: Tensor) -> Tensor:
             mode = "nearest" if op.coordinates == "asymmetric" else "nearest-exact"
             return F.interpolate(read[0], shape[1:], mode=mode)
         case "resize":
-            return F.interpolate(read[0], shape[1:], mode="bilinear", align_corners=op.coordinates == "align_corners")
+            return F.interpolate(
+                read[0], shape[1:], mode="bilinear", align_corners=op.coordinates == "align_corners"
+            )
         case _:
             return {**vars(torch), **vars(F)}[op.kind](read[0])

@@ -23,7 +23,10 @@ def changed(at: tuple[int, ...], value: float) -> np.ndarray:
         (RIGHT.mean(), r"the shape is \[\]"),
         (changed((1, 2, 3, 0), np.nan), r"nan found at \[1, 2, 3, 0\] \(1 of 96 values\)"),
         (changed((0, 0, 0, 1), np.inf), "inf found"),
-        (changed((1, 0, 2, 3), RIGHT[1, 0, 2, 3] + 1e-4), r"at \[1, 0, 2, 3\], more than 1e-05 .*\(1 of 96"),
+        (
+            changed((1, 0, 2, 3), RIGHT[1, 0, 2, 3] + 1e-4),
+            r"at \[1, 0, 2, 3\], more than 1e-05 .*\(1 of 96",
+        ),
         (RIGHT.swapaxes(2, 3), "logits: .* more than"),
         (RIGHT[::-1], "more than"),
         (np.zeros_like(RIGHT), "more than"),

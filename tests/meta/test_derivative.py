@@ -14,7 +14,9 @@ def cubes(x: np.ndarray) -> float:
 
 
 def judge(gradient: np.ndarray, steps: tuple[float, ...] = (1e-4,)) -> None:
-    assert_derivative(gradient, cubes, X, np.random.default_rng(1), size=float(np.abs(X**3).sum()), steps=steps)
+    assert_derivative(
+        gradient, cubes, X, np.random.default_rng(1), size=float(np.abs(X**3).sum()), steps=steps
+    )
 
 
 def test_the_derivative_passes() -> None:
@@ -48,9 +50,13 @@ def test_a_wrong_one_fails_on_two_steps_too() -> None:
 def test_what_crosses_a_kink_is_passed_over() -> None:
     at = np.array([2e-5])
     kinked = lambda x: float(np.abs(x).sum())
-    assert_derivative(np.array([7.0]), kinked, at, np.random.default_rng(0), size=1e-3, steps=(1e-6, 1e-4))
+    assert_derivative(
+        np.array([7.0]), kinked, at, np.random.default_rng(0), size=1e-3, steps=(1e-6, 1e-4)
+    )
     with pytest.raises(AssertionError):
-        assert_derivative(np.array([7.0]), kinked, at, np.random.default_rng(0), size=1e-3, steps=(1e-7, 1e-6))
+        assert_derivative(
+            np.array([7.0]), kinked, at, np.random.default_rng(0), size=1e-3, steps=(1e-7, 1e-6)
+        )
 
 
 def test_the_slope_is_of_fourth_order() -> None:

@@ -14,7 +14,11 @@ def main(argv: Sequence[str]) -> int:
     """Says of a spec what its lines `error AS0001` and `warning AS0002` ask for."""
     assert argv[0] in ("check", "build")
     path = Path(argv[1])
-    lines = path.read_bytes().decode("utf-8", "replace").splitlines() if path.exists() else ["error AS0009"]
+    lines = (
+        path.read_bytes().decode("utf-8", "replace").splitlines()
+        if path.exists()
+        else ["error AS0009"]
+    )
     said = [line.split() for line in lines if line.startswith(("error", "warning"))]
     said += [["error", "AS0008"]] if "--set" in argv else []
     for severity, code in said:
@@ -56,20 +60,32 @@ def test_a_true_page_passes(text: str, tmp_path: Path, monkeypatch: pytest.Monke
         (page("error AS0001", "fine").replace("yaml fail", "yaml"), "needs one block"),
     ],
 )
-def test_a_false_page_fails(text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_false_page_fails(
+    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PageError, match=message):
         check_page(text, "AS0001", "broken", tmp_path, main)
 
 
 @pytest.mark.parametrize("code", [0, 2, 3])
-def test_an_exit_code_that_fits_no_finding_fails(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exit_code_that_fits_no_finding_fails(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PageError, match=f"ends with {code}"):
-        check_page(page("error AS0001", "fine"), "AS0001", "broken", tmp_path, lambda argv: main(argv) and code)
+        check_page(
+            page("error AS0001", "fine"),
+            "AS0001",
+            "broken",
+            tmp_path,
+            lambda argv: main(argv) and code,
+        )
 
 
-def test_padding_and_encoding_reach_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_padding_and_encoding_reach_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     above = "<!-- pad: 5000 -->\n<!-- encoding: latin-1 -->"
     check_page(page("error AS0001\n# é", "fine", above=above), "AS0001", "broken", tmp_path, main)

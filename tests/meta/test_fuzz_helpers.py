@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from archspec.compiler import check
 from archspec.diagnostics import Diagnostic
-from archspec.spec import check
 from tests.fuzz import test_commands, test_damage, test_hostile_names
 from tests.helpers import language
 from tests.helpers.language import net
@@ -30,9 +30,13 @@ def breaks(_: Sequence[str]) -> int:
 
 
 @pytest.mark.parametrize(
-    "main", [says(70, "this is a fault"), says(1), says(2, " \n"), breaks], ids=["fault", "silent", "blank", "raises"]
+    "main",
+    [says(70, "this is a fault"), says(1), says(2, " \n"), breaks],
+    ids=["fault", "silent", "blank", "raises"],
 )
-def test_a_command_that_does_not_end_orderly_is_told(main: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_does_not_end_orderly_is_told(
+    main: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(test_commands, "main", says(1, "why"))
     assert test_commands.ended("check") == (1, "why", "")
     monkeypatch.setattr(test_commands, "main", main)
@@ -48,14 +52,22 @@ def altered(change: Callable[[Any, tuple[Diagnostic, ...]], tuple[Any, Any]]) ->
 
 
 def elsewhere(spec: Any, found: tuple[Diagnostic, ...]) -> tuple[Any, Any]:
-    return spec, tuple(replace(one, span=one.span._replace(end_line=one.span.end_line + 99)) for one in found)
+    return spec, tuple(
+        replace(one, span=one.span._replace(end_line=one.span.end_line + 99)) for one in found
+    )
 
 
 WRONG: dict[str, tuple[str, Callable[..., tuple[Any, Any]]]] = {
     "refused without a reason": (BAD, lambda spec, found: (None, ())),
     "accepted in spite of errors": (BAD, lambda spec, found: (check_good(), found)),
-    "an unknown code": (BAD, lambda spec, found: (spec, tuple(replace(one, code="AS9999") for one in found))),
-    "no words": (BAD, lambda spec, found: (spec, tuple(replace(one, message=" ") for one in found))),
+    "an unknown code": (
+        BAD,
+        lambda spec, found: (spec, tuple(replace(one, code="AS9999") for one in found)),
+    ),
+    "no words": (
+        BAD,
+        lambda spec, found: (spec, tuple(replace(one, message=" ") for one in found)),
+    ),
     "a place outside": (BAD, elsewhere),
 }
 
@@ -65,7 +77,9 @@ def check_good() -> Any:
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_checker_that_breaks_its_promises_is_told(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checker_that_breaks_its_promises_is_told(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text, change = WRONG[what]
     assert test_damage.hold(text) is None
     assert test_damage.hold(GOOD) is not None
@@ -74,11 +88,15 @@ def test_a_checker_that_breaks_its_promises_is_told(what: str, monkeypatch: pyte
         test_damage.hold(text)
 
 
-def test_a_hostile_spec_that_computes_something_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hostile_spec_that_computes_something_else_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     text = test_hostile_names.filled({})
     assert test_hostile_names.hold(text)
     computed = test_hostile_names.computed
-    monkeypatch.setattr(test_hostile_names, "computed", lambda spec: [y + 1e-6 for y in computed(spec)])
+    monkeypatch.setattr(
+        test_hostile_names, "computed", lambda spec: [y + 1e-6 for y in computed(spec)]
+    )
     with pytest.raises(AssertionError):
         test_hostile_names.hold(text)
 

@@ -23,7 +23,10 @@ RENAMED = {"good conv": "good_conv"}
 
 def test_other_words_make_no_difference() -> None:
     other = (
-        PLAIN.replace("good_conv", "b1x1").replace("GoodNet", "N").replace("good_out", "n").replace("good conv", "1x1")
+        PLAIN.replace("good_conv", "b1x1")
+        .replace("GoodNet", "N")
+        .replace("good_out", "n")
+        .replace("good conv", "1x1")
     )
     assert differences(other, PLAIN, "good") == []
     assert differences(other.replace('"1x1": "b1x1"', ""), PLAIN, "good") == []

@@ -28,7 +28,10 @@ def page(*parts: str) -> str:
         (page("<!-- not run: -->", "```yaml", "a: 1", "```"), "needs a reason"),
         (page("<!-- file: ../a -->", "```yaml", "a: 1", "```"), "outside the page's folder"),
         (page("<!-- expct: a -->", "```bash", "echo a", "```"), "unknown comment 'expct'"),
-        (page("<!-- expect: a -->", "", "Some words.", "", "```bash", "echo a", "```"), "above no block"),
+        (
+            page("<!-- expect: a -->", "", "Some words.", "", "```bash", "echo a", "```"),
+            "above no block",
+        ),
         (page("<!-- expect: a -->"), "above no block"),
         (page("```bash", "echo a"), "does not close"),
         (page("<!-- exit: 0 -->", "<!-- exit: 1 -->", "```bash", "true", "```"), "stated twice"),

@@ -29,7 +29,9 @@ def test_other_tensors_are_not() -> None:
 
 
 def test_no_two_places_have_the_same_value() -> None:
-    values = np.concatenate([tensor.ravel() for tensor in drawn(archspec.load("lenet5").graph).values()])
+    values = np.concatenate(
+        [tensor.ravel() for tensor in drawn(archspec.load("lenet5").graph).values()]
+    )
     assert len(np.unique(values)) > 0.99 * values.size
 
 

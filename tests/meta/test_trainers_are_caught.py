@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from archspec.backend.trainer import Plan, Standing, Trainer
 from archspec.conformance.suite import trainer as suite
 from archspec.conformance.training import RECIPES
-from archspec.recipe import Recipe
+from archspec.frontend.loader import Spec
+from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.spec import Spec
-from archspec.trainer import Plan, Standing, Trainer
 from archspec.weights.init import initial
 
 Opener = Callable[..., Trainer]
@@ -106,7 +106,11 @@ class Eager(ReferenceTrainer):
     """Slots are there before the first step."""
 
     def save(self) -> Standing:
-        return super().save() if self.steps else replace(super().save(), slots={"one.weight@momentum": 0})
+        return (
+            super().save()
+            if self.steps
+            else replace(super().save(), slots={"one.weight@momentum": 0})
+        )
 
 
 def forgetting(**parts: Any) -> type[ReferenceTrainer]:
@@ -140,8 +144,16 @@ def moving(part: str) -> type[ReferenceTrainer]:
         (Unaveraged, lambda opened: suite.test_it_trains_as_is_defined(opened, "polyak")),
         (Unfrozen, suite.test_what_is_frozen_is_trained_as_it_is_evaluated),
         (Eager, suite.test_there_is_nothing_to_remember_before_the_first_step),
-        (ReferenceTrainer, suite.test_it_drops_in_training_alone_and_otherwise_in_each_step),  # it never drops
-        (ReferenceTrainer, lambda opened: suite.test_half_precision_learns_nearly_the_same(opened, "float16", "sgd")),
+        (
+            ReferenceTrainer,
+            suite.test_it_drops_in_training_alone_and_otherwise_in_each_step,
+        ),  # it never drops
+        (
+            ReferenceTrainer,
+            lambda opened: suite.test_half_precision_learns_nearly_the_same(
+                opened, "float16", "sgd"
+            ),
+        ),
     ],
 )
 def test_another_way_is_seen(kind: type[ReferenceTrainer], test: Callable[[Opener], None]) -> None:
@@ -170,6 +182,8 @@ def test_what_is_lost_on_the_way_is_seen(kind: type[ReferenceTrainer], recipe: s
     ("loss", "width", "smoothing"),
     [("cross_entropy", 4, 0.2), ("binary_cross_entropy", 4, 0.2), ("binary_cross_entropy", 1, 0.2)],
 )
-def test_labels_that_are_smoothed_otherwise_are_seen(loss: str, width: int, smoothing: float) -> None:
+def test_labels_that_are_smoothed_otherwise_are_seen(
+    loss: str, width: int, smoothing: float
+) -> None:
     with pytest.raises(AssertionError):
         suite.test_it_has_each_loss(opener(label_smoothing=smoothing / 2), loss, width, smoothing)

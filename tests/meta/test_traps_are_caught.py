@@ -13,13 +13,22 @@ from onnx import ModelProto, numpy_helper
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from archspec.backend import Backend, load
-from archspec.conformance.chance import RATE
+from archspec.conformance.backend_under_test import Subject
+from archspec.conformance.dropout_laws import RATE
 from archspec.conformance.layers import read
-from archspec.conformance.subject import Subject
 from archspec.conformance.traps import TRAPS, Chance, Trap
-from archspec.graph import Graph
+from archspec.ir.graph import Graph
 from archspec.reference import ReferenceSession
-from tests.helpers.mutations import Mutation, attribute, built_with, fields, instead_of, of_graph, of_model, text
+from tests.helpers.mutations import (
+    Mutation,
+    attribute,
+    built_with,
+    fields,
+    instead_of,
+    of_graph,
+    of_model,
+    text,
+)
 
 NAMED = {trap.name: trap for trap in TRAPS}
 MORE_PADDING = ((1, 3), (1, 3))
@@ -150,38 +159,86 @@ class Wrong(nn.Module):
 """
 
 TORCH: tuple[tuple[str, Mutation, str], ...] = (
-    ("batch_is_free", text(r"x\.flatten\(1\)", "x.reshape(3, -1)"), "the batch that was traced is baked in"),
+    (
+        "batch_is_free",
+        text(r"x\.flatten\(1\)", "x.reshape(3, -1)"),
+        "the batch that was traced is baked in",
+    ),
     ("floor_is_usual", fields(rounding="ceil"), "Caffe's pools"),
     ("ceil_rounds_pools_up", fields(rounding="floor"), "torch's default"),
-    ("ceil_drops_a_window_in_the_padding", fields(rounding="floor", padding=MORE_PADDING), "the last window is kept"),
+    (
+        "ceil_drops_a_window_in_the_padding",
+        fields(rounding="floor", padding=MORE_PADDING),
+        "the last window is kept",
+    ),
     ("same_puts_the_larger_part_after", fields(padding="symmetric"), "torch's padding"),
     ("same_puts_the_larger_part_after", fields(padding="same_lower"), "the larger part before"),
     ("same_lower_puts_the_larger_part_before", fields(padding="same"), "TensorFlow's SAME"),
     ("symmetric_is_not_same", fields(padding="same"), "TensorFlow's SAME"),
-    ("each_side_has_its_own_padding", fields(padding=((1, 0), (0, 2))), "torch's order of axes: the last is first"),
-    ("each_side_has_its_own_padding", fields(padding=((2, 0), (0, 1))), "after and before are swapped"),
+    (
+        "each_side_has_its_own_padding",
+        fields(padding=((1, 0), (0, 2))),
+        "torch's order of axes: the last is first",
+    ),
+    (
+        "each_side_has_its_own_padding",
+        fields(padding=((2, 0), (0, 1))),
+        "after and before are swapped",
+    ),
     ("average_leaves_the_border_out", fields(count_include_pad=True), "torch's default"),
     ("average_counts_the_border_when_told", fields(count_include_pad=False), "Keras' only way"),
-    ("average_never_counts_the_overhang", fields(rounding="floor", padding=((1, 2), (1, 2))), "padded, then averaged"),
+    (
+        "average_never_counts_the_overhang",
+        fields(rounding="floor", padding=((1, 2), (1, 2))),
+        "padded, then averaged",
+    ),
     ("max_pool_pads_with_minus_infinity", instead_of("nn.MaxPool2d", ZERO_PADDED), "zeros win"),
     ("max_pool_pads_one_side_with_minus_infinity", text(r'float\("-inf"\)', "0.0"), "zeros win"),
     ("lrn_divides_alpha_by_its_size", fields(alpha=6.0), "TensorFlow's alpha"),
     ("lrn_divides_alpha_by_its_size", fields(size=7), "a radius taken for a size"),
-    ("lrn_clips_its_window", text(FULL_WINDOW, CUT_WINDOW), "alpha is divided by the channels that are there"),
+    (
+        "lrn_clips_its_window",
+        text(FULL_WINDOW, CUT_WINDOW),
+        "alpha is divided by the channels that are there",
+    ),
     ("batch_norm_takes_its_eps", fields(eps=1e-5), "torch's default"),
     ("batch_norm_takes_its_eps", fields(eps=1e-3), "Keras' default"),
     ("batch_norm_momentum_is_the_share_of_the_batch", fields(momentum=0.7), "Keras' meaning"),
     ("batch_norm_momentum_is_the_share_of_the_batch", fields(momentum=0.1), "torch's default"),
-    ("batch_norm_moves_by_the_unbiased_variance", instead_of("nn.BatchNorm2d", BIASED_MOVING), "Keras' variance"),
-    ("batch_norm_normalises_by_the_biased_variance", instead_of("nn.BatchNorm1d", UNBIASED), "one variance for both"),
+    (
+        "batch_norm_moves_by_the_unbiased_variance",
+        instead_of("nn.BatchNorm2d", BIASED_MOVING),
+        "Keras' variance",
+    ),
+    (
+        "batch_norm_normalises_by_the_biased_variance",
+        instead_of("nn.BatchNorm1d", UNBIASED),
+        "one variance for both",
+    ),
     ("flatten_keeps_channels_first", instead_of("nn.Flatten", CHANNELS_LAST), "H, W, C"),
-    ("reshape_keeps_channels_first", text(r"x\.flatten\(1\)", "x.movedim(1, -1).flatten(1)"), "H, W, C"),
+    (
+        "reshape_keeps_channels_first",
+        text(r"x\.flatten\(1\)", "x.movedim(1, -1).flatten(1)"),
+        "H, W, C",
+    ),
     ("weights_have_one_layout", instead_of("nn.Linear", INPUTS_FIRST), "Keras' [in, out]"),
     ("weights_have_one_layout", instead_of("nn.Conv2d", KERNEL_FIRST), "TensorFlow's HWIO"),
     ("groups_have_one_layout", instead_of("nn.Conv2d", INTERLEAVED), "groups vary fastest"),
-    ("depthwise_has_one_layout", instead_of("nn.Conv2d", INTERLEAVED), "multipliers first, then channels"),
-    ("transposed_weights_have_one_layout", instead_of("nn.ConvTranspose2d", OUTPUTS_FIRST), "as a convolution's"),
-    ("transposed_weights_have_one_layout", instead_of("nn.ConvTranspose2d", FLIPPED), "no flip, or one too many"),
+    (
+        "depthwise_has_one_layout",
+        instead_of("nn.Conv2d", INTERLEAVED),
+        "multipliers first, then channels",
+    ),
+    (
+        "transposed_weights_have_one_layout",
+        instead_of("nn.ConvTranspose2d", OUTPUTS_FIRST),
+        "as a convolution's",
+    ),
+    (
+        "transposed_weights_have_one_layout",
+        instead_of("nn.ConvTranspose2d", FLIPPED),
+        "no flip, or one too many",
+    ),
     ("layer_norm_has_one_layout", instead_of("nn.LayerNorm", CHANNELS_LAST_NORM), "H, W, C"),
     ("dropout_is_off_in_eval", instead_of("nn.Dropout", ALWAYS_DROPS), "always on"),
     (
@@ -191,14 +248,34 @@ TORCH: tuple[tuple[str, Mutation, str], ...] = (
     ),
     ("dropout_is_off_in_eval_whoever_asks", instead_of("nn.Dropout", ALWAYS_DROPS), "always on"),
     ("dropout_rate_is_what_is_dropped", fields(rate=1 - RATE), "what is kept"),
-    ("dropout_rate_is_what_is_dropped", instead_of("nn.Dropout", NEVER_DROPS), "left out in train mode too"),
+    (
+        "dropout_rate_is_what_is_dropped",
+        instead_of("nn.Dropout", NEVER_DROPS),
+        "left out in train mode too",
+    ),
     ("dropout_scales_what_it_keeps", instead_of("nn.Dropout", NEVER_SCALES), "not scaled"),
     ("dropout_draws_anew", instead_of("nn.Dropout", SEEDED), "the same draws in each run"),
-    ("dropout_draws_anew", instead_of("nn.Dropout", ONE_MASK), "the samples of a batch share a mask"),
-    ("gelu_is_exact", fields(approximate="tanh"), "the older default of jax and of many papers' code"),
+    (
+        "dropout_draws_anew",
+        instead_of("nn.Dropout", ONE_MASK),
+        "the samples of a batch share a mask",
+    ),
+    (
+        "gelu_is_exact",
+        fields(approximate="tanh"),
+        "the older default of jax and of many papers' code",
+    ),
     ("gelu_tanh_is_the_approximation", fields(approximate="none"), "torch's default"),
-    ("hard_sigmoid_has_slope_one_sixth", instead_of("nn.Hardsigmoid", SLOPE_ONE_FIFTH), "ONNX's default"),
-    ("hard_swish_has_slope_one_sixth", instead_of("nn.Hardswish", SWISH_ONE_FIFTH), "made of ONNX's default"),
+    (
+        "hard_sigmoid_has_slope_one_sixth",
+        instead_of("nn.Hardsigmoid", SLOPE_ONE_FIFTH),
+        "ONNX's default",
+    ),
+    (
+        "hard_swish_has_slope_one_sixth",
+        instead_of("nn.Hardswish", SWISH_ONE_FIFTH),
+        "made of ONNX's default",
+    ),
     ("leaky_relu_has_slope_one_hundredth", fields(slope=0.3), "Keras' default"),
     ("elu_has_alpha_one", fields(alpha=1.6732632), "selu's"),
     ("softmax_is_over_the_channels", text(r"dim=1", "dim=-1"), "the last axis"),
@@ -223,7 +300,9 @@ def batch_of_three(model: ModelProto) -> None:
 def channels_last(model: ModelProto) -> None:
     """What is flattened has its channels last."""
     (node,) = (node for node in model.graph.node if node.op_type == "Flatten")
-    model.graph.node.insert(0, onnx.helper.make_node("Transpose", [node.input[0]], ["turned"], perm=[0, 2, 3, 1]))
+    model.graph.node.insert(
+        0, onnx.helper.make_node("Transpose", [node.input[0]], ["turned"], perm=[0, 2, 3, 1])
+    )
     (flatten,) = (node for node in model.graph.node if node.op_type == "Flatten")
     flatten.input[0] = "turned"
 
@@ -236,7 +315,9 @@ def switched_off(model: ModelProto) -> None:
 def unscaled(model: ModelProto) -> None:
     (node,) = (node for node in model.graph.node if node.op_type == "Dropout")
     output, node.output[0] = node.output[0], "scaled"
-    model.graph.initializer.append(numpy_helper.from_array(np.array([1 - RATE], np.float32), "kept"))
+    model.graph.initializer.append(
+        numpy_helper.from_array(np.array([1 - RATE], np.float32), "kept")
+    )
     model.graph.node.append(onnx.helper.make_node("Mul", ["scaled", "kept"], [output]))
 
 
@@ -258,27 +339,79 @@ class Wrong(layers.Dropout):
 ONNX: tuple[tuple[str, Mutation, str], ...] = (
     ("batch_is_free", of_model(batch_of_three), "the batch that was traced is baked in"),
     ("hard_sigmoid_has_slope_one_sixth", attribute("HardSigmoid", alpha=0.2), "ONNX's default"),
-    ("average_leaves_the_border_out", attribute("AveragePool", count_include_pad=1), "torch's default"),
-    ("average_counts_the_border_when_told", attribute("AveragePool", count_include_pad=0), "ONNX's default"),
-    ("average_never_counts_the_overhang", fields(rounding="floor", padding=((1, 2), (1, 2))), "as before opset 19"),
+    (
+        "average_leaves_the_border_out",
+        attribute("AveragePool", count_include_pad=1),
+        "torch's default",
+    ),
+    (
+        "average_counts_the_border_when_told",
+        attribute("AveragePool", count_include_pad=0),
+        "ONNX's default",
+    ),
+    (
+        "average_never_counts_the_overhang",
+        fields(rounding="floor", padding=((1, 2), (1, 2))),
+        "as before opset 19",
+    ),
     ("lrn_divides_alpha_by_its_size", fields(alpha=6.0), "TensorFlow's alpha"),
     ("softmax_is_over_the_channels", attribute("Softmax", axis=-1), "ONNX's default"),
-    ("flatten_keeps_channels_first", of_model(channels_last), "H, W, C, as converters from TensorFlow have it"),
-    ("dropout_rate_is_what_is_dropped", built_with(fields(rate=1 - RATE), train=True), "what is kept"),
-    ("dropout_rate_is_what_is_dropped", built_with(of_model(switched_off), train=True), "off unless it is switched on"),
+    (
+        "flatten_keeps_channels_first",
+        of_model(channels_last),
+        "H, W, C, as converters from TensorFlow have it",
+    ),
+    (
+        "dropout_rate_is_what_is_dropped",
+        built_with(fields(rate=1 - RATE), train=True),
+        "what is kept",
+    ),
+    (
+        "dropout_rate_is_what_is_dropped",
+        built_with(of_model(switched_off), train=True),
+        "off unless it is switched on",
+    ),
     ("dropout_scales_what_it_keeps", built_with(of_model(unscaled), train=True), "not scaled"),
-    ("ceil_rounds_pools_up", attribute("MaxPool", pads=[0, 0, 0, 0], ceil_mode=0), "ONNX's default"),
+    (
+        "ceil_rounds_pools_up",
+        attribute("MaxPool", pads=[0, 0, 0, 0], ceil_mode=0),
+        "ONNX's default",
+    ),
 )
 
 KERAS: tuple[tuple[str, Mutation, str], ...] = (
-    ("flatten_keeps_channels_first", text(r"layers\.Permute\(\(3, 1, 2\)", "layers.Permute((1, 2, 3)"), "H, W, C"),
-    ("batch_norm_momentum_is_the_share_of_the_batch", text(r"momentum=0\.7", "momentum=0.3"), "not turned round"),
-    ("batch_norm_moves_by_the_unbiased_variance", text(r"/ ops\.maximum\(count - 1, 1\)", "* 0"), "Keras' own"),
+    (
+        "flatten_keeps_channels_first",
+        text(r"layers\.Permute\(\(3, 1, 2\)", "layers.Permute((1, 2, 3)"),
+        "H, W, C",
+    ),
+    (
+        "batch_norm_momentum_is_the_share_of_the_batch",
+        text(r"momentum=0\.7", "momentum=0.3"),
+        "not turned round",
+    ),
+    (
+        "batch_norm_moves_by_the_unbiased_variance",
+        text(r"/ ops\.maximum\(count - 1, 1\)", "* 0"),
+        "Keras' own",
+    ),
     ("batch_norm_takes_its_eps", text(r"epsilon=0\.1", "epsilon=1e-3"), "Keras' default"),
-    ("gelu_is_exact", text(r"approximate: bool = False", "approximate: bool = True"), "the approximation"),
-    ("leaky_relu_has_slope_one_hundredth", text(r"negative_slope=0\.01", "negative_slope=0.3"), "Keras' default"),
+    (
+        "gelu_is_exact",
+        text(r"approximate: bool = False", "approximate: bool = True"),
+        "the approximation",
+    ),
+    (
+        "leaky_relu_has_slope_one_hundredth",
+        text(r"negative_slope=0\.01", "negative_slope=0.3"),
+        "Keras' default",
+    ),
     ("max_pool_pads_with_minus_infinity", text(r'float\("-inf"\)', "0.0"), "Keras' ZeroPadding2D"),
-    ("lrn_divides_alpha_by_its_size", text(r"self\.alpha / self\.size", "self.alpha"), "TensorFlow's alpha"),
+    (
+        "lrn_divides_alpha_by_its_size",
+        text(r"self\.alpha / self\.size", "self.alpha"),
+        "TensorFlow's alpha",
+    ),
     ("average_counts_the_border_when_told", fields(count_include_pad=False), "Keras' only way"),
     ("same_puts_the_larger_part_after", fields(padding="symmetric"), "torch's padding"),
     ("dropout_rate_is_what_is_dropped", fields(rate=1 - RATE), "what is kept"),
@@ -287,11 +420,23 @@ KERAS: tuple[tuple[str, Mutation, str], ...] = (
         text(r"layers\.Dropout\(0\.3, ", "layers.Identity("),
         "left out in train mode too",
     ),
-    ("dropout_scales_what_it_keeps", text(r"layers\.Dropout\b", "Wrong", KERAS_NEVER_SCALES), "not scaled"),
-    ("dropout_draws_anew", text(r"layers\.Dropout\b", "Wrong", KERAS_SEEDED), "the same draws in each run"),
+    (
+        "dropout_scales_what_it_keeps",
+        text(r"layers\.Dropout\b", "Wrong", KERAS_NEVER_SCALES),
+        "not scaled",
+    ),
+    (
+        "dropout_draws_anew",
+        text(r"layers\.Dropout\b", "Wrong", KERAS_SEEDED),
+        "the same draws in each run",
+    ),
 )
 
-CASES = [(name, *row) for name, rows in (("torch", TORCH), ("onnx", ONNX), ("keras", KERAS)) for row in rows]
+CASES = [
+    (name, *row)
+    for name, rows in (("torch", TORCH), ("onnx", ONNX), ("keras", KERAS))
+    for row in rows
+]
 
 
 def tried(trap: Trap, backend: Backend) -> None:
@@ -300,8 +445,12 @@ def tried(trap: Trap, backend: Backend) -> None:
         trap.tried(subject)
 
 
-@pytest.mark.parametrize(("backend", "trap", "mutation", "why"), CASES, ids=[f"{c[0]}-{c[1]}-{c[3]}" for c in CASES])
-def test_a_backend_that_falls_into_the_trap_is_caught(backend: str, trap: str, mutation: Mutation, why: str) -> None:
+@pytest.mark.parametrize(
+    ("backend", "trap", "mutation", "why"), CASES, ids=[f"{c[0]}-{c[1]}-{c[3]}" for c in CASES]
+)
+def test_a_backend_that_falls_into_the_trap_is_caught(
+    backend: str, trap: str, mutation: Mutation, why: str
+) -> None:
     # A difference is told; where a shape is another one, the framework may refuse it first.
     with pytest.raises((AssertionError, RuntimeError, Fail), match=r"differ|shape|Shape|kept"):
         tried(NAMED[trap], mutation(load(backend)))
@@ -355,7 +504,12 @@ OUT_OF_REACH = {"derivatives"}
 
 
 def test_every_row_of_the_page_on_semantics_has_a_trap() -> None:
-    page = Path(__file__).parents[2].joinpath("docs", "concepts", "semantics.md").read_text(encoding="utf-8")
+    page = (
+        Path(__file__)
+        .parents[2]
+        .joinpath("docs", "concepts", "semantics.md")
+        .read_text(encoding="utf-8")
+    )
     rows = re.findall(r"^\| \[(.+?)\]\(#", page, re.MULTILINE)
     assert set(rows) - OUT_OF_REACH == set(SUBJECTS)
     for subject, pattern in SUBJECTS.items():

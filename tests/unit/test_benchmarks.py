@@ -27,7 +27,9 @@ def test_calls_alternate_and_every_other_round_goes_back() -> None:
 
 
 def test_a_figure_is_judged_by_the_median_of_its_ratios_or_by_itself() -> None:
-    slow = Figure("stats", "s", 0.2, at_least(10), "peer", 1.9, ratios([1.9, 1.9, 9.0], [0.2, 0.2, 0.2]))
+    slow = Figure(
+        "stats", "s", 0.2, at_least(10), "peer", 1.9, ratios([1.9, 1.9, 9.0], [0.2, 0.2, 0.2])
+    )
     assert slow.ratio == pytest.approx(9.5)
     assert not slow.met
     assert Figure("stats", "s", 0.2, at_least(10), "peer", 2.0, [10.0, 10.0, 1.0]).met
@@ -46,9 +48,7 @@ def test_a_process_is_timed_from_start_to_end() -> None:
 
 def test_a_process_is_charged_for_its_own_peak_of_memory() -> None:
     large, small = "block = b'1' * 200_000_000", "pass"
-    measure = (
-        "import sys; from benchmarks.measure import process; print(process((sys.executable, '-c', sys.argv[1])).memory)"
-    )
+    measure = "import sys; from benchmarks.measure import process; print(process((sys.executable, '-c', sys.argv[1])).memory)"
     used = [float(process((sys.executable, "-c", measure, code)).output) for code in (large, small)]
     assert 190 < used[0] < 300
     assert 1 < used[1] < 100
@@ -96,7 +96,9 @@ def test_as_many_rounds_as_fit_into_the_time_and_some_in_any_case() -> None:
 
 def test_the_network_written_by_hand_has_the_weights_of_the_emitted_one() -> None:
     models = keras_model.models(train=True)
-    ours, theirs = (sorted(map(float, (np.abs(w).sum() for w in m.get_weights()))) for m in models.values())
+    ours, theirs = (
+        sorted(map(float, (np.abs(w).sum() for w in m.get_weights()))) for m in models.values()
+    )
     assert len(ours) == 128
     assert ours == theirs
     models["theirs"].get_layer("aux2-classifier").bias.assign_add(np.ones(1000, "float32"))

@@ -35,9 +35,15 @@ def test_a_petabyte_is_counted_and_refused_at_its_line(tmp_path: Path) -> None:
 
 def test_an_op_that_the_backend_lacks_is_refused_with_the_reason(tmp_path: Path) -> None:
     backend = load_backend("torch")
-    poorer = replace(backend, lowered=frozenset(backend.lowered) - {"relu"}, gaps={"relu": Gap("T01", "no rectifiers")})
+    poorer = replace(
+        backend,
+        lowered=frozenset(backend.lowered) - {"relu"},
+        gaps={"relu": Gap("T01", "no rectifiers")},
+    )
     spec = spec_of(tmp_path, "network:\n  - relu\n  - {conv: {out: 4, kernel: 3}}\n  - relu\n")
-    with pytest.raises(Failure, match=r"cannot build\n  `relu` at .*net\.yaml:7:5: no rectifiers \(T01\)$"):
+    with pytest.raises(
+        Failure, match=r"cannot build\n  `relu` at .*net\.yaml:7:5: no rectifiers \(T01\)$"
+    ):
         compile_spec(spec, poorer)
 
 
@@ -47,7 +53,11 @@ def test_the_manifest_says_what_was_built(tmp_path: Path) -> None:
     spec = archspec.load("lenet5", classes=7)
     folder = write(spec, load_backend("torch"), tmp_path / "out", seed=5)
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["spec"] == {"file": "lenet5.yaml", "sha256": spec.sha256, "args": {"classes": 7}}
+    assert manifest["spec"] == {
+        "file": "lenet5.yaml",
+        "sha256": spec.sha256,
+        "args": {"classes": 7},
+    }
     assert manifest["backend"].keys() == {"name", "torch"}
     assert manifest["output"] == {"shape": [7], "loss": "cross_entropy"}
     assert manifest["seed"] == 5
@@ -80,7 +90,11 @@ def test_a_backends_own_options_are_held_to_what_its_command_line_takes() -> Non
 
 
 def test_overrides_are_part_of_the_hash() -> None:
-    plain, same, other = archspec.load("lenet5"), archspec.load("lenet5"), archspec.load("lenet5", classes=7)
+    plain, same, other = (
+        archspec.load("lenet5"),
+        archspec.load("lenet5"),
+        archspec.load("lenet5", classes=7),
+    )
     assert plain.sha256 == same.sha256 != other.sha256
 
 

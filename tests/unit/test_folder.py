@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from archspec.build_folder import MANIFEST, _alone, read_manifest, replace_folder
 from archspec.diagnostics import Failure
-from archspec.folder import MANIFEST, _alone, read_manifest, replace_folder
 
 
 def writer(files: dict[str, str]) -> Callable[[Path], None]:
@@ -60,7 +60,9 @@ def test_files_of_the_users_own_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-def test_what_is_the_users_own_under_the_name_of_a_new_file_stays(tmp_path: Path, kind: str) -> None:
+def test_what_is_the_users_own_under_the_name_of_a_new_file_stays(
+    tmp_path: Path, kind: str
+) -> None:
     folder = replace_folder(tmp_path / "net", writer({"model.py": "one"}))
     mine = folder / "model.onnx"
     if kind == "file":
@@ -135,7 +137,9 @@ def test_a_build_that_fails_half_way_leaves_all_as_it_was(tmp_path: Path, existi
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_notice_to_end_leaves_all_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+def test_a_notice_to_end_leaves_all_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
     removed = shutil.rmtree
 
     def noticed(folder: Path, **options: Any) -> None:
@@ -172,7 +176,9 @@ def test_a_thread_may_build_too(tmp_path: Path) -> None:
     assert (tmp_path / "net" / "model.py").exists()
 
 
-def test_all_is_on_the_disk_before_it_is_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_is_on_the_disk_before_it_is_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flushed: set[int] = set()
 
     def note(descriptor: int) -> None:
@@ -188,7 +194,7 @@ def test_a_read_only_place_is_an_error(tmp_path: Path, monkeypatch: pytest.Monke
     def refuse(*_: object, **__: object) -> str:  # tests may run as root, whom no mode bits stop
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("archspec.folder.tempfile.mkdtemp", refuse)
+    monkeypatch.setattr("archspec.build_folder.tempfile.mkdtemp", refuse)
     with pytest.raises(Failure, match="cannot write .*permission denied"):
         replace_folder(tmp_path / "net", writer({"model.py": "one"}))
 
@@ -209,7 +215,7 @@ def test_what_is_no_manifest_is_no_build(tmp_path: Path, text: str) -> None:
 BUILD = """
 import hashlib, json, sys
 from pathlib import Path
-from archspec.folder import MANIFEST, replace_folder
+from archspec.build_folder import MANIFEST, replace_folder
 
 folder, own, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
@@ -236,10 +242,14 @@ def whole(folder: Path) -> str:
     return owner
 
 
-def test_builds_into_one_folder_at_once_are_put_in_place_one_after_the_other(tmp_path: Path) -> None:
+def test_builds_into_one_folder_at_once_are_put_in_place_one_after_the_other(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "net"
     builders = [
-        subprocess.Popen([sys.executable, "-c", BUILD, str(folder), own, "25"], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", BUILD, str(folder), own, "25"], stderr=subprocess.PIPE, text=True
+        )
         for own in "abcd"
     ]
     seen: list[str] = []
@@ -251,7 +261,9 @@ def test_builds_into_one_folder_at_once_are_put_in_place_one_after_the_other(tmp
     assert [(builder.returncode, builder.communicate()[1]) for builder in builders] == [(0, "")] * 4
     whole(folder)
     assert len(set(seen)) > 1
-    assert [path.name for path in tmp_path.iterdir()] == ["net"], "no lock and no staging folder is left"
+    assert [path.name for path in tmp_path.iterdir()] == ["net"], (
+        "no lock and no staging folder is left"
+    )
 
 
 def test_what_a_stranger_puts_there_meanwhile_is_not_touched(tmp_path: Path) -> None:

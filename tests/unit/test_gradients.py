@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 
 import archspec
 from archspec.backend import load as load_backend
+from archspec.backend.session import Pull, Session, Sgd, State
 from archspec.compiler import write
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import Drawn, specs
-from archspec.equivalence.material import weights
-from archspec.graph import Graph, Head
-from archspec.op import Op, Run
+from archspec.equivalence.test_inputs import weights
+from archspec.frontend.files import shipped
+from archspec.ir.graph import Graph, Head
+from archspec.ir.op import Op, Run
 from archspec.reference import ReferenceSession, gradients, run
-from archspec.session import Pull, Session, Sgd, State
-from archspec.spec.files import shipped
 from archspec.weights.checkpoint import load as load_weights
 from tests.helpers.derivative import assert_derivative, shares
 from tests.helpers.effort import examples
@@ -38,9 +38,15 @@ SPECS = sorted(path.stem for path in shipped().glob("*.yaml"))
 
 @examples(40)
 @given(specs(), st.integers(0, 2**32 - 1), st.booleans())
-def test_of_random_specs_they_are_the_slopes_of_the_outputs(drawn: Drawn, seed: int, train: bool) -> None:
+def test_of_random_specs_they_are_the_slopes_of_the_outputs(
+    drawn: Drawn, seed: int, train: bool
+) -> None:
     graph = checked(drawn.text).graph
-    params, x, mode = weights(graph, seed), spread((3, *drawn.input), seed), Run(train=train, dropout=False)
+    params, x, mode = (
+        weights(graph, seed),
+        spread((3, *drawn.input), seed),
+        Run(train=train, dropout=False),
+    )
     outputs = lambda x: run(graph, params, x, mode).outputs
     with np.errstate(over="ignore", invalid="ignore"):
         expected = outputs(x)
@@ -63,7 +69,9 @@ def test_of_random_specs_they_are_the_slopes_of_the_outputs(drawn: Drawn, seed: 
     assert set(found.tensors) == {name for name, _, param in graph.parameters() if param.trainable}
     for name, gradient in {"": found.input, **found.tensors}.items():
         at = params.get(name, x)
-        assert_derivative(gradient, value(name), at, rng, size=size, steps=(1e-5, 1e-4), what=f"d/d{name}")
+        assert_derivative(
+            gradient, value(name), at, rng, size=size, steps=(1e-5, 1e-4), what=f"d/d{name}"
+        )
 
 
 def two_heads() -> Graph:
@@ -80,7 +88,9 @@ def two_heads() -> Graph:
 def test_what_is_read_twice_or_given_twice_adds_up(train: bool) -> None:
     graph, x = two_heads(), batch(3, 4)
     params = weights(graph, 0)
-    t = {name: torch.from_numpy(value).requires_grad_() for name, value in {**params, "x": x}.items()}
+    t = {
+        name: torch.from_numpy(value).requires_grad_() for name, value in {**params, "x": x}.items()
+    }
     first = torch.nn.functional.linear(2 * t["x"], t["first.weight"], t["first.bias"])
     gate = first * first * 2 * t["x"]
     aux = torch.nn.functional.linear(first, t["aux.weight"], t["aux.bias"])
@@ -94,7 +104,8 @@ def test_what_is_read_twice_or_given_twice_adds_up(train: bool) -> None:
 
     found = gradients(graph, params, x, pull, Run(train=train, dropout=False))
     expected = {
-        name: tensor.grad if tensor.grad is not None else torch.zeros_like(tensor) for name, tensor in t.items()
+        name: tensor.grad if tensor.grad is not None else torch.zeros_like(tensor)
+        for name, tensor in t.items()
     }
     assert (found.tensors["aux.weight"] != 0).all() == train
     for name, gradient in {**found.tensors, "x": found.input}.items():
@@ -106,13 +117,20 @@ def test_what_the_loss_does_not_depend_on_has_zeros() -> None:
     found = gradients(graph, weights(graph, 0), x, lambda _: {}, Run(train=True))
     assert found.input.shape == x.shape
     assert not found.input.any()
-    assert {name: g.any() for name, g in found.tensors.items()} == dict.fromkeys(found.tensors, False)
-    assert {name: g.shape for name, g in found.tensors.items()} == {n: p.shape for n, _, p in graph.parameters()}
+    assert {name: g.any() for name, g in found.tensors.items()} == dict.fromkeys(
+        found.tensors, False
+    )
+    assert {name: g.shape for name, g in found.tensors.items()} == {
+        n: p.shape for n, _, p in graph.parameters()
+    }
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [({"aux": np.ones((3, 2))}, "'main', 'same'"), ({"main": np.ones(4)}, r"'main' is \[3, 4\], found \[4\]")],
+    [
+        ({"aux": np.ones((3, 2))}, "'main', 'same'"),
+        ({"main": np.ones(4)}, r"'main' is \[3, 4\], found \[4\]"),
+    ],
 )
 def test_a_derivative_that_fits_no_head_is_refused(given: dict[str, Any], message: str) -> None:
     graph = two_heads()
@@ -138,7 +156,9 @@ class Probe(Op):
         SEEN.append(weakref.ref(y))
         return y
 
-    def vjp(self, inputs: Sequence[Any], params: Mapping[str, Any], run: Run, cotangent: Any) -> Any:
+    def vjp(
+        self, inputs: Sequence[Any], params: Mapping[str, Any], run: Run, cotangent: Any
+    ) -> Any:
         ALIVE.append(sum(ref() is not None for ref in SEEN))
         return (cotangent + 0,), {}
 
@@ -154,7 +174,12 @@ def test_values_are_let_go_on_the_way_back() -> None:
     for i in range(4):
         b.add(f"p{i}", Probe())
     gradients(b.graph(), {}, batch(2, 3), lambda outputs: {"main": outputs["main"] + 0})
-    assert ALIVE == [4, 3, 2, 1]  # the output is the caller's; of the others those before the op that is differentiated
+    assert ALIVE == [
+        4,
+        3,
+        2,
+        1,
+    ]  # the output is the caller's; of the others those before the op that is differentiated
 
 
 def opened(name: str, folder: Path) -> tuple[Graph, ReferenceSession, Session]:
@@ -162,7 +187,11 @@ def opened(name: str, folder: Path) -> tuple[Graph, ReferenceSession, Session]:
     spec, backend = archspec.load(name), load_backend("torch")
     built = write(spec, backend, folder / name, seed=1)
     tensors = load_weights(built / "weights.safetensors", spec.graph)
-    return spec.graph, ReferenceSession(spec.graph, tensors), backend.open(built, spec.graph, "float64")
+    return (
+        spec.graph,
+        ReferenceSession(spec.graph, tensors),
+        backend.open(built, spec.graph, "float64"),
+    )
 
 
 def squares(outputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,13 +207,21 @@ def test_of_every_shipped_spec_they_are_torchs(name: str, tmp_path: Path) -> Non
     graph, ours, theirs = opened(name, tmp_path)
     x = np.random.default_rng(0).standard_normal((2, *graph.input))
     for train in (True, False) if macs < 1e8 else (True,):
-        found, expected = ours.gradients(x, squares, train=train), theirs.gradients(x, squares, train=train)
+        found, expected = (
+            ours.gradients(x, squares, train=train),
+            theirs.gradients(x, squares, train=train),
+        )
         compare_all(found.outputs, expected.outputs, bound=1e-9, what=f"{name}, outputs")
         compare(found.input, expected.input, bound=1e-7, what=f"{name}, input")
         for tensor, gradient in expected.tensors.items():
             # A bias before batch norm has no effect: its derivative is what rounding leaves of nothing.
-            scale = max(float(np.abs(gradient).max()), 1e-6 * max(np.abs(g).max() for g in expected.tensors.values()))
-            compare(found.tensors[tensor], gradient, bound=1e-7, scale=scale, what=f"{name}, {tensor}")
+            scale = max(
+                float(np.abs(gradient).max()),
+                1e-6 * max(np.abs(g).max() for g in expected.tensors.values()),
+            )
+            compare(
+                found.tensors[tensor], gradient, bound=1e-7, scale=scale, what=f"{name}, {tensor}"
+            )
         assert set(found.tensors) == set(expected.tensors)
 
 
@@ -200,9 +237,15 @@ OPTIMIZERS = [
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 def test_steps_of_sgd_are_those_of_torchs_optimizer(optimizer: Sgd) -> None:
     rng = np.random.default_rng(0)
-    tensors: Mapping[str, Any] = {"a": rng.normal(size=(3, 2)), "b": rng.normal(size=4), "moving": rng.normal(size=2)}
+    tensors: Mapping[str, Any] = {
+        "a": rng.normal(size=(3, 2)),
+        "b": rng.normal(size=4),
+        "moving": rng.normal(size=2),
+    }
     slots: Mapping[str, Any] = {}
-    theirs = {name: torch.nn.Parameter(torch.from_numpy(tensors[name].copy())) for name in ("a", "b")}
+    theirs = {
+        name: torch.nn.Parameter(torch.from_numpy(tensors[name].copy())) for name in ("a", "b")
+    }
     torchs = torch.optim.SGD(
         theirs.values(),
         lr=optimizer.learning_rate,
@@ -248,15 +291,22 @@ def test_train_mode_moves_the_sessions_own_statistics() -> None:
     first = session.forward(x, train=True, keep=True)
     assert list(first.activations) == [node.path for node in graph.nodes]
     y = first.activations["conv"]
-    assert_same(first.updates["norm.running_mean"], 0.75 * tensors["norm.running_mean"] + 0.25 * y.mean(axis=(0, 2)))
+    assert_same(
+        first.updates["norm.running_mean"],
+        0.75 * tensors["norm.running_mean"] + 0.25 * y.mean(axis=(0, 2)),
+    )
     session.gradients(x, squares)
     session.gradients(x, squares, train=False)
     moved = session.state().tensors
     mean = 0.75 * first.updates["norm.running_mean"] + 0.25 * y.mean(axis=(0, 2))
     compare_all(
-        moved, {**tensors, "norm.running_mean": mean, "norm.running_var": moved["norm.running_var"]}, bound=1e-14
+        moved,
+        {**tensors, "norm.running_mean": mean, "norm.running_var": moved["norm.running_var"]},
+        bound=1e-14,
     )
-    assert_same(session.forward(x, train=True).outputs["main"], first.outputs["main"])  # which are those of the batch
+    assert_same(
+        session.forward(x, train=True).outputs["main"], first.outputs["main"]
+    )  # which are those of the batch
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS[-2:], ids=str)
@@ -287,12 +337,16 @@ def _assert_same_state(found: State, expected: State) -> None:
 
 def test_a_state_is_a_copy_and_may_hold_a_part() -> None:
     graph, tensors = normal()
-    session = ReferenceSession(graph, {name: value.astype(np.float32) for name, value in tensors.items()})
+    session = ReferenceSession(
+        graph, {name: value.astype(np.float32) for name, value in tensors.items()}
+    )
     state = session.state()
     assert {value.dtype.name for value in state.tensors.values()} == {"float64"}
     for value in (*state.tensors.values(), *tensors.values()):
         value += 1
-    compare_all(session.state().tensors, {name: value - 1 for name, value in tensors.items()}, bound=1e-7)
+    compare_all(
+        session.state().tensors, {name: value - 1 for name, value in tensors.items()}, bound=1e-7
+    )
     session.restore(State({"classifier.bias": np.array([5.0, 6.0])}))
     assert session.state().tensors["classifier.bias"].tolist() == [5, 6]
     compare(session.state().tensors["conv.bias"], tensors["conv.bias"] - 1, bound=1e-7)
@@ -305,7 +359,9 @@ def test_a_state_is_a_copy_and_may_hold_a_part() -> None:
         ({"no such tensor": np.zeros(1)}, "no such tensor"),
     ],
 )
-def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(changed: dict[str, Any], message: str) -> None:
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(
+    changed: dict[str, Any], message: str
+) -> None:
     graph, tensors = normal()
     with pytest.raises(ValueError, match=message):
         ReferenceSession(graph, tensors | changed)

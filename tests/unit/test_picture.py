@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from archspec.diagnostics import Failure
-from archspec.document import Preprocess
-from archspec.picture import Unreadable, load_picture, preprocess_of, read_picture, top
+from archspec.images import Unreadable, load_picture, preprocess_of, read_picture, top
+from archspec.ir.document import Preprocess
 
 
 def saved(path: Path, pixels: Any, mode: str | None = None, **options: Any) -> Path:
@@ -37,7 +37,9 @@ def test_rgb_is_channels_first_and_normalised_per_channel(colours: Path) -> None
 
 
 def test_bgr_turns_the_channels_round_before_the_mean(colours: Path) -> None:
-    x = load_picture(colours, Preprocess(channels="bgr", scale=1.0, mean=(104.0, 117.0, 123.0)), (3, 2, 2))
+    x = load_picture(
+        colours, Preprocess(channels="bgr", scale=1.0, mean=(104.0, 117.0, 123.0)), (3, 2, 2)
+    )
     np.testing.assert_allclose(x[:, 0, 0], [0 - 104, 0 - 117, 255 - 123])  # red: blue, green, red
     np.testing.assert_allclose(x[:, 1, 0], [255 - 104, 0 - 117, 0 - 123])  # blue
 
@@ -65,7 +67,11 @@ def test_an_exact_resize_ignores_the_aspect(tmp_path: Path) -> None:
 def test_without_a_crop_the_whole_picture_is_fitted(tmp_path: Path) -> None:
     pixels = np.zeros((4, 8, 3), np.uint8)
     pixels[:, :4] = 255
-    x = load_picture(saved(tmp_path / "w.png", pixels), Preprocess(crop="none", interpolation="nearest"), (3, 2, 2))
+    x = load_picture(
+        saved(tmp_path / "w.png", pixels),
+        Preprocess(crop="none", interpolation="nearest"),
+        (3, 2, 2),
+    )
     np.testing.assert_allclose(x[0], [[1, 0], [1, 0]])
 
 
@@ -89,7 +95,9 @@ def test_of_16_bits_the_upper_8_are_read(tmp_path: Path, kind: str) -> None:
         Image.fromarray(values).save(path)
     grey = load_picture(path, Preprocess(channels="gray", scale=1.0), (1, 8, 8))
     np.testing.assert_array_equal(grey[0], values // 256)
-    np.testing.assert_array_equal(load_picture(path, Preprocess(scale=1.0), (3, 8, 8)), np.repeat(grey, 3, 0))
+    np.testing.assert_array_equal(
+        load_picture(path, Preprocess(scale=1.0), (3, 8, 8)), np.repeat(grey, 3, 0)
+    )
 
 
 def test_of_16_bits_the_order_of_bytes_and_what_is_transparent_count(tmp_path: Path) -> None:
@@ -97,14 +105,26 @@ def test_of_16_bits_the_order_of_bytes_and_what_is_transparent_count(tmp_path: P
     Image.frombytes("I;16B", (2, 2), values.astype(">u2").tobytes()).save(tmp_path / "big.tif")
     Image.fromarray(values).save(tmp_path / "clear.png", transparency=0x1234)
     steps = Preprocess(channels="gray", scale=1.0)
-    assert load_picture(tmp_path / "big.tif", steps, (1, 2, 2)).ravel().tolist() == [0x12, 0x34, 0x12, 0x12]
-    assert load_picture(tmp_path / "clear.png", steps, (1, 2, 2)).ravel().tolist() == [255, 0x34, 0x12, 0x12]
+    assert load_picture(tmp_path / "big.tif", steps, (1, 2, 2)).ravel().tolist() == [
+        0x12,
+        0x34,
+        0x12,
+        0x12,
+    ]
+    assert load_picture(tmp_path / "clear.png", steps, (1, 2, 2)).ravel().tolist() == [
+        255,
+        0x34,
+        0x12,
+        0x12,
+    ]
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
 def test_values_of_no_known_range_are_refused(tmp_path: Path, kind: Any) -> None:
     Image.fromarray(np.eye(4, dtype=kind)).save(tmp_path / "x.tif")
-    with pytest.raises(Unreadable, match=r"cannot read .*x\.tif`: its values have 32 bits; .* 8 or 16"):
+    with pytest.raises(
+        Unreadable, match=r"cannot read .*x\.tif`: its values have 32 bits; .* 8 or 16"
+    ):
         load_picture(tmp_path / "x.tif", Preprocess(), (3, 4, 4))
 
 
@@ -125,7 +145,9 @@ def test_what_else_an_exif_says_may_be_wrong(kind: str, recwarn: pytest.Warnings
     exif = Image.Exif()
     exif[0x0112], exif[0x010F], exif[0x011A] = 1, "a maker", 72.0
     file, said = BytesIO(), exif.tobytes().removeprefix(b"Exif\0\0")
-    Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(file, kind, exif=exif, lossless=True)
+    Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(
+        file, kind, exif=exif, lossless=True
+    )
     sound = read_picture(file.getvalue(), Preprocess())
     ways = [np.asarray(way) for way in (sound, *map(sound.transpose, Image.Transpose))]
     place = file.getvalue().index(said)
@@ -156,7 +178,10 @@ def test_a_cut_off_picture_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_a_file_its_bytes_and_its_pixels_are_one_picture(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
-    path, steps = saved(tmp_path / "n.png", pixels), Preprocess(resize=16, channels="bgr", mean=(0.5,))
+    path, steps = (
+        saved(tmp_path / "n.png", pixels),
+        Preprocess(resize=16, channels="bgr", mean=(0.5,)),
+    )
     expected = load_picture(path, steps, (3, 12, 12))
     np.testing.assert_array_equal(load_picture(path.read_bytes(), steps, (3, 12, 12)), expected)
     np.testing.assert_array_equal(load_picture(pixels, steps, (3, 12, 12)), expected)
@@ -191,7 +216,10 @@ def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_a_spec_does_not_state_has_plain_defaults() -> None:
     assert preprocess_of({"preprocess": None, "input": [1, 28, 28]}).channels == "gray"
     assert preprocess_of({"preprocess": None, "input": [3, 64, 96]}).resize == 64
-    stated = {"preprocess": Preprocess(resize=(8, 6), mean=(0.5,)).model_dump(mode="json"), "input": [3, 8, 6]}
+    stated = {
+        "preprocess": Preprocess(resize=(8, 6), mean=(0.5,)).model_dump(mode="json"),
+        "input": [3, 8, 6],
+    }
     assert preprocess_of(stated).resize == (8, 6)
 
 

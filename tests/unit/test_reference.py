@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from archspec.graph import Graph, Head
-from archspec.op import Op, Run
+from archspec.ir.graph import Graph, Head
+from archspec.ir.op import Op, Run
 from archspec.reference import run
 from tests.helpers.graphs import Builder
 from tests.helpers.ops import assert_same, batch
@@ -19,7 +19,10 @@ from tests.helpers.ops import assert_same, batch
 
 def parameters(graph: Graph) -> dict[str, Any]:
     rng = np.random.default_rng(7)
-    return {name: np.abs(rng.normal(size=param.shape)).astype(np.float32) for name, _, param in graph.parameters()}
+    return {
+        name: np.abs(rng.normal(size=param.shape)).astype(np.float32)
+        for name, _, param in graph.parameters()
+    }
 
 
 def small() -> Graph:
@@ -41,18 +44,23 @@ def small() -> Graph:
     return b.graph(Head("main", main), Head("aux", aux, train_only=True))
 
 
-def by_torch(p: Mapping[str, Any], x: Any, train: bool) -> tuple[dict[str, torch.Tensor], nn.BatchNorm2d]:
+def by_torch(
+    p: Mapping[str, Any], x: Any, train: bool
+) -> tuple[dict[str, torch.Tensor], nn.BatchNorm2d]:
     t = {name: torch.from_numpy(value).double() for name, value in p.items()}
     bn = nn.BatchNorm2d(4).double().train(train)
     bn.load_state_dict(
-        {role: t[f"stem.bn.{role}"] for role in ("weight", "bias", "running_mean", "running_var")}, strict=False
+        {role: t[f"stem.bn.{role}"] for role in ("weight", "bias", "running_mean", "running_var")},
+        strict=False,
     )
     y = F.relu(bn(F.conv2d(torch.from_numpy(x), t["stem.conv.weight"], padding=1)))
     left = F.conv2d(y, t["left.weight"], t["left.bias"])
     merged = torch.cat([left, F.max_pool2d(y, 3, 1, 1)], 1).mean((2, 3))
     outputs = {"main": F.linear(merged, t["classifier.weight"], t["classifier.bias"])}
     if train:
-        outputs["aux"] = F.linear(y.mean((2, 3)), t["aux.classifier.weight"], t["aux.classifier.bias"])
+        outputs["aux"] = F.linear(
+            y.mean((2, 3)), t["aux.classifier.weight"], t["aux.classifier.bias"]
+        )
     return outputs, bn
 
 
@@ -65,7 +73,9 @@ def test_a_network_is_torchs_in_both_modes(train: bool) -> None:
     assert set(result.outputs) == set(expected)
     for name, value in expected.items():
         assert_same(result.outputs[name], value)
-    assert set(result.updates) == ({"stem.bn.running_mean", "stem.bn.running_var"} if train else set())
+    assert set(result.updates) == (
+        {"stem.bn.running_mean", "stem.bn.running_var"} if train else set()
+    )
     for name, value in result.updates.items():
         assert_same(value, bn.get_buffer(name.removeprefix("stem.bn.")))
 
@@ -76,7 +86,9 @@ def test_activations_come_by_path_in_execution_order_and_only_where_asked_for() 
     assert run(graph, params, x).activations == {}
     kept = run(graph, params, x, keep=True).activations
     assert list(kept) == [node.path for node in graph.nodes if not node.path.startswith("aux")]
-    assert all(kept[node.path].shape == (2, *node.shape) for node in graph.nodes if node.path in kept)
+    assert all(
+        kept[node.path].shape == (2, *node.shape) for node in graph.nodes if node.path in kept
+    )
     assert_same(kept["merge"], np.concatenate([kept["left"], kept["right"]], axis=1))
 
 

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.diagnostics import Diagnostic, Note, Severity, Source, SpecError
-from archspec.render import render_github, render_json, render_text, summary, visible, width
+from archspec.diagnostics.render import (
+    render_github,
+    render_json,
+    render_text,
+    summary,
+    visible,
+    width,
+)
 
 VARIANT = Source(
     "specs/variant.yaml",
@@ -35,13 +42,21 @@ BRANCHES = Diagnostic(
     help="make the stride 1, or give every branch stride 2",
 )
 UNUSED = Diagnostic(
-    "AS0601", "nothing uses the argument `x`", Source("net.yaml", "args: {x: 1}").span(1, 8, 1, 9), "warning"
+    "AS0601",
+    "nothing uses the argument `x`",
+    Source("net.yaml", "args: {x: 1}").span(1, 8, 1, 9),
+    "warning",
 )
 
 
-def at(text: str, line: int, column: int, end_line: int, end_column: int, found: str = "") -> Diagnostic:
+def at(
+    text: str, line: int, column: int, end_line: int, end_column: int, found: str = ""
+) -> Diagnostic:
     return Diagnostic(
-        "AS0101", "a message", Source("net.yaml", text).span(line, column, end_line, end_column), found=found
+        "AS0101",
+        "a message",
+        Source("net.yaml", text).span(line, column, end_line, end_column),
+        found=found,
     )
 
 
@@ -100,7 +115,11 @@ def test_colour_adds_escapes_and_nothing_else() -> None:
 def test_without_a_source_line_the_finding_is_a_note() -> None:
     for nowhere in (Source("gone.yaml", "").start, Source("gone.yaml", "a: 1").span(9, 1, 9, 2)):
         text = render_text(
-            [Diagnostic("AS0001", "cannot be read", nowhere, found="no such file", help="look elsewhere")]
+            [
+                Diagnostic(
+                    "AS0001", "cannot be read", nowhere, found="no such file", help="look elsewhere"
+                )
+            ]
         )
         _, place, *rest = text.split("\n")
         assert place.startswith(" --> gone.yaml:")
@@ -109,13 +128,22 @@ def test_without_a_source_line_the_finding_is_a_note() -> None:
 
 def test_a_span_over_lines_is_marked_on_its_first() -> None:
     text = "a:\n  - {b: 1,\n     c: 2}\n\n  # a remark\nd: 3\n"
-    assert excerpt(at(text, 2, 5, 3, 11, "a mapping")) == ["  - {b: 1,", "    ^^^^^^ a mapping (to line 3)"]
-    assert excerpt(at(text, 2, 5, 6, 1)) == ["  - {b: 1,", "    ^^^^^^ (to line 3)"]  # ends before what follows
+    assert excerpt(at(text, 2, 5, 3, 11, "a mapping")) == [
+        "  - {b: 1,",
+        "    ^^^^^^ a mapping (to line 3)",
+    ]
+    assert excerpt(at(text, 2, 5, 6, 1)) == [
+        "  - {b: 1,",
+        "    ^^^^^^ (to line 3)",
+    ]  # ends before what follows
     assert excerpt(at(text, 6, 1, 9, 1)) == ["d: 3", "^^^^"]
 
 
 def test_a_span_at_the_end_of_a_line() -> None:
-    assert excerpt(at("a: [1, 2\n", 1, 9, 1, 10, "`]` is missing")) == ["a: [1, 2", "        ^ `]` is missing"]
+    assert excerpt(at("a: [1, 2\n", 1, 9, 1, 10, "`]` is missing")) == [
+        "a: [1, 2",
+        "        ^ `]` is missing",
+    ]
     assert excerpt(at("a: [1, 2\n", 1, 99, 1, 100)) == ["a: [1, 2", "        ^"]
     assert excerpt(at("a: 1\n", 1, 4, 1, 4)) == ["a: 1", "   ^"]
 
@@ -133,7 +161,9 @@ def test_a_span_at_the_end_of_a_line() -> None:
         ("\u202ea: x", 2, "\\u202ea: x", 6, 1),
     ],
 )
-def test_carets_stand_under_what_is_meant(line: str, column: int, shown: str, indent: int, carets: int) -> None:
+def test_carets_stand_under_what_is_meant(
+    line: str, column: int, shown: str, indent: int, carets: int
+) -> None:
     assert excerpt(at(line, 1, column, 1, column + 1)) == [shown, " " * indent + "^" * carets]
 
 
@@ -143,7 +173,10 @@ def test_a_very_long_line_is_cut_around_the_span() -> None:
         shown, marks = excerpt(at(line, 1, column, 1, column + 5, "here"))
         assert len(shown) <= 108
         caret = marks.index("^")
-        assert shown[caret : caret + 5] == (line + "     ")[column - 1 : column + 4].rstrip() or not line[column - 1 :]
+        assert (
+            shown[caret : caret + 5] == (line + "     ")[column - 1 : column + 4].rstrip()
+            or not line[column - 1 :]
+        )
         assert shown.startswith("... ") == (column > 26)
         assert shown.endswith(" ...") == (column < 599_900)
         assert marks.endswith(" here")
@@ -164,7 +197,9 @@ def test_lines_end_where_yaml_ends_them() -> None:
 
 def test_long_notes_are_wrapped_and_keep_their_own_lines() -> None:
     help = "first line\n" + "word " * 40 + "\n" + "x" * 200
-    text = render_text([Diagnostic("AS0101", "a message", Source("net.yaml", "a: 1").start, help=help)])
+    text = render_text(
+        [Diagnostic("AS0101", "a message", Source("net.yaml", "a: 1").start, help=help)]
+    )
     lines = text.split("\n\n")[0].split("\n")
     assert lines[6] == "  = help: first line"
     assert all(line.startswith("    ") for line in lines[7:])
@@ -176,7 +211,18 @@ def test_long_notes_are_wrapped_and_keep_their_own_lines() -> None:
 def test_json() -> None:
     found = json.loads(render_json([BRANCHES, UNUSED]))
     assert [list(item) for item in found] == [
-        ["code", "severity", "message", "file", "line", "column", "end_line", "end_column", "help", "notes"]
+        [
+            "code",
+            "severity",
+            "message",
+            "file",
+            "line",
+            "column",
+            "end_line",
+            "end_column",
+            "help",
+            "notes",
+        ]
     ] * 2
     assert {key: value for key, value in found[0].items() if key != "notes"} == {
         "code": "AS0301",
@@ -223,7 +269,10 @@ def diagnostics(draw: st.DrawFn) -> Diagnostic:
     severity: Severity = draw(st.sampled_from(["error", "warning"]))
     source = Source(draw(texts), draw(st.text("ab \t\r\n:深e\u0301\x1b\u202e", max_size=60)))
     span = source.span(*(draw(numbers) for _ in range(4)))
-    notes = tuple(Note(draw(texts), draw(st.sampled_from([None, span]))) for _ in range(draw(st.integers(0, 2))))
+    notes = tuple(
+        Note(draw(texts), draw(st.sampled_from([None, span])))
+        for _ in range(draw(st.integers(0, 2)))
+    )
     return Diagnostic("AS0101", draw(texts), span, severity, draw(texts), notes, draw(texts))
 
 
@@ -247,7 +296,10 @@ def test_carets_never_leave_the_line(found: Diagnostic) -> None:
         caret = len(marks) - len(marks.lstrip(" "))
         count = len(re.match(r"\^*", marks.lstrip(" "))[0])  # pyright: ignore[reportOptionalSubscript]
         assert count >= 1
-        assert caret + count <= max(width(shown), len(lines[found.span.line - 1].expandtabs(4)) * 6) + 1
+        assert (
+            caret + count
+            <= max(width(shown), len(lines[found.span.line - 1].expandtabs(4)) * 6) + 1
+        )
 
 
 @given(st.text())

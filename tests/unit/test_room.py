@@ -52,7 +52,9 @@ def test_what_is_stated_to_be_too_large_is_not_unpacked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "stated"), [(2**25 + 1, 999), (999, 2**25 + 1)])
-def test_a_size_that_is_a_lie_is_found_out_in_little_memory(tmp_path: Path, size: int, stated: int) -> None:
+def test_a_size_that_is_a_lie_is_found_out_in_little_memory(
+    tmp_path: Path, size: int, stated: int
+) -> None:
     path = stating(packed(tmp_path, bytes(size)), size, stated)
     room = Room()
     tracemalloc.start()

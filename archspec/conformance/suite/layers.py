@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from archspec.backend import Backend
 from archspec.compiler import compile_spec
-from archspec.conformance.effort import examples
+from archspec.conformance.backend_under_test import Subject
 from archspec.conformance.fields import schema
 from archspec.conformance.layers import layer_spec, layers, read, simplest
 from archspec.conformance.ops import spread
-from archspec.conformance.subject import Subject
+from archspec.conformance.profile import examples
 from archspec.diagnostics import Failure
-from archspec.equivalence.material import Material, material, shares, weights
+from archspec.equivalence.test_inputs import Material, material, shares, weights
 from archspec.ops import OPS
 
 seeds = st.integers(0, 2**32 - 1)

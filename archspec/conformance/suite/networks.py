@@ -12,10 +12,10 @@ from pathlib import Path
 from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from archspec.conformance.agreement import Agreement
-from archspec.conformance.effort import examples
+from archspec.conformance.backend_under_test import Subject
+from archspec.conformance.differential import Agreement
+from archspec.conformance.profile import examples
 from archspec.conformance.specs import Drawn, specs
-from archspec.conformance.subject import Subject
 
 SHARDS, USUAL = 10, 30
 """In so many tests of so many networks each: tests are what can run side by side."""

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from archspec.backend.session import Session, State, slot_name
+from archspec.conformance.backend_under_test import Subject
 from archspec.conformance.compare import compare_all
 from archspec.conformance.layers import layer_spec, read, simplest
-from archspec.conformance.subject import Subject
 from archspec.diagnostics import Failure
-from archspec.equivalence.material import Material, material
-from archspec.graph import Graph
-from archspec.session import Session, State, slot_name
+from archspec.equivalence.test_inputs import Material, material
+from archspec.ir.graph import Graph
 
 
 def opened(subject: Subject) -> Iterator[tuple[Graph, Material, Session]]:
@@ -35,7 +35,11 @@ def misfits(graph: Graph) -> Iterator[tuple[State, str]]:
     yield State({name: longer}), f"`{name}` is .*, found .*x7"
     yield State({}, {slot: longer}), f"`{slot}` is .*, found .*x7"
     strange = {name: fits, slot_name(unknown, "momentum"): fits}
-    strange |= {slot_name(n, "momentum"): np.ones(p.shape) for n, _, p in graph.parameters() if not p.trainable}
+    strange |= {
+        slot_name(n, "momentum"): np.ones(p.shape)
+        for n, _, p in graph.parameters()
+        if not p.trainable
+    }
     for each, value in strange.items():
         yield State({}, {each: value}), f"`{each}` is a slot of no trainable tensor of this network"
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from archspec.backend import Backend
+from archspec.backend.trainer import Standing, Trainer
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.layers import read
 from archspec.conformance.training import RECIPES, batches, definition, net, opened
 from archspec.diagnostics import Failure
-from archspec.recipe import Recipe
+from archspec.ir.recipe import Recipe
 from archspec.reference.loss import loss as loss_of
-from archspec.trainer import Standing, Trainer
 
 Opener = Callable[..., Trainer]
 """Gives the backend's trainer for a spec and a recipe, and for a seed that its weights are drawn from."""
@@ -67,7 +67,12 @@ def test_what_is_frozen_is_trained_as_it_is_evaluated(trainer: Opener) -> None:
 
     spec = net()
     one = trainer(spec, Recipe(freeze=("bn.*",)))
-    one.restore(Standing(one.save().tensors | {"bn.running_mean": np.full(4, 3.0), "bn.running_var": np.full(4, 0.1)}))
+    one.restore(
+        Standing(
+            one.save().tensors
+            | {"bn.running_mean": np.full(4, 3.0), "bn.running_var": np.full(4, 0.1)}
+        )
+    )
     x, y, rate = batches(spec)[0]
     for _ in range(2):
         wanted, _ = loss_of("cross_entropy", one.predict(x), y)
@@ -92,7 +97,13 @@ def test_batch_norm_is_exact_far_from_zero_and_where_nothing_varies(trainer: Ope
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize(
     ("loss", "width"),
-    [("cross_entropy", 4), ("binary_cross_entropy", 4), ("binary_cross_entropy", 1), ("mse", 4), ("none", 4)],
+    [
+        ("cross_entropy", 4),
+        ("binary_cross_entropy", 4),
+        ("binary_cross_entropy", 1),
+        ("mse", 4),
+        ("none", 4),
+    ],
 )
 def test_it_has_each_loss(trainer: Opener, loss: str, width: int, smoothing: float) -> None:
     spec, recipe = net(loss, width=width), Recipe(label_smoothing=smoothing)
@@ -114,7 +125,9 @@ def test_there_is_nothing_to_remember_before_the_first_step(trainer: Opener) -> 
 def test_it_goes_on_bit_for_bit_from_where_it_stood(trainer: Opener, recipe: str) -> None:
     spec = net(drop=0.5)
     both = batches(spec)
-    whole = trainer(spec, RECIPES[recipe])  # each where it is needed: a framework may have one state of random numbers
+    whole = trainer(
+        spec, RECIPES[recipe]
+    )  # each where it is needed: a framework may have one state of random numbers
     for batch in both:
         whole.step(*batch)
     first = trainer(spec, RECIPES[recipe])
@@ -163,7 +176,9 @@ def test_it_drops_in_training_alone_and_otherwise_in_each_step(trainer: Opener) 
 
 @pytest.mark.parametrize("recipe", ["sgd", "clipped", "in parts"])
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_half_precision_learns_nearly_the_same(trainer: Opener, precision: str, recipe: str) -> None:
+def test_half_precision_learns_nearly_the_same(
+    trainer: Opener, precision: str, recipe: str
+) -> None:
     spec = net()
     try:
         one = trainer(spec, RECIPES[recipe].model_copy(update={"precision": precision}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.conformance.subject import Subject
+from archspec.conformance.backend_under_test import Subject
 from archspec.conformance.traps import Trap
 
 

@@ -2,11 +2,11 @@
 
 from archspec.train.data.batches import Batch, Batches, whole
 from archspec.train.data.checking import Bad, Checked, check
+from archspec.train.data.multi_crop import COUNTS, PrepareViews, Views
 from archspec.train.data.opening import Data, divided, open_data, open_parts, refuse_within
 from archspec.train.data.packing import pack
 from archspec.train.data.prepare import Prepare
 from archspec.train.data.source import Sample, Source
-from archspec.train.data.views import COUNTS, PrepareViews, Views
 
 __all__ = [
     "COUNTS", "Bad", "Batch", "Batches", "Checked", "Data", "Prepare", "PrepareViews", "Sample", "Source", "Views",

@@ -14,11 +14,11 @@ from numpy.random import PCG64, SeedSequence
 from numpy.random import Generator as Random
 from numpy.typing import NDArray
 
+from archspec.backend.trainer import shares
 from archspec.diagnostics import Failure, quote
-from archspec.picture import Unreadable
+from archspec.images import Unreadable
 from archspec.train.data.source import Sample, Source
 from archspec.train.data.workers import deliver
-from archspec.trainer import shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,9 @@ class Batches:
                 x[count], y[count] = found
                 count += 1
             elif self.seed is not None:
-                raise Failure(f"no sample of the batch of step {step} can be read, as {quote(bad[0])}")
+                raise Failure(
+                    f"no sample of the batch of step {step} can be read, as {quote(bad[0])}"
+                )
         return Batch(x[:count], y[:count], tuple(bad))
 
     def _read(
@@ -144,7 +146,11 @@ class Batches:
 
 
 def whole(
-    source: Source, prepare: Preparation, batch: int, workers: int = 0, bad_data: Literal["error", "skip"] = "error"
+    source: Source,
+    prepare: Preparation,
+    batch: int,
+    workers: int = 0,
+    bad_data: Literal["error", "skip"] = "error",
 ) -> Generator[Batch]:
     """Every sample once, in order and not varied: for evaluation.
 
@@ -166,4 +172,6 @@ def whole(
 
 
 def _joined(one: Batch, other: Batch) -> Batch:
-    return Batch(np.concatenate([one.x, other.x]), np.concatenate([one.y, other.y]), one.bad + other.bad)
+    return Batch(
+        np.concatenate([one.x, other.x]), np.concatenate([one.y, other.y]), one.bad + other.bad
+    )

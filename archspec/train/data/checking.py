@@ -8,8 +8,8 @@ from os import PathLike
 from pathlib import Path
 
 from archspec.diagnostics import Failure
-from archspec.document import Preprocess
-from archspec.picture import Unreadable
+from archspec.images import Unreadable
+from archspec.ir.document import Preprocess
 from archspec.train.data.folder import passed_over
 from archspec.train.data.opening import open_parts
 from archspec.train.data.prepare import read_sample
@@ -52,7 +52,9 @@ def check(where: str | PathLike[str], workers: int = 0, watch: Watch = unwatched
         if bad:
             return Checked(0, {}, tuple(bad))  # the files that are named keep it from being opened
         raise
-    sources = {"train": parts.train} | ({"val": parts.held_out} if parts.held_out is not None else {})
+    sources = {"train": parts.train} | (
+        {"val": parts.held_out} if parts.held_out is not None else {}
+    )
     for name, source in sources.items():
         done = 0
         for count, found in read_through(source, workers):
@@ -66,7 +68,11 @@ def check(where: str | PathLike[str], workers: int = 0, watch: Watch = unwatched
 def read_through(source: Source, workers: int = 0) -> Iterator[tuple[int, tuple[Bad, ...]]]:
     """Some samples at a time, how many and which of them are bad; those of shards as they lie there."""
     steps = range(-(-len(source) // AT_ONCE))
-    return deliver(_Reading(Part(source, source.order) if isinstance(source, Shards) else source), steps, workers)
+    return deliver(
+        _Reading(Part(source, source.order) if isinstance(source, Shards) else source),
+        steps,
+        workers,
+    )
 
 
 @dataclass(frozen=True)

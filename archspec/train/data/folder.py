@@ -24,7 +24,10 @@ def open_folder(root: Path) -> Parts:
     held_out = None
     if names := [name for name in VALIDATION if name in found]:
         if names[1:]:
-            raise Failure(f"{quote(root)} has {' and '.join(map(quote, names))}", "keep the one to validate on")
+            raise Failure(
+                f"{quote(root)} has {' and '.join(map(quote, names))}",
+                "keep the one to validate on",
+            )
         val = root / names[0]
         present = _folders(val)
         for name in present:
@@ -43,7 +46,11 @@ def passed_over(parts: Parts) -> tuple[str, ...]:
     for root in {source.root for source in sources}:
         for folder, folders, files in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            names = (Path(folder, name).relative_to(root).as_posix() for name in sorted(files) if name[0] != ".")
+            names = (
+                Path(folder, name).relative_to(root).as_posix()
+                for name in sorted(files)
+                if name[0] != "."
+            )
             found += [name for name in names if name not in samples]
     return tuple(found)
 
@@ -52,13 +59,22 @@ def _folders(folder: Path) -> tuple[str, ...]:
     """The names of the classes."""
     found = _listed(folder)
     if not found:
-        raise Failure(f"{quote(folder)} has no folders", "put the pictures of each class into a folder of its name")
+        raise Failure(
+            f"{quote(folder)} has no folders",
+            "put the pictures of each class into a folder of its name",
+        )
     return found
 
 
 def _listed(folder: Path) -> tuple[str, ...]:
     """The folders in it, sorted; what is hidden is none."""
-    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    return tuple(
+        sorted(
+            path.name
+            for path in folder.iterdir()
+            if path.is_dir() and not path.name.startswith(".")
+        )
+    )
 
 
 def _files(root: Path, folder: Path, classes: Sequence[str], present: Sequence[str]) -> Files:
@@ -73,8 +89,12 @@ def _files(root: Path, folder: Path, classes: Sequence[str], present: Sequence[s
 
 
 def _pictures(folder: Path) -> list[Path]:
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    found = sorted(
+        p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+    )
     if not found:
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
-        raise Failure(f"the class {quote(folder)} has no pictures", f"pictures are files that end in {kinds}")
+        raise Failure(
+            f"the class {quote(folder)} has no pictures", f"pictures are files that end in {kinds}"
+        )
     return found

@@ -7,9 +7,9 @@ from os import PathLike
 from pathlib import Path
 
 from archspec.diagnostics import Failure, did_you_mean, quote, reason
-from archspec.train.data.arrays import open_npz
+from archspec.train.data.builtin import PACKAGED, open_packaged
 from archspec.train.data.folder import open_folder
-from archspec.train.data.packaged import PACKAGED, open_packaged
+from archspec.train.data.npz import open_npz
 from archspec.train.data.shards import is_packed, open_shards
 from archspec.train.data.source import Parts, Source
 from archspec.train.data.split import split
@@ -44,7 +44,11 @@ def divided(where: str | PathLike[str], parts: Parts, held_out: float | None = N
         share = SHARE if held_out is None else held_out
         train, rest = split(parts.train, share)
     elif held_out:
-        raise Failure(f"{quote(where)} has a part for validation of its own", "leave out --held-out", exit_code=2)
+        raise Failure(
+            f"{quote(where)} has a part for validation of its own",
+            "leave out --held-out",
+            exit_code=2,
+        )
     else:
         share, train, rest = 0.0, parts.train, parts.held_out
     if not len(train):
@@ -55,7 +59,9 @@ def divided(where: str | PathLike[str], parts: Parts, held_out: float | None = N
 def refuse_within(where: str | PathLike[str], output: Path) -> None:
     """Raises `Failure` where what is written would be taken for a part of the data the next time they are opened."""
     if str(where) not in PACKAGED and output.resolve().is_relative_to(Path(where).resolve()):
-        raise Failure(f"{quote(output)} lies in the data {quote(where)}", "`-o` names a folder beside them")
+        raise Failure(
+            f"{quote(output)} lies in the data {quote(where)}", "`-o` names a folder beside them"
+        )
 
 
 def open_parts(where: str | PathLike[str]) -> Parts:
@@ -79,4 +85,6 @@ def _parts(path: Path) -> Parts:
         if path.suffix.lower() == ".npz":
             return open_npz(path)
         raise Failure(f"{quote(path)} is no set of data", KINDS)
-    raise Failure(f"there are no data {quote(path)}", f"{KINDS}; {did_you_mean(str(path), PACKAGED, 'sets')}")
+    raise Failure(
+        f"there are no data {quote(path)}", f"{KINDS}; {did_you_mean(str(path), PACKAGED, 'sets')}"
+    )

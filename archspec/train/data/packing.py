@@ -18,12 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from archspec.build_folder import replace_folder
 from archspec.diagnostics import Failure, quote, reason, writing
-from archspec.document import Preprocess
-from archspec.folder import replace_folder
-from archspec.picture import Unreadable, opened, read_picture, shorter_side
+from archspec.images import Unreadable, opened, read_picture, shorter_side
+from archspec.ir.document import Preprocess
 from archspec.train.data.opening import open_parts, refuse_within
-from archspec.train.data.shards import FORMAT, MANIFEST, Manifest, Packed, PartName, Shard, index_file, index_type
+from archspec.train.data.shards import (
+    FORMAT,
+    MANIFEST,
+    Manifest,
+    Packed,
+    PartName,
+    Shard,
+    index_file,
+    index_type,
+)
 from archspec.train.data.source import LARGEST, Content, Sample, Source, Watch, unwatched
 
 SHARD_SIZE = 256 * 10**6
@@ -59,22 +68,33 @@ def pack(
     for name in parts.classes:
         if not name.isascii() and name.encode("utf-8", "replace").decode() != name:
             raise Failure(
-                f"the class {quote(name)} has a name that is no UTF-8", "a manifest cannot have it: rename it"
+                f"the class {quote(name)} has a name that is no UTF-8",
+                "a manifest cannot have it: rename it",
             )
     made: list[Manifest] = []
 
     def fill(staging: Path) -> None:
         train = _pack(parts.train, staging, "train", shard_size, size, watch)
-        val = None if parts.held_out is None else _pack(parts.held_out, staging, "val", shard_size, size, watch)
-        made.append(Manifest(format=FORMAT, classes=list(parts.classes), size=size, train=train, val=val))
+        val = (
+            None
+            if parts.held_out is None
+            else _pack(parts.held_out, staging, "val", shard_size, size, watch)
+        )
+        made.append(
+            Manifest(format=FORMAT, classes=list(parts.classes), size=size, train=train, val=val)
+        )
         (staging / MANIFEST).write_text(made[0].model_dump_json(indent=1) + "\n", encoding="utf-8")
 
     replace_folder(output, fill)
     return made[0]
 
 
-def _pack(source: Source, folder: Path, part: PartName, limit: int, size: int | None, watch: Watch) -> Packed:
-    names = [source[number].name.encode("utf-8", "surrogateescape") for number in range(len(source))]
+def _pack(
+    source: Source, folder: Path, part: PartName, limit: int, size: int | None, watch: Watch
+) -> Packed:
+    names = [
+        source[number].name.encode("utf-8", "surrogateescape") for number in range(len(source))
+    ]
     index = np.empty(len(names), index_type(max(map(len, names))))
     order = range(len(names))
     drawn = sorted(order, key=lambda number: sha256(names[number]).digest())
@@ -88,7 +108,9 @@ def _pack(source: Source, folder: Path, part: PartName, limit: int, size: int | 
     written = BytesIO()
     np.save(written, index, allow_pickle=False)
     (folder / index_file(part)).write_bytes(written.getvalue())
-    return Packed(samples=len(names), index=sha256(written.getvalue()).hexdigest(), shards=shards.written)
+    return Packed(
+        samples=len(names), index=sha256(written.getvalue()).hexdigest(), shards=shards.written
+    )
 
 
 class _Shards:
@@ -116,7 +138,9 @@ class _Shards:
         blocks = 2 + sum(1 + -(-len(content) // tarfile.BLOCKSIZE) for content in files.values())
         if self.tar is not None:
             length = self.tar.offset + blocks * tarfile.BLOCKSIZE
-            if -(-length // tarfile.RECORDSIZE) * tarfile.RECORDSIZE > self.limit:  # what the end is padded to
+            if (
+                -(-length // tarfile.RECORDSIZE) * tarfile.RECORDSIZE > self.limit
+            ):  # what the end is padded to
                 self.close()
         if self.tar is None:
             self.file = self._path.open("wb")
@@ -138,7 +162,9 @@ class _Shards:
         with self._path.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
         size = self._path.stat().st_size
-        self.written.append(Shard(file=self._path.name, samples=self.samples, bytes=size, sha256=digest))
+        self.written.append(
+            Shard(file=self._path.name, samples=self.samples, bytes=size, sha256=digest)
+        )
         self.tar, self.file, self.samples = None, None, 0
 
     @property
@@ -165,7 +191,10 @@ def _file(sample: Sample, size: int | None) -> tuple[str, bytes]:
 
 def _png(pixels: NDArray[np.generic]) -> bytes:
     if pixels.dtype != np.uint8:
-        raise Failure("these data are no pictures, and cannot be packed", "an .npz file holds values of any kind")
+        raise Failure(
+            "these data are no pictures, and cannot be packed",
+            "an .npz file holds values of any kind",
+        )
     return _encoded(Image.fromarray(pixels), "PNG")
 
 
@@ -184,5 +213,7 @@ def _content(name: str, picture: Path | Content) -> bytes:
     except OSError as error:
         raise Unreadable(f"cannot read {quote(name)}: {reason(error)}") from error
     if len(content) > LARGEST:
-        raise Unreadable(f"{quote(name)} has more than {LARGEST:,} bytes, which is too much for a picture")
+        raise Unreadable(
+            f"{quote(name)} has more than {LARGEST:,} bytes, which is too much for a picture"
+        )
     return content

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from archspec.diagnostics import Failure, quote, reason
-from archspec.document import Preprocess
-from archspec.picture import Picture, Unreadable, check_input, fit, read_picture, to_input
-from archspec.recipe import Augment
+from archspec.images import Picture, Unreadable, check_input, fit, read_picture, to_input
+from archspec.ir.document import Preprocess
+from archspec.ir.recipe import Augment
+from archspec.ir.types import format_shape
+from archspec.train.data.augment import vary
 from archspec.train.data.source import Content, Sample
-from archspec.train.data.vary import vary
-from archspec.types import format_shape
 
 AS_IT_IS = Augment()
 
@@ -52,7 +52,9 @@ class Prepare:
         if self.varies:
             raise Failure("`augment` varies pictures, and the data are other values")
         if self.shape not in (values.shape, (1, *values.shape)):
-            raise Failure(f"the network takes {format_shape(self.shape)}, a sample is {format_shape(values.shape)}")
+            raise Failure(
+                f"the network takes {format_shape(self.shape)}, a sample is {format_shape(values.shape)}"
+            )
         return values.reshape(self.shape)
 
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from archspec.diagnostics import Failure, quote, reason
-from archspec.section import Section
-from archspec.train.data.arrays import HEADER_ERRORS
+from archspec.ir.section import Section
+from archspec.ir.types import Positive
+from archspec.train.data.npz import HEADER_ERRORS
 from archspec.train.data.source import LARGEST, Content, Parts, Sample
-from archspec.types import Positive
 
 MANIFEST = "shards.json"
 MANIFEST_BYTES = 2**26
@@ -65,7 +65,15 @@ class Manifest(Section):
 
 def index_type(longest: int) -> np.dtype[Any]:
     """A line of an index: the number of the shard, where in it the picture begins, its bytes, its label and name."""
-    return np.dtype([("shard", "<u4"), ("offset", "<i8"), ("size", "<i8"), ("label", "<i4"), ("name", f"S{longest}")])
+    return np.dtype(
+        [
+            ("shard", "<u4"),
+            ("offset", "<i8"),
+            ("size", "<i8"),
+            ("label", "<i4"),
+            ("name", f"S{longest}"),
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,9 @@ def read_manifest(root: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "its text"
-        message = f"{quote(path)} is no manifest of packed data: {quote(place)} is wrong, {first['msg']}"
+        message = (
+            f"{quote(path)} is no manifest of packed data: {quote(place)} is wrong, {first['msg']}"
+        )
         raise Failure(message, "`archspec data pack` writes one") from error
 
 
@@ -149,7 +159,9 @@ def _refuse_lengths(root: Path, part: Packed) -> None:
         except OSError as error:
             raise Failure(f"cannot read {quote(path)}: {reason(error)}", AGAIN) from error
         if found != shard.bytes:
-            raise Failure(f"{quote(path)} has {found:,} bytes, and {shard.bytes:,} in {MANIFEST}", AGAIN)
+            raise Failure(
+                f"{quote(path)} has {found:,} bytes, and {shard.bytes:,} in {MANIFEST}", AGAIN
+            )
 
 
 def _read_index(path: Path) -> NDArray[Any]:
@@ -159,7 +171,9 @@ def _read_index(path: Path) -> NDArray[Any]:
     except HEADER_ERRORS as error:
         why = getattr(error, "strerror", None) or "it is no index, or it is damaged"
         raise Failure(f"cannot read {quote(path)}: {why.lower()}", AGAIN) from error
-    longest = index.dtype["name"].itemsize if index.dtype.names and "name" in index.dtype.names else 0
+    longest = (
+        index.dtype["name"].itemsize if index.dtype.names and "name" in index.dtype.names else 0
+    )
     if index.ndim != 1 or index.dtype != index_type(longest):
         raise Failure(f"cannot read {quote(path)}: it is no index of samples", AGAIN)
     return index
@@ -169,14 +183,21 @@ def _misplaced(index: NDArray[Any], part: Packed, classes: int) -> str:
     """What an index says that cannot be; all of it may be a stranger's."""
     if len(index) != part.samples:
         return f"{len(index):,} samples, and {part.samples:,}"
-    shard, offset, size = (np.asarray(index[name]).astype(np.int64) for name in ("shard", "offset", "size"))
+    shard, offset, size = (
+        np.asarray(index[name]).astype(np.int64) for name in ("shard", "offset", "size")
+    )
     if (shard >= len(part.shards)).any():
         return "a sample lies in a shard that is not there"
     counts = np.bincount(shard, minlength=len(part.shards))
     if counts.tolist() != [shard.samples for shard in part.shards]:
         return "a shard has more samples, or fewer"
     room = np.array([shard.bytes for shard in part.shards])[shard]
-    if (size < 0).any() or (size > LARGEST).any() or (offset < 0).any() or (offset > room - size).any():
+    if (
+        (size < 0).any()
+        or (size > LARGEST).any()
+        or (offset < 0).any()
+        or (offset > room - size).any()
+    ):
         return "a sample reaches beyond its shard"
     if (index["label"] < 0).any() or (index["label"] >= classes).any():
         return f"a label is none of {classes} classes"
@@ -188,7 +209,10 @@ def damaged(root: Path) -> list[tuple[str, str]]:
     manifest = read_manifest(root)
     found: list[tuple[str, str]] = []
     for name, part in manifest.parts.items():
-        for file, digest in ((index_file(name), part.index), *((shard.file, shard.sha256) for shard in part.shards)):
+        for file, digest in (
+            (index_file(name), part.index),
+            *((shard.file, shard.sha256) for shard in part.shards),
+        ):
             try:
                 with (root / file).open("rb") as content:
                     if file_digest(content, "sha256").hexdigest() != digest:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from archspec.picture import Picture
+from archspec.images import Picture
 
 LARGEST = 2**30
 """Bytes of a picture's file that is read as a whole."""

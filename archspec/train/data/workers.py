@@ -65,8 +65,12 @@ def _delivered(make: Callable[[int], Made], steps: range, workers: int) -> Gener
         except RuntimeError as error:
             if "terminated unexpectedly" not in str(error):
                 raise
-            help = "memory may have run out, shared memory (/dev/shm) too: take fewer workers, or none"
-            raise Failure("a process that prepares the data was ended from outside", help) from error
+            help = (
+                "memory may have run out, shared memory (/dev/shm) too: take fewer workers, or none"
+            )
+            raise Failure(
+                "a process that prepares the data was ended from outside", help
+            ) from error
         finally:
             path.unlink(missing_ok=True)
             iterator.close()

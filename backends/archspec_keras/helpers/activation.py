@@ -33,7 +33,11 @@ class Gelu(layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         if self.approximate:
-            return 0.5 * inputs * (1 + ops.tanh(math.sqrt(2 / math.pi) * (inputs + 0.044715 * inputs**3)))
+            return (
+                0.5
+                * inputs
+                * (1 + ops.tanh(math.sqrt(2 / math.pi) * (inputs + 0.044715 * inputs**3)))
+            )
         return 0.5 * inputs * (1 + ops.erf(inputs * math.sqrt(0.5)))
 
     def compute_output_shape(self, input_shape: Any) -> Any:

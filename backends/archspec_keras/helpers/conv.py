@@ -19,24 +19,41 @@ from keras import layers, ops
 class SpreadConv2D(layers.Conv2D):
     """A convolution with any stride, dilation and groups at once: the kernel's taps are spread with zeros."""
 
-    def __init__(self, *sizes: Any, dilation_rate: Any = 1, groups: int = 1, **options: Any) -> None:
+    def __init__(
+        self, *sizes: Any, dilation_rate: Any = 1, groups: int = 1, **options: Any
+    ) -> None:
         super().__init__(*sizes, groups=groups, **options)
-        self.spread = [dilation_rate] * self.rank if isinstance(dilation_rate, int) else list(dilation_rate)
+        self.spread = (
+            [dilation_rate] * self.rank if isinstance(dilation_rate, int) else list(dilation_rate)
+        )
 
     def call(self, inputs: Any) -> Any:
         kernel = ops.cast(self.kernel, inputs.dtype)
         for axis, rate in enumerate(self.spread):
-            taps = [kernel[(slice(None),) * axis + (slice(i, i + 1),)] for i in range(kernel.shape[axis])]
+            taps = [
+                kernel[(slice(None),) * axis + (slice(i, i + 1),)]
+                for i in range(kernel.shape[axis])
+            ]
             zeros = [ops.repeat(ops.zeros_like(taps[0]), rate - 1, axis)] if rate > 1 else []
-            kernel = ops.concatenate(taps[:1] + [part for tap in taps[1:] for part in (*zeros, tap)], axis)
-        pairs = zip(ops.split(inputs, self.groups, -1), ops.split(kernel, self.groups, -1), strict=True)
-        y = ops.concatenate([ops.conv(x, k, list(self.strides), self.padding) for x, k in pairs], -1)
+            kernel = ops.concatenate(
+                taps[:1] + [part for tap in taps[1:] for part in (*zeros, tap)], axis
+            )
+        pairs = zip(
+            ops.split(inputs, self.groups, -1), ops.split(kernel, self.groups, -1), strict=True
+        )
+        y = ops.concatenate(
+            [ops.conv(x, k, list(self.strides), self.padding) for x, k in pairs], -1
+        )
         return y if self.bias is None else ops.add(y, self.bias)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         rows = zip(input_shape[1:-1], self.kernel_size, self.strides, self.spread, strict=True)
         same = self.padding == "same"
-        return (input_shape[0], *(-(-(n - (0 if same else (k - 1) * d)) // s) for n, k, s, d in rows), self.filters)
+        return (
+            input_shape[0],
+            *(-(-(n - (0 if same else (k - 1) * d)) // s) for n, k, s, d in rows),
+            self.filters,
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dilation_rate": self.spread}
@@ -73,29 +90,68 @@ class CroppedConv2DTranspose(layers.Layer):
     def build(self, input_shape: Any) -> None:
         shape = (*self.kernel_size, self.filters // self.groups, input_shape[-1])
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer="glorot_uniform")
-        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
+        self.bias = (
+            self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+            if self.use_bias
+            else None
+        )
 
     def call(self, inputs: Any) -> Any:
         kernel = ops.cast(self.kernel, inputs.dtype)
         for axis, rate in enumerate(self.dilation_rate):
-            taps = [kernel[(slice(None),) * axis + (slice(i, i + 1),)] for i in range(kernel.shape[axis])]
+            taps = [
+                kernel[(slice(None),) * axis + (slice(i, i + 1),)]
+                for i in range(kernel.shape[axis])
+            ]
             zeros = [ops.repeat(ops.zeros_like(taps[0]), rate - 1, axis)] if rate > 1 else []
-            kernel = ops.concatenate(taps[:1] + [part for tap in taps[1:] for part in (*zeros, tap)], axis)
-        pairs = zip(ops.split(inputs, self.groups, -1), ops.split(kernel, self.groups, -1), strict=True)
-        whole = ops.concatenate([ops.conv_transpose(x, k, self.strides, "valid") for x, k in pairs], -1)
-        rows = [(before, m) for (before, _), m in zip(self.sides, self._sizes(inputs.shape), strict=True)]
-        short = [max(before + m - n, 0) for (before, m), n in zip(rows, whole.shape[1:-1], strict=True)]
-        whole = ops.pad(whole, [(0, 0), *((0, missing) for missing in short), (0, 0)]) if any(short) else whole
+            kernel = ops.concatenate(
+                taps[:1] + [part for tap in taps[1:] for part in (*zeros, tap)], axis
+            )
+        pairs = zip(
+            ops.split(inputs, self.groups, -1), ops.split(kernel, self.groups, -1), strict=True
+        )
+        whole = ops.concatenate(
+            [ops.conv_transpose(x, k, self.strides, "valid") for x, k in pairs], -1
+        )
+        rows = [
+            (before, m)
+            for (before, _), m in zip(self.sides, self._sizes(inputs.shape), strict=True)
+        ]
+        short = [
+            max(before + m - n, 0) for (before, m), n in zip(rows, whole.shape[1:-1], strict=True)
+        ]
+        whole = (
+            ops.pad(whole, [(0, 0), *((0, missing) for missing in short), (0, 0)])
+            if any(short)
+            else whole
+        )
         y = whole[(slice(None), *(slice(before, before + m) for before, m in rows))]
         return y if self.bias is None else ops.add(y, self.bias)
 
     def _sizes(self, shape: Any) -> list[int]:
-        rows = zip(shape[1:-1], self.kernel_size, self.strides, self.sides, self.extra, self.dilation_rate, strict=True)
+        rows = zip(
+            shape[1:-1],
+            self.kernel_size,
+            self.strides,
+            self.sides,
+            self.extra,
+            self.dilation_rate,
+            strict=True,
+        )
         return [(n - 1) * s + d * (k - 1) + 1 - sum(pair) + e for n, k, s, pair, e, d in rows]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], *self._sizes(input_shape), self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("filters", "kernel_size", "strides", "sides", "extra", "dilation_rate", "groups", "use_bias")
+        names = (
+            "filters",
+            "kernel_size",
+            "strides",
+            "sides",
+            "extra",
+            "dilation_rate",
+            "groups",
+            "use_bias",
+        )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -25,4 +25,10 @@ class Sum(layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         first, *others = input_shape
-        return (first[0], *(max(sizes) for sizes in zip(first[1:], *(shape[1:] for shape in others), strict=True)))
+        return (
+            first[0],
+            *(
+                max(sizes)
+                for sizes in zip(first[1:], *(shape[1:] for shape in others), strict=True)
+            ),
+        )

@@ -39,7 +39,9 @@ class BatchNormalization(layers.BatchNormalization):
 class LocalResponseNormalization(layers.Layer):
     """x / (k + alpha / size * sum of squares) ** beta over `size` neighbouring channels."""
 
-    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, **options: Any) -> None:
+    def __init__(
+        self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
@@ -54,4 +56,10 @@ class LocalResponseNormalization(layers.Layer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "k": self.k,
+        }

@@ -68,7 +68,14 @@ class SlidingMax(layers.Layer):
         return x
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        rows = zip(input_shape[1:-1], self.sides, self.pool_size, self.strides, self.dilation_rate, strict=True)
+        rows = zip(
+            input_shape[1:-1],
+            self.sides,
+            self.pool_size,
+            self.strides,
+            self.dilation_rate,
+            strict=True,
+        )
         positions = ((n + sum(pair) - d * (k - 1) - 1) // s + 1 for n, pair, k, s, d in rows)
         return (input_shape[0], *positions, input_shape[-1])
 
@@ -99,13 +106,21 @@ class SlidingMean(layers.Layer):
     def call(self, inputs: Any) -> Any:
         x = ops.pad(inputs, [(0, 0), *self.sides, (0, 0)])
         shape = self.compute_output_shape(inputs.shape)
-        for axis, (size, stride, out) in enumerate(zip(self.pool_size, self.strides, shape[1:-1], strict=True), 1):
-            n, (before, _), (first, last) = inputs.shape[axis], self.sides[axis - 1], self.counted[axis - 1]
+        for axis, (size, stride, out) in enumerate(
+            zip(self.pool_size, self.strides, shape[1:-1], strict=True), 1
+        ):
+            n, (before, _), (first, last) = (
+                inputs.shape[axis],
+                self.sides[axis - 1],
+                self.counted[axis - 1],
+            )
             taps = [slice(start, start + (out - 1) * stride + 1, stride) for start in range(size)]
             total = reduce(operator.add, [x[(slice(None),) * axis + (tap,)] for tap in taps])
             starts = np.arange(out) * stride - before
             counts = np.minimum(starts + size, n + last) - np.maximum(starts, -first)
-            x = total / ops.convert_to_tensor(counts.reshape(-1, *(1,) * (len(shape) - axis - 1)), x.dtype)
+            x = total / ops.convert_to_tensor(
+                counts.reshape(-1, *(1,) * (len(shape) - axis - 1)), x.dtype
+            )
         return x
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -132,7 +147,8 @@ class AdaptivePooling(layers.Layer):
             n = x.shape[axis]
             bins = [slice(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
             x = ops.concatenate(
-                [take(x[(slice(None),) * axis + (cells,)], axis, keepdims=True) for cells in bins], axis
+                [take(x[(slice(None),) * axis + (cells,)], axis, keepdims=True) for cells in bins],
+                axis,
             )
         return x
 

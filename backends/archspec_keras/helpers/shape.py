@@ -41,7 +41,11 @@ class Border(layers.Layer):
     """A border around the positions, a pair for each axis: a constant, the mirrored inside, or the repeated edge."""
 
     def __init__(
-        self, sides: Sequence[Sequence[int]], mode: str = "constant", value: float = 0.0, **options: Any
+        self,
+        sides: Sequence[Sequence[int]],
+        mode: str = "constant",
+        value: float = 0.0,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.sides, self.mode, self.value = [list(pair) for pair in sides], mode, value
@@ -52,7 +56,11 @@ class Border(layers.Layer):
         x = inputs
         for axis, (before, after) in enumerate(self.sides, 1):
             n, at = x.shape[axis], np.arange(-before, x.shape[axis] + after)
-            inside = np.clip(at, 0, n - 1) if self.mode == "edge" else (n - 1) - np.abs((n - 1) - np.abs(at))
+            inside = (
+                np.clip(at, 0, n - 1)
+                if self.mode == "edge"
+                else (n - 1) - np.abs((n - 1) - np.abs(at))
+            )
             x = ops.take(x, inside, axis)
         return x
 
@@ -98,11 +106,17 @@ class LinearResize(layers.Layer):
         x = inputs
         for axis, m in enumerate(self.size, 1):
             n, i = x.shape[axis], np.arange(m)
-            at = i * ((n - 1) / max(m - 1, 1)) if self.align_corners else np.maximum((i + 0.5) * n / m - 0.5, 0.0)
+            at = (
+                i * ((n - 1) / max(m - 1, 1))
+                if self.align_corners
+                else np.maximum((i + 0.5) * n / m - 0.5, 0.0)
+            )
             below = np.minimum(at.astype(int), n - 1)
             share = (at - below).reshape(-1, *(1,) * (len(x.shape) - axis - 1))
             low, high = ops.take(x, below, axis), ops.take(x, np.minimum(below + 1, n - 1), axis)
-            x = low * ops.convert_to_tensor(1 - share, x.dtype) + high * ops.convert_to_tensor(share, x.dtype)
+            x = low * ops.convert_to_tensor(1 - share, x.dtype) + high * ops.convert_to_tensor(
+                share, x.dtype
+            )
         return x
 
     def compute_output_shape(self, input_shape: Any) -> Any:

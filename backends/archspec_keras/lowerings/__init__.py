@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archspec.op import Op
-from archspec.source.lowering import Lowered
-from archspec.types import Shape
+from archspec.codegen.lowering import Lowered
+from archspec.ir.op import Op
+from archspec.ir.types import Shape
 from archspec_keras.lowerings import activation, conv, linear, merge, norm, pool, regularize, shape
 
 FAMILIES = (conv, linear, pool, norm, activation, regularize, shape, merge)

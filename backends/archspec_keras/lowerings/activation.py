@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from archspec.op import Op
+from archspec.codegen.lowering import Arg, Module, bare, restated
+from archspec.ir.op import Op
+from archspec.ir.types import Shape
 from archspec.ops.activation import Elu, Gelu, LeakyRelu, Prelu
-from archspec.source.lowering import Arg, Module, bare, restated
-from archspec.types import Shape
 
 
 def relu6(op: Op, x: Shape) -> Module:
@@ -23,7 +23,11 @@ def elu(op: Elu, x: Shape) -> Module:
 
 
 def gelu(op: Gelu, x: Shape) -> Module:
-    return Module("Gelu", (Arg("approximate", op.approximate == "tanh", default=False, keyword=True),), helper=True)
+    return Module(
+        "Gelu",
+        (Arg("approximate", op.approximate == "tanh", default=False, keyword=True),),
+        helper=True,
+    )
 
 
 def prelu(op: Prelu, x: Shape) -> Module:

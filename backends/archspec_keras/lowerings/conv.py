@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from archspec.codegen.lowering import Arg, Module, plain, rank, restated
+from archspec.ir.types import Shape
 from archspec.ops.conv import Conv, ConvTranspose
-from archspec.source.lowering import Arg, Module, plain, rank, restated
-from archspec.types import Shape
 from archspec_keras.padding import fit, padding, shortest
 
 
@@ -30,7 +30,12 @@ def conv(op: Conv, x: Shape) -> Module:
     if op.groups == x[0] > 1 and rank(x) < 3 and not spread and len(set(stride)) == 1:
         many = Arg("depth_multiplier", op.out // x[0], default=1, keyword=True)
         return Module(f"layers.DepthwiseConv{rank(x)}D", (*size, many, bias), before=before)
-    args = (Arg("filters", op.out, "out", hint="out"), *size, restated(op, "groups", default=1), bias)
+    args = (
+        Arg("filters", op.out, "out", hint="out"),
+        *size,
+        restated(op, "groups", default=1),
+        bias,
+    )
     if spread or (op.groups > 1 and rank(x) == 3):
         return Module(f"SpreadConv{rank(x)}D", args, helper=True, before=before)
     return Module(f"layers.Conv{rank(x)}D", args, before=before)
@@ -50,7 +55,9 @@ def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
     if plainly and all(p[0] == 0 and m == (n - 1) * s + k for n, p, k, s, m in rows):
         return Module(f"layers.Conv{rank(x)}DTranspose", (*head, bias))
     if plainly and all(m == n * s and p[0] == (k - s) // 2 for n, p, k, s, m in rows):
-        return Module(f"layers.Conv{rank(x)}DTranspose", (*head, Arg("padding", "same", keyword=True), bias))
+        return Module(
+            f"layers.Conv{rank(x)}DTranspose", (*head, Arg("padding", "same", keyword=True), bias)
+        )
     around = (
         Arg("sides", pads, keyword=True),
         Arg("extra", plain(op.output_padding), "output_padding", 0, keyword=True),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from archspec.codegen.lowering import Arg, Module, restated
+from archspec.ir.types import Shape
 from archspec.ops.linear import Linear
-from archspec.source.lowering import Arg, Module, restated
-from archspec.types import Shape
 
 
 def linear(op: Linear, x: Shape) -> Module:
-    return Module("layers.Dense", (Arg("units", op.out, "out", hint="out"), restated(op, "bias", "use_bias", True)))
+    return Module(
+        "layers.Dense",
+        (Arg("units", op.out, "out", hint="out"), restated(op, "bias", "use_bias", True)),
+    )
 
 
 LOWERED = {"linear": linear}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archspec.op import Op
-from archspec.source.lowering import Merge, Module
-from archspec.types import Shape
+from archspec.codegen.lowering import Merge, Module
+from archspec.ir.op import Op
+from archspec.ir.types import Shape
 
 
 def concat(op: Op, *inputs: Shape) -> Merge:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from archspec.codegen.lowering import Arg, Module, restated
+from archspec.ir.types import Shape
 from archspec.ops.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm
-from archspec.source.lowering import Arg, Module, restated
-from archspec.types import Shape
 
 
 def batch_norm(op: BatchNorm, x: Shape) -> Module:
@@ -30,7 +30,11 @@ def instance_norm(op: InstanceNorm, x: Shape) -> Module:
 
 def lrn(op: LRN, x: Shape) -> Module:
     size = restated(op, "size", keyword=False)
-    tail = (restated(op, "alpha", default=1e-4), restated(op, "beta", default=0.75), restated(op, "k", default=1.0))
+    tail = (
+        restated(op, "alpha", default=1e-4),
+        restated(op, "beta", default=0.75),
+        restated(op, "k", default=1.0),
+    )
     return Module("LocalResponseNormalization", (size, *tail), helper=True)
 
 

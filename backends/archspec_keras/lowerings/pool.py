@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from archspec.op import Op
+from archspec.codegen.lowering import Arg, Module, plain, rank
+from archspec.ir.op import Op
+from archspec.ir.types import Pads, Shape
 from archspec.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
-from archspec.source.lowering import Arg, Module, plain, rank
-from archspec.types import Pads, Shape
 from archspec_keras.padding import fit, padding, shortest
 
 
@@ -20,7 +20,11 @@ def max_pool(op: MaxPool, x: Shape) -> Module:
         return Module("SlidingMax", (*_window(op), sides, spread), helper=True)
     if isinstance(fitted, str):
         return Module(f"layers.MaxPooling{rank(x)}D", (*_window(op), padding(fitted)))
-    return Module(f"PaddedMaxPooling{rank(x)}D", (*_window(op), Arg("sides", fitted, keyword=True)), helper=True)
+    return Module(
+        f"PaddedMaxPooling{rank(x)}D",
+        (*_window(op), Arg("sides", fitted, keyword=True)),
+        helper=True,
+    )
 
 
 def avg_pool(op: AvgPool, x: Shape) -> Module:
@@ -33,7 +37,9 @@ def avg_pool(op: AvgPool, x: Shape) -> Module:
         reached = _reached(op, x)
         within = all(over <= after for (_, over), (_, after) in zip(reached, pads, strict=True))
         if op.count_include_pad and within:
-            border = Module(f"layers.ZeroPadding{rank(x)}D", (Arg("padding", shortest(reached), "padding"),))
+            border = Module(
+                f"layers.ZeroPadding{rank(x)}D", (Arg("padding", shortest(reached), "padding"),)
+            )
             return Module(own, _window(op), before=(border,))
     counted = Arg("counted", pads if op.count_include_pad else ((0, 0),) * rank(x), keyword=True)
     return Module("SlidingMean", (*_window(op), _sides(op, x), counted), helper=True)
@@ -58,22 +64,32 @@ def adaptive_max_pool(op: AdaptiveMaxPool, x: Shape) -> Module:
 def _adaptive(op: AdaptiveAvgPool | AdaptiveMaxPool, x: Shape, name: str, how: str) -> Module:
     size = op.shape(x)[1:]
     if math.prod(size) == 1:
-        return Module(f"layers.Global{name}Pooling{rank(x)}D", (Arg("keepdims", True, keyword=True),))
+        return Module(
+            f"layers.Global{name}Pooling{rank(x)}D", (Arg("keepdims", True, keyword=True),)
+        )
     if rank(x) < 3 and all(n % m == 0 for n, m in zip(x[1:], size, strict=True)):
         bins = tuple(n // m for n, m in zip(x[1:], size, strict=True))
         return Module(f"layers.{name}Pooling{rank(x)}D", (Arg("pool_size", plain(bins)),))
-    return Module("AdaptivePooling", (Arg("size", size), Arg("how", how, default="mean", keyword=True)), helper=True)
+    return Module(
+        "AdaptivePooling",
+        (Arg("size", size), Arg("how", how, default="mean", keyword=True)),
+        helper=True,
+    )
 
 
 def _window(op: MaxPool | AvgPool) -> tuple[Arg, Arg]:
-    strides = Arg("strides", plain(op.stride or op.kernel), "stride", like="pool_size", keyword=True)
+    strides = Arg(
+        "strides", plain(op.stride or op.kernel), "stride", like="pool_size", keyword=True
+    )
     return Arg("pool_size", plain(op.kernel), "kernel"), strides
 
 
 def _reached(op: MaxPool | AvgPool, x: Shape) -> Pads:
     """Before and after each axis, how far the first and the last window hang over."""
     rows = zip(x[1:], op.pads(x), *op.axes(x), op.shape(x)[1:], strict=True)
-    return tuple((p[0], max((m - 1) * s + d * (k - 1) + 1 - n - p[0], 0)) for n, p, k, s, d, m in rows)
+    return tuple(
+        (p[0], max((m - 1) * s + d * (k - 1) + 1 - n - p[0], 0)) for n, p, k, s, d, m in rows
+    )
 
 
 def _sides(op: MaxPool | AvgPool, x: Shape) -> Arg:

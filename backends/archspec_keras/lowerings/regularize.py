@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from archspec.codegen.lowering import Module, restated
+from archspec.ir.types import Shape
 from archspec.ops.regularize import Dropout
-from archspec.source.lowering import Module, restated
-from archspec.types import Shape
 
 
 def dropout(op: Dropout, x: Shape) -> Module:

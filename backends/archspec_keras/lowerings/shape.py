@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from archspec.codegen.lowering import Arg, Module, bare, plain, rank, restated
+from archspec.ir.types import Shape
 from archspec.ops.shape import ChannelShuffle, Crop, Flatten, Pad, Reshape, Resize
-from archspec.source.lowering import Arg, Module, bare, plain, rank, restated
-from archspec.types import Shape
 from archspec_keras.padding import shortest
 
 
@@ -30,14 +30,20 @@ def channel_shuffle(op: ChannelShuffle, x: Shape) -> Module:
 
 def pad(op: Pad, x: Shape) -> Module:
     if op.mode == "constant" and op.value == 0:
-        return Module(f"layers.ZeroPadding{rank(x)}D", (Arg("padding", shortest(op.pads(x)), "padding"),))
+        return Module(
+            f"layers.ZeroPadding{rank(x)}D", (Arg("padding", shortest(op.pads(x)), "padding"),)
+        )
     sides = Arg("sides", op.pads(x), "padding")
-    mode = Arg("mode", "edge" if op.mode == "replicate" else op.mode, default="constant", keyword=True)
+    mode = Arg(
+        "mode", "edge" if op.mode == "replicate" else op.mode, default="constant", keyword=True
+    )
     return Module("Border", (sides, mode, restated(op, "value", default=0.0)), helper=True)
 
 
 def crop(op: Crop, x: Shape) -> Module:
-    return Module(f"layers.Cropping{rank(x)}D", (Arg("cropping", shortest(op.margins(x)), "sides"),))
+    return Module(
+        f"layers.Cropping{rank(x)}D", (Arg("cropping", shortest(op.margins(x)), "sides"),)
+    )
 
 
 def resize(op: Resize, x: Shape) -> Module:
@@ -58,7 +64,11 @@ def _matters(x: Shape) -> bool:
 
 
 def _channels_first(x: Shape) -> tuple[Module, ...]:
-    return (Module("layers.Permute", (Arg("dims", (len(x), *range(1, len(x)))),)),) if _matters(x) else ()
+    return (
+        (Module("layers.Permute", (Arg("dims", (len(x), *range(1, len(x)))),)),)
+        if _matters(x)
+        else ()
+    )
 
 
 LOWERED = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from archspec.op import Op
+from archspec.ir.op import Op
 from archspec.ops.activation import Elu, Gelu, LeakyRelu, Prelu
 from archspec_onnx.lowering import Site
 

@@ -18,7 +18,11 @@ def conv_transpose(site: Site, op: ConvTranspose) -> str:
     _, stride, _ = op.axes(site.shape)
     extra = per_axis(op.output_padding, site.rank, "output_padding")
     rows = [divmod(e, s) for e, s in zip(extra, stride, strict=True)]
-    value = site.bordered([(0, more) for more, _ in rows], 0.0) if any(more for more, _ in rows) else site.x
+    value = (
+        site.bordered([(0, more) for more, _ in rows], 0.0)
+        if any(more for more, _ in rows)
+        else site.x
+    )
     rest = unless([rest for _, rest in rows], 0)
     tensors = site.tensors("weight", "bias")
     return site.add("ConvTranspose", value, *tensors, **_window(site, op), output_padding=rest)

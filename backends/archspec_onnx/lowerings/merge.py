@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.op import Op
+from archspec.ir.op import Op
 from archspec_onnx.lowering import Site
 
 
@@ -22,7 +22,9 @@ def _chain(site: Site, operator: str) -> str:
     """Two at a time, as engines fuse them."""
     value, *others = site.inputs
     for i, other in enumerate(others):
-        value = site.add(operator, value, other, part="" if i == len(others) - 1 else f"first{i + 2}")
+        value = site.add(
+            operator, value, other, part="" if i == len(others) - 1 else f"first{i + 2}"
+        )
     return value
 
 

@@ -40,8 +40,15 @@ def _unbiased(site: Site, var: str) -> str:
 
 def _move(site: Site, op: BatchNorm, role: str, batch: str) -> None:
     """The moving statistic after this batch, an output of the train graph."""
-    kept = site.add("Mul", site.tensor(role), site.constant(f"{role}.rest", 1 - op.momentum), part=f"{role}.kept")
-    share = site.add("Mul", batch, site.constant(f"{role}.momentum", op.momentum), part=f"{role}.share")
+    kept = site.add(
+        "Mul",
+        site.tensor(role),
+        site.constant(f"{role}.rest", 1 - op.momentum),
+        part=f"{role}.kept",
+    )
+    share = site.add(
+        "Mul", batch, site.constant(f"{role}.momentum", op.momentum), part=f"{role}.share"
+    )
     site.updates[f"{site.node.path}.{role}"] = site.add("Add", kept, share, part=f"{role}.updated")
 
 
@@ -83,11 +90,17 @@ def lrn(site: Site, op: LRN) -> str:
     square = site.add("Mul", site.x, site.x, part="square")
     plane = site.reshape(square, (1, site.shape[0], -1), "plane")
     half = op.size // 2
-    window: dict[str, Any] = {"kernel_shape": [op.size, 1], "pads": [half, 0, half, 0], "count_include_pad": 1}
+    window: dict[str, Any] = {
+        "kernel_shape": [op.size, 1],
+        "pads": [half, 0, half, 0],
+        "count_include_pad": 1,
+    }
     mean = site.reshape(site.add("AveragePool", plane, part="window", **window), site.shape, "mean")
     weighted = site.add("Mul", mean, site.constant("alpha", op.alpha), part="weighted")
     raised = site.add("Add", weighted, site.constant("k", op.k), part="raised")
-    return site.add("Div", site.x, site.add("Pow", raised, site.constant("beta", op.beta), part="divisor"))
+    return site.add(
+        "Div", site.x, site.add("Pow", raised, site.constant("beta", op.beta), part="divisor")
+    )
 
 
 def _learnt(site: Site, shape: tuple[int, ...]) -> tuple[str, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from archspec.op import Op
+from archspec.ir.op import Op
+from archspec.ir.types import Pads
 from archspec.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from archspec.ops.window import extent
-from archspec.types import Pads
 from archspec_onnx.lowering import Site, spread, unless
 
 
@@ -25,7 +25,9 @@ def max_pool(site: Site, op: MaxPool) -> str:
 def avg_pool(site: Site, op: AvgPool) -> str:
     """Whether pads count is said for all of them at once: where only some do, those are zeros of the input before."""
     pads = reached(site, op)
-    counted = tuple((b, min(a, r)) for (b, a), (_, r) in zip(op.pads(site.shape), pads, strict=True))
+    counted = tuple(
+        (b, min(a, r)) for (b, a), (_, r) in zip(op.pads(site.shape), pads, strict=True)
+    )
     if not op.count_include_pad or counted == pads:
         include = 1 if op.count_include_pad and spread(pads) else None
         return _pool(site, "AveragePool", op, site.x, pads, count_include_pad=include)
@@ -38,13 +40,21 @@ def reached(site: Site, op: MaxPool | AvgPool) -> Pads:
 
     With them, rounding down gives the size, and no engine's idea of rounding up matters.
     """
-    rows = zip(site.shape[1:], site.node.shape[1:], op.pads(site.shape), *op.axes(site.shape), strict=True)
+    rows = zip(
+        site.shape[1:], site.node.shape[1:], op.pads(site.shape), *op.axes(site.shape), strict=True
+    )
     return tuple((p[0], max((o - 1) * s + extent(k, d) - n - p[0], 0)) for n, o, p, k, s, d in rows)
 
 
-def _pool(site: Site, operator: str, op: MaxPool | AvgPool, value: str, pads: Pads, **options: Any) -> str:
+def _pool(
+    site: Site, operator: str, op: MaxPool | AvgPool, value: str, pads: Pads, **options: Any
+) -> str:
     kernel, stride, _ = op.axes(site.shape)
-    window: dict[str, Any] = {"kernel_shape": list(kernel), "strides": unless(stride, 1), "pads": spread(pads)}
+    window: dict[str, Any] = {
+        "kernel_shape": list(kernel),
+        "strides": unless(stride, 1),
+        "pads": spread(pads),
+    }
     return site.add(operator, value, **window, **options)
 
 
@@ -73,7 +83,14 @@ def _adaptive(site: Site, pool: str, reduce: str) -> str:
     value = site.x
     left = [axis for axis, (n, m) in enumerate(sizes, 2) if n != m]
     for axis in left:
-        value = _bins(site, value, reduce, axis, *sizes[axis - 2], part="" if axis == left[-1] else f"axis{axis}")
+        value = _bins(
+            site,
+            value,
+            reduce,
+            axis,
+            *sizes[axis - 2],
+            part="" if axis == left[-1] else f"axis{axis}",
+        )
     return value
 
 
@@ -83,10 +100,14 @@ def _bins(site: Site, value: str, reduce: str, axis: int, n: int, m: int, part: 
     widest = max(map(len, bins))
     cells = [[min(b.start + k, b.stop - 1) for k in range(widest)] for b in bins]
     name = part or "last"
-    value = site.add("Gather", value, site.whole(f"{name}.cells", cells), part=f"{name}.bins", axis=axis)
+    value = site.add(
+        "Gather", value, site.whole(f"{name}.cells", cells), part=f"{name}.bins", axis=axis
+    )
     if reduce == "ReduceMean" and any(len(b) < widest for b in bins):
         shares = [[1 / len(b) if k < len(b) else 0.0 for k in range(widest)] for b in bins]
-        share = site.constant(f"{name}.share", shares, shape=(m, widest, *(1,) * (site.rank + 1 - axis)))
+        share = site.constant(
+            f"{name}.share", shares, shape=(m, widest, *(1,) * (site.rank + 1 - axis))
+        )
         value = site.add("Mul", value, share, part=f"{name}.shared")
         return site.reduce("ReduceSum", value, [axis + 1], part, keep=False)
     return site.reduce(reduce, value, [axis + 1], part, keep=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from archspec.op import Op
+from archspec.ir.op import Op
 from archspec.ops.shape import ChannelShuffle, Crop, Pad, Reshape, Resize
 from archspec_onnx.lowering import Site, spread
 
@@ -46,14 +46,19 @@ def crop(site: Site, op: Crop) -> str:
     if spread(margins) is None:
         return site.x
     starts = site.whole("starts", [before for before, _ in margins])
-    ends = site.whole("ends", [n - after for n, (_, after) in zip(site.shape[1:], margins, strict=True)])
+    ends = site.whole(
+        "ends", [n - after for n, (_, after) in zip(site.shape[1:], margins, strict=True)]
+    )
     return site.add("Slice", site.x, starts, ends, site.whole("axes", range(2, 2 + site.rank)))
 
 
 def resize(site: Site, op: Resize) -> str:
     if op.mode == "linear":
         half = op.coordinates == "half_pixel"
-        return _resize(site, {"mode": "linear", "coordinate_transformation_mode": None if half else op.coordinates})
+        return _resize(
+            site,
+            {"mode": "linear", "coordinate_transformation_mode": None if half else op.coordinates},
+        )
     if any(m % n for n, m in zip(site.shape[1:], site.node.shape[1:], strict=True)):
         return _nearest(site, op)
     if op.coordinates == "half_pixel":
@@ -66,9 +71,19 @@ def _resize(site: Site, options: Mapping[str, str | None]) -> str:
     size = site.node.shape[1:]
     if site.opset >= 18:
         axes = list(range(2, 2 + site.rank))
-        return site.add("Resize", site.x, "", "", site.whole("sizes", size), axes=axes, **dict[str, Any](options))
+        return site.add(
+            "Resize",
+            site.x,
+            "",
+            "",
+            site.whole("sizes", size),
+            axes=axes,
+            **dict[str, Any](options),
+        )
     factors = [1.0, 1.0, *(m / n for n, m in zip(site.shape[1:], size, strict=True))]
-    return site.add("Resize", site.x, "", site.constant("factors", factors), **dict[str, Any](options))
+    return site.add(
+        "Resize", site.x, "", site.constant("factors", factors), **dict[str, Any](options)
+    )
 
 
 def _nearest(site: Site, op: Resize) -> str:
@@ -80,7 +95,13 @@ def _nearest(site: Site, op: Resize) -> str:
         half = op.coordinates == "half_pixel"
         positions = [(2 * i + 1) * n // (2 * m) if half else i * n // m for i in range(m)]
         part = "" if axis == rows[-1][0] else f"axis{axis}"
-        value = site.add("Gather", value, site.whole(f"{part or 'last'}.positions", positions), part=part, axis=axis)
+        value = site.add(
+            "Gather",
+            value,
+            site.whole(f"{part or 'last'}.positions", positions),
+            part=part,
+            axis=axis,
+        )
     return value
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from archspec.op import Op
+from archspec.codegen.lowering import Arg, Module, bare, restated
+from archspec.ir.op import Op
+from archspec.ir.types import Shape
 from archspec.ops.activation import Elu, Gelu, LeakyRelu, Prelu
-from archspec.source.lowering import Arg, Module, bare, restated
-from archspec.types import Shape
 
 
 def relu(op: Op, x: Shape) -> Module:

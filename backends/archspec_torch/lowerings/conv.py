@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from archspec.codegen.lowering import Arg, Module, plain, rank, restated
+from archspec.ir.types import Shape
 from archspec.ops.conv import Conv, ConvTranspose
-from archspec.source.lowering import Arg, Module, plain, rank, restated
-from archspec.types import Shape
 from archspec_torch.padding import both_sides, inside, last_axis_first
 
 

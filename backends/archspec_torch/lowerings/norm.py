@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from archspec.op import Op
+from archspec.codegen.lowering import Arg, Module, rank, restated
+from archspec.ir.op import Op
+from archspec.ir.types import Shape
 from archspec.ops.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm
-from archspec.source.lowering import Arg, Module, rank, restated
-from archspec.types import Shape
 
 
 def batch_norm(op: BatchNorm, x: Shape) -> Module:
     channels = Arg("num_features", x[0], hint="in")
-    args = (channels, _eps(op), restated(op, "momentum", default=0.1), restated(op, "affine", default=True))
+    args = (
+        channels,
+        _eps(op),
+        restated(op, "momentum", default=0.1),
+        restated(op, "affine", default=True),
+    )
     return Module(f"nn.BatchNorm{max(rank(x), 1)}d", args)
 
 
@@ -18,23 +23,36 @@ def layer_norm(op: LayerNorm, x: Shape) -> Module:
     tail = (_eps(op), restated(op, "affine", "elementwise_affine", True))
     if len(x) == 1 or op.axes == "channels":
         sizes = (Arg("normalized_shape", x[0], hint="in"), *tail)
-        return Module("nn.LayerNorm", sizes) if len(x) == 1 else Module("ChannelNorm", sizes, helper=True)
+        return (
+            Module("nn.LayerNorm", sizes)
+            if len(x) == 1
+            else Module("ChannelNorm", sizes, helper=True)
+        )
     return Module("nn.LayerNorm", (Arg("normalized_shape", x, hint="in"), *tail))
 
 
 def group_norm(op: GroupNorm, x: Shape) -> Module:
-    sizes = (restated(op, "groups", "num_groups", keyword=False), Arg("num_channels", x[0], hint="in"))
+    sizes = (
+        restated(op, "groups", "num_groups", keyword=False),
+        Arg("num_channels", x[0], hint="in"),
+    )
     return Module("nn.GroupNorm", (*sizes, _eps(op), restated(op, "affine", default=True)))
 
 
 def instance_norm(op: InstanceNorm, x: Shape) -> Module:
     channels = Arg("num_features", x[0], hint="in")
-    return Module(f"nn.InstanceNorm{rank(x)}d", (channels, _eps(op), restated(op, "affine", default=False)))
+    return Module(
+        f"nn.InstanceNorm{rank(x)}d", (channels, _eps(op), restated(op, "affine", default=False))
+    )
 
 
 def lrn(op: LRN, x: Shape) -> Module:
     size = restated(op, "size", keyword=False)
-    tail = (restated(op, "alpha", default=1e-4), restated(op, "beta", default=0.75), restated(op, "k", default=1.0))
+    tail = (
+        restated(op, "alpha", default=1e-4),
+        restated(op, "beta", default=0.75),
+        restated(op, "k", default=1.0),
+    )
     return Module("LocalResponseNorm", (size, *tail), helper=True)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from archspec.op import Op
+from archspec.codegen.lowering import Arg, Module, plain, rank
+from archspec.ir.op import Op
+from archspec.ir.types import Pads, Shape
 from archspec.ops import window
 from archspec.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
-from archspec.source.lowering import Arg, Module, plain, rank
-from archspec.types import Pads, Shape
 from archspec_torch.padding import both_sides, inside, last_axis_first
 
 
@@ -32,8 +32,12 @@ def avg_pool(op: AvgPool, x: Shape) -> Module:
         rest = tuple((0, max(reached - after, 0)) for (_, after), (_, reached) in rows)
         sides = Arg("sides", last_axis_first(pads), keyword=True)
         overhang = Arg("overhang", last_axis_first(rest), keyword=True)
-        include = Arg("count_include_pad", op.count_include_pad, "count_include_pad", True, keyword=True)
-        return Module(f"PaddedAvgPool{rank(x)}d", (*_window(op), sides, overhang, include), helper=True)
+        include = Arg(
+            "count_include_pad", op.count_include_pad, "count_include_pad", True, keyword=True
+        )
+        return Module(
+            f"PaddedAvgPool{rank(x)}d", (*_window(op), sides, overhang, include), helper=True
+        )
     inner = inside(op.padding, padding)
     # Without padding nothing borders on the input, and torch's default says the same.
     include = op.count_include_pad or not padding
@@ -58,7 +62,9 @@ def adaptive_max_pool(op: AdaptiveMaxPool, x: Shape) -> Module:
 
 
 def _window(op: MaxPool | AvgPool) -> tuple[Arg, Arg]:
-    stride = Arg("stride", plain(op.stride or op.kernel), "stride", like="kernel_size", keyword=True)
+    stride = Arg(
+        "stride", plain(op.stride or op.kernel), "stride", like="kernel_size", keyword=True
+    )
     return Arg("kernel_size", plain(op.kernel), "kernel"), stride
 
 
@@ -69,7 +75,11 @@ def _ceil(op: MaxPool | AvgPool) -> Arg:
 def _padding(op: MaxPool | AvgPool, x: Shape) -> Any:
     """The padding that torch's pool takes; None where a side differs or is over half the kernel."""
     pads, (kernel, _, _) = op.pads(x), op.axes(x)
-    return both_sides(pads) if all(2 * p <= k for (p, _), k in zip(pads, kernel, strict=True)) else None
+    return (
+        both_sides(pads)
+        if all(2 * p <= k for (p, _), k in zip(pads, kernel, strict=True))
+        else None
+    )
 
 
 def _with_overhang(op: MaxPool | AvgPool, x: Shape) -> Pads:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from archspec.codegen.lowering import Arg, Module, bare, plain, rank, restated
+from archspec.ir.types import Shape
 from archspec.ops.shape import ChannelShuffle, Crop, Pad, Reshape, Resize
-from archspec.source.lowering import Arg, Module, bare, plain, rank, restated
-from archspec.types import Shape
 from archspec_torch.padding import last_axis_first
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -14,12 +14,20 @@ _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 def reshape(op: Reshape, x: Shape) -> Module:
     to = Arg("shape", op.shape(x), "to")
-    return Module("nn.Unflatten", (Arg("dim", 1), to)) if len(x) == 1 else Module("Reshape", (to,), helper=True)
+    return (
+        Module("nn.Unflatten", (Arg("dim", 1), to))
+        if len(x) == 1
+        else Module("Reshape", (to,), helper=True)
+    )
 
 
 def channel_shuffle(op: ChannelShuffle, x: Shape) -> Module:
     groups = (restated(op, "groups", keyword=False),)
-    return Module("nn.ChannelShuffle", groups) if len(x) > 1 else Module("ShuffleFeatures", groups, helper=True)
+    return (
+        Module("nn.ChannelShuffle", groups)
+        if len(x) > 1
+        else Module("ShuffleFeatures", groups, helper=True)
+    )
 
 
 def pad(op: Pad, x: Shape) -> Module:
@@ -42,12 +50,17 @@ def resize(op: Resize, x: Shape) -> Module:
     if op.scale is None:
         size = Arg("size", plain(out), "size", keyword=True)
     if op.mode == "linear":
-        aligned = Arg("align_corners", op.coordinates == "align_corners", default=False, keyword=True)
+        aligned = Arg(
+            "align_corners", op.coordinates == "align_corners", default=False, keyword=True
+        )
         return Module("nn.Upsample", (size, _mode(_LINEAR[rank(x)]), aligned))
     if any(not _exact(n, m) for n, m in zip(x[1:], out, strict=True)):
         where = Arg("half_pixel", op.coordinates == "half_pixel", default=False, keyword=True)
         return Module("NearestResize", (Arg("size", out), where), helper=True)
-    return Module("nn.Upsample", (size, _mode("nearest" if op.coordinates == "asymmetric" else "nearest-exact")))
+    return Module(
+        "nn.Upsample",
+        (size, _mode("nearest" if op.coordinates == "asymmetric" else "nearest-exact")),
+    )
 
 
 def _mode(mode: str) -> Arg:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from archspec.backend import Backend, Native
-from archspec.graph import Graph
-from archspec.session import Precision, Session
-from archspec.trainer import Plan, Trainer
+from archspec.backend.session import Precision, Session
+from archspec.backend.trainer import Plan, Trainer
+from archspec.ir.graph import Graph
 from archspec_plain.gaps import GAPS
 from archspec_plain.lowerings import LOWERED
 from archspec_plain.source import emit, explain

@@ -43,7 +43,9 @@ def windows(x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:
     once = (1,) * len(kernel)
     reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation or once, strict=True))
     seen = sliding_window_view(x, reach, axis=tuple(range(2, x.ndim)))
-    return seen[(..., *(slice(None, None, step) for step in (*(stride or once), *(dilation or once))))]
+    return seen[
+        (..., *(slice(None, None, step) for step in (*(stride or once), *(dilation or once))))
+    ]
 
 
 def conv(
@@ -71,23 +73,31 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     return y if bias is None else y + bias
 
 
-def max_pool(x: Array, kernel: Sizes, *, stride: Sizes = (), dilation: Sizes = (), pads: Pads = ()) -> Array:
+def max_pool(
+    x: Array, kernel: Sizes, *, stride: Sizes = (), dilation: Sizes = (), pads: Pads = ()
+) -> Array:
     """The largest value of each window; the border never wins."""
     seen = windows(bordered(x, pads, -np.inf), kernel, stride, dilation)
     return seen.max(axis=tuple(range(x.ndim, seen.ndim)))
 
 
-def avg_pool(x: Array, kernel: Sizes, *, stride: Sizes = (), counted: Pads = (), pads: Pads = ()) -> Array:
+def avg_pool(
+    x: Array, kernel: Sizes, *, stride: Sizes = (), counted: Pads = (), pads: Pads = ()
+) -> Array:
     """The mean of each window: of the `counted` border, its zeros too, of that around it, nothing."""
     cells = bordered(np.ones_like(x[:1, :1]), counted, 1)
     total, count = (
-        windows(bordered(y, pads), kernel, stride, ()).sum(axis=tuple(range(x.ndim, 2 * x.ndim - 2)))
+        windows(bordered(y, pads), kernel, stride, ()).sum(
+            axis=tuple(range(x.ndim, 2 * x.ndim - 2))
+        )
         for y in (bordered(x, counted), cells)
     )
     return total / count
 
 
-def batch_norm(x: Array, w: dict[str, Array], name: str, train: bool, *, eps: float, momentum: float) -> Array:
+def batch_norm(
+    x: Array, w: dict[str, Array], name: str, train: bool, *, eps: float, momentum: float
+) -> Array:
     """Normalises each channel by the moving statistics, in train mode by the batch, which moves them.
 
     Statistics that are read-only are frozen: train mode normalises by them too.
@@ -97,10 +107,16 @@ def batch_norm(x: Array, w: dict[str, Array], name: str, train: bool, *, eps: fl
         axes = (0, *range(2, x.ndim))
         batch, count = x.mean(axis=axes), x.size // x.shape[1]
         w[f"{name}.running_mean"] = (1 - momentum) * mean + momentum * batch
-        w[f"{name}.running_var"] = (1 - momentum) * var + momentum * x.var(axis=axes) * (count / (count - 1))
+        w[f"{name}.running_var"] = (1 - momentum) * var + momentum * x.var(axis=axes) * (
+            count / (count - 1)
+        )
         mean, var = batch, x.var(axis=axes)
     y = (x - column(mean, x)) / np.sqrt(column(var, x) + eps)
-    return y * column(w[f"{name}.weight"], x) + column(w[f"{name}.bias"], x) if f"{name}.weight" in w else y
+    return (
+        y * column(w[f"{name}.weight"], x) + column(w[f"{name}.bias"], x)
+        if f"{name}.weight" in w
+        else y
+    )
 
 
 def lrn(x: Array, *, size: int, alpha: float, beta: float, k: float) -> Array:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archspec.graph import Graph, Node
+from archspec.codegen.literals import literal
+from archspec.codegen.printer import Call, Code, Infix, Items
+from archspec.ir.graph import Graph, Node
+from archspec.ir.types import Pads, Shape
 from archspec.ops.window import extent
-from archspec.source.text import literal
-from archspec.source.write import Call, Code, Infix, Items
-from archspec.types import Pads, Shape
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,10 @@ class Site:
 
     def tensors(self) -> tuple[str, ...]:
         """The node's own, in the order in which its op declares them."""
-        return tuple(f"w[{literal(f'{self.node.path}.{param.role}')}]" for param in self.graph.params(self.node))
+        return tuple(
+            f"w[{literal(f'{self.node.path}.{param.role}')}]"
+            for param in self.graph.params(self.node)
+        )
 
     def steps(self) -> dict[str, Any]:
         """Stride and dilation of a window."""
@@ -52,9 +55,15 @@ class Site:
     def reach(self) -> Pads:
         """How far beyond the input the windows reach, (before, after): `rounding: ceil` is nothing else."""
         rows = zip(
-            self.shape[1:], self.op.pads(self.shape), self.node.shape[1:], *self.op.axes(self.shape), strict=True
+            self.shape[1:],
+            self.op.pads(self.shape),
+            self.node.shape[1:],
+            *self.op.axes(self.shape),
+            strict=True,
         )
-        return tuple((b, max((o - 1) * s + extent(k, d) - n - b, 0)) for n, (b, _), o, k, s, d in rows)
+        return tuple(
+            (b, max((o - 1) * s + extent(k, d) - n - b, 0)) for n, (b, _), o, k, s, d in rows
+        )
 
 
 def _unless(value: Any, usual: Any) -> Any:
@@ -64,7 +73,9 @@ def _unless(value: Any, usual: Any) -> Any:
 
 def _conv(at: Site) -> Code:
     groups = () if at.op.groups == 1 else at.op.groups
-    return at.call("conv", *at.tensors(), **at.steps(), pads=_unless(at.reach(), (0, 0)), groups=groups)
+    return at.call(
+        "conv", *at.tensors(), **at.steps(), pads=_unless(at.reach(), (0, 0)), groups=groups
+    )
 
 
 def _max_pool(at: Site) -> Code:
@@ -76,7 +87,9 @@ def _avg_pool(at: Site) -> Code:
     kernel, _, _ = at.op.axes(at.shape)
     counted = at.op.pads(at.shape) if at.op.count_include_pad else ((0, 0),) * len(kernel)
     # Where the windows stop short of the border's end, what they do not see is left out.
-    counted = tuple((b, min(a, reach)) for (b, a), (_, reach) in zip(counted, at.reach(), strict=True))
+    counted = tuple(
+        (b, min(a, reach)) for (b, a), (_, reach) in zip(counted, at.reach(), strict=True)
+    )
     rest = tuple((b - c, a - d) for (b, a), (c, d) in zip(at.reach(), counted, strict=True))
     pads = {"counted": _unless(counted, (0, 0)), "pads": _unless(rest, (0, 0))}
     return at.call("avg_pool", literal(kernel), **at.steps(), **pads)
@@ -106,11 +119,15 @@ LOWERED: Mapping[str, Callable[[Site], Code]] = {
     "batch_norm": lambda at: at.call(
         "batch_norm", "w", literal(at.node.path), "train", eps=at.op.eps, momentum=at.op.momentum
     ),
-    "lrn": lambda at: at.call("lrn", size=at.op.size, alpha=at.op.alpha, beta=at.op.beta, k=at.op.k),
+    "lrn": lambda at: at.call(
+        "lrn", size=at.op.size, alpha=at.op.alpha, beta=at.op.beta, k=at.op.k
+    ),
     "dropout": lambda at: at.call("dropout", "rng", rate=at.op.rate),
     "identity": lambda at: at.values[0],
     "flatten": lambda at: f"{at.values[0]}.reshape(len(x), -1)",
-    "reshape": lambda at: f"{at.values[0]}.reshape({', '.join(['len(x)', *map(str, at.node.shape)])})",
+    "reshape": lambda at: (
+        f"{at.values[0]}.reshape({', '.join(['len(x)', *map(str, at.node.shape)])})"
+    ),
     "crop": _crop,
     "concat": lambda at: Call("np.concatenate", (("", Items(at.values)), ("axis", "1"))),
     "add": lambda at: Infix("+", at.values),

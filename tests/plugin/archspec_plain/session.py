@@ -9,9 +9,9 @@ from typing import Any
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
+from archspec.backend.session import Gradients, Precision, Pull, Result, Sgd, State
 from archspec.diagnostics import Failure
-from archspec.graph import Graph
-from archspec.session import Gradients, Precision, Pull, Result, Sgd, State
+from archspec.ir.graph import Graph
 
 Array = NDArray[Any]
 
@@ -27,19 +27,25 @@ def load(folder: Path) -> Any:
 
 
 class PlainSession:
-    """Implements `archspec.session.Session` but for gradients, which `modes` of the backend do not promise."""
+    """Implements `archspec.backend.session.Session` but for gradients, which `modes` of the backend do not promise."""
 
     def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
         self.graph, self.precision = graph, precision
         self.model, self.rng = load(folder), default_rng()
         self.restore(self.state())
 
-    def forward(self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+    def forward(
+        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
+    ) -> Result:
         rng = self.rng if dropout else None
         values: dict[str, Array] = self.model.values(x.astype(self.precision), train=train, rng=rng)
         heads = {head.name: head.node for head in self.graph.heads if train or not head.train_only}
         outputs = {name: values[self.graph.nodes[index].path] for name, index in heads.items()}
-        moved = [name for name, node, param in self.graph.parameters() if not param.trainable and node.path in values]
+        moved = [
+            name
+            for name, node, param in self.graph.parameters()
+            if not param.trainable and node.path in values
+        ]
         updates = {name: self.model.tensors[name] for name in moved} if train else {}
         return Result(outputs, values if keep else {}, updates)
 
@@ -54,4 +60,6 @@ class PlainSession:
 
     def restore(self, state: State) -> None:
         state.check(self.graph)
-        self.model.tensors |= {name: tensor.astype(self.precision) for name, tensor in state.tensors.items()}
+        self.model.tensors |= {
+            name: tensor.astype(self.precision) for name, tensor in state.tensors.items()
+        }

@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from archspec.backend import About
-from archspec.graph import Graph, Node
-from archspec.source.module import head, packaged, standard_imports
-from archspec.source.text import literal
-from archspec.source.write import signature, statement
+from archspec.codegen.file import head, packaged, standard_imports
+from archspec.codegen.literals import literal
+from archspec.codegen.printer import signature, statement
+from archspec.ir.graph import Graph, Node
 from archspec_plain.lowerings import LOWERED, Site
 
 
-def emit(graph: Graph, about: About, weights: Path | None = None, /, **options: Any) -> Mapping[str, bytes]:
+def emit(
+    graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+) -> Mapping[str, bytes]:
     """The files of a build: `model.py` alone."""
     called = network(graph)
     *_, model, build = packaged("archspec_plain", "template.py")
     body = "\n\n\n".join([*helpers(called), tables(graph), called, model, build])
     imports = [*standard_imports(body), "", "import numpy as np"]
-    imports += ["from numpy.lib.stride_tricks import sliding_window_view"] * ("sliding_window_view(" in body)
+    imports += ["from numpy.lib.stride_tricks import sliding_window_view"] * (
+        "sliding_window_view(" in body
+    )
     text = "\n".join([head(about), "", *imports, "from numpy.typing import NDArray", "", body, ""])
     return {"model.py": text.encode()}
 
@@ -48,10 +52,18 @@ def tables(graph: Graph) -> str:
 
 def network(graph: Graph) -> str:
     """The function that computes every value, those that train mode alone needs last."""
-    arguments = ["x: Array", "w: dict[str, Array]", "*", "train: bool", "rng: np.random.Generator | None"]
+    arguments = [
+        "x: Array",
+        "w: dict[str, Array]",
+        "*",
+        "train: bool",
+        "rng: np.random.Generator | None",
+    ]
     more = graph.reachable(graph.heads) - graph.inference
     lines = [*signature("def network", arguments, " -> dict[str, Array]:", 0)]
-    lines += ['    """Every value by its path, from the tensors w; train mode moves the statistics among these."""']
+    lines += [
+        '    """Every value by its path, from the tensors w; train mode moves the statistics among these."""'
+    ]
     lines += [
         f"    v: dict[str, Array] = {{{literal(graph.nodes[0].path)}: x}}",
         *statements(graph, graph.inference, 4),
@@ -62,7 +74,12 @@ def network(graph: Graph) -> str:
 
 def statements(graph: Graph, nodes: Collection[int], indent: int) -> list[str]:
     """The lines for these nodes, in execution order."""
-    return [line for index in sorted(nodes) if index for line in _statement(graph, graph.nodes[index], indent)]
+    return [
+        line
+        for index in sorted(nodes)
+        if index
+        for line in _statement(graph, graph.nodes[index], indent)
+    ]
 
 
 def explain(graph: Graph, node: Node) -> str:
@@ -71,4 +88,6 @@ def explain(graph: Graph, node: Node) -> str:
 
 
 def _statement(graph: Graph, node: Node, indent: int) -> list[str]:
-    return statement(f"v[{literal(node.path)}] = ", LOWERED[node.op.kind](Site(graph, node)), indent)
+    return statement(
+        f"v[{literal(node.path)}] = ", LOWERED[node.op.kind](Site(graph, node)), indent
+    )

@@ -12,7 +12,9 @@ MAIN = "output"
 TENSORS: dict[str, tuple[int, ...]] = {"output.weight": (10, 84)}
 
 
-def network(x: Array, w: dict[str, Array], *, train: bool, rng: np.random.Generator | None) -> dict[str, Array]:
+def network(
+    x: Array, w: dict[str, Array], *, train: bool, rng: np.random.Generator | None
+) -> dict[str, Array]:
     """Stands for the emitted network."""
     return {MAIN: x @ w["output.weight"].T}
 
@@ -26,7 +28,9 @@ class Model:
     def __call__(self, x: Array) -> Array:
         return self.values(x)[MAIN]
 
-    def values(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> dict[str, Array]:
+    def values(
+        self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> dict[str, Array]:
         """Every layer's output by its path; train mode moves statistics, and drops where it is given an `rng`."""
         return network(x, self.tensors, train=train, rng=rng if train else None)
 
@@ -39,6 +43,9 @@ def build_model(weights: str | PathLike[str]) -> Model:
     shapes = {name: tensor.shape for name, tensor in found.items()}
     wrong = [name for name in {**TENSORS, **shapes} if TENSORS.get(name) != shapes.get(name)]
     if wrong:
-        faults = (f"{name} is {shapes.get(name, 'missing')}, expected {TENSORS.get(name, 'none')}" for name in wrong)
+        faults = (
+            f"{name} is {shapes.get(name, 'missing')}, expected {TENSORS.get(name, 'none')}"
+            for name in wrong
+        )
         raise ValueError(f"{weights} does not fit the model: {'; '.join(faults)}")
     return Model(found)

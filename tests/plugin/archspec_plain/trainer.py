@@ -11,10 +11,10 @@ import numpy as np
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
+from archspec.backend.optimizer import averaged, clipped, rule_of
+from archspec.backend.session import slot_name
+from archspec.backend.trainer import Plan, Standing, parts
 from archspec.diagnostics import Failure
-from archspec.optimizer import averaged, clipped, rule_of
-from archspec.session import slot_name
-from archspec.trainer import Plan, Standing, parts
 from archspec_plain.session import load
 
 Array = NDArray[Any]
@@ -25,14 +25,21 @@ AWAY = 1e-5
 
 
 class PlainTrainer:
-    """Implements `archspec.trainer.Trainer`: keeps tensors in float32, and computes in float64."""
+    """Implements `archspec.backend.trainer.Trainer`: keeps tensors in float32, and computes in float64."""
 
     device = "numpy"
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         if plan.recipe.precision != "float32":
-            raise Failure(f"numpy does not train in {plan.recipe.precision}", "--set train.precision=float32")
-        self.plan, self.settings, self.rule, self.still = plan, plan.settings, rule_of(plan.recipe), plan.still
+            raise Failure(
+                f"numpy does not train in {plan.recipe.precision}", "--set train.precision=float32"
+            )
+        self.plan, self.settings, self.rule, self.still = (
+            plan,
+            plan.settings,
+            rule_of(plan.recipe),
+            plan.still,
+        )
         self.heads = [head for head in plan.graph.heads if head.loss != "none"]
         self.model, self.sums, self.steps = load(folder), dict[str, float](), 0
         self.restore(Standing(self.model.tensors))
@@ -46,7 +53,9 @@ class PlainTrainer:
             losses = partial(self._losses, x=x[part], y=y[part], drawn=drawn)
             for name, gradient in gradients.items():
                 gradient += share * _slope(losses, tensors, name)
-            for name, value in losses(tensors).items():  # which moves the statistics among the tensors
+            for name, value in losses(
+                tensors
+            ).items():  # which moves the statistics among the tensors
                 self.sums[name] = self.sums.get(name, 0.0) + share * value
         self.steps += 1
         gradients = clipped(gradients, recipe.clip)
@@ -54,7 +63,12 @@ class PlainTrainer:
             keys = {slot: slot_name(name, slot) for slot in self.rule.slots}
             own = {slot: slots[key] for slot, key in keys.items() if key in slots}
             tensors[name], own = self.rule.step(
-                tensors[name], gradients[name], own, rate=rate * setting.rate, decay=setting.decay, update=update
+                tensors[name],
+                gradients[name],
+                own,
+                rate=rate * setting.rate,
+                decay=setting.decay,
+                update=update,
             )
             slots |= {keys[slot]: value for slot, value in own.items()}
         average = averaged(recipe, self.standing.average, tensors, update)
@@ -75,12 +89,17 @@ class PlainTrainer:
     def restore(self, standing: Standing) -> None:
         self.standing = standing
 
-    def _losses(self, tensors: Tensors, x: Array, y: Array, drawn: list[int]) -> Mapping[str, float]:
+    def _losses(
+        self, tensors: Tensors, x: Array, y: Array, drawn: list[int]
+    ) -> Mapping[str, float]:
         """By head, and `loss`; what is dropped depends on the numbers drawn by, and on nothing else."""
         self.model.tensors = tensors
         values = self.model.values(x.astype(np.float64), train=True, rng=default_rng(drawn))
         nodes, smoothing = self.plan.graph.nodes, self.plan.recipe.label_smoothing
-        found = {head.name: loss(head.loss, values[nodes[head.node].path], y, smoothing) for head in self.heads}
+        found = {
+            head.name: loss(head.loss, values[nodes[head.node].path], y, smoothing)
+            for head in self.heads
+        }
         return found | {"loss": sum(head.weight * found[head.name] for head in self.heads)}
 
     def _double(self, tensors: Mapping[str, Array]) -> Tensors:
@@ -116,5 +135,9 @@ def loss(kind: str, output: Array, labels: Array, smoothing: float) -> float:
     single = binary and classes == 1
     exact = labels.reshape(output.shape) if single else np.moveaxis(np.eye(classes)[labels], -1, 1)
     wanted = (1 - smoothing) * exact + smoothing * (1 / 2 if binary else 1 / classes)
-    logs = np.logaddexp(0, output) if binary else np.logaddexp.reduce(output, axis=1, keepdims=True) * wanted
+    logs = (
+        np.logaddexp(0, output)
+        if binary
+        else np.logaddexp.reduce(output, axis=1, keepdims=True) * wanted
+    )
     return float((logs - output * wanted).sum(axis=1).mean())

@@ -8,8 +8,8 @@ import pytest
 
 import archspec
 from archspec.analysis.claims import ClaimResult, claims, read
-from archspec.document import Claims, Document
-from archspec.graph import Claim, Graph, Scope
+from archspec.ir.document import Claims, Document
+from archspec.ir.graph import Claim, Graph, Scope
 from tests.helpers.graphs import SPAN, Builder
 
 UNITS = {"K": 1024, "M": 1000000}
@@ -28,13 +28,32 @@ UNITS = {"K": 1024, "M": 1000000}
         (" 7 ", 7, Fraction(1, 2)),
     ],
 )
-def test_a_figure_stands_for_what_rounds_to_it(text: str, value: Fraction, hidden: Fraction) -> None:
+def test_a_figure_stands_for_what_rounds_to_it(
+    text: str, value: Fraction, hidden: Fraction
+) -> None:
     assert read(text, UNITS) == (value, hidden)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "K", "many", "2.7G", "2.7k", "-3", "1e3", "1.2.3", "3.", "1,02K", "2 7", "٣K", "5\n6", "9" * 80, "inf", "nan"],
+    [
+        "",
+        "K",
+        "many",
+        "2.7G",
+        "2.7k",
+        "-3",
+        "1e3",
+        "1.2.3",
+        "3.",
+        "1,02K",
+        "2 7",
+        "٣K",
+        "5\n6",
+        "9" * 80,
+        "inf",
+        "nan",
+    ],
 )
 def test_what_cannot_be_read(text: str) -> None:
     assert read(text, UNITS) is None
@@ -56,7 +75,9 @@ class Paper:
         graph = b.graph()
         found = tuple(Claim(path, quantity, text, SPAN) for path, quantity, text in printed)  # pyright: ignore[reportArgumentType]
         self.graph = Graph(graph.name, graph.nodes, graph.heads, graph.root, claims=found)
-        self.document = Document(claims=Claims.model_validate({"units": UNITS, **section}) if section else None)
+        self.document = Document(
+            claims=Claims.model_validate({"units": UNITS, **section}) if section else None
+        )
 
     def judged(self) -> list[tuple[str, str, str]]:
         return [(result.path, result.quantity, result.status) for result in claims(self)]
@@ -77,21 +98,37 @@ class Paper:
         ("194K", 0.0, False),
     ],
 )
-def test_the_tolerance_widens_what_rounding_hides(printed: str, tolerance: float, agrees: bool) -> None:
+def test_the_tolerance_widens_what_rounding_hides(
+    printed: str, tolerance: float, agrees: bool
+) -> None:
     paper = Paper(("a", "params", printed), tolerance=tolerance)
     assert paper.judged() == [("a", "params", "agrees" if agrees else "differs")]
 
 
 def test_what_is_compared() -> None:
-    paper = Paper(("a", "params", "200000"), ("a", "ops", "200000"), ("a", "depth", "2"), ("a.one", "params", "100000"))
-    assert [(r.ours, r.difference) for r in claims(paper)] == [(200000, 0.0), (200000, 0.0), (2, 0.0), (100000, 0.0)]
+    paper = Paper(
+        ("a", "params", "200000"),
+        ("a", "ops", "200000"),
+        ("a", "depth", "2"),
+        ("a.one", "params", "100000"),
+    )
+    assert [(r.ours, r.difference) for r in claims(paper)] == [
+        (200000, 0.0),
+        (200000, 0.0),
+        (2, 0.0),
+        (100000, 0.0),
+    ]
     (result,) = claims(Paper(("a", "params", "160000")))
     assert (result.status, result.value, result.difference) == ("differs", 160000, 0.25)
 
 
 def test_a_depth_is_exact() -> None:
     paper = Paper(("a", "depth", "3"), ("b", "depth", "0"), ("b", "depth", "1"), tolerance=1.0)
-    assert paper.judged() == [("a", "depth", "differs"), ("b", "depth", "agrees"), ("b", "depth", "differs")]
+    assert paper.judged() == [
+        ("a", "depth", "differs"),
+        ("b", "depth", "agrees"),
+        ("b", "depth", "differs"),
+    ]
 
 
 def test_a_step_that_holds_no_layer_has_nothing() -> None:
@@ -99,14 +136,28 @@ def test_a_step_that_holds_no_layer_has_nothing() -> None:
 
 
 def test_the_whole_network() -> None:
-    totals = {"params": "0.2M", "macs": 200000, "depth": 2, "depth_with_pools": 3, "params_with_aux": "0.3M"}
+    totals = {
+        "params": "0.2M",
+        "macs": 200000,
+        "depth": 2,
+        "depth_with_pools": 3,
+        "params_with_aux": "0.3M",
+    }
     judged = Paper(totals=totals).judged()
-    assert [(path, status) for path, _, status in judged] == [("", "agrees")] * 3 + [("", "differs")] * 2
+    assert [(path, status) for path, _, status in judged] == [("", "agrees")] * 3 + [
+        ("", "differs")
+    ] * 2
 
 
 def test_errata_excuse_what_differs_and_nothing_else() -> None:
     errata = {"a": "a misprint", "b": "needless", "c": "of no step"}
-    paper = Paper(("a", "params", "9K"), ("a", "depth", "2"), ("b", "depth", "0"), ("b", "ops", "many"), errata=errata)
+    paper = Paper(
+        ("a", "params", "9K"),
+        ("a", "depth", "2"),
+        ("b", "depth", "0"),
+        ("b", "ops", "many"),
+        errata=errata,
+    )
     results = claims(paper)
     assert [(r.path, r.quantity, r.status, r.erratum, r.unneeded) for r in results] == [
         ("a", "params", "erratum", "a misprint", False),
@@ -144,4 +195,8 @@ def test_googlenet() -> None:
     printed: dict[tuple[str, str], ClaimResult] = {(r.path, r.quantity): r for r in results}
     assert printed["inception_3a", "params"].value == 159 * 1024
     assert printed["conv2", "depth"].ours == 2
-    assert sum(r.quantity == "params" for r in results) == sum(r.quantity == "ops" for r in results) == 12
+    assert (
+        sum(r.quantity == "params" for r in results)
+        == sum(r.quantity == "ops" for r in results)
+        == 12
+    )

@@ -27,7 +27,10 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 def test_json_has_the_keys_that_scripts_rely_on(run: Run) -> None:
     found = json.loads(run("googlenet", "--format", "json"))
-    assert {key: found[key] for key in ("name", "input", "params", "params_with_aux", "macs", "macs_with_aux")} == {
+    assert {
+        key: found[key]
+        for key in ("name", "input", "params", "params_with_aux", "macs", "macs_with_aux")
+    } == {
         "name": "GoogLeNet",
         "input": [3, 224, 224],
         "params": 6998552,
@@ -44,17 +47,27 @@ def test_json_has_the_keys_that_scripts_rely_on(run: Run) -> None:
         "params": 9472,
         "macs": 118013952,
     }
-    assert (first["receptive_field"], first["stride"], first["bytes"]) == ([7, 7], [2, 2], 4 * 64 * 112 * 112)
+    assert (first["receptive_field"], first["stride"], first["bytes"]) == (
+        [7, 7],
+        [2, 2],
+        4 * 64 * 112 * 112,
+    )
     assert last["path"].startswith("linear.")
     assert sum(layer["params"] for layer in found["layers"]) == 6998552
     assert found["memory"]["params"] == 4 * 6998552
 
 
 def test_layers_of_heads_are_listed_on_demand(run: Run) -> None:
-    plain, train = (json.loads(run("googlenet", "--format", "json", *more)) for more in ((), ("--train",)))
+    plain, train = (
+        json.loads(run("googlenet", "--format", "json", *more)) for more in ((), ("--train",))
+    )
     assert {layer["head"] for layer in plain["layers"]} == {""}
     assert {layer["head"] for layer in train["layers"]} == {"", "aux1", "aux2"}
-    assert sum(layer["macs"] for layer in train["layers"]) == plain["macs_with_aux"] == train["macs_with_aux"]
+    assert (
+        sum(layer["macs"] for layer in train["layers"])
+        == plain["macs_with_aux"]
+        == train["macs_with_aux"]
+    )
     assert train["params"] == plain["params"]
 
 
@@ -65,9 +78,16 @@ def test_every_format_lists_the_same_layers(run: Run) -> None:
         (layer["path"], layer["params"], layer["macs"]) for layer in layers
     ]
     table, markdown = run("googlenet"), run("googlenet", "--format", "markdown")
-    lines = [line.split() for line in table.split("\n") if line.startswith("inception_5b.3x3.conv.conv ")]
-    assert lines == [["inception_5b.3x3.conv.conv", "conv", "384x7x7", "663,936", "32,514,048", "651", "32"]]
-    assert "| inception_5b.3x3.conv.conv | conv | 384x7x7 | 663,936 | 32,514,048 | 651 | 32 |" in markdown.split("\n")
+    lines = [
+        line.split() for line in table.split("\n") if line.startswith("inception_5b.3x3.conv.conv ")
+    ]
+    assert lines == [
+        ["inception_5b.3x3.conv.conv", "conv", "384x7x7", "663,936", "32,514,048", "651", "32"]
+    ]
+    assert (
+        "| inception_5b.3x3.conv.conv | conv | 384x7x7 | 663,936 | 32,514,048 | 651 | 32 |"
+        in markdown.split("\n")
+    )
     assert ["total", "6,998,552", "1,582,671,872"] in [line.split() for line in table.split("\n")]
     assert "| total |  |  | 6,998,552 | 1,582,671,872 |  |  |" in markdown.split("\n")
     for text in (table, markdown):
@@ -93,13 +113,20 @@ def test_groups(run: Run, by: str, column: str, count: int) -> None:
 
 
 def test_memory_is_that_of_the_batch(run: Run) -> None:
-    one, many = (json.loads(run("lenet5", "--format", "json", "--batch", n))["memory"] for n in ("1", "64"))
+    one, many = (
+        json.loads(run("lenet5", "--format", "json", "--batch", n))["memory"] for n in ("1", "64")
+    )
     assert many["activations_inference"] == 64 * one["activations_inference"]
     assert many["batch"] == 64
-    assert one["activations_inference"] == 4 * 2 * 6 * 28 * 28  # the first convolution and its activation
+    assert (
+        one["activations_inference"] == 4 * 2 * 6 * 28 * 28
+    )  # the first convolution and its activation
     said = run("lenet5", "--batch", "64")
     assert f"{64 * 36.75 / 1024:.1f} MiB of activations at most in inference" in said
-    assert f"{many['activations_training'] / 2**20:.1f} MiB kept in training, for a batch of 64" in said
+    assert (
+        f"{many['activations_training'] / 2**20:.1f} MiB kept in training, for a batch of 64"
+        in said
+    )
 
 
 @pytest.mark.parametrize("batch", ["0", "-1", "many", "1.5", "99999999999999999999"])
@@ -115,7 +142,9 @@ def test_claims(run: Run) -> None:
     (conv1,) = [c for c in found if (c["path"], c["quantity"]) == ("conv1", "params")]
     assert (conv1["printed"], conv1["ours"], conv1["status"]) == ("2.7K", 9472, "erratum")
     table = run("googlenet", "--claims")
-    assert ["conv1", "params", "2.7K", "9,472", "+242.6%", "erratum"] in [line.split() for line in table.split("\n")]
+    assert ["conv1", "params", "2.7K", "9,472", "+242.6%", "erratum"] in [
+        line.split() for line in table.split("\n")
+    ]
     assert f"conv1: {conv1['erratum']}" in table
     assert f"{sum(c['status'] == 'agrees' for c in found)} agree, 5 excused by an erratum" in table
 
@@ -132,13 +161,23 @@ def test_other_tools(run: Run) -> None:
     assert (found["count"], found["params"]) == (1504878688, 13004888)
     table = run("googlenet-torchvision", "--as", "fvcore")
     assert "1,504,878,688  fvcore" in table
-    assert "+6,452,320  batch norm counts two for each value" in table  # 7,280 channels' maps, 3,226,160 values
-    assert [line.split()[-1] for line in run("lenet5", "--as", "keras").split("\n")[2:4]] == ["ours", "keras"]
+    assert (
+        "+6,452,320  batch norm counts two for each value" in table
+    )  # 7,280 channels' maps, 3,226,160 values
+    assert [line.split()[-1] for line in run("lenet5", "--as", "keras").split("\n")[2:4]] == [
+        "ours",
+        "keras",
+    ]
 
 
 def test_a_name_cannot_steer_the_terminal(run: Run, tmp_path: Path) -> None:
     spec = tmp_path / "net.yaml"
-    text = {"archspec": 1, "name": "n\x1b[2J\u202e", "input": [3, 8, 8], "network": [{"name": "=a|\x07", "relu": {}}]}
+    text = {
+        "archspec": 1,
+        "name": "n\x1b[2J\u202e",
+        "input": [3, 8, 8],
+        "network": [{"name": "=a|\x07", "relu": {}}],
+    }
     spec.write_text(json.dumps(text))
     for form in ("table", "csv", "markdown", "json"):
         shown = run(str(spec), "--format", form)

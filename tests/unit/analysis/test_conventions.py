@@ -14,7 +14,7 @@ import archspec
 from archspec.analysis.conventions import CONVENTIONS, figures
 from archspec.analysis.stats import stats
 from archspec.cli.stats import TOOLS
-from archspec.graph import Graph, Head
+from archspec.ir.graph import Graph, Head
 from tests.helpers import torchvision_cpu
 from tests.helpers.graphs import Builder
 from tests.helpers.twin import Twin
@@ -132,7 +132,11 @@ def measure_torchinfo(model: Twin) -> tuple[int | None, int | None]:
 def measure_ptflops(model: Twin, backend: str = "pytorch") -> tuple[int | None, int | None]:
     torchvision_cpu.load()  # ptflops imports it
     ptflops: Any = pytest.importorskip("ptflops")
-    options: dict[str, Any] = {"as_strings": False, "print_per_layer_stat": False, "backend": backend}
+    options: dict[str, Any] = {
+        "as_strings": False,
+        "print_per_layer_stat": False,
+        "backend": backend,
+    }
     count, params = ptflops.get_model_complexity_info(model, tuple(model.graph.input), **options)
     return params, count
 
@@ -144,7 +148,8 @@ def measure_ptflops_aten(model: Twin) -> tuple[int | None, int | None]:
 @pytest.mark.filterwarnings("ignore")  # the tools' own
 @pytest.mark.parametrize("network", [classic, residual, norms, upsampling, sequence, volume])
 @pytest.mark.parametrize(
-    "measure", [measure_torch, measure_fvcore, measure_torchinfo, measure_ptflops, measure_ptflops_aten]
+    "measure",
+    [measure_torch, measure_fvcore, measure_torchinfo, measure_ptflops, measure_ptflops_aten],
 )
 def test_a_tool_counts_as_its_convention_says(
     measure: Callable[[Twin], tuple[int | None, int | None]], network: Callable[[], Graph]
@@ -215,7 +220,11 @@ def test_heads_of_training_are_part_of_the_model() -> None:
     main = b.add("main", "linear", out=4)
     aux = b.add("aux", "linear", 0, out=3)
     graph = b.graph(Head("main", main), Head("aux", aux, train_only=True))
-    assert [figures(graph, tool).params for tool in ("torchinfo", "keras", "paper")] == [36 + 27, 36, 32]
+    assert [figures(graph, tool).params for tool in ("torchinfo", "keras", "paper")] == [
+        36 + 27,
+        36,
+        32,
+    ]
     assert figures(graph, "torchinfo").count == 36
 
 

@@ -1,7 +1,7 @@
 """Memory, held against buffers counted by hand: values of four bytes, one buffer a layer."""
 
 from archspec.analysis.memory import memory
-from archspec.graph import Head
+from archspec.ir.graph import Head
 from tests.helpers.graphs import Builder
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from archspec.analysis.places import alike, at_line, at_path
+from archspec.analysis.locate import alike, at_line, at_path
+from archspec.compiler import load
 from archspec.diagnostics import Failure
-from archspec.spec import Spec, load
+from archspec.frontend.loader import Spec
 
 TEXT = """\
 archspec: 1
@@ -67,7 +68,11 @@ def test_layers_of_a_path(spec: Spec, path: str, paths: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("line", "help"),
-    [(2, "the nearest with layers: 7"), (9, "the nearest with layers: 8 and 10"), (99, "the nearest with layers: 15")],
+    [
+        (2, "the nearest with layers: 7"),
+        (9, "the nearest with layers: 8 and 10"),
+        (99, "the nearest with layers: 15"),
+    ],
 )
 def test_a_line_without_layers(spec: Spec, line: int, help: str) -> None:
     with pytest.raises(Failure, match=f"no layer is written at .*:{line}") as caught:

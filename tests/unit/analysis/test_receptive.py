@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import archspec
 from archspec.analysis.receptive import receptive
-from archspec.graph import Graph
-from archspec.op import Run
+from archspec.ir.graph import Graph
+from archspec.ir.op import Run
 from tests.helpers.graphs import Builder
 
 
@@ -34,9 +34,13 @@ layers = st.tuples(
 )
 
 
-def add(b: Builder, name: str, start: int, layer: tuple[str, int, int, tuple[int, int]], stride: int = 0) -> int:
+def add(
+    b: Builder, name: str, start: int, layer: tuple[str, int, int, tuple[int, int]], stride: int = 0
+) -> int:
     kind, kernel, step, pads = layer
-    pads = tuple(min(pad, kernel - 1) for pad in pads)  # a pool's window never lies in the padding alone
+    pads = tuple(
+        min(pad, kernel - 1) for pad in pads
+    )  # a pool's window never lies in the padding alone
     fields: dict[str, Any] = {"kernel": kernel, "stride": stride or step, "padding": [list(pads)]}
     if kind == "conv":
         fields |= {"out": 1, "bias": False}
@@ -44,7 +48,9 @@ def add(b: Builder, name: str, start: int, layer: tuple[str, int, int, tuple[int
 
 
 @given(st.lists(layers, min_size=1, max_size=4))
-def test_the_field_is_what_an_output_depends_on(chain: list[tuple[str, int, int, tuple[int, int]]]) -> None:
+def test_the_field_is_what_an_output_depends_on(
+    chain: list[tuple[str, int, int, tuple[int, int]]],
+) -> None:
     b = Builder(1, 80)
     for i, layer in enumerate(chain):
         add(b, f"layer{i}", i, layer)
@@ -62,7 +68,10 @@ def test_branches_together_see_what_each_sees(
     start = add(b, "stem", 0, stem)
     ends = [add(b, f"branch{i}", start, branch, stride) for i, branch in enumerate(branches)]
     length = min(b.nodes[end].shape[1] for end in ends)
-    cut = [b.add(f"crop{end}", "crop", end, sides=[[0, b.nodes[end].shape[1] - length]]) for end in ends]
+    cut = [
+        b.add(f"crop{end}", "crop", end, sides=[[0, b.nodes[end].shape[1] - length]])
+        for end in ends
+    ]
     b.add("merge", "concat", *cut)
     add(b, "last", len(b.nodes) - 1, last)
     compare(b.graph())
@@ -106,7 +115,10 @@ def test_upsampling_divides_the_stride() -> None:
     b.add("resize", "resize", up, scale=4, mode="nearest", coordinates="asymmetric")
     fields = receptive(b.graph())
     assert [field.stride[0] for field in fields] == [1, 4, 2, Fraction(1, 2)]
-    assert fields[2].size == (2, 2)  # a 2x2 kernel at stride 2 reads one position for each it writes
+    assert fields[2].size == (
+        2,
+        2,
+    )  # a 2x2 kernel at stride 2 reads one position for each it writes
     b.add("conv", "conv", out=1, kernel=3)
     assert receptive(b.graph())[-1].size == (2 + 1, 2 + 1)
 

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import archspec
 from archspec.analysis.stats import Stats, stats
-from archspec.graph import Graph, Head, Node, Scope
+from archspec.ir.graph import Graph, Head, Node, Scope
 from tests.helpers.graphs import SPAN, Builder
 from tests.helpers.ops import build
 from tests.helpers.twin import Twin
@@ -27,7 +27,9 @@ def branching() -> Graph:
     b = Builder(3, 9, 9)
     stem = b.add("stem", "conv", out=8, kernel=3)  # 8x7x7
     b.add("unused", "conv", stem, out=99, kernel=1)
-    left = b.add("left", "conv", b.add("reduce", "conv", stem, out=2, kernel=1), out=4, kernel=3, padding=1)
+    left = b.add(
+        "left", "conv", b.add("reduce", "conv", stem, out=2, kernel=1), out=4, kernel=3, padding=1
+    )
     right = b.add("right", "conv", stem, out=4, kernel=3, padding=1, groups=4, bias=False)
     b.add("merge", "concat", left, right)
     b.add("norm", "batch_norm")
@@ -47,10 +49,20 @@ def test_hand_arithmetic() -> None:
         "norm": 2 * 8,
         "fc": 8 * 4 * 4 * 10 + 10,
     }
-    macs = {"stem": 3 * 8 * 9 * 49, "reduce": 16 * 49, "left": 72 * 49, "right": 72 * 49, "fc": 1280}
+    macs = {
+        "stem": 3 * 8 * 9 * 49,
+        "reduce": 16 * 49,
+        "left": 72 * 49,
+        "right": 72 * 49,
+        "fc": 1280,
+    }
     assert {layer.path: layer.params for layer in found.layers if layer.params} == params
     assert {layer.path: layer.macs for layer in found.layers if layer.macs} == macs
-    assert (found.params, found.macs, found.flops) == (sum(params.values()), sum(macs.values()), 2 * sum(macs.values()))
+    assert (found.params, found.macs, found.flops) == (
+        sum(params.values()),
+        sum(macs.values()),
+        2 * sum(macs.values()),
+    )
     assert found.moving == 2 * 8
     assert (found.depth, found.depth_with_pools) == (4, 5)  # stem, reduce, left, fc; and the pool
     assert [layer.path for layer in found.layers] == [
@@ -66,28 +78,39 @@ def test_torch_counts_the_same() -> None:
     found = stats(graph)
     assert found.flops == counter.get_total_flops()
     assert found.params == sum(p.numel() for p in model.parameters())
-    buffers = [tensor.numel() for name, tensor in model.named_buffers() if "num_batches" not in name]
+    buffers = [
+        tensor.numel() for name, tensor in model.named_buffers() if "num_batches" not in name
+    ]
     assert found.moving == sum(buffers)
 
 
 @pytest.mark.parametrize(
     ("kind", "fields", "shape"),
     [
-        ("conv", {"out": 6, "kernel": [3, 5], "stride": [2, 1], "dilation": [1, 2], "groups": 2}, (4, 13, 17)),
+        (
+            "conv",
+            {"out": 6, "kernel": [3, 5], "stride": [2, 1], "dilation": [1, 2], "groups": 2},
+            (4, 13, 17),
+        ),
         ("conv", {"out": 6, "kernel": 3, "bias": False}, (4, 20)),
         ("conv", {"out": 6, "kernel": 2, "stride": 2}, (4, 6, 6, 6)),
         ("conv_transpose", {"out": 6, "kernel": 3, "stride": 2, "groups": 2}, (4, 5, 7)),
         ("linear", {"out": 7}, (12,)),
     ],
 )
-def test_every_counted_layer_agrees_with_torch(kind: str, fields: dict[str, Any], shape: tuple[int, ...]) -> None:
+def test_every_counted_layer_agrees_with_torch(
+    kind: str, fields: dict[str, Any], shape: tuple[int, ...]
+) -> None:
     b = Builder(*shape)
     b.add("layer", kind, **fields)
     model = Twin(b.graph())
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, *shape))
     found = stats(b.graph())
-    assert (found.flops, found.params) == (counter.get_total_flops(), sum(p.numel() for p in model.parameters()))
+    assert (found.flops, found.params) == (
+        counter.get_total_flops(),
+        sum(p.numel() for p in model.parameters()),
+    )
 
 
 def test_train_only_heads_count_apart() -> None:
@@ -98,7 +121,11 @@ def test_train_only_heads_count_apart() -> None:
     first = b.add("first", "linear", shared, out=2, bias=False, scope=aux)
     second = b.add("second", "linear", shared, out=5, bias=False)
     main = b.add("main", "linear", trunk, out=10, bias=False)
-    heads = Head("main", main), Head("aux", first, train_only=True), Head("aux2", second, train_only=True)
+    heads = (
+        Head("main", main),
+        Head("aux", first, train_only=True),
+        Head("aux2", second, train_only=True),
+    )
     graph = b.graph(*heads)
     found = stats(graph)
     assert (found.params, found.macs) == (8 * 4 + 4 + 4 * 10, 32 + 40)
@@ -140,7 +167,9 @@ def test_the_depth_is_that_of_the_longest_path_among_very_many() -> None:
     b = Builder(4, 8, 8)
     for i in range(300):  # 2**300 paths
         start = len(b.nodes) - 1
-        left = b.add(f"l{i}", "conv", b.add(f"r{i}", "conv", start, out=4, kernel=1), out=4, kernel=1)
+        left = b.add(
+            f"l{i}", "conv", b.add(f"r{i}", "conv", start, out=4, kernel=1), out=4, kernel=1
+        )
         b.add(f"a{i}", "add", left, b.add(f"p{i}", "max_pool", start, kernel=1))
     assert (stats(b.graph()).depth, stats(b.graph()).depth_with_pools) == (600, 600)
 
@@ -169,13 +198,25 @@ def test_twenty_thousand_layers_are_counted_at_once() -> None:
     conv = [build("conv", out=8, kernel=3, padding=1) for _ in range(20_000)]
     nodes = [b.nodes[0]]
     for i, op in enumerate(conv, 1):
-        nodes.append(Node(i, "conv", op, (i - 1,), (8, 16, 16), Scope(f"step{i}", "block", SPAN, root, "step"), SPAN))
+        nodes.append(
+            Node(
+                i,
+                "conv",
+                op,
+                (i - 1,),
+                (8, 16, 16),
+                Scope(f"step{i}", "block", SPAN, root, "step"),
+                SPAN,
+            )
+        )
     graph = Graph("deep", tuple(nodes), (Head("main", 20_000),), root)
     start = time.process_time()
     found = stats(graph)
     assert time.process_time() - start < 1.0  # some 0.1 s; a quadratic walk would take minutes
     assert (found.params, found.depth) == (20_000 * (8 * 8 * 9 + 8), 20_000)
-    assert [(g.name, g.count, g.layers, g.depth) for g in found.by("block")] == [("step", 20_000, 20_000, 1)]
+    assert [(g.name, g.count, g.layers, g.depth) for g in found.by("block")] == [
+        ("step", 20_000, 20_000, 1)
+    ]
     assert len(found.by("row")) == 20_000
     assert found.receptive[-1].size == (40_001, 40_001)
 
@@ -184,7 +225,10 @@ def test_rows_and_blocks() -> None:
     b = Builder(3, 8, 8)
     outer = Scope("one", "block", SPAN, b.root, "outer")
     left = Scope("left", "branch", SPAN, outer)
-    for scope in (Scope("a", "block", SPAN, left, "inner"), Scope("b", "block", SPAN, left, "inner")):
+    for scope in (
+        Scope("a", "block", SPAN, left, "inner"),
+        Scope("b", "block", SPAN, left, "inner"),
+    ):
         b.add("conv", "conv", out=4, kernel=3, padding=1, scope=scope)
         b.add("relu", "relu", scope=scope)
     b.add("merge", "concat", 2, 4, scope=outer)
@@ -201,7 +245,10 @@ def test_rows_and_blocks() -> None:
         ("loop", "repeat", 1, (2, 4, 4), 0, 0),
     ]
     blocks = {g.name: (g.count, g.layers, g.params, g.depth) for g in found.by("block")}
-    assert blocks == {"outer": (1, 5, first + second, 2), "inner": (3, 5, first + second + third, 1)}
+    assert blocks == {
+        "outer": (1, 5, first + second, 2),
+        "inner": (3, 5, first + second + third, 1),
+    }
     assert [layer.block for layer in found.layers] == ["inner"] * 4 + ["outer", "", "inner", ""]
 
 
@@ -226,15 +273,25 @@ def test_googlenet_as_measured_from_caffe(googlenet: Stats) -> None:
     assert (googlenet.params, googlenet.params_with_aux) == (6998552, 13378280)
     assert (googlenet.macs, googlenet.macs_with_aux) == (1582671872, 1591044096)
     assert {g.name: (g.params, g.macs) for g in googlenet.by("row") if g.params} == CAFFE
-    aux = [(head.name, head.on, head.params, head.macs) for head in googlenet.heads if head.train_only]
-    assert aux == [("aux1", "inception_4a", 3188840, 4169728), ("aux2", "inception_4d", 3190888, 4202496)]
+    aux = [
+        (head.name, head.on, head.params, head.macs) for head in googlenet.heads if head.train_only
+    ]
+    assert aux == [
+        ("aux1", "inception_4a", 3188840, 4169728),
+        ("aux2", "inception_4d", 3190888, 4202496),
+    ]
 
 
 def test_googlenet_is_as_deep_as_its_paper_says(googlenet: Stats) -> None:
     """Section 5: 22 layers deep when counting only layers with parameters, or 27 with pooling."""
     assert (googlenet.depth, googlenet.depth_with_pools) == (22, 27)
     depths = {g.name: g.depth for g in googlenet.by("row")}
-    assert (depths["conv1"], depths["conv2"], depths["inception_3a"], depths["pool1"]) == (1, 2, 2, 0)
+    assert (depths["conv1"], depths["conv2"], depths["inception_3a"], depths["pool1"]) == (
+        1,
+        2,
+        2,
+        0,
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from archspec.analysis import tables
 from archspec.analysis.tables import Cell, Column, Table
-from archspec.render import visible, width
+from archspec.diagnostics.render import visible, width
 
 HOSTILE = [
     "=1+1", "+A1", "-2", "@SUM(A1)", "\t=1", 'say "hi", all', "a|b", "<script>alert(1)</script>", "\x1b[31m", "a\nb",
@@ -116,7 +116,9 @@ class Cells(HTMLParser):
 @given(st.lists(names, max_size=4))
 def test_html_holds_no_markup_of_a_name(given_names: list[str]) -> None:
     parser = Cells()
-    parser.feed(tables.html(of(*((name, 1, None) for name in given_names), total=("total", 1, None))))
+    parser.feed(
+        tables.html(of(*((name, 1, None) for name in given_names), total=("total", 1, None)))
+    )
     assert set(parser.tags) <= {"table", "thead", "tbody", "tfoot", "tr", "td", "th"}
     assert parser.texts[3::3] == [*map(visible, given_names), "total"]
 

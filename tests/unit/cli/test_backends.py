@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from archspec import backend as registry
-from archspec.backend import Backend, Engine, Gap, find
+from archspec.backend import Backend, Engine, Gap, find, registry
 from archspec.cli import main
 from archspec.ops import OPS
 from tests.helpers.architecture import FRAMEWORKS
@@ -60,9 +59,15 @@ def test_the_json_says_what_the_backends_and_the_packages_say(capsys: Captured) 
     for name in ("torch", "keras", "onnx"):
         backend, entry = find(name), found[name]
         assert entry["error"] is None
-        assert entry["framework"] == {"package": name, "version": metadata.version(name), "install": None}
+        assert entry["framework"] == {
+            "package": name,
+            "version": metadata.version(name),
+            "install": None,
+        }
         assert [engine["name"] for engine in entry["engines"]] == list(backend.engines)
-        assert [engine["usual"] for engine in entry["engines"]] == [i == 0 for i in range(len(backend.engines))]
+        assert [engine["usual"] for engine in entry["engines"]] == [
+            i == 0 for i in range(len(backend.engines))
+        ]
         assert (entry["modes"], entry["precisions"]) == ([*backend.modes], [*backend.precisions])
         assert {*entry["ops"], *entry["gaps"]} == set(OPS)
 
@@ -84,8 +89,16 @@ def test_the_version_of_a_package_that_its_distribution_does_not_name(
 
 def test_the_table_has_a_line_for_each_engine(capsys: Captured) -> None:
     assert main(["backends"]) == 0
-    rows = [line for line in capsys.readouterr().out.splitlines() if re.search(r"tensorflow|jax|onnxruntime", line)]
-    assert [(bool(row[0].strip()), "(usual)" in row) for row in rows] == [(True, True), (False, False), (True, True)]
+    rows = [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if re.search(r"tensorflow|jax|onnxruntime", line)
+    ]
+    assert [(bool(row[0].strip()), "(usual)" in row) for row in rows] == [
+        (True, True),
+        (False, False),
+        (True, True),
+    ]
 
 
 def test_nothing_of_a_framework_is_imported() -> None:
@@ -107,7 +120,10 @@ def test_what_is_missing_is_named_with_what_installs_it(install: Install, capsys
     captured = capsys.readouterr()
     assert "no_such_framework is missing" in captured.out
     assert "note: away lacks no_such_framework: pip install 'archspec-nn[away]'\n" in captured.err
-    assert "note: here lacks no_such_engine: pip install 'archspec-nn[torch]' no_such_engine\n" in captured.err
+    assert (
+        "note: here lacks no_such_engine: pip install 'archspec-nn[torch]' no_such_engine\n"
+        in captured.err
+    )
     away, here = listed(capsys)
     assert away["framework"]["version"] is None
     assert [engine["version"] is None for engine in here["engines"]] == [False, True]
@@ -125,7 +141,9 @@ def test_what_is_missing_is_named_with_what_installs_it(install: Install, capsys
     ],
     ids=["raises", "exits", "another value", "lacks a module"],
 )
-def test_a_broken_backend_leaves_the_others_alone(install: Install, capsys: Captured, text: str, said: str) -> None:
+def test_a_broken_backend_leaves_the_others_alone(
+    install: Install, capsys: Captured, text: str, said: str
+) -> None:
     install(broken=text, torch=find("torch"))
     assert main(["backends"]) == 0
     captured = capsys.readouterr()
@@ -149,7 +167,9 @@ def partial(install: Install) -> None:
     """A backend that lists one gap, and another that it does not know of."""
     lowered = set(find("torch").lowered) - {"lrn", "crop"}
     gaps = {"lrn": Gap("P001", "its engine has none")}
-    install(part=replace(find("torch"), name="part", lowered=lowered, gaps=gaps), torch=find("torch"))
+    install(
+        part=replace(find("torch"), name="part", lowered=lowered, gaps=gaps), torch=find("torch")
+    )
 
 
 @pytest.mark.usefixtures("partial")

@@ -43,7 +43,9 @@ def test_check_reports_on_stderr_and_exits_1(bad: str, capsys: Captured) -> None
     assert f"{bad}:4:" in captured.err
 
 
-def test_check_reads_several_specs_and_one_bad_one_is_enough(good: str, bad: str, capsys: Captured) -> None:
+def test_check_reads_several_specs_and_one_bad_one_is_enough(
+    good: str, bad: str, capsys: Captured
+) -> None:
     assert main(["check", good, bad, good]) == 1
     assert capsys.readouterr().out.count("fine") == 2
 
@@ -51,7 +53,18 @@ def test_check_reads_several_specs_and_one_bad_one_is_enough(good: str, bad: str
 def test_check_json_has_the_documented_keys(bad: str, good: str, capsys: Captured) -> None:
     assert main(["check", bad, "--format", "json"]) == 1
     (found,) = json.loads(capsys.readouterr().out)
-    keys = {"code", "severity", "message", "file", "line", "column", "end_line", "end_column", "help", "notes"}
+    keys = {
+        "code",
+        "severity",
+        "message",
+        "file",
+        "line",
+        "column",
+        "end_line",
+        "end_column",
+        "help",
+        "notes",
+    }
     assert set(found) == keys
     text = BAD.splitlines()[found["line"] - 1]
     assert text[found["column"] - 1 : found["end_column"] - 1] == "30"
@@ -94,7 +107,9 @@ def test_a_shipped_spec_is_found_by_name_from_anywhere(
     assert json.loads(capsys.readouterr().out)["params"] == 6998552
 
 
-@pytest.mark.parametrize("arguments", [[], ["stats"], ["nothing"], ["stats", "x", "--formt", "json"], ["build", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["stats"], ["nothing"], ["stats", "x", "--formt", "json"], ["build", "x"]]
+)
 def test_wrong_usage_exits_2(arguments: list[str], capsys: Captured) -> None:
     with pytest.raises(SystemExit) as stop:
         main(arguments)
@@ -114,14 +129,18 @@ def test_a_missing_framework_exits_3_and_names_the_extra(
 
     found = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest)
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "torch" else found(name, *rest),
     )
     assert main(["build", good, "--backend", "torch", "-o", str(tmp_path / "out")]) == 3
     assert "archspec-nn[torch]" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_show_prints_the_resolved_spec_with_origins(tmp_path: Path, good: str, capsys: Captured) -> None:
+def test_show_prints_the_resolved_spec_with_origins(
+    tmp_path: Path, good: str, capsys: Captured
+) -> None:
     variant = tmp_path / "variant.yaml"
     variant.write_text("archspec: 1\nextends: good.yaml\nedit:\n  - set: {c.out: 9}\n")
     assert main(["show", str(variant)]) == 0
@@ -139,7 +158,9 @@ def test_show_graph_prints_a_layer_a_line(good: str, capsys: Captured) -> None:
     assert "%1 c: conv(out=4, kernel=3) %0 -> 4x6x6" in capsys.readouterr().out
 
 
-def test_init_writes_a_spec_that_checks_and_never_overwrites(tmp_path: Path, capsys: Captured) -> None:
+def test_init_writes_a_spec_that_checks_and_never_overwrites(
+    tmp_path: Path, capsys: Captured
+) -> None:
     path = tmp_path / "new net.yaml"
     assert main(["init", str(path)]) == 0
     assert main(["check", str(path)]) == 0
@@ -185,8 +206,10 @@ def test_every_command_has_help(capsys: Captured) -> None:
         assert f"archspec {command}" in capsys.readouterr().out
 
 
-def test_a_fault_of_our_own_shows_no_traceback(good: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    monkeypatch.setattr("archspec.spec.loader.read_network", lambda *_, **__: 1 / 0)
+def test_a_fault_of_our_own_shows_no_traceback(
+    good: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr("archspec.frontend.loader.read_network", lambda *_, **__: 1 / 0)
     monkeypatch.delenv("ARCHSPEC_TRACEBACK", raising=False)
     assert main(["check", good]) == 70
     err = capsys.readouterr().err

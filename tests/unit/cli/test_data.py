@@ -15,12 +15,18 @@ from archspec.cli import main
 @pytest.fixture
 def noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
-    np.savez("noise.npz", x=np.random.default_rng(0).integers(0, 256, (100, 8, 8), np.uint8), y=np.arange(100) % 4)
+    np.savez(
+        "noise.npz",
+        x=np.random.default_rng(0).integers(0, 256, (100, 8, 8), np.uint8),
+        y=np.arange(100) % 4,
+    )
     return "noise.npz"
 
 
 def test_what_is_packed_is_counted(noise: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "pack", noise, "-o", "packed", "--shard-size", "100KB", "--size", "6"]) == 0
+    assert (
+        main(["data", "pack", noise, "-o", "packed", "--shard-size", "100KB", "--size", "6"]) == 0
+    )
     printed, said = capsys.readouterr()
     assert printed == "packed\n"
     # Of each sample two headers and two short files, of a block of 512 each; a shard ends with two, at a multiple of 20.

@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archspec import backend as registry
-from archspec.backend import Gap, find
+from archspec.backend import Gap, find, registry
 from archspec.cli import main
+from archspec.compiler import load
 from archspec.ops import OPS
-from archspec.spec import load
 from tests.helpers.effort import examples
 
 Captured = pytest.CaptureFixture[str]
@@ -54,14 +53,20 @@ def test_layers_of_a_line_are_grouped_where_they_are_alike(net: Path, capsys: Ca
     alike, wider = explained(capsys, f"{net}:5")
     assert (alike["paths"], wider["paths"]) == (["one.conv", "two.conv"], ["out.conv"])
     assert alike["places"] == [f"net.yaml:5:{TEXT.splitlines()[4].index('conv') + 1}"]
-    assert (alike["inputs"], alike["output"], wider["output"]) == ([[3, 8, 8]], [3, 8, 8], [5, 8, 8])
+    assert (alike["inputs"], alike["output"], wider["output"]) == (
+        [[3, 8, 8]],
+        [3, 8, 8],
+        [5, 8, 8],
+    )
     assert alike["fields"]["padding"] == 1
     assert alike["fields"]["bias"] is True
     assert alike["macs"] == 3 * 3 * 9 * 64
     assert alike["tensors"] == {"one.conv.weight": [3, 3, 3, 3], "one.conv.bias": [3]}
 
 
-def test_each_backend_says_what_it_builds_and_how_it_lays_tensors_out(net: Path, capsys: Captured) -> None:
+def test_each_backend_says_what_it_builds_and_how_it_lays_tensors_out(
+    net: Path, capsys: Captured
+) -> None:
     (entry,) = explained(capsys, f"{net}:fc")
     graph = load(net).graph
     assert {"torch", "keras", "onnx"} <= entry["backends"].keys()
@@ -73,7 +78,10 @@ def test_each_backend_says_what_it_builds_and_how_it_lays_tensors_out(net: Path,
             assert [entry["tensors"][tensor][axis] for axis in native["axes"]] == (
                 native["shape"] if native["axes"] else []
             )
-    assert entry["backends"]["torch"]["lowering"] == "model.fc = nn.Linear(in_features=320, out_features=2)"
+    assert (
+        entry["backends"]["torch"]["lowering"]
+        == "model.fc = nn.Linear(in_features=320, out_features=2)"
+    )
     assert entry["backends"]["keras"]["tensors"]["fc.weight"]["shape"] == [320, 2]
 
 
@@ -102,7 +110,9 @@ def test_every_op_can_be_asked_for_by_its_name(kind: str, capsys: Captured) -> N
     assert all(found["lowering"] for found in entry["backends"].values())
 
 
-def test_a_name_with_a_colon_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+def test_a_name_with_a_colon_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a:b.yaml").write_text(TEXT.replace("name: fc", 'name: "fc:1"'))
     assert [entry["paths"] for entry in explained(capsys, "a:b.yaml:fc:1")] == [["fc:1"]]
@@ -119,13 +129,18 @@ def test_no_name_steers_the_terminal(net: Path, capsys: Captured) -> None:
     assert [line for line in out.splitlines() if not line.isprintable()] == []
 
 
-PARTS = st.sampled_from(["net.yaml", "lenet5", "conv", "c1", "c1.conv", ":", "5", "0", ".", "/", "\0", "-", "\udc80"])
+PARTS = st.sampled_from(
+    ["net.yaml", "lenet5", "conv", "c1", "c1.conv", ":", "5", "0", ".", "/", "\0", "-", "\udc80"]
+)
 
 
 @examples(100)
 @given(st.one_of(st.lists(PARTS, max_size=5).map("".join), st.text(max_size=8)))
 def test_any_words_end_in_order(words: str) -> None:
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
         code = main(["explain-op", "--backend", "torch", "--", words])
     assert code in (0, 1, 2), err.getvalue()
     assert (out if code == 0 else err).getvalue().strip()
@@ -145,14 +160,18 @@ def test_any_words_end_in_order(words: str) -> None:
         (["net.yaml:99999999999999999999"], 2, "nothing called"),
     ],
 )
-def test_what_cannot_be_shown(net: Path, capsys: Captured, arguments: list[str], code: int, said: str) -> None:
+def test_what_cannot_be_shown(
+    net: Path, capsys: Captured, arguments: list[str], code: int, said: str
+) -> None:
     assert main(["explain-op", *arguments]) == code
     captured = capsys.readouterr()
     assert said in captured.err
     assert captured.out == ""
 
 
-def test_a_missing_framework_ends_with_3(net: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+def test_a_missing_framework_ends_with_3(
+    net: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
     backend = replace(find("torch"), framework="no_such_framework")
     monkeypatch.setattr(registry, "find", lambda name: backend)
     assert main(["explain-op", "net.yaml:fc", "--backend", "torch"]) == 3
@@ -162,12 +181,18 @@ def test_a_missing_framework_ends_with_3(net: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("place", ["net.yaml:fc", "net.yaml:flatten"])
-def test_a_gap_says_why(net: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, place: str) -> None:
+def test_a_gap_says_why(
+    net: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, place: str
+) -> None:
     """The layer's own, and one elsewhere in the network, which keeps all of it from being built."""
     whole = find("torch")
     gaps = {"linear": Gap("P001", "it cannot multiply")}
-    monkeypatch.setattr(registry, "find", lambda name: replace(whole, lowered=set(OPS) - {"linear"}, gaps=gaps))
+    monkeypatch.setattr(
+        registry, "find", lambda name: replace(whole, lowered=set(OPS) - {"linear"}, gaps=gaps)
+    )
     (entry,) = explained(capsys, place, "--backend", "torch")
-    assert entry["backends"]["torch"] == {"gap": {"op": "linear", "code": "P001", "reason": "it cannot multiply"}}
+    assert entry["backends"]["torch"] == {
+        "gap": {"op": "linear", "code": "P001", "reason": "it cannot multiply"}
+    }
     assert main(["explain-op", place, "--backend", "torch"]) == 0
     assert "cannot build linear: it cannot multiply (P001)" in capsys.readouterr().out

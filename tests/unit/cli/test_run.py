@@ -40,7 +40,9 @@ def test_a_missing_engine_is_named(
     folder = write(archspec.load("lenet5"), backend, tmp_path / "net")
     Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "picture.png")
     monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.setattr("archspec.backend.load", lambda _: dataclasses.replace(backend, load=lacking))
+    monkeypatch.setattr(
+        "archspec.backend.load", lambda _: dataclasses.replace(backend, load=lacking)
+    )
     assert main(["run", str(folder), str(tmp_path / "picture.png"), "--quiet"]) == 3
     printed = capsys.readouterr().err
     assert f"the backend `{name}` needs {missing}, which is not installed" in printed

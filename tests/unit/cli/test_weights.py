@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from archspec import weights
+from archspec.backend.session import slot_name
 from archspec.cli import main
-from archspec.session import slot_name
-from archspec.spec import Spec
+from archspec.frontend.loader import Spec
 from archspec.weights.checkpoint import origin
 from archspec.weights.checkpoint import save as save_checkpoint
 from tests.helpers.specs import checked
@@ -29,7 +29,11 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spec:
 
 
 def test_inspect_for_people(spec: Spec, capsys: pytest.CaptureFixture[str]) -> None:
-    save_checkpoint(Path("w.safetensors"), {"b": np.array([1, 2, np.nan, np.inf, 3])}, {"name": "a\x1bb", "seed": 3})
+    save_checkpoint(
+        Path("w.safetensors"),
+        {"b": np.array([1, 2, np.nan, np.inf, 3])},
+        {"name": "a\x1bb", "seed": 3},
+    )
     assert main(["weights", "inspect", "w.safetensors"]) == 0
     out = capsys.readouterr().out
     lines = out.splitlines()
@@ -56,7 +60,9 @@ def test_inspect_as_json(spec: Spec, capsys: pytest.CaptureFixture[str], suffix:
         assert found["metadata"] == {"version": "1"} | origin(spec.graph, spec.sha256)
 
 
-def test_inspect_of_a_damaged_file_names_the_tensor(spec: Spec, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_of_a_damaged_file_names_the_tensor(
+    spec: Spec, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = bytearray(Path("w.safetensors").read_bytes())
     data[-1] ^= 1
     Path("w.safetensors").write_bytes(data)
@@ -68,18 +74,25 @@ def test_inspect_of_a_damaged_file_names_the_tensor(spec: Spec, capsys: pytest.C
 
 def test_export_import_and_convert(spec: Spec, capsys: pytest.CaptureFixture[str]) -> None:
     common = ["--spec", "small.yaml"]
-    assert main(["weights", "export", "w.safetensors", "--to", "torch", *common, "-o", "w.pth"]) == 0
+    assert (
+        main(["weights", "export", "w.safetensors", "--to", "torch", *common, "-o", "w.pth"]) == 0
+    )
     assert main(["weights", "convert", "w.pth", "w.onnx", *common]) == 0
     assert main(["weights", "import", "w.onnx", *common, "-o", "back.safetensors"]) == 0
     captured = capsys.readouterr()
     assert captured.out.split() == ["w.pth", "w.onnx", "back.safetensors"]
     assert "note: read by torch's own names" in captured.err
     assert same(weights.load("back.safetensors", spec), drawn(spec.graph))
-    assert main(["weights", "export", "w.pth", "--to", "onnx", *common, "-o", "quiet.onnx", "--quiet"]) == 0
+    assert (
+        main(["weights", "export", "w.pth", "--to", "onnx", *common, "-o", "quiet.onnx", "--quiet"])
+        == 0
+    )
     assert capsys.readouterr().err == ""
 
 
-def test_slots_of_an_optimizer_are_kept_or_named(spec: Spec, capsys: pytest.CaptureFixture[str]) -> None:
+def test_slots_of_an_optimizer_are_kept_or_named(
+    spec: Spec, capsys: pytest.CaptureFixture[str]
+) -> None:
     tensors = drawn(spec.graph)
     slots = {slot_name(name, "momentum"): 2 * tensor for name, tensor in tensors.items()}
     save_checkpoint(Path("w.safetensors"), {**tensors, **slots}, origin(spec.graph, spec.sha256))
@@ -89,21 +102,37 @@ def test_slots_of_an_optimizer_are_kept_or_named(spec: Spec, capsys: pytest.Capt
     assert Path("again.safetensors").read_bytes() == Path("w.safetensors").read_bytes()
     for command in (
         ["weights", "convert", "w.safetensors", "w.pt", "--spec", "small.yaml"],
-        ["weights", "export", "w.safetensors", "--to", "onnx", "--spec", "small.yaml", "-o", "w.onnx"],
+        [
+            "weights",
+            "export",
+            "w.safetensors",
+            "--to",
+            "onnx",
+            "--spec",
+            "small.yaml",
+            "-o",
+            "w.onnx",
+        ],
         ["build", "small.yaml", "--backend", "torch", "-o", "net", "--weights", "w.safetensors"],
     ):
         assert main([*command, "--quiet"]) == 0
         assert capsys.readouterr().err == ""
         assert main(command) == 0
-        (note,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("note: "))
+        (note,) = (
+            line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")
+        )
         assert f"left out, {len(slots)}: " in note
         assert all(f"`{name}`" in note for name in slots)
     assert same(weights.load("w.pt", spec), tensors)
 
 
-def test_slots_that_are_left_out_need_not_be_finite(spec: Spec, capsys: pytest.CaptureFixture[str]) -> None:
+def test_slots_that_are_left_out_need_not_be_finite(
+    spec: Spec, capsys: pytest.CaptureFixture[str]
+) -> None:
     slots = {"fc.bias@momentum": np.full(5, np.nan, np.float32)}
-    save_checkpoint(Path("w.safetensors"), drawn(spec.graph) | slots, origin(spec.graph, spec.sha256))
+    save_checkpoint(
+        Path("w.safetensors"), drawn(spec.graph) | slots, origin(spec.graph, spec.sha256)
+    )
     to = ["--spec", "small.yaml"]
     assert ended(capsys, "convert", "w.safetensors", "w.pt", *to)[0] == 0
     code, err = ended(capsys, "convert", "w.safetensors", "again.safetensors", *to)
@@ -122,8 +151,14 @@ def test_wrong_usage(spec: Spec, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, message in [
         ([], "ACTION"),
         (["convert", "w.safetensors", "w.pt"], "--spec"),
-        (["import", "w.safetensors", "--spec", "small.yaml", "-o", "w.pt"], "ends in .safetensors, found `w.pt`"),
-        (["export", "w.safetensors", "--spec", "small.yaml", "--to", "trch", "-o", "w.pt"], "did you mean `torch`?"),
+        (
+            ["import", "w.safetensors", "--spec", "small.yaml", "-o", "w.pt"],
+            "ends in .safetensors, found `w.pt`",
+        ),
+        (
+            ["export", "w.safetensors", "--spec", "small.yaml", "--to", "trch", "-o", "w.pt"],
+            "did you mean `torch`?",
+        ),
     ]:
         code, err = ended(capsys, *arguments)
         assert code == 2, arguments
@@ -143,7 +178,16 @@ def test_faults_leave_nothing_behind(spec: Spec, capsys: pytest.CaptureFixture[s
         (["convert", "w.safetensors", "w.doc", "--spec", "small.yaml"], "known are .caffemodel"),
         (["convert", "w.safetensors", "no/w.pt", "--spec", "small.yaml"], "cannot write `no/w.pt`"),
         (
-            ["import", "w.safetensors", "--spec", "small.yaml", "-o", "x.safetensors", "--mapping", "x"],
+            [
+                "import",
+                "w.safetensors",
+                "--spec",
+                "small.yaml",
+                "-o",
+                "x.safetensors",
+                "--mapping",
+                "x",
+            ],
             "unknown mapping",
         ),
     ]:

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.backend import Gap, load
-from archspec.conformance.agreement import Agreement, moderate
-from archspec.conformance.effort import examples
+from archspec.conformance.backend_under_test import Subject
+from archspec.conformance.differential import Agreement, moderate
 from archspec.conformance.layers import read
+from archspec.conformance.profile import examples
 from archspec.conformance.specs import Drawn, specs
-from archspec.conformance.subject import Subject
 from archspec.diagnostics import Failure
-from archspec.equivalence.material import Material, shares
+from archspec.equivalence.test_inputs import Material, shares
 from tests.helpers.mutations import fields
 
 TEXT = """archspec: 1
@@ -81,7 +81,9 @@ def test_what_agrees_passes(subject: Callable[..., Subject]) -> None:
 
 def test_the_one_that_differs_fails(subject: Callable[..., Subject]) -> None:
     agreement = Agreement([subject(), subject(lenient(slope=0.3))])
-    with pytest.raises(AssertionError, match=r"torch, eval: activations first differ at leaky_relu"):
+    with pytest.raises(
+        AssertionError, match=r"torch, eval: activations first differ at leaky_relu"
+    ):
         agreement.holds(TEXT, 7)
     assert agreement.failing == (TEXT, 7)
 
@@ -94,7 +96,9 @@ def test_one_that_raises_fails_too(subject: Callable[..., Subject]) -> None:
 def test_a_gap_is_left_out(subject: Callable[..., Subject]) -> None:
     def gap(backend: Any) -> Any:
         return replace(
-            lenient(slope=0.3)(backend), lowered=set(backend.lowered) - {"conv"}, gaps={"conv": Gap("X1", "It cannot.")}
+            lenient(slope=0.3)(backend),
+            lowered=set(backend.lowered) - {"conv"},
+            gaps={"conv": Gap("X1", "It cannot.")},
         )
 
     Agreement([subject(gap)]).holds(TEXT, 0)
@@ -102,12 +106,16 @@ def test_a_gap_is_left_out(subject: Callable[..., Subject]) -> None:
         Agreement([subject(gap)]).holds(TEXT.replace("{conv: {out: 3, kernel: 3}}, ", ""), 0)
 
 
-@pytest.mark.parametrize(("change", "kind"), [(lenient(slope=0.3), "leaky_relu"), (failing, "max_pool")])
+@pytest.mark.parametrize(
+    ("change", "kind"), [(lenient(slope=0.3), "leaky_relu"), (failing, "max_pool")]
+)
 def test_it_is_shrunk_kept_and_tried_again(
     subject: Callable[..., Subject], change: Callable[[Any], Any], kind: str, tmp_path: Path
 ) -> None:
     agreement = Agreement([subject(change)], tmp_path / "kept")
-    with pytest.raises(AssertionError, match="the smallest spec with a difference, kept as .*yaml:") as caught:
+    with pytest.raises(
+        AssertionError, match="the smallest spec with a difference, kept as .*yaml:"
+    ) as caught:
         agreement.search(lambda: agreement.holds(TEXT, 0))
     (kept,) = (tmp_path / "kept").iterdir()
     text = kept.read_text()
@@ -148,7 +156,9 @@ def test_nothing_is_kept_where_no_folder_is_named(subject: Callable[..., Subject
         agreement.search(lambda: agreement.holds(TEXT, 0))
 
 
-def test_a_network_whose_values_leave_single_precision_is_left_out(subject: Callable[..., Subject]) -> None:
+def test_a_network_whose_values_leave_single_precision_is_left_out(
+    subject: Callable[..., Subject],
+) -> None:
     """x^65 is 1e45 where x is 5."""
     steps = "".join(f"  - multiply: {{a{i}: [], b{i}: []}}\n" for i in range(6))
     last = "  - multiply: {a: [], b: [{from: input, leaky_relu: {slope: 0.1}}]}\n"

@@ -28,7 +28,9 @@ def _broken(tmp_path: Path) -> Generator[None]:
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
-    (folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = ["-p", "no:cacheprovider"]\n')
+    (folder / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\naddopts = ["-p", "no:cacheprovider"]\n'
+    )
     (folder / "test_own.py").write_text("def test_own(): pass\n")
     return folder
 
@@ -45,7 +47,9 @@ def test_without_the_option_nothing_is_added(project: Path) -> None:
 
 
 def test_with_it_the_whole_suite_is_added_for_each_target(project: Path) -> None:
-    code, lines = pytest_in(project, "--collect-only", "--archspec-backend=torch", "--archspec-backend=leaky")
+    code, lines = pytest_in(
+        project, "--collect-only", "--archspec-backend=torch", "--archspec-backend=leaky"
+    )
     assert code == 0
     names = [line.partition("::")[2] for line in lines if "::" in line]
     assert "test_own" in names
@@ -57,7 +61,9 @@ def test_with_it_the_whole_suite_is_added_for_each_target(project: Path) -> None
 
 
 def test_one_line_of_configuration_is_enough(project: Path) -> None:
-    (project / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--archspec-backend=leaky"\n')
+    (project / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\naddopts = "--archspec-backend=leaky"\n'
+    )
     lines = pytest_in(project, "--collect-only")[1]
     assert any("test_trap[leaky-" in line for line in lines)
 
@@ -66,7 +72,9 @@ def test_one_line_of_configuration_is_enough(project: Path) -> None:
 def test_where_the_tests_of_a_project_lie_around_the_suite_it_is_run_all_the_same(
     project: Path, workers: list[str]
 ) -> None:
-    around = f'testpaths = ["test_own.py", "{SUITE.parent}"]\naddopts = "--archspec-backend=leaky"\n'
+    around = (
+        f'testpaths = ["test_own.py", "{SUITE.parent}"]\naddopts = "--archspec-backend=leaky"\n'
+    )
     (project / "pyproject.toml").write_text(f"[tool.pytest.ini_options]\n{around}")
     lines = pytest_in(project, *workers, "-k", "test_own or gap_has or trap and gelu_is")[1]
     assert lines[-1].startswith("3 passed")
@@ -79,7 +87,10 @@ def test_files_that_are_named_are_run_alone(project: Path) -> None:
 
 def test_a_backend_that_is_wrong_fails_on_what_is_wrong_alone(project: Path) -> None:
     code, lines = pytest_in(
-        project, "--archspec-backend=leaky", "-k", "test_trap and (leaky_relu or elu_has or gelu_is)"
+        project,
+        "--archspec-backend=leaky",
+        "-k",
+        "test_trap and (leaky_relu or elu_has or gelu_is)",
     )
     assert code == 1
     failed = [line for line in lines if line.startswith("FAILED")]

@@ -30,7 +30,9 @@ def size(value: Any) -> int:
 
 @settings(max_examples=15)
 @given(specs(), st.data())
-def test_what_is_left_is_valid_still_holds_and_is_no_larger(drawn: Drawn, data: st.DataObject) -> None:
+def test_what_is_left_is_valid_still_holds_and_is_no_larger(
+    drawn: Drawn, data: st.DataObject
+) -> None:
     wanted = data.draw(st.sampled_from(sorted(kinds(drawn.text)) or ["none"]))
     tried: list[str] = []
 
@@ -66,7 +68,12 @@ heads:
 
 def test_a_layer_within_branches_is_left_alone() -> None:
     found = yaml.safe_load(shrink(LARGE, lambda text: "max_pool" in kinds(text)))
-    assert found == {"archspec": 1, "name": "net", "input": [1, 1, 1], "network": [{"max_pool": {"kernel": 1}}]}
+    assert found == {
+        "archspec": 1,
+        "name": "net",
+        "input": [1, 1, 1],
+        "network": [{"max_pool": {"kernel": 1}}],
+    }
 
 
 def test_a_layer_within_a_block_leaves_one_block() -> None:
@@ -90,7 +97,9 @@ def test_a_number_shrinks_to_the_least_that_still_fails() -> None:
     text = "archspec: 1\nname: net\ninput: [3, 8, 8]\nnetwork: [{conv: {out: 40, kernel: 7}}]\n"
 
     def holds(text: str) -> bool:
-        return any(node.op.kind == "conv" and node.shape[0] >= 13 for node in read(text).graph.nodes)
+        return any(
+            node.op.kind == "conv" and node.shape[0] >= 13 for node in read(text).graph.nodes
+        )
 
     found = read(shrink(text, holds)).graph
     assert (found.input, found.nodes[1].shape) == ((1, 1, 1), (13, 1, 1))

@@ -7,9 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archspec.equivalence.material import material
-from archspec.equivalence.measure import MIXED, ROUNDING, SLACK, Distance, Expected, Jitter, Rounding, distances, error
+from archspec.equivalence.measure import (
+    MIXED,
+    ROUNDING,
+    SLACK,
+    Distance,
+    Expected,
+    Jitter,
+    Rounding,
+    distances,
+    error,
+)
 from archspec.equivalence.modes import expected
+from archspec.equivalence.test_inputs import material
 from tests.helpers.specs import checked
 
 SINGLE, DOUBLE = ROUNDING["float32"], ROUNDING["float64"]
@@ -79,7 +89,11 @@ def test_a_tensor_that_is_missing_or_of_another_shape_is_infinitely_far() -> Non
 
 def test_a_tensor_too_many_is_infinitely_far() -> None:
     found = judged({"a": RIGHT, "z": RIGHT, "y": RIGHT}, a=RIGHT)
-    assert [(distance.name, distance.passed) for distance in found] == [("a", True), ("y", False), ("z", False)]
+    assert [(distance.name, distance.passed) for distance in found] == [
+        ("a", True),
+        ("y", False),
+        ("z", False),
+    ]
 
 
 def test_the_bound_itself_is_near_enough_and_a_bit_more_is_not() -> None:
@@ -91,7 +105,9 @@ def test_the_bound_itself_is_near_enough_and_a_bit_more_is_not() -> None:
 
 def test_a_derivative_that_is_zero_but_for_rounding_is_lost() -> None:
     """Batch norm takes the mean off: what shifts every sample before it changes nothing."""
-    graph = checked("archspec: 1\nname: net\ninput: [2]\nnetwork: [{linear: {out: 1}}, batch_norm]\n").graph
+    graph = checked(
+        "archspec: 1\nname: net\ninput: [2]\nnetwork: [{linear: {out: 1}}, batch_norm]\n"
+    ).graph
     given = material(graph, 0, 3)
     known = expected(graph, given, "grad", DOUBLE)["gradients"]
     assert np.abs(known.values["linear.bias"]).max() < 1e-12
@@ -120,9 +136,12 @@ def test_where_the_reference_is_not_finite_nothing_can_be_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "rounding", "lost"), [(1e39, SINGLE, True), (1e39, DOUBLE, False), (1e38, SINGLE, False)]
+    ("value", "rounding", "lost"),
+    [(1e39, SINGLE, True), (1e39, DOUBLE, False), (1e38, SINGLE, False)],
 )
-def test_what_the_arithmetic_has_no_number_for_is_not_compared(value: float, rounding: Rounding, lost: bool) -> None:
+def test_what_the_arithmetic_has_no_number_for_is_not_compared(
+    value: float, rounding: Rounding, lost: bool
+) -> None:
     known = Expected({"y": np.array([1.0, -value])}).widened({"y": np.array([1.0, -value])})
     (found,) = distances({"y": np.array([1.0, -np.inf])}, known, rounding)
     assert (found.lost, found.passed) == (lost, lost)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archspec.backend.session import Gradients, Mode, Result, State
 from archspec.equivalence.layer import layer_spec
-from archspec.equivalence.material import material, shares, weights
 from archspec.equivalence.measure import ROUNDING, Expected
 from archspec.equivalence.modes import MODES, OPTIMIZER, Quantity, expected, measure
 from archspec.equivalence.plan import judged
 from archspec.equivalence.report import Line
+from archspec.equivalence.test_inputs import material, shares, weights
+from archspec.frontend.loader import Spec
 from archspec.reference import ReferenceSession
-from archspec.session import Gradients, Mode, Result, State
-from archspec.spec import Spec
 from tests.helpers.specs import checked
 
 TEXT = """archspec: 1
@@ -42,7 +42,9 @@ class Session(ReferenceSession):
 
     change: Callable[[Any], Any] = staticmethod(lambda given: given)
 
-    def forward(self, x: Any, *, train: bool = False, keep: bool = False, dropout: bool = False) -> Result:
+    def forward(
+        self, x: Any, *, train: bool = False, keep: bool = False, dropout: bool = False
+    ) -> Result:
         return self.change(super().forward(x, train=train, keep=keep, dropout=dropout))
 
     def gradients(self, x: Any, pull: Any, *, train: bool = True) -> Gradients:
@@ -89,7 +91,9 @@ def test_what_is_compared(spec: Spec, mode: Mode, quantities: dict[str, int]) ->
 
 
 def without(field: str, name: str) -> Callable[[Any], Any]:
-    return lambda given: replace(given, **{field: {k: v for k, v in getattr(given, field).items() if k != name}})
+    return lambda given: replace(
+        given, **{field: {k: v for k, v in getattr(given, field).items() if k != name}}
+    )
 
 
 def with_more(field: str, name: str) -> Callable[[Any], Any]:
@@ -99,7 +103,9 @@ def with_more(field: str, name: str) -> Callable[[Any], Any]:
 def wrong(field: str, name: str, by: float = 1e-3) -> Callable[[Any], Any]:
     def change(given: Any) -> Any:
         values: Mapping[str, Any] = getattr(given, field)
-        return replace(given, **{field: {k: v * (1 + by) if k == name else v for k, v in values.items()}})
+        return replace(
+            given, **{field: {k: v * (1 + by) if k == name else v for k, v in values.items()}}
+        )
 
     return change
 
@@ -135,7 +141,9 @@ def test_a_wrong_answer_is_named_with_its_line(
 
 def test_a_quantity_that_the_reference_has_nothing_of_may_not_be_given() -> None:
     bare = checked(layer_spec("relu", {}, (2, 3, 3)))
-    (line,) = [line for line in lines(bare, "train", with_more("updates", "layer.mean")) if not line.passed]
+    (line,) = [
+        line for line in lines(bare, "train", with_more("updates", "layer.mean")) if not line.passed
+    ]
     assert line.quantity == "statistics"
 
 
@@ -149,9 +157,17 @@ def test_the_first_in_order_is_named_and_not_the_worst(spec: Spec) -> None:
 
 
 def test_activations_may_be_left_out_but_not_all_of_them(spec: Spec) -> None:
-    line = next(line for line in lines(spec, "eval", without("activations", "one")) if line.quantity == "activations")
+    line = next(
+        line
+        for line in lines(spec, "eval", without("activations", "one"))
+        if line.quantity == "activations"
+    )
     assert (line.passed, line.compared, line.of) == (True, 3, 4)
-    (line,) = [line for line in lines(spec, "eval", lambda r: replace(r, activations={})) if not line.passed]
+    (line,) = [
+        line
+        for line in lines(spec, "eval", lambda r: replace(r, activations={}))
+        if not line.passed
+    ]
     assert line.failed == "it gives no activations"
 
 
@@ -210,7 +226,10 @@ def test_of_equal_values_an_engine_may_take_any(share: float) -> None:
     whole = wanted["gradients"].values["input"].sum() / 2
     found = np.array([[[share, share, 1 - share, 1 - share]]]) * whole
     assert all(
-        line.passed for line in judged(graph, "it", "grad", "float64", {"gradients": {"input": found}}, wanted, DOUBLE)
+        line.passed
+        for line in judged(
+            graph, "it", "grad", "float64", {"gradients": {"input": found}}, wanted, DOUBLE
+        )
     )
 
 
@@ -219,9 +238,14 @@ def test_an_activation_may_be_as_far_away_as_rounding_takes_it(spec: Spec) -> No
     plain = measure(ReferenceSession(spec.graph, given.tensors), given, "eval")
     (path, value), *_ = plain["activations"].items()
     found: dict[Quantity, Any] = {**plain, "activations": {path: value * (1 + 1e-8)}}
-    wanted: dict[Quantity, Expected] = {quantity: Expected(values) for quantity, values in plain.items()}
+    wanted: dict[Quantity, Expected] = {
+        quantity: Expected(values) for quantity, values in plain.items()
+    }
     moved = {**plain["activations"], path: value * (1 + 1e-8)}
-    wider: dict[Quantity, Expected] = {**wanted, "activations": wanted["activations"].widened(moved)}
+    wider: dict[Quantity, Expected] = {
+        **wanted,
+        "activations": wanted["activations"].widened(moved),
+    }
     for known, passes in ((wanted, False), (wider, True)):
         told = judged(spec.graph, "it", "eval", "float64", found, known, DOUBLE)
         assert [line.passed for line in told if line.quantity == "activations"] == [passes]

@@ -35,7 +35,9 @@ def test_a_backend_that_is_named_twice_is_verified_once() -> None:
     assert [line.quantity for line in report.lines] == ["outputs", "activations"]
 
 
-def test_a_file_called_as_the_framework_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_called_as_the_framework_is_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "torch.py").write_text("raise SystemExit('a stranger was run')")
     monkeypatch.chdir(tmp_path)
     archspec.verify("conv5x5", ["torch"], ["eval"]).raise_if_different()
@@ -43,4 +45,6 @@ def test_a_file_called_as_the_framework_is_not_imported(tmp_path: Path, monkeypa
 
 def test_what_names_hold_is_shown_and_not_obeyed() -> None:
     first = Divergence("a\x1b[2Jb", "net.yaml:1:1", 1.0, 0.1)
-    assert "\x1b" not in told(Line("torch", "eval", "float32", "outputs", 1, 1, 1.0, 0.1, "a", first))
+    assert "\x1b" not in told(
+        Line("torch", "eval", "float32", "outputs", 1, 1, 1.0, 0.1, "a", first)
+    )

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from archspec.backend import BackendError, load
+from archspec.backend.session import Sgd, State
 from archspec.diagnostics import Failure
-from archspec.equivalence.material import Material, material
 from archspec.equivalence.plan import built
 from archspec.equivalence.remote import Remote, Target
-from archspec.session import Sgd, State
-from archspec.spec import Spec
+from archspec.equivalence.test_inputs import Material, material
+from archspec.frontend.loader import Spec
 from tests.helpers.installed import broken, installed
 from tests.helpers.specs import checked
 
@@ -43,16 +43,22 @@ def opened(name: str, spec: Spec, given: Material, place: Path) -> Generator[Rem
         yield remote
 
 
-def test_every_call_gives_what_the_session_itself_gives(spec: Spec, given: Material, tmp_path: Path) -> None:
+def test_every_call_gives_what_the_session_itself_gives(
+    spec: Spec, given: Material, tmp_path: Path
+) -> None:
     with opened("torch", spec, given, tmp_path) as remote:
         here = load("torch").open(tmp_path / "build", spec.graph, "float64")
         for session in (remote, here):
             session.restore(State(dict(given.tensors)))
         for train in (False, True):
-            there, own = (session.forward(given.x, train=train, keep=True) for session in (remote, here))
+            there, own = (
+                session.forward(given.x, train=train, keep=True) for session in (remote, here)
+            )
             for what in ("outputs", "activations", "updates"):
                 same(getattr(there, what), getattr(own, what))
-            there, own = (session.gradients(given.x, given.pull, train=train) for session in (remote, here))
+            there, own = (
+                session.gradients(given.x, given.pull, train=train) for session in (remote, here)
+            )
             same(there.outputs, own.outputs)
             same({"input": there.input, **there.tensors}, {"input": own.input, **own.tensors})
         for session in (remote, here):
@@ -80,7 +86,10 @@ def test_what_a_session_raises_is_raised_here_and_the_process_goes_on(
 
 
 def test_a_call_before_a_session_is_open() -> None:
-    with Remote(Target.parse("torch"), threads=1) as remote, pytest.raises(BackendError, match="no session is open"):
+    with (
+        Remote(Target.parse("torch"), threads=1) as remote,
+        pytest.raises(BackendError, match="no session is open"),
+    ):
         remote.state()
 
 
@@ -99,7 +108,9 @@ def test_a_loss_that_raises_is_heard_here_and_the_session_can_be_opened_again(
         assert remote.forward(given.x).outputs
 
 
-def test_what_a_backend_prints_disturbs_no_answer(spec: Spec, given: Material, tmp_path: Path) -> None:
+def test_what_a_backend_prints_disturbs_no_answer(
+    spec: Spec, given: Material, tmp_path: Path
+) -> None:
     prank = "print('loud' * 9999, flush=True); os.write(1, b'louder'); os.system('echo loudest')"
     with (
         installed(tmp_path, "loud", broken("loud", prank=prank)),
@@ -108,14 +119,18 @@ def test_what_a_backend_prints_disturbs_no_answer(spec: Spec, given: Material, t
         assert remote.forward(given.x).outputs["main"].shape == (2, 2, 2, 2)
 
 
-def test_a_process_that_dies_tells_its_last_words(spec: Spec, given: Material, tmp_path: Path) -> None:
+def test_a_process_that_dies_tells_its_last_words(
+    spec: Spec, given: Material, tmp_path: Path
+) -> None:
     prank = "os.write(2, b'first\\nout of memory, it seems\\n'); os._exit(7)"
     with installed(tmp_path, "dying", broken("dying", prank=prank)):
         target = Target.parse("dying")
         with Remote(target) as remote:
             paths = built(spec, target, given, tmp_path)
             for _ in range(2):  # it starts again, and dies again
-                with pytest.raises(Failure, match="the process of dying ended with 7: out of memory, it seems"):
+                with pytest.raises(
+                    Failure, match="the process of dying ended with 7: out of memory, it seems"
+                ):
                     remote.open(*paths, "float64")
                 with pytest.raises(Failure, match="ended with 7"):
                     remote.state()
@@ -125,11 +140,15 @@ def test_a_process_that_dies_tells_its_last_words(spec: Spec, given: Material, t
 def test_a_process_that_is_killed_says_what_may_have_done_it() -> None:
     with Remote(Target.parse("torch")) as remote:
         remote.process.kill()
-        with pytest.raises(Failure, match="the process of torch was killed, as happens where memory runs short"):
+        with pytest.raises(
+            Failure, match="the process of torch was killed, as happens where memory runs short"
+        ):
             remote.state()
 
 
-def test_a_backend_that_cannot_be_imported_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_cannot_be_imported_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = broken("shy") + "\nif os.environ.get('SHY'):\n    raise ImportError('not today')\n"
     with installed(tmp_path, "shy", source):
         target = Target.parse("shy")
@@ -143,7 +162,11 @@ def test_a_backend_that_cannot_be_imported_there(tmp_path: Path, monkeypatch: py
     [
         ("torhc", "unknown backend `torhc`", "did you mean `torch`?"),
         ("keras@jaxx", "the backend `keras` has no engine `jaxx`", "did you mean `jax`?"),
-        ("torch@cuda", "the backend `torch` has no engine `cuda`", "it has no engines to choose from"),
+        (
+            "torch@cuda",
+            "the backend `torch` has no engine `cuda`",
+            "it has no engines to choose from",
+        ),
     ],
 )
 def test_a_target_that_is_unknown(name: str, message: str, help: str) -> None:
@@ -153,8 +176,13 @@ def test_a_target_that_is_unknown(name: str, message: str, help: str) -> None:
 
 
 def test_a_framework_that_is_missing(tmp_path: Path) -> None:
-    source = broken("lacking").replace('name="lacking"', 'name="lacking", framework="no_such_framework"')
-    with installed(tmp_path, "lacking", source), pytest.raises(BackendError, match="needs no_such_framework") as caught:
+    source = broken("lacking").replace(
+        'name="lacking"', 'name="lacking", framework="no_such_framework"'
+    )
+    with (
+        installed(tmp_path, "lacking", source),
+        pytest.raises(BackendError, match="needs no_such_framework") as caught,
+    ):
         Target.parse("lacking")
     assert caught.value.exit_code == 3
 

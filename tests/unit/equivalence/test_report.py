@@ -65,7 +65,12 @@ def test_json_holds_everything_and_no_number_that_json_lacks() -> None:
         "repro": None,
     }
     lines = json.loads(REPORT.json())["lines"]
-    assert lines[1]["first"] == {"name": "b1.conv", "place": "net.yaml:7:5", "error": 0.25, "bound": 1e-5}
+    assert lines[1]["first"] == {
+        "name": "b1.conv",
+        "place": "net.yaml:7:5",
+        "error": 0.25,
+        "bound": 1e-5,
+    }
     assert lines[4]["error"] is None
     assert lines[4]["first"]["error"] is None
     assert lines[0]["first"] is None

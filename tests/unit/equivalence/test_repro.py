@@ -68,7 +68,9 @@ def test_the_first_layer_that_diverges_is_named_with_its_line(spec: Path) -> Non
     column = TEXT.splitlines()[5].index("leaky_relu") + 1
     assert line.first.place == f"{spec}:6:{column}"
     assert 0.2 < line.first.error < 0.7  # 0.3x for 0.1x where x is negative
-    with pytest.raises(Different, match=rf"activations first differ at branches_a\.act \(.*net\.yaml:6:{column}\)"):
+    with pytest.raises(
+        Different, match=rf"activations first differ at branches_a\.act \(.*net\.yaml:6:{column}\)"
+    ):
         found.raise_if_different()
 
 
@@ -90,21 +92,36 @@ def test_the_folder_holds_the_layer_alone_where_that_differs_alone(spec: Path) -
 def test_what_it_says_of_the_layer_is_where_the_spec_that_was_verified_has_it(spec: Path) -> None:
     folder = folder_of(verified(spec))
     column = TEXT.splitlines()[5].index("leaky_relu") + 1
-    assert f"first differ at layer ({spec}:6:{column})" in (folder / "run_leaky_eval.py").read_text()
+    assert (
+        f"first differ at layer ({spec}:6:{column})" in (folder / "run_leaky_eval.py").read_text()
+    )
     lines = (folder / "spec.yaml").read_text().splitlines()
     assert {line.partition("  # ")[2] for line in lines} == {f"{spec}:6"}
-    texts = [path.read_text() for path in folder.rglob("*") if path.suffix in (".py", ".yaml", ".json")]
+    texts = [
+        path.read_text() for path in folder.rglob("*") if path.suffix in (".py", ".yaml", ".json")
+    ]
     assert not any("archspec-verify-" in text for text in texts)
 
 
 def test_its_script_sees_the_difference_again(spec: Path) -> None:
     folder = folder_of(verified(spec))
     script = folder / "run_leaky_eval.py"
-    assert "outputs first differ at main" in script.read_text() or "activations first differ" in script.read_text()
+    assert (
+        "outputs first differ at main" in script.read_text()
+        or "activations first differ" in script.read_text()
+    )
     found = ran(script)
     assert found.returncode == 1, found.stderr
-    assert [line.split()[0] for line in found.stdout.splitlines()] == ["outputs", "activations", "activations"]
-    assert [line.split()[4] for line in found.stdout.splitlines()] == ["DIFFERENT", "same", "DIFFERENT"]
+    assert [line.split()[0] for line in found.stdout.splitlines()] == [
+        "outputs",
+        "activations",
+        "activations",
+    ]
+    assert [line.split()[4] for line in found.stdout.splitlines()] == [
+        "DIFFERENT",
+        "same",
+        "DIFFERENT",
+    ]
     # Mended, it is the same.
     model = folder / "leaky" / "build" / "model.py"
     model.write_text(model.read_text().replace("0.3", "0.1"))
@@ -148,7 +165,9 @@ def test_what_agrees_leaves_nothing(spec: Path) -> None:
 
 
 def test_each_target_that_differs_has_its_script_and_the_others_have_none(spec: Path) -> None:
-    report = archspec.verify(spec, backends=["leaky", "torch"], modes=["eval", "train"], repro=spec.parent / "again")
+    report = archspec.verify(
+        spec, backends=["leaky", "torch"], modes=["eval", "train"], repro=spec.parent / "again"
+    )
     assert {line.target for line in report.lines if not line.passed} == {"leaky"}
     assert [path.name for path in sorted(folder_of(report).glob("run_*"))] == ["run_leaky_eval.py"]
 
@@ -169,5 +188,9 @@ def test_inputs_of_a_merge_are_cut_from_one_vector_each_its_own() -> None:
     from archspec.reference import run
 
     found = run(graph, {}, np.arange(11.0).reshape(1, 1, 11)).outputs["main"]
-    a, b, c = np.arange(6.0).reshape(2, 3), np.array([[6.0], [7.0]]), np.arange(8.0, 11.0).reshape(1, 3)
+    a, b, c = (
+        np.arange(6.0).reshape(2, 3),
+        np.array([[6.0], [7.0]]),
+        np.arange(8.0, 11.0).reshape(1, 3),
+    )
     assert np.array_equal(found[0], a + b + c)

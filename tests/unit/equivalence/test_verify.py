@@ -9,17 +9,15 @@ from pathlib import Path
 import pytest
 
 import archspec
+from archspec.backend.session import Precision
 from archspec.cli import main
 from archspec.diagnostics import Failure
 from archspec.equivalence import Different, verify
-from archspec.session import Precision
 from archspec.weights.checkpoint import origin, save
 from archspec.weights.init import initial
 from tests.helpers.installed import broken, installed
 
-TEXT = (
-    "archspec: 1\nname: net\nargs: {n: 2}\ninput: [2, 3, 3]\nnetwork: [{name: one, conv: {out: $n, kernel: 2}}, elu]\n"
-)
+TEXT = "archspec: 1\nname: net\nargs: {n: 2}\ninput: [2, 3, 3]\nnetwork: [{name: one, conv: {out: $n, kernel: 2}}, elu]\n"
 
 Captured = pytest.CaptureFixture[str]
 
@@ -35,8 +33,12 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _wrong(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
     folder = tmp_path_factory.mktemp("backends")
     failing = broken("failing", prank="raise ValueError('not this one')")
-    lacking = broken("lacking").replace('name="lacking"', 'name="lacking", framework="no_such", extra="torch"')
-    single = broken("single").replace('name="single"', 'name="single", precisions=("float32",), modes=("grad",)')
+    lacking = broken("lacking").replace(
+        'name="lacking"', 'name="lacking", framework="no_such", extra="torch"'
+    )
+    single = broken("single").replace(
+        'name="single"', 'name="single", precisions=("float32",), modes=("grad",)'
+    )
     with (
         installed(folder, "wrong", broken("wrong", "{'alpha': 0.5}")),
         installed(folder, "failing", failing),
@@ -73,10 +75,26 @@ def test_a_difference_ends_with_1_and_is_written(capsys: Captured) -> None:
 
 
 def test_json_is_all_that_stdout_has(capsys: Captured) -> None:
-    arguments = ["verify", "net.yaml", "--backends", "wrong", "--mode", "eval", "--repro", "here", "--set", "n=3"]
+    arguments = [
+        "verify",
+        "net.yaml",
+        "--backends",
+        "wrong",
+        "--mode",
+        "eval",
+        "--repro",
+        "here",
+        "--set",
+        "n=3",
+    ]
     assert main([*arguments, "--format", "json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert (found["name"], found["spec"], found["passed"], found["repro"]) == ("net", "net.yaml", False, "here")
+    assert (found["name"], found["spec"], found["passed"], found["repro"]) == (
+        "net",
+        "net.yaml",
+        False,
+        "here",
+    )
     assert [line["quantity"] for line in found["lines"]] == ["outputs", "activations"]
     assert Path("here").is_dir()
 
@@ -97,10 +115,17 @@ def test_json_is_all_that_stdout_has(capsys: Captured) -> None:
         (["--set", "n=-1"], 1, "net.yaml"),
     ],
 )
-def test_what_cannot_be_done_is_said(arguments: list[str], code: int, message: str, capsys: Captured) -> None:
+def test_what_cannot_be_done_is_said(
+    arguments: list[str], code: int, message: str, capsys: Captured
+) -> None:
     try:
         ended = main(
-            ["verify", "net.yaml", *(["--backends", "torch"] if "--backends" not in arguments else []), *arguments]
+            [
+                "verify",
+                "net.yaml",
+                *(["--backends", "torch"] if "--backends" not in arguments else []),
+                *arguments,
+            ]
         )
     except SystemExit as error:  # argparse's way
         ended = error.code
@@ -126,7 +151,11 @@ def test_a_session_that_fails_is_a_line_and_the_others_are_verified_all_the_same
 def test_what_a_backend_lacks_is_skipped_or_done_in_the_precision_it_has() -> None:
     report = verify("net.yaml", backends=["single"], modes=["eval", "grad"])
     skipped, done = report.lines
-    assert (skipped.mode, skipped.skipped, skipped.verdict) == ("eval", "the backend single cannot", "skipped")
+    assert (skipped.mode, skipped.skipped, skipped.verdict) == (
+        "eval",
+        "the backend single cannot",
+        "skipped",
+    )
     assert (done.mode, done.precision, done.bound >= 1e-5) == ("grad", "float32", True)
 
 
@@ -135,14 +164,18 @@ def test_a_precision_that_is_asked_for_is_used(precision: Precision) -> None:
     report = verify("net.yaml", backends=["torch"], precision=precision, batch=1)
     assert {line.precision for line in report.lines} == {precision}
     least = 1e-5 if precision == "float32" else 1e-10
-    assert all(least <= line.bound <= 4 * least for line in report.lines), "the bound is that of another precision"
+    assert all(least <= line.bound <= 4 * least for line in report.lines), (
+        "the bound is that of another precision"
+    )
     assert report.passed
 
 
 def test_weights_and_arguments_may_be_given(tmp_path: Path) -> None:
     spec = archspec.load("net.yaml", n=3)
     save(tmp_path / "w.safetensors", initial(spec.graph, 4), origin(spec.graph, spec.sha256))
-    report = verify("net.yaml", backends=["torch"], modes=["step"], weights=tmp_path / "w.safetensors", n=3)
+    report = verify(
+        "net.yaml", backends=["torch"], modes=["step"], weights=tmp_path / "w.safetensors", n=3
+    )
     assert report.passed
     assert [line.of for line in report.lines] == [2, 2]
     with pytest.raises(Failure, match="of another shape"):

@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from archspec.backend import About, load
-from archspec.graph import Graph
-from archspec.session import Precision, Session
+from archspec.backend.session import Precision, Session
+from archspec.ir.graph import Graph
 from archspec.weights.checkpoint import save
 
-ABOUT = About(title="A net. On nets, 2015", spec="net.yaml", sha256="0" * 64, summary="1 parameter", version="0.1")
+ABOUT = About(
+    title="A net. On nets, 2015",
+    spec="net.yaml",
+    sha256="0" * 64,
+    summary="1 parameter",
+    version="0.1",
+)
 
 
 def build(graph: Graph, weights: Mapping[str, Any], folder: Path, backend: str = "keras") -> Path:
@@ -24,7 +30,10 @@ def build(graph: Graph, weights: Mapping[str, Any], folder: Path, backend: str =
 
 
 def session(
-    graph: Graph, weights: Mapping[str, Any], backend: str = "keras", precision: Precision = "float64"
+    graph: Graph,
+    weights: Mapping[str, Any],
+    backend: str = "keras",
+    precision: Precision = "float64",
 ) -> Session:
     """A session on the emitted model."""
     with tempfile.TemporaryDirectory() as name:

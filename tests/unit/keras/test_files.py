@@ -33,7 +33,9 @@ def inside(file: Any, other: Path) -> None:
 
 
 def external(file: Any, other: Path) -> None:
-    file.create_group("layers/dense/vars").create_dataset("0", (4,), "f4", external=[(str(other), 0, 16)])
+    file.create_group("layers/dense/vars").create_dataset(
+        "0", (4,), "f4", external=[(str(other), 0, 16)]
+    )
 
 
 def linked(file: Any, other: Path) -> None:
@@ -51,7 +53,9 @@ def unallocated(file: Any, other: Path) -> None:
 
 
 def chunked(file: Any, other: Path) -> None:
-    file.create_group("layers/dense/vars").create_dataset("0", data=np.zeros(2**20, "f4"), compression="gzip")
+    file.create_group("layers/dense/vars").create_dataset(
+        "0", data=np.zeros(2**20, "f4"), compression="gzip"
+    )
 
 
 def of_any_length(file: Any, other: Path) -> None:
@@ -90,7 +94,9 @@ def test_no_other_file_is_read(tmp_path: Path, put: Put) -> None:
         (of_any_length, ValueError, "layer/kernel is no plain array of numbers"),
     ],
 )
-def test_a_small_file_does_not_fill_the_memory(tmp_path: Path, put: Put, error: type[ValueError], message: str) -> None:
+def test_a_small_file_does_not_fill_the_memory(
+    tmp_path: Path, put: Put, error: type[ValueError], message: str
+) -> None:
     with pytest.raises(error, match=message):
         read(keras_file(tmp_path, put))
 
@@ -102,7 +108,10 @@ def test_weights_that_unpack_to_more_than_can_be_needed_are_refused(tmp_path: Pa
     path = keras_file(tmp_path, long, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**20
     for act in (lambda: weights.load(path, checked(TEXT)), lambda: inspect(path)):
-        with pytest.raises(weights.CheckpointError, match=r"w\.keras` holds more .*: `model\.weights\.h5` takes 71,"):
+        with pytest.raises(
+            weights.CheckpointError,
+            match=r"w\.keras` holds more .*: `model\.weights\.h5` takes 71,",
+        ):
             act()
 
 
@@ -110,6 +119,8 @@ def test_a_missing_h5py_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     spec = checked(TEXT)
     weights.save(tmp_path / "w.keras", drawn(spec.graph), spec)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(BackendError, match="the backend `keras` needs h5py, which is not installed") as caught:
+    with pytest.raises(
+        BackendError, match="the backend `keras` needs h5py, which is not installed"
+    ) as caught:
         weights.load(tmp_path / "w.keras", spec)
     assert caught.value.exit_code == 3

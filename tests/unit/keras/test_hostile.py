@@ -13,9 +13,9 @@ import pytest
 
 from archspec.backend import About
 from archspec.conformance.compare import compare_all
-from archspec.equivalence.material import weights
-from archspec.graph import Graph
-from archspec.op import Run
+from archspec.equivalence.test_inputs import weights
+from archspec.ir.graph import Graph
+from archspec.ir.op import Run
 from archspec.reference import run
 from archspec_keras.source import source
 from tests.unit.keras.sessions import session
@@ -29,7 +29,9 @@ def strange(seed: int) -> tuple[Graph, str]:
     rng = random.Random(seed)
     graph = network(rng)
     title, spec, digest, summary, version = ("".join(rng.choices(STRANGE, k=2)) for _ in range(5))
-    return graph, source(graph, About(title=title, spec=spec, sha256=digest, summary=summary, version=version))
+    return graph, source(
+        graph, About(title=title, spec=spec, sha256=digest, summary=summary, version=version)
+    )
 
 
 def assert_harmless(tree: ast.Module) -> None:
@@ -72,7 +74,9 @@ def assert_harmless(tree: ast.Module) -> None:
 
 def holdable(graph: Graph) -> bool:
     """Whether a checkpoint can hold the names: a lone surrogate is no text of a file."""
-    return not any(0xD800 <= ord(letter) < 0xE000 for name, _, _ in graph.parameters() for letter in name)
+    return not any(
+        0xD800 <= ord(letter) < 0xE000 for name, _, _ in graph.parameters() for letter in name
+    )
 
 
 @pytest.mark.parametrize("seed", [seed for seed in range(14) if holdable(strange(seed)[0])])
@@ -107,8 +111,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", [["check", "--select", "E,F,I,B,UP,W"], ["format", "--check"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["check", "--select", "E,F,I,B,UP,W"], ["format", "--check"]], ids=" ".join
+)
 def test_even_strange_files_are_neat(files: Path, command: list[str]) -> None:
     options = ["--isolated", "--line-length", "120", "--no-cache", str(files)]
-    done = subprocess.run([sys.executable, "-m", "ruff", *command, *options], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, *options], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import archspec
-from archspec.graph import Graph, Head, Input, Node, Scope
+from archspec.codegen.lowering import Merge, Module
+from archspec.ir.graph import Graph, Head, Input, Node, Scope
+from archspec.ir.types import Shape
 from archspec.ops import OPS
-from archspec.source.lowering import Merge, Module
-from archspec.types import Shape
 from archspec_keras.lowerings import FAMILIES, lower
 from archspec_keras.source import helper_sources, source
 from tests.helpers.graphs import SPAN
@@ -89,7 +89,9 @@ def test_every_op_is_lowered_in_the_file_of_its_family() -> None:
 
 def test_a_sum_that_spreads_has_a_layer_of_its_own() -> None:
     found = [lower(OPS["add"](), IMAGE, other) for other in (IMAGE, (8, 1, 1))]
-    assert [merge.module.target for merge in found if isinstance(merge, Merge) and merge.module] == [
+    assert [
+        merge.module.target for merge in found if isinstance(merge, Merge) and merge.module
+    ] == [
         "layers.Add",
         "Sum",
     ]
@@ -97,7 +99,9 @@ def test_a_sum_that_spreads_has_a_layer_of_its_own() -> None:
 
 def test_every_helper_is_a_class_that_some_op_needs() -> None:
     lowered = [lower(build(kind, **fields), shape) for kind, fields, shape, _ in CASES]
-    targets = {re.sub("[13]D", "2D", module.target) for module in lowered if isinstance(module, Module)}
+    targets = {
+        re.sub("[13]D", "2D", module.target) for module in lowered if isinstance(module, Module)
+    }
     helpers = {re.sub("[13]D", "2D", name) for name in helper_sources()}
     assert {name for name in targets if not name.startswith("layers.")} | {"Sum"} == helpers
 
@@ -111,16 +115,31 @@ def test_a_type_checker_and_a_linter_find_nothing(tmp_path: Path) -> None:
                 Node(0, "input", Input(), (), shape, root, SPAN),
                 Node(1, kind, op, (0,), op.shape(shape), root, SPAN),
             )
-            (tmp_path / f"helper_{number}.py").write_text(source(Graph("net", nodes, (Head("main", 1),), root), ABOUT))
+            (tmp_path / f"helper_{number}.py").write_text(
+                source(Graph("net", nodes, (Head("main", 1),), root), ABOUT)
+            )
     for name in ("googlenet", "googlenet-torchvision", "lenet5"):
-        (tmp_path / f"{name.replace('-', '_')}.py").write_text(source(archspec.load(name).graph, ABOUT))
+        (tmp_path / f"{name.replace('-', '_')}.py").write_text(
+            source(archspec.load(name).graph, ABOUT)
+        )
     config = {"include": ["."], "typeCheckingMode": "standard", "pythonVersion": "3.11"}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(config))
-    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", "-p", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "pyright",
+        "--pythonpath",
+        sys.executable,
+        "--outputjson",
+        "-p",
+        str(tmp_path),
+    ]
     report = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
     assert report["generalDiagnostics"] == []
     assert report["summary"]["filesAnalyzed"] == len(list(tmp_path.glob("*.py")))
     options = ["--isolated", "--line-length", "120", "--no-cache", str(tmp_path)]
     for command in (["check", "--select", "E,F,I,B,UP,W"], ["format", "--check"]):
-        done = subprocess.run([sys.executable, "-m", "ruff", *command, *options], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *options], capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout + done.stderr

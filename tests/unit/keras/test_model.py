@@ -17,8 +17,8 @@ from safetensors.numpy import load_file, save_file
 import archspec
 from archspec.backend import Room
 from archspec.conformance.compare import compare
-from archspec.graph import Graph
-from archspec.op import Run
+from archspec.ir.graph import Graph
+from archspec.ir.op import Run
 from archspec.ops import OPS
 from archspec.reference import run
 from archspec_keras import BACKEND
@@ -52,7 +52,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "net.yaml").write_text(f"archspec: 1\nname: net\n{HEADS}")
     graph = archspec.load(path / "net.yaml").graph
     rng = np.random.default_rng(0)
-    weights = {name: rng.uniform(0.2, 0.6, p.shape).astype(np.float32) for name, _, p in graph.parameters()}
+    weights = {
+        name: rng.uniform(0.2, 0.6, p.shape).astype(np.float32) for name, _, p in graph.parameters()
+    }
     return build(graph, weights, path)
 
 
@@ -72,7 +74,7 @@ def expected(folder: Path, graph: Graph, x: Array) -> Array:
 
 
 def module(folder: Path) -> Any:
-    from archspec.source.runtime import emitted
+    from archspec.codegen.runtime import emitted
 
     return emitted(folder)
 
@@ -83,7 +85,15 @@ def test_the_model_computes_the_reference(folder: Path, x: Array, expected: Arra
 
 def test_layers_bear_the_specs_paths(folder: Path) -> None:
     names = [layer.name for layer in module(folder).build_model(train=True).layers]
-    assert {"stem", "norm", "stack-0-unit-conv", "stack-2-unit-relu", "avg_pool", "fc", "side-fc"} <= set(names)
+    assert {
+        "stem",
+        "norm",
+        "stack-0-unit-conv",
+        "stack-2-unit-relu",
+        "avg_pool",
+        "fc",
+        "side-fc",
+    } <= set(names)
     assert len(set(names)) == len(names)
 
 
@@ -93,16 +103,23 @@ def test_a_repeat_is_a_loop_and_a_block_a_function(folder: Path) -> None:
     assert "def unit(x: KerasTensor, out: int, *, name: str) -> KerasTensor:" in text
 
 
-def test_a_saved_model_is_the_same_again(folder: Path, x: Array, expected: Array, tmp_path: Path) -> None:
+def test_a_saved_model_is_the_same_again(
+    folder: Path, x: Array, expected: Array, tmp_path: Path
+) -> None:
     BACKEND.load(folder).save(tmp_path / "net.keras")
     again: Any = keras.saving.load_model(tmp_path / "net.keras")
     compare(BACKEND.predict(again, x), expected, bound=1e-5)
 
 
 def test_a_saved_file_is_read_by_its_natives(folder: Path, graph: Graph, tmp_path: Path) -> None:
-    module(folder).build_model(folder / "weights.safetensors", train=True).save(tmp_path / "net.keras")
+    module(folder).build_model(folder / "weights.safetensors", train=True).save(
+        tmp_path / "net.keras"
+    )
     (form,) = BACKEND.formats
-    found, natives = form.read(tmp_path / "net.keras", Room(tmp_path / "net.keras")), BACKEND.natives(graph)
+    found, natives = (
+        form.read(tmp_path / "net.keras", Room(tmp_path / "net.keras")),
+        BACKEND.natives(graph),
+    )
     weights = load_file(folder / "weights.safetensors")
     assert set(found) == {native.name for native in natives.values()}
     for name, tensor in weights.items():
@@ -127,7 +144,9 @@ def test_a_damaged_file_is_told(content: bytes, tmp_path: Path) -> None:
         BACKEND.formats[0].read(tmp_path / "net.keras", Room())
 
 
-def test_an_exported_model_is_the_same(folder: Path, x: Array, expected: Array, tmp_path: Path) -> None:
+def test_an_exported_model_is_the_same(
+    folder: Path, x: Array, expected: Array, tmp_path: Path
+) -> None:
     import tensorflow as tf
 
     BACKEND.load(folder).export(tmp_path / "saved", verbose=False)
@@ -144,14 +163,26 @@ def test_fit_trains_every_head(folder: Path, x: Array, policy: str, jit: bool) -
     finally:
         keras.config.set_dtype_policy("float32")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("sgd", {"main": loss, "side": loss}, loss_weights={"main": 1.0, "side": 0.3}, jit_compile=jit)
+    model.compile(
+        "sgd",
+        {"main": loss, "side": loss},
+        loss_weights={"main": 1.0, "side": 0.3},
+        jit_compile=jit,
+    )
     y = np.arange(len(x)) % 5
     before = [np.array(v) for v in model.trainable_variables]
-    history = model.fit(np.moveaxis(x, 1, -1), {"main": y, "side": y}, epochs=1, batch_size=len(x), verbose=0)
+    history = model.fit(
+        np.moveaxis(x, 1, -1), {"main": y, "side": y}, epochs=1, batch_size=len(x), verbose=0
+    )
     assert np.isfinite(history.history["loss"]).all()
-    moved = [float(np.abs(np.array(v) - b).max()) for v, b in zip(model.trainable_variables, before, strict=True)]
+    moved = [
+        float(np.abs(np.array(v) - b).max())
+        for v, b in zip(model.trainable_variables, before, strict=True)
+    ]
     assert all(np.isfinite(moved))
-    assert sum(m > 0 for m in moved) > len(moved) - 4  # a bias before batch normalisation has no gradient
+    assert (
+        sum(m > 0 for m in moved) > len(moved) - 4
+    )  # a bias before batch normalisation has no gradient
 
 
 def test_a_summary_counts_the_parameters(folder: Path, graph: Graph) -> None:
@@ -176,7 +207,11 @@ def test_a_loader_tells_all_that_differs_at_once(folder: Path, tmp_path: Path) -
 
 
 def test_heads_of_training_may_be_left_out_of_inference_alone(folder: Path, tmp_path: Path) -> None:
-    weights = {n: t for n, t in load_file(folder / "weights.safetensors").items() if not n.startswith("side.")}
+    weights = {
+        n: t
+        for n, t in load_file(folder / "weights.safetensors").items()
+        if not n.startswith("side.")
+    }
     save_file(weights, tmp_path / "weights.safetensors")
     module(folder).build_model(tmp_path / "weights.safetensors")
     with pytest.raises(ValueError, match=r"side\.fc\.weight is missing"):
@@ -228,4 +263,6 @@ def _calls(graph: Graph) -> tuple[list[str], list[str]]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     ]
     layers = [name for name in made if name.startswith("layers.")]
-    return [name for name in layers if "Permute" in name], [name for name in layers if "Permute" not in name]
+    return [name for name in layers if "Permute" in name], [
+        name for name in layers if "Permute" not in name
+    ]

@@ -15,9 +15,9 @@ PROGRAM = """
 import keras, numpy as np
 from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE as table
 from archspec.conformance.compare import compare_all
-from archspec.equivalence.material import weights
+from archspec.equivalence.test_inputs import weights
 from archspec.reference import ReferenceSession
-from archspec.session import Sgd
+from archspec.backend.session import Sgd
 from tests.helpers.graphs import Builder
 from tests.unit.keras.sessions import session
 
@@ -52,7 +52,13 @@ assert settings() == before
 @pytest.mark.parametrize("engine", ["tensorflow", "jax", "torch"])
 def test_a_session_leaves_every_setting_as_it_was(engine: str) -> None:
     environment = {**os.environ, "KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
     assert done.returncode == 0, done.stderr
 
 

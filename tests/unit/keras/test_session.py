@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from archspec.backend.session import Session, Sgd
 from archspec.conformance.compare import compare_all
-from archspec.equivalence.material import weights
-from archspec.graph import Graph
+from archspec.equivalence.test_inputs import weights
+from archspec.ir.graph import Graph
 from archspec.reference import ReferenceSession
-from archspec.session import Session, Sgd
 from tests.helpers.graphs import Builder
 from tests.unit.keras.sessions import session
 

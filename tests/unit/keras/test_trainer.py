@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from archspec.backend import load
+from archspec.backend.trainer import SCALE, Standing
 from archspec.conformance.plugin import SUITE
 from archspec.conformance.training import batches, net, opened
-from archspec.recipe import Recipe
-from archspec.spec import Spec
-from archspec.trainer import SCALE, Standing
+from archspec.frontend.loader import Spec
+from archspec.ir.recipe import Recipe
 from archspec_keras.trainer import KerasTrainer
 from tests.helpers.ranks import DEEP, RUN
 
@@ -55,7 +55,9 @@ def losses(trainer: KerasTrainer, spec: Spec, rate: float = 0.0) -> list[float]:
 
 def test_masks_come_from_the_seed_of_the_recipe_alone(tmp_path: Path) -> None:
     spec = net(drop=0.5)
-    first, again, other = (losses(trainer(spec, Recipe(seed=seed), tmp_path), spec) for seed in (1, 1, 2))
+    first, again, other = (
+        losses(trainer(spec, Recipe(seed=seed), tmp_path), spec) for seed in (1, 1, 2)
+    )
     assert first == again
     assert len({*first, *other}) == 6
 
@@ -93,7 +95,9 @@ def test_a_step_that_overflows_is_left_out_and_halves_the_scale(tmp_path: Path) 
     one = trainer(spec, Recipe(precision="float16", momentum=0.9), tmp_path)
     losses(one, spec, rate=0.1)
     before = one.save()
-    one.restore(Standing(before.tensors, before.slots, {}, before.updates, {SCALE: np.array([2.0**60, 7])}))
+    one.restore(
+        Standing(before.tensors, before.slots, {}, before.updates, {SCALE: np.array([2.0**60, 7])})
+    )
     losses(one, spec, rate=0.1)
     after = one.save()
     assert after.own[SCALE].tolist() == [2.0**57, 0]
@@ -111,7 +115,9 @@ def test_the_scale_grows_after_so_many_steps_without_overflow(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_what_others_build_afterwards_is_not_in_half_precision(precision: str, tmp_path: Path) -> None:
+def test_what_others_build_afterwards_is_not_in_half_precision(
+    precision: str, tmp_path: Path
+) -> None:
     before = keras.config.dtype_policy()
     trainer(net(), Recipe.model_validate({"precision": precision}), tmp_path)
     assert keras.config.dtype_policy() == before
@@ -120,7 +126,9 @@ def test_what_others_build_afterwards_is_not_in_half_precision(precision: str, t
 
 def test_where_all_weights_are_frozen_the_statistics_move_alone(tmp_path: Path) -> None:
     spec = net()
-    one = trainer(spec, Recipe(freeze=("*.weight", "*.bias"), clip=1.0, precision="float16"), tmp_path)
+    one = trainer(
+        spec, Recipe(freeze=("*.weight", "*.bias"), clip=1.0, precision="float16"), tmp_path
+    )
     before, _ = one.save(), losses(one, spec, rate=0.1)
     after = one.save().tensors
     assert {name for name, value in before.tensors.items() if (value != after[name]).any()} == {
@@ -131,15 +139,35 @@ def test_where_all_weights_are_frozen_the_statistics_move_alone(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("engine", "message"),
-    [("numpy", "Keras on numpy takes no derivatives"), ("jaxx", "Keras does not start: Unable to import backend")],
+    [
+        ("numpy", "Keras on numpy takes no derivatives"),
+        ("jaxx", "Keras does not start: Unable to import backend"),
+    ],
 )
-def test_another_engine_is_refused_and_those_that_train_are_listed(engine: str, message: str, tmp_path: Path) -> None:
+def test_another_engine_is_refused_and_those_that_train_are_listed(
+    engine: str, message: str, tmp_path: Path
+) -> None:
     (tmp_path / "small.yaml").write_text(RUN)
     np.savez(tmp_path / "noise.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.arange(20) % 3)
-    command = [sys.executable, "-m", "archspec", "train", "small.yaml", "--data", "noise.npz", "-o", "run"]
+    command = [
+        sys.executable,
+        "-m",
+        "archspec",
+        "train",
+        "small.yaml",
+        "--data",
+        "noise.npz",
+        "-o",
+        "run",
+    ]
     environment = {**os.environ, "KERAS_BACKEND": engine}
     done = subprocess.run(
-        [*command, "--backend", "keras"], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+        [*command, "--backend", "keras"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 2, done.stderr
     assert message in done.stderr

@@ -31,7 +31,10 @@ def test_options_of_a_backend_are_flags(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--backend", "torch", "--opset", "17"], "unrecognized arguments: --opset 17"),
-        (["--backend", "onnx", "--opset", "16"], "argument --opset: expected an opset from 17 to 28, found '16'"),
+        (
+            ["--backend", "onnx", "--opset", "16"],
+            "argument --opset: expected an opset from 17 to 28, found '16'",
+        ),
         (["--backend", "onnx", "--opset", "new"], "expected an opset from 17 to 28, found 'new'"),
         (["--backend", "onnx", "--opset=²"], "expected an opset from 17 to 28, found '²'"),
         (["--backend"], "argument --backend: expected one argument"),
@@ -60,7 +63,11 @@ def test_a_missing_framework_exits_3_though_its_options_are_given(
     import importlib.util
 
     found: Any = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "onnx" else found(name, *rest))
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "onnx" else found(name, *rest),
+    )
     assert build(tmp_path, "--backend", "onnx", "--opset", "17") == 3
     assert "archspec-nn[onnx]" in capsys.readouterr().err
 

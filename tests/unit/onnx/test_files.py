@@ -17,7 +17,7 @@ from archspec.backend import Room, TooLarge
 from archspec.compiler import about
 from archspec.conformance.compare import compare
 from archspec.conformance.ops import spread
-from archspec.equivalence.material import weights
+from archspec.equivalence.test_inputs import weights
 from archspec.reference import run
 from archspec_onnx import files, model
 from tests.helpers.specs import checked
@@ -33,13 +33,17 @@ def read(path: Path) -> Mapping[str, NDArray[Any]]:
 
 def with_initialisers(path: Path, *tensors: TensorProto) -> Path:
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
-    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [value], [value], list(tensors))
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])], "g", [value], [value], list(tensors)
+    )
     path.write_bytes(helper.make_model(graph).SerializeToString())
     return path
 
 
 def pointing(location: str, **where: object) -> TensorProto:
-    tensor = TensorProto(name="w", dims=[2], data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
+    tensor = TensorProto(
+        name="w", dims=[2], data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL
+    )
     for key, value in {"location": location, **where}.items():
         tensor.external_data.add(key=key, value=str(value))
     return tensor
@@ -52,7 +56,10 @@ def test_a_file_that_is_written_holds_every_tensor_and_runs(tmp_path: Path) -> N
     found = read(tmp_path / "net.onnx")
     natives = ONNX.natives(spec.graph)
     assert found.keys() == {native.name for native in natives.values()}
-    assert all((natives[name].into(own[name].shape, found[natives[name].name]) == own[name]).all() for name in own)
+    assert all(
+        (natives[name].into(own[name].shape, found[natives[name].name]) == own[name]).all()
+        for name in own
+    )
     x = spread((2, 3, 9, 9), 0)
     onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
     compare(ONNX.predict(tmp_path / "net.onnx", x), run(spec.graph, own, x).outputs["main"])
@@ -83,7 +90,10 @@ def test_the_model_of_a_build_is_read_wherever_its_weights_lie() -> None:
 def test_floats_of_any_width_are_read_and_whole_numbers_are_no_weights(tmp_path: Path) -> None:
     values = np.array([0.5, -2.0])
     half = helper.make_tensor("b16", TensorProto.BFLOAT16, [2], values)
-    given = [numpy_helper.from_array(values.astype(t), t) for t in ("float16", "float32", "float64", "int64")]
+    given = [
+        numpy_helper.from_array(values.astype(t), t)
+        for t in ("float16", "float32", "float64", "int64")
+    ]
     found = read(with_initialisers(tmp_path / "m.onnx", half, *given))
     assert {name: array.dtype.name for name, array in found.items()} == {
         "b16": "float32", "float16": "float32", "float32": "float32", "float64": "float64",
@@ -162,7 +172,9 @@ def test_the_same_bytes_are_not_read_again_and_again(tmp_path: Path) -> None:
         (pointing("data", length="x"), "states no numbers"),
     ],
 )
-def test_values_out_of_the_folder_or_the_file_are_refused(tmp_path: Path, tensor: TensorProto, message: str) -> None:
+def test_values_out_of_the_folder_or_the_file_are_refused(
+    tmp_path: Path, tensor: TensorProto, message: str
+) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     (tmp_path / "secret").write_bytes(b"\0" * 8)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from archspec.conformance.fields import schema
 from archspec.conformance.layers import layers
 from archspec.conformance.ops import spread
-from archspec.equivalence.material import Material, shares, weights
 from archspec.equivalence.measure import ROUNDING
 from archspec.equivalence.modes import expected, measure
 from archspec.equivalence.plan import judged
 from archspec.equivalence.report import told
+from archspec.equivalence.test_inputs import Material, shares, weights
+from archspec.frontend.loader import Spec
 from archspec.ops import OPS
-from archspec.spec import Spec
 from archspec_onnx.options import NEWEST, OLDEST
 from tests.helpers.effort import examples
 from tests.helpers.specs import checked
@@ -31,7 +31,9 @@ def test_an_op_means_the_same_in_any_opset(kind: str) -> None:
     def holds(text: str, seed: int, opset: int) -> None:
         spec = checked(text)
         for train in (False, True):
-            agrees(spec, weights(spec.graph, seed), spread((2, *spec.graph.input), seed), opset, train)
+            agrees(
+                spec, weights(spec.graph, seed), spread((2, *spec.graph.input), seed), opset, train
+            )
 
     holds()
 
@@ -44,6 +46,14 @@ def agrees(spec: Spec, tensors: Mapping[str, Array], x: Array, opset: int, train
         accepted(ONNX.load(folder))
         found = measure(ONNX.open(folder, graph, "float32"), material, mode)
     single = ROUNDING["float32"]
-    lines = judged(graph, f"opset {opset}", mode, "float32", found, expected(graph, material, mode, single), single)
+    lines = judged(
+        graph,
+        f"opset {opset}",
+        mode,
+        "float32",
+        found,
+        expected(graph, material, mode, single),
+        single,
+    )
     wrong = [line for line in lines if not line.passed]
     assert not wrong, "\n".join(map(told, wrong))

@@ -20,8 +20,8 @@ from archspec.compiler import about, write
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import Drawn, specs
-from archspec.equivalence.material import weights
-from archspec.op import Run
+from archspec.equivalence.test_inputs import weights
+from archspec.ir.op import Run
 from archspec.reference import run
 from archspec.weights.init import initial
 from archspec_onnx import tensors
@@ -85,14 +85,18 @@ def test_every_shipped_spec_is_accepted(path: Path, train: bool) -> None:
 
 @examples(15)
 @given(specs(), st.integers(0, 2**32 - 1), st.booleans(), st.integers(OLDEST, NEWEST))
-def test_random_networks_compute_the_reference(drawn: Drawn, seed: int, train: bool, opset: int) -> None:
+def test_random_networks_compute_the_reference(
+    drawn: Drawn, seed: int, train: bool, opset: int
+) -> None:
     spec = checked(drawn.text)
     agrees(spec, weights(spec.graph, seed), spread((2, *drawn.input), seed), opset, train)
 
 
 @pytest.mark.parametrize("opset", range(OLDEST, NEWEST + 1))
 @pytest.mark.parametrize("functions", [False, True], ids=["flat", "functions"])
-def test_every_opset_says_the_same_in_the_least_format_that_holds_it(opset: int, functions: bool) -> None:
+def test_every_opset_says_the_same_in_the_least_format_that_holds_it(
+    opset: int, functions: bool
+) -> None:
     spec = checked(SMALL)
     x = spread((3, 3, 9, 9), 1).astype(np.float32)
     own = weights(spec.graph, 0)
@@ -112,7 +116,10 @@ def test_the_newest_opset_is_the_newest_that_the_engine_runs_and_draws_no_remark
             "onnxruntime.InferenceSession(m.SerializeToString(), providers=['CPUExecutionProvider'])"
         )
 
-    runs = {o: subprocess.run([sys.executable, "-c", program(o)], capture_output=True) for o in (NEWEST, NEWEST + 1)}
+    runs = {
+        o: subprocess.run([sys.executable, "-c", program(o)], capture_output=True)
+        for o in (NEWEST, NEWEST + 1)
+    }
     assert (runs[NEWEST].returncode, runs[NEWEST].stderr) == (0, b"")
     assert runs[NEWEST + 1].returncode != 0
 
@@ -136,9 +143,14 @@ def test_names_and_places_are_those_of_the_spec(tmp_path: Path) -> None:
     conv = nodes["two.conv"]
     assert list(conv.input) == ["one.act", "two.conv.weight", "two.conv.bias"]
     assert list(conv.output) == ["two.conv"]
-    line = next(i for i, text in enumerate(SMALL.strip("\n").splitlines(), 1) if "name: conv" in text)
+    line = next(
+        i for i, text in enumerate(SMALL.strip("\n").splitlines(), 1) if "name: conv" in text
+    )
     assert conv.doc_string == f"net.yaml:{line}"
-    assert {entry.key: entry.value for entry in conv.metadata_props} == {"block": "unit", "instance": "two"}
+    assert {entry.key: entry.value for entry in conv.metadata_props} == {
+        "block": "unit",
+        "instance": "two",
+    }
     assert [value.name for value in model.graph.input] == ["input"]
     assert [value.name for value in model.graph.output] == ["main"]
     assert list(nodes["out"].output) == ["main"]
@@ -168,9 +180,13 @@ def test_a_graph_for_training_has_every_head_and_what_moves() -> None:
 def test_dropout_drops_unless_it_is_switched_off() -> None:
     import onnxruntime
 
-    spec = checked("archspec: 1\ninput: [1000]\nnetwork: [{name: dropout, dropout: {rate: 0.25}}]\n")
+    spec = checked(
+        "archspec: 1\ninput: [1000]\nnetwork: [{name: dropout, dropout: {rate: 0.25}}]\n"
+    )
     model = model_of(spec, train=True)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     x = np.ones((4, 1000), np.float32)
     (dropped,) = session.run(None, {"input": x})
     assert set(np.unique(np.asarray(dropped)).round(5)) == {0.0, np.float32(1 / 0.75).round(5)}
@@ -224,7 +240,11 @@ def test_strange_names_are_names_and_nothing_else(seed: int, tmp_path: Path) -> 
         (tmp_path / "model.onnx").write_bytes(files["model.onnx"])
         model = ONNX.load(tmp_path)
         onnx.checker.check_model(model, full_check=True)
-        named = [*model.graph.node, *model.graph.initializer, *(node for f in model.functions for node in f.node)]
+        named = [
+            *model.graph.node,
+            *model.graph.initializer,
+            *(node for f in model.functions for node in f.node),
+        ]
         assert all(part.name and part.name.isprintable() for part in named)
         assert len({node.name for node in model.graph.node}) == len(model.graph.node)
         compare(ONNX.predict(model, x), run(graph, own, x).outputs[graph.heads[0].name])
@@ -234,22 +254,33 @@ def test_strange_names_are_names_and_nothing_else(seed: int, tmp_path: Path) -> 
 # Weights inside and beside.
 
 
-def test_weights_beside_the_model_are_those_of_the_checkpoint_and_stored_once(tmp_path: Path) -> None:
+def test_weights_beside_the_model_are_those_of_the_checkpoint_and_stored_once(
+    tmp_path: Path,
+) -> None:
     spec = archspec.load("lenet5")
-    inside, beside = (write(spec, ONNX, tmp_path / name, options={"external": name == "b"}) for name in "ab")
+    inside, beside = (
+        write(spec, ONNX, tmp_path / name, options={"external": name == "b"}) for name in "ab"
+    )
     size = sum(4 * param.size for _, _, param in spec.graph.parameters())
-    assert (beside / "model.onnx").stat().st_size < 10_000 < size < (inside / "model.onnx").stat().st_size
+    assert (
+        (beside / "model.onnx").stat().st_size
+        < 10_000
+        < size
+        < (inside / "model.onnx").stat().st_size
+    )
     x = spread((2, *spec.graph.input), 0).astype(np.float32)
     found = ONNX.predict(ONNX.load(inside), x)
     assert (ONNX.predict(ONNX.load(beside), x) == found).all()
     assert (ONNX.predict(beside / "model.onnx", x) == found).all()
     pointers = onnx.load(beside / "model.onnx", load_external_data=False).graph.initializer
-    assert {entry.value for t in pointers for entry in t.external_data if entry.key == "location"} == {
-        "weights.safetensors"
-    }
+    assert {
+        entry.value for t in pointers for entry in t.external_data if entry.key == "location"
+    } == {"weights.safetensors"}
 
 
-def test_weights_that_protobuf_cannot_hold_stay_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_protobuf_cannot_hold_stay_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from archspec_onnx import model, runtime
 
     for module in (tensors, model, runtime):
@@ -263,7 +294,9 @@ def test_weights_that_protobuf_cannot_hold_stay_beside(tmp_path: Path, monkeypat
     compare(ONNX.predict(loaded, x), run(spec.graph, initial(spec.graph, 0), x).outputs["main"])
 
 
-@pytest.mark.skipif(os.environ.get("ARCHSPEC_PROFILE") != "deep", reason="writes 4 GB: the profile `deep` runs it")
+@pytest.mark.skipif(
+    os.environ.get("ARCHSPEC_PROFILE") != "deep", reason="writes 4 GB: the profile `deep` runs it"
+)
 def test_over_two_gigabytes(tmp_path: Path) -> None:
     width = 23_400  # squared, times four bytes: 2.19 GB
     text = f"archspec: 1\ninput: [{width}]\ninit: {{linear: {{weight: {1 / width}, bias: 0.5}}}}\nnetwork: [{{name: wide, linear: {{out: {width}}}}}]\n"
@@ -295,10 +328,22 @@ def test_weights_are_asked_for(tmp_path: Path) -> None:
         (header("{"), "Expecting"),
         (header("{}"), "w in weights.safetensors is F32 [2, 1], found nothing"),
         (header('{"w": 3}'), "found nothing"),
-        (header('{"w": {"dtype": "F16", "shape": [2, 1], "data_offsets": [0, 4]}}'), "found F16 [2, 1]"),
-        (header('{"w": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]}}', data=7), "outside of the file"),
-        (header('{"w": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 4]}}', data=8), "outside of the file"),
-        (header('{"w": {"dtype": "F32", "shape": [2, 1], "data_offsets": [-8, 0]}}', data=8), "outside of the file"),
+        (
+            header('{"w": {"dtype": "F16", "shape": [2, 1], "data_offsets": [0, 4]}}'),
+            "found F16 [2, 1]",
+        ),
+        (
+            header('{"w": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]}}', data=7),
+            "outside of the file",
+        ),
+        (
+            header('{"w": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 4]}}', data=8),
+            "outside of the file",
+        ),
+        (
+            header('{"w": {"dtype": "F32", "shape": [2, 1], "data_offsets": [-8, 0]}}', data=8),
+            "outside of the file",
+        ),
     ],
 )
 def test_damaged_weights_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -319,8 +364,14 @@ def test_equal_builds_are_equal_files(tmp_path: Path) -> None:
 def test_blocks_that_are_alike_share_a_function() -> None:
     spec = checked(SMALL)
     own = weights(spec.graph, 0)
-    flat, folded = (model_of(spec, own, train=True, functions=functions) for functions in (False, True))
-    assert [f.name for f in folded.functions] == ["unit", "unit_2", "side"]  # gelu exact, and by tanh
+    flat, folded = (
+        model_of(spec, own, train=True, functions=functions) for functions in (False, True)
+    )
+    assert [f.name for f in folded.functions] == [
+        "unit",
+        "unit_2",
+        "side",
+    ]  # gelu exact, and by tanh
     calls = {node.name: node.op_type for node in folded.graph.node if node.domain}
     assert calls == {"one": "unit", "two": "unit_2", "three": "unit_2", "aux": "side"}
     assert folded.functions[0].doc_string == "A convolution, normalised."
@@ -338,7 +389,9 @@ def test_blocks_within_blocks_are_functions_within_functions() -> None:
         onnx.checker.check_model(str(folder / "model.onnx"), full_check=True)
     called = {node.op_type for function in model.functions for node in function.node if node.domain}
     assert "convolution" in {name.rpartition("_")[0] or name for name in called}
-    assert {node.op_type for node in model.graph.node if node.name.startswith("inception")} == {"inception"}
+    assert {node.op_type for node in model.graph.node if node.name.startswith("inception")} == {
+        "inception"
+    }
     assert {tensor.name for tensor in model.graph.initializer} == {
         name for name, node, _ in spec.graph.parameters() if node.index in spec.graph.inference
     }
@@ -352,7 +405,9 @@ def test_random_networks_as_functions_compute_the_same(train: bool) -> None:
         spec = checked(drawn.text)
         own = weights(spec.graph, seed)
         x = spread((2, *drawn.input), seed)
-        models = [model_of(spec, own, train=train, functions=functions) for functions in (False, True)]
+        models = [
+            model_of(spec, own, train=train, functions=functions) for functions in (False, True)
+        ]
         onnx.checker.check_model(models[1], full_check=True)
         compare(ONNX.predict(models[1], x), ONNX.predict(models[0], x), bound=1e-6)
 

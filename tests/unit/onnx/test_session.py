@@ -12,14 +12,14 @@ import pytest
 from onnx import numpy_helper
 
 import archspec
+from archspec.backend.session import Sgd, State
 from archspec.compiler import write
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
 from archspec.diagnostics import Failure
-from archspec.equivalence.material import weights
-from archspec.op import Run
+from archspec.equivalence.test_inputs import weights
+from archspec.ir.op import Run
 from archspec.reference import run
-from archspec.session import Sgd, State
 from archspec_onnx import runtime
 from tests.helpers.specs import checked
 from tests.unit.onnx.built import ONNX, built
@@ -30,7 +30,9 @@ OWN = weights(SPEC.graph, 0)
 X = spread((4, 3, 9, 9), 0)
 
 
-@pytest.mark.parametrize("options", [{}, {"train": True}, {"external": True}, {"functions": True}, {"opset": 17}])
+@pytest.mark.parametrize(
+    "options", [{}, {"train": True}, {"external": True}, {"functions": True}, {"opset": 17}]
+)
 def test_a_build_of_any_kind_is_opened_in_both_modes(options: dict[str, bool]) -> None:
     with built(SPEC, OWN, **options) as folder:
         session = ONNX.open(folder, SPEC.graph, "float32")
@@ -78,7 +80,9 @@ def test_what_it_cannot_do_is_refused_with_a_reason() -> None:
             lambda: session.gradients(X, lambda outputs: outputs),
             lambda: session.step(X, lambda outputs: outputs, Sgd(learning_rate=0.1)),
         ):
-            with pytest.raises(Failure, match="ONNX Runtime computes no gradients; train with another backend"):
+            with pytest.raises(
+                Failure, match="ONNX Runtime computes no gradients; train with another backend"
+            ):
                 refused()
         with pytest.raises(Failure, match="in float32, and not in float64"):
             ONNX.open(folder, SPEC.graph, "float64")
@@ -118,7 +122,10 @@ def test_one_runner_is_kept_and_no_more() -> None:
 def test_a_file_that_is_built_again_is_run_as_it_is_now(tmp_path: Path) -> None:
     spec = archspec.load("lenet5")
     x = spread((1, *spec.graph.input), 0)
-    found = [ONNX.predict(write(spec, ONNX, tmp_path / "out", seed=seed) / "model.onnx", x) for seed in (0, 1)]
+    found = [
+        ONNX.predict(write(spec, ONNX, tmp_path / "out", seed=seed) / "model.onnx", x)
+        for seed in (0, 1)
+    ]
     assert np.abs(found[0] - found[1]).max() > 0.01
 
 
@@ -138,7 +145,10 @@ def test_a_build_in_python_is_a_model_with_its_weights() -> None:
     x = spread((1, *spec.graph.input), 0)
     from archspec.weights.init import initial
 
-    compare(ONNX.predict(model, x), run(spec.graph, initial(spec.graph, 0, spec.document.init), x).outputs["main"])
+    compare(
+        ONNX.predict(model, x),
+        run(spec.graph, initial(spec.graph, 0, spec.document.init), x).outputs["main"],
+    )
 
 
 # One node shown.
@@ -151,7 +161,9 @@ def shown(path: str) -> str:
 
 def test_a_node_is_shown_in_the_words_of_onnx() -> None:
     text = shown("two.conv")
-    assert re.fullmatch(r'\["?two\.conv"?\] .*Conv <.*kernel_shape.*> ?\(.*one\.act.*two\.conv\.weight.*\)', text), text
+    assert re.fullmatch(
+        r'\["?two\.conv"?\] .*Conv <.*kernel_shape.*> ?\(.*one\.act.*two\.conv\.weight.*\)', text
+    ), text
     assert "strides" in text
 
 

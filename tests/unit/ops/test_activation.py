@@ -17,7 +17,9 @@ from archspec.ops import activation
 from tests.helpers.ops import assert_same, build, evaluate
 
 VALUES = st.floats(-60, 60)
-BATCHES = arrays.arrays(np.float64, arrays.array_shapes(min_dims=2, max_dims=5, max_side=4), elements=VALUES)
+BATCHES = arrays.arrays(
+    np.float64, arrays.array_shapes(min_dims=2, max_dims=5, max_side=4), elements=VALUES
+)
 TORCH: dict[str, Callable[[Any], Any]] = {
     "relu": F.relu,
     "relu6": F.relu6,
@@ -49,7 +51,9 @@ def test_with_its_defaults_it_is_torchs(kind: str, x: Any) -> None:
 
 @given(BATCHES, st.floats(0, 3))
 def test_slopes_and_alphas(x: Any, number: float) -> None:
-    assert_same(evaluate(build("leaky_relu", slope=number), x), F.leaky_relu(torch.from_numpy(x), number))
+    assert_same(
+        evaluate(build("leaky_relu", slope=number), x), F.leaky_relu(torch.from_numpy(x), number)
+    )
     assert_same(evaluate(build("elu", alpha=number), x), F.elu(torch.from_numpy(x), number))
 
 
@@ -65,12 +69,17 @@ def test_exact_gelu_differs_from_the_approximation() -> None:
 
 
 @given(BATCHES, st.booleans(), st.data())
-def test_prelu_has_a_weight_for_each_channel_or_one(x: Any, shared: bool, data: st.DataObject) -> None:
+def test_prelu_has_a_weight_for_each_channel_or_one(
+    x: Any, shared: bool, data: st.DataObject
+) -> None:
     op = build("prelu", shared=shared)
     (spec,) = op.params(x.shape[1:])
     assert spec.shape == ((1,) if shared else x.shape[1:2])
     weight = data.draw(arrays.arrays(np.float64, spec.shape, elements=st.floats(-2, 2)))
-    assert_same(evaluate(op, x, params={"weight": weight}), F.prelu(torch.from_numpy(x), torch.from_numpy(weight)))
+    assert_same(
+        evaluate(op, x, params={"weight": weight}),
+        F.prelu(torch.from_numpy(x), torch.from_numpy(weight)),
+    )
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "softmax", "silu", "elu", "selu", "gelu", "tanh"])
@@ -87,11 +96,19 @@ def test_sigmoid_and_gelu_keep_their_small_values() -> None:
     # the integral of the density below -6, by Simpson's rule from where nothing is left of it
     x, step = np.linspace(-40, -6, 20001, retstep=True)
     density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-    tail = step / 3 * (density[0] + density[-1] + 4 * density[1::2].sum() + 2 * density[2:-1:2].sum())
-    assert evaluate(build("gelu"), np.array([[-6.0]]))[0, 0] == pytest.approx(-6 * tail, rel=1e-8, abs=0)
+    tail = (
+        step / 3 * (density[0] + density[-1] + 4 * density[1::2].sum() + 2 * density[2:-1:2].sum())
+    )
+    assert evaluate(build("gelu"), np.array([[-6.0]]))[0, 0] == pytest.approx(
+        -6 * tail, rel=1e-8, abs=0
+    )
 
 
 def test_ranges() -> None:
-    for kind, fields in (("leaky_relu", {"slope": -0.1}), ("elu", {"alpha": -1}), ("gelu", {"approximate": "erf"})):
+    for kind, fields in (
+        ("leaky_relu", {"slope": -0.1}),
+        ("elu", {"alpha": -1}),
+        ("gelu", {"approximate": "erf"}),
+    ):
         with pytest.raises(ValidationError):
             build(kind, **fields)

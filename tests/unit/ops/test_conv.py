@@ -47,7 +47,11 @@ def convolutions(draw: st.DrawFn) -> tuple[tuple[int, ...], dict[str, Any]]:
 def test_conv_is_torchs(case: tuple[tuple[int, ...], dict[str, Any]], data: st.DataObject) -> None:
     shape, fields = case
     side = st.integers(0, 2)
-    pads = data.draw(st.lists(st.lists(side, min_size=2, max_size=2), min_size=len(shape) - 1, max_size=len(shape) - 1))
+    pads = data.draw(
+        st.lists(
+            st.lists(side, min_size=2, max_size=2), min_size=len(shape) - 1, max_size=len(shape) - 1
+        )
+    )
     op = build("conv", padding=pads, **fields)
     padded = F.pad(torch.from_numpy(batch(2, *shape)), flat_pads(pads))
     reach = [d * (k - 1) + 1 for k, d in zip(fields["kernel"], fields["dilation"], strict=True)]
@@ -58,7 +62,10 @@ def test_conv_is_torchs(case: tuple[tuple[int, ...], dict[str, Any]], data: st.D
     weight, bias = params["weight"], params.get("bias")
     with FlopCounterMode(display=False) as counter:
         expected = CONV[len(shape) - 1](
-            padded[:1], torch.from_numpy(weight), None if bias is None else torch.from_numpy(bias), *options
+            padded[:1],
+            torch.from_numpy(weight),
+            None if bias is None else torch.from_numpy(bias),
+            *options,
         )
     assert_same(evaluate(op, batch(2, *shape), params=params)[:1], expected)
     assert op.macs(shape) * 2 == counter.get_total_flops()
@@ -66,7 +73,9 @@ def test_conv_is_torchs(case: tuple[tuple[int, ...], dict[str, Any]], data: st.D
 
 
 @given(convolutions(), st.data())
-def test_conv_transpose_is_torchs(case: tuple[tuple[int, ...], dict[str, Any]], data: st.DataObject) -> None:
+def test_conv_transpose_is_torchs(
+    case: tuple[tuple[int, ...], dict[str, Any]], data: st.DataObject
+) -> None:
     shape, fields = case
     rank = len(shape) - 1
     numbers = lambda: data.draw(st.lists(st.integers(0, 2), min_size=rank, max_size=rank))
@@ -74,10 +83,19 @@ def test_conv_transpose_is_torchs(case: tuple[tuple[int, ...], dict[str, Any]], 
     op = build("conv_transpose", padding=pads, output_padding=extra, **fields)
     if code := refusal(op, shape):
         assert code == "AS0304"
-        rows = zip(shape[1:], pads, extra, fields["kernel"], fields["stride"], fields["dilation"], strict=True)
-        assert any(e >= max(s, d) or (n - 1) * s - 2 * p + d * (k - 1) + 1 + e < 1 for n, p, e, k, s, d in rows), (
-            "refused without a reason"
+        rows = zip(
+            shape[1:],
+            pads,
+            extra,
+            fields["kernel"],
+            fields["stride"],
+            fields["dilation"],
+            strict=True,
         )
+        assert any(
+            e >= max(s, d) or (n - 1) * s - 2 * p + d * (k - 1) + 1 + e < 1
+            for n, p, e, k, s, d in rows
+        ), "refused without a reason"
         return
     params = tensors(parameters(op, shape))
     x = torch.from_numpy(batch(1, *shape))
@@ -94,7 +112,10 @@ def test_conv_transpose_with_uneven_padding_cuts_each_side_by_its_number() -> No
         build("conv_transpose", out=2, kernel=4, stride=2),
     )
     params = parameters(op, (3, 5))
-    assert_same(evaluate(op, batch(2, 3, 5), params=params), evaluate(whole, batch(2, 3, 5), params=params)[:, :, 1:-2])
+    assert_same(
+        evaluate(op, batch(2, 3, 5), params=params),
+        evaluate(whole, batch(2, 3, 5), params=params)[:, :, 1:-2],
+    )
 
 
 @pytest.mark.parametrize("groups", [1, 4])
@@ -102,7 +123,9 @@ def test_conv_transpose_with_uneven_padding_cuts_each_side_by_its_number() -> No
 def test_the_fans_are_torchs(kind: str, groups: int) -> None:
     op = build(kind, out=8, kernel=[3, 5], groups=groups)
     weight = op.params((12, 9, 9))[0]
-    module = (torch.nn.Conv2d if kind == "conv" else torch.nn.ConvTranspose2d)(12, 8, (3, 5), groups=groups)
+    module = (torch.nn.Conv2d if kind == "conv" else torch.nn.ConvTranspose2d)(
+        12, 8, (3, 5), groups=groups
+    )
     assert weight.shape == tuple(module.weight.shape)
     # torch reads a transposed weight's fans off its axes, which are swapped; ours are those of the layer
     expected = (12 // groups * 15, 8 // groups * 15)
@@ -124,13 +147,19 @@ def test_the_fans_are_torchs(kind: str, groups: int) -> None:
         ("valid", 224, 7, 2, (0, 0)),
     ],
 )
-def test_padding_rules(padding: str, size: int, kernel: int, stride: int, expected: tuple[int, int]) -> None:
+def test_padding_rules(
+    padding: str, size: int, kernel: int, stride: int, expected: tuple[int, int]
+) -> None:
     op: Any = build("conv", out=1, kernel=kernel, stride=stride, padding=padding)
     assert op.pads((1, size)) == (expected,)
 
 
 @given(
-    st.integers(1, 40), st.integers(1, 7), st.integers(1, 5), st.integers(1, 3), st.sampled_from(["same", "same_lower"])
+    st.integers(1, 40),
+    st.integers(1, 7),
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.sampled_from(["same", "same_lower"]),
 )
 def test_same_padding_gives_the_size_divided_by_the_stride(
     n: int, kernel: int, stride: int, dilation: int, padding: str
@@ -161,7 +190,9 @@ def test_the_window_is_what_an_output_sees(case: tuple[tuple[int, ...], dict[str
     _, fields = case
     k, s, d = fields["kernel"][0], fields["stride"][0], fields["dilation"][0]
     op = build("conv", out=1, kernel=k, stride=s, dilation=d, padding="same", bias=False)
-    touched = evaluate(op, np.eye(11)[:, None], params={"weight": np.ones((1, 1, k))})[:, 0].T > 0  # [out, in]
+    touched = (
+        evaluate(op, np.eye(11)[:, None], params={"weight": np.ones((1, 1, k))})[:, 0].T > 0
+    )  # [out, in]
     window = op.window((1, 11))
     assert window is not None
     (reach,), (step,), (before,) = window

@@ -8,8 +8,16 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from archspec.op import ShapeError
-from tests.helpers.ops import assert_refused, assert_same, batch, build, evaluate, parameters, tensors
+from archspec.ir.op import ShapeError
+from tests.helpers.ops import (
+    assert_refused,
+    assert_same,
+    batch,
+    build,
+    evaluate,
+    parameters,
+    tensors,
+)
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.booleans())
@@ -17,11 +25,16 @@ def test_linear_is_torchs(features: int, out: int, bias: bool) -> None:
     op = build("linear", out=out, bias=bias)
     params = parameters(op, (features,))
     x, found = torch.from_numpy(batch(3, features)), tensors(params)
-    assert_same(evaluate(op, batch(3, features), params=params), F.linear(x, found["weight"], found.get("bias")))
+    assert_same(
+        evaluate(op, batch(3, features), params=params),
+        F.linear(x, found["weight"], found.get("bias")),
+    )
     with FlopCounterMode(display=False) as counter:
         torch.mm(x[:1], found["weight"].T)
     assert op.macs((features,)) * 2 == counter.get_total_flops()
-    assert op.params((features,))[0].fan == torch.nn.init._calculate_fan_in_and_fan_out(found["weight"])
+    assert op.params((features,))[0].fan == torch.nn.init._calculate_fan_in_and_fan_out(
+        found["weight"]
+    )
 
 
 def test_an_unflattened_input_is_refused_with_the_mend() -> None:

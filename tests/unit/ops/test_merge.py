@@ -9,20 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from archspec.op import ShapeError
+from archspec.ir.op import ShapeError
 from tests.helpers.ops import assert_refused, assert_same, batch, build, evaluate
 
 
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=4), st.lists(st.integers(1, 3), max_size=3))
 def test_concat_is_torchs(channels: list[int], size: list[int]) -> None:
     inputs = [batch(2, c, *size, seed=i) for i, c in enumerate(channels)]
-    assert_same(evaluate(build("concat"), *inputs), torch.cat([torch.from_numpy(x) for x in inputs], dim=1))
+    assert_same(
+        evaluate(build("concat"), *inputs), torch.cat([torch.from_numpy(x) for x in inputs], dim=1)
+    )
 
 
 @given(arrays.mutually_broadcastable_shapes(num_shapes=3, min_dims=1, max_dims=4, max_side=3))
 def test_add_and_multiply_broadcast_as_torch_does(shapes: arrays.BroadcastableShapes) -> None:
     rank = max(len(shape) for shape in shapes.input_shapes)
-    inputs = [batch(2, *(1,) * (rank - len(s)), *s, seed=i) for i, s in enumerate(shapes.input_shapes)]
+    inputs = [
+        batch(2, *(1,) * (rank - len(s)), *s, seed=i) for i, s in enumerate(shapes.input_shapes)
+    ]
     found = [torch.from_numpy(x) for x in inputs]
     assert_same(evaluate(build("add"), *inputs), reduce(torch.add, found))
     assert_same(evaluate(build("multiply"), *inputs), reduce(torch.mul, found))

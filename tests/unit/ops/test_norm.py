@@ -8,8 +8,16 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn import functional as F
 
-from archspec.op import Run
-from tests.helpers.ops import assert_refused, assert_same, batch, build, evaluate, parameters, tensors
+from archspec.ir.op import Run
+from tests.helpers.ops import (
+    assert_refused,
+    assert_same,
+    batch,
+    build,
+    evaluate,
+    parameters,
+    tensors,
+)
 
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=3).map(lambda size: (6, *size))
 EPS = st.sampled_from([1e-5, 1e-3, 0.1])
@@ -18,7 +26,13 @@ BATCH_NORM: dict[int, type[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]] = 
 }  # fmt: skip
 
 
-@given(st.one_of(SHAPES, st.just((6,))), EPS, st.sampled_from([0.0, 0.1, 0.7, 1.0]), st.booleans(), st.booleans())
+@given(
+    st.one_of(SHAPES, st.just((6,))),
+    EPS,
+    st.sampled_from([0.0, 0.1, 0.7, 1.0]),
+    st.booleans(),
+    st.booleans(),
+)
 def test_batch_norm_is_torchs_with_its_moving_statistics(
     shape: tuple[int, ...], eps: float, momentum: float, affine: bool, train: bool
 ) -> None:
@@ -35,7 +49,10 @@ def test_batch_norm_is_torchs_with_its_moving_statistics(
 
 
 def test_batch_norm_states_which_tensors_are_moving_statistics() -> None:
-    found = {param.role: (param.shape, param.init, param.trainable) for param in build("batch_norm").params((3, 4, 4))}
+    found = {
+        param.role: (param.shape, param.init, param.trainable)
+        for param in build("batch_norm").params((3, 4, 4))
+    }
     module = nn.BatchNorm2d(3)
     trainable = dict(module.named_parameters())
     for role, (shape, init, trains) in found.items():
@@ -61,31 +78,43 @@ def test_layer_norm_is_torchs(shape: tuple[int, ...], eps: float, affine: bool, 
     if axes == "all":
         expected = F.layer_norm(x, shape, found.get("weight"), found.get("bias"), eps)
     else:
-        expected = F.layer_norm(x.movedim(1, -1), shape[:1], found.get("weight"), found.get("bias"), eps).movedim(-1, 1)
+        expected = F.layer_norm(
+            x.movedim(1, -1), shape[:1], found.get("weight"), found.get("bias"), eps
+        ).movedim(-1, 1)
     assert_same(evaluate(op, batch(2, *shape), params=params), expected)
 
 
 @given(SHAPES, st.sampled_from([1, 2, 3]), EPS, st.booleans())
-def test_group_norm_is_torchs(shape: tuple[int, ...], groups: int, eps: float, affine: bool) -> None:
+def test_group_norm_is_torchs(
+    shape: tuple[int, ...], groups: int, eps: float, affine: bool
+) -> None:
     op = build("group_norm", groups=groups, eps=eps, affine=affine)
     params = parameters(op, shape)
     found = tensors(params)
-    expected = F.group_norm(torch.from_numpy(batch(2, *shape)), groups, found.get("weight"), found.get("bias"), eps)
+    expected = F.group_norm(
+        torch.from_numpy(batch(2, *shape)), groups, found.get("weight"), found.get("bias"), eps
+    )
     assert_same(evaluate(op, batch(2, *shape), params=params), expected)
 
 
 @given(SHAPES.filter(lambda shape: max(shape[1:]) > 1), EPS, st.booleans(), st.booleans())
-def test_instance_norm_is_torchs_in_both_modes(shape: tuple[int, ...], eps: float, affine: bool, train: bool) -> None:
+def test_instance_norm_is_torchs_in_both_modes(
+    shape: tuple[int, ...], eps: float, affine: bool, train: bool
+) -> None:
     op = build("instance_norm", eps=eps, affine=affine)
     params = parameters(op, shape)
     found = tensors(params)
     x = torch.from_numpy(batch(2, *shape))
-    expected = F.instance_norm(x, weight=found.get("weight"), bias=found.get("bias"), use_input_stats=True, eps=eps)
+    expected = F.instance_norm(
+        x, weight=found.get("weight"), bias=found.get("bias"), use_input_stats=True, eps=eps
+    )
     assert_same(evaluate(op, batch(2, *shape), params=params, run=Run(train=train)), expected)
 
 
 @given(SHAPES, st.sampled_from([1, 3, 5, 13]), st.floats(0, 2), st.floats(0, 2), st.floats(0.5, 2))
-def test_lrn_is_torchs(shape: tuple[int, ...], size: int, alpha: float, beta: float, k: float) -> None:
+def test_lrn_is_torchs(
+    shape: tuple[int, ...], size: int, alpha: float, beta: float, k: float
+) -> None:
     op = build("lrn", size=size, alpha=alpha, beta=beta, k=k)
     expected = F.local_response_norm(torch.from_numpy(batch(2, *shape)), size, alpha, beta, k)
     assert_same(evaluate(op, batch(2, *shape)), expected)

@@ -10,13 +10,29 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from archspec.ops.window import Rounding, extent
-from tests.helpers.ops import assert_refused, assert_same, batch, build, evaluate, flat_pads, refusal
+from tests.helpers.ops import (
+    assert_refused,
+    assert_same,
+    batch,
+    build,
+    evaluate,
+    flat_pads,
+    refusal,
+)
 
 MAX: dict[int, Any] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 AVG: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 ADAPTIVE: dict[str, dict[int, Any]] = {
-    "adaptive_avg_pool": {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d},
-    "adaptive_max_pool": {1: F.adaptive_max_pool1d, 2: F.adaptive_max_pool2d, 3: F.adaptive_max_pool3d},
+    "adaptive_avg_pool": {
+        1: F.adaptive_avg_pool1d,
+        2: F.adaptive_avg_pool2d,
+        3: F.adaptive_avg_pool3d,
+    },
+    "adaptive_max_pool": {
+        1: F.adaptive_max_pool1d,
+        2: F.adaptive_max_pool2d,
+        3: F.adaptive_max_pool3d,
+    },
 }
 
 
@@ -26,9 +42,14 @@ def pools(draw: st.DrawFn) -> tuple[tuple[int, ...], dict[str, Any], list[int]]:
     rank = draw(st.integers(1, 3))
     kernel = draw(st.lists(st.integers(1, 4), min_size=rank, max_size=rank))
     padding = [draw(st.integers(0, k // 2)) for k in kernel]
-    least = [k if rank == 3 else max(k - 2 * p, 1) for k, p in zip(kernel, padding, strict=True)]  # torch's limits
+    least = [
+        k if rank == 3 else max(k - 2 * p, 1) for k, p in zip(kernel, padding, strict=True)
+    ]  # torch's limits
     size = [draw(st.integers(n, 9)) for n in least]
-    fields: dict[str, Any] = {"kernel": kernel, "rounding": draw(st.sampled_from(["floor", "ceil"]))}
+    fields: dict[str, Any] = {
+        "kernel": kernel,
+        "rounding": draw(st.sampled_from(["floor", "ceil"])),
+    }
     if draw(st.booleans()):
         fields["stride"] = draw(st.lists(st.integers(1, 5), min_size=rank, max_size=rank))
     return (draw(st.integers(1, 3)), *size), fields, padding
@@ -39,13 +60,19 @@ def test_max_pool_is_torchs(case: tuple[tuple[int, ...], dict[str, Any], list[in
     shape, fields, padding = case
     x = batch(2, *shape) - 3  # nearly all negative: a padding of zeros would win
     expected = MAX[len(shape) - 1](
-        torch.from_numpy(x), fields["kernel"], fields.get("stride"), padding, ceil_mode=fields["rounding"] == "ceil"
+        torch.from_numpy(x),
+        fields["kernel"],
+        fields.get("stride"),
+        padding,
+        ceil_mode=fields["rounding"] == "ceil",
     )
     assert_same(evaluate(build("max_pool", padding=padding, **fields), x), expected)
 
 
 @given(pools(), st.booleans())
-def test_avg_pool_is_torchs(case: tuple[tuple[int, ...], dict[str, Any], list[int]], include: bool) -> None:
+def test_avg_pool_is_torchs(
+    case: tuple[tuple[int, ...], dict[str, Any], list[int]], include: bool
+) -> None:
     shape, fields, padding = case
     expected = AVG[len(shape) - 1](
         torch.from_numpy(batch(2, *shape)),
@@ -77,7 +104,8 @@ def test_dilated_and_unevenly_padded_max_pool(data: st.DataObject) -> None:
     """Against torch on an input that is padded beforehand by minus infinity, on each side by its own number."""
     kernel, dilation, stride = (data.draw(st.integers(1, 3)) for _ in range(3))
     pads = [
-        data.draw(st.lists(st.integers(0, extent(kernel, dilation) // 2), min_size=2, max_size=2)) for _ in range(2)
+        data.draw(st.lists(st.integers(0, extent(kernel, dilation) // 2), min_size=2, max_size=2))
+        for _ in range(2)
     ]
     least = extent(kernel, dilation)
     shape = (2, data.draw(st.integers(least, 9)), data.draw(st.integers(least, 9)))
@@ -90,17 +118,25 @@ def test_dilated_and_unevenly_padded_max_pool(data: st.DataObject) -> None:
 def test_unevenly_padded_avg_pool(data: st.DataObject) -> None:
     """Against the quotient of two poolings, of the values and of what counts."""
     kernel, stride = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))
-    pads = [data.draw(st.lists(st.integers(0, kernel - 1), min_size=2, max_size=2)) for _ in range(2)]
+    pads = [
+        data.draw(st.lists(st.integers(0, kernel - 1), min_size=2, max_size=2)) for _ in range(2)
+    ]
     shape = (2, data.draw(st.integers(kernel, 9)), data.draw(st.integers(kernel, 9)))
     include = data.draw(st.booleans())
     total = F.avg_pool2d(F.pad(torch.from_numpy(batch(2, *shape)), flat_pads(pads)), kernel, stride)
-    ones = F.pad(torch.ones(1, 1, *shape[1:], dtype=torch.float64), flat_pads(pads), value=float(include))
+    ones = F.pad(
+        torch.ones(1, 1, *shape[1:], dtype=torch.float64), flat_pads(pads), value=float(include)
+    )
     op = build("avg_pool", kernel=kernel, stride=stride, padding=pads, count_include_pad=include)
     assert_same(evaluate(op, batch(2, *shape)), total / F.avg_pool2d(ones, kernel, stride))
 
 
 def test_pools_round_as_caffe_and_as_torch() -> None:
-    assert build("max_pool", kernel=3, stride=2, rounding="ceil").shape((64, 112, 112)) == (64, 56, 56)
+    assert build("max_pool", kernel=3, stride=2, rounding="ceil").shape((64, 112, 112)) == (
+        64,
+        56,
+        56,
+    )
     assert build("max_pool", kernel=3, stride=2).shape((64, 112, 112)) == (64, 55, 55)
     assert build("max_pool", kernel=3).shape((64, 112, 112)) == (64, 37, 37)
 
@@ -128,7 +164,14 @@ def brute(n: int, pads: tuple[int, int], k: int, s: int, d: int, rounding: Round
 def test_windows_of_padding_alone_are_refused(
     n: int, pads: tuple[int, int], kernel: int, stride: int, dilation: int, rounding: Rounding
 ) -> None:
-    op = build("max_pool", kernel=kernel, stride=stride, dilation=dilation, padding=[list(pads)], rounding=rounding)
+    op = build(
+        "max_pool",
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+        padding=[list(pads)],
+        rounding=rounding,
+    )
     empty = brute(n, pads, kernel, stride, dilation, rounding)
     if code := refusal(op, (1, n)):
         assert code == "AS0304"
@@ -144,7 +187,10 @@ def test_adaptive_pools_are_torchs(kind: str, rank: int, data: st.DataObject) ->
     axes = st.lists(st.integers(1, 8), min_size=rank, max_size=rank)
     shape, size = (2, *data.draw(axes)), data.draw(axes)
     op = build(kind, size=size)
-    assert_same(evaluate(op, batch(2, *shape)), ADAPTIVE[kind][rank](torch.from_numpy(batch(2, *shape)), size))
+    assert_same(
+        evaluate(op, batch(2, *shape)),
+        ADAPTIVE[kind][rank](torch.from_numpy(batch(2, *shape)), size),
+    )
 
 
 @given(st.integers(1, 30), st.integers(1, 30))
@@ -165,14 +211,22 @@ def test_global_pools(size: tuple[int, ...]) -> None:
 
 @given(st.integers(1, 4), st.integers(1, 4), st.sampled_from(["floor", "ceil"]))
 def test_the_window_is_what_an_output_sees(kernel: int, stride: int, rounding: str) -> None:
-    op = build("avg_pool", kernel=kernel, stride=stride, rounding=rounding, padding=[[(kernel - 1) // 2, 0]])
+    op = build(
+        "avg_pool",
+        kernel=kernel,
+        stride=stride,
+        rounding=rounding,
+        padding=[[(kernel - 1) // 2, 0]],
+    )
     touched = evaluate(op, np.eye(11)[:, None])[:, 0].T > 0  # [out, in]
     window = op.window((1, 11))
     assert window is not None
     (reach,), (step,), (before,) = window
     for j, row in enumerate(touched):
         start = j * int(step) - before
-        assert np.flatnonzero(row).tolist() == [i for i in range(start, start + reach) if 0 <= i < 11]
+        assert np.flatnonzero(row).tolist() == [
+            i for i in range(start, start + reach) if 0 <= i < 11
+        ]
 
 
 def test_refusals() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from archspec.op import Op, ShapeError
+from archspec.ir.op import Op, ShapeError
 from archspec.ops import FAMILIES, OPS
 
 EXAMPLES: dict[str, dict[str, Any]] = {  # the fields without a default, and no others
@@ -30,7 +30,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {  # the fields without a default, and no 
     "resize": {"size": 2, "mode": "nearest", "coordinates": "asymmetric"},
 }
 FLOATS = [
-    (kind, name) for kind, op in OPS.items() for name, field in op.model_fields.items() if field.annotation is float
+    (kind, name)
+    for kind, op in OPS.items()
+    for name, field in op.model_fields.items()
+    if field.annotation is float
 ]
 
 
@@ -72,7 +75,12 @@ def test_float_fields_take_finite_numbers_only(kind: str, name: str, value: Any)
 
 
 def test_float_fields_are_found() -> None:
-    assert {("batch_norm", "eps"), ("dropout", "rate"), ("leaky_relu", "slope"), ("pad", "value")} <= set(FLOATS)
+    assert {
+        ("batch_norm", "eps"),
+        ("dropout", "rate"),
+        ("leaky_relu", "slope"),
+        ("pad", "value"),
+    } <= set(FLOATS)
 
 
 def ops_with_numbers(number: int) -> list[Op]:
@@ -87,7 +95,9 @@ def ops_with_numbers(number: int) -> list[Op]:
     return found
 
 
-@pytest.mark.parametrize("shape", [(2**60,), (10**12, 10**9), (10**12, 10**6, 10**6), (4, 2, 2, 2)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(2**60,), (10**12, 10**9), (10**12, 10**6, 10**6), (4, 2, 2, 2)], ids=str
+)
 def test_nothing_is_allocated_for_what_is_mentioned(shape: tuple[int, ...]) -> None:
     accepted = 0
     for op in ops_with_numbers(10**12):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from archspec.op import Run
+from archspec.ir.op import Run
 from tests.helpers.ops import batch, build, evaluate
 
 
@@ -19,7 +19,11 @@ def test_dropout_does_nothing_in_eval_mode_and_where_it_is_off(run: Run) -> None
 @given(st.floats(0, 0.95), st.integers(0, 99))
 def test_dropout_keeps_the_mean(rate: float, seed: int) -> None:
     """`rate` is the share that is dropped; what is kept is divided by the share that is kept."""
-    y = evaluate(build("dropout", rate=rate), np.ones((20, 1000)), run=Run(train=True, rng=np.random.default_rng(seed)))
+    y = evaluate(
+        build("dropout", rate=rate),
+        np.ones((20, 1000)),
+        run=Run(train=True, rng=np.random.default_rng(seed)),
+    )
     kept = y != 0
     np.testing.assert_allclose(y[kept], 1 / (1 - rate))
     assert kept.mean() == pytest.approx(1 - rate, abs=6 * 0.5 / np.sqrt(y.size))

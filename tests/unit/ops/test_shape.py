@@ -75,7 +75,11 @@ def test_pad_fields() -> None:
     assert build("pad", padding="1x2").shape((3, 4, 5)) == (3, 6, 9)
     assert_refused("AS0312", build("pad", padding=[1, 2]), (3, 4, 5, 6))
     assert_refused("AS0307", build("pad", padding=1), (3,))
-    for fields in ({"padding": "same"}, {"padding": -1}, {"padding": 1, "mode": "reflect", "value": 1.0}):
+    for fields in (
+        {"padding": "same"},
+        {"padding": -1},
+        {"padding": 1, "mode": "reflect", "value": 1.0},
+    ):
         with pytest.raises(ValidationError):
             build("pad", **fields)
 
@@ -87,7 +91,9 @@ def test_crop_by_its_sides_undoes_a_pad(size: list[int], data: st.DataObject) ->
     assert_same(evaluate(build("crop", sides=pads), evaluate(build("pad", padding=pads), x)), x)
 
 
-@pytest.mark.parametrize(("size", "kept"), [(5, "abcde"), (4, "abcd"), (3, "bcd"), (2, "bc"), (1, "c")])
+@pytest.mark.parametrize(
+    ("size", "kept"), [(5, "abcde"), (4, "abcd"), (3, "bcd"), (2, "bc"), (1, "c")]
+)
 def test_crop_keeps_the_middle(size: int, kept: str) -> None:
     x = np.arange(5.0).reshape(1, 1, 5)
     assert "".join("abcde"[int(i)] for i in evaluate(build("crop", size=size), x).flat) == kept
@@ -104,7 +110,9 @@ def test_crop_refusals() -> None:
 
 
 @given(SIZES, st.data(), st.sampled_from(["half_pixel", "asymmetric"]))
-def test_nearest_resize_takes_the_position_that_the_rule_gives(size: list[int], data: st.DataObject, rule: str) -> None:
+def test_nearest_resize_takes_the_position_that_the_rule_gives(
+    size: list[int], data: st.DataObject, rule: str
+) -> None:
     """By exact fractions, and equal to torch where its float32 scale does not round across a whole number."""
     out = data.draw(st.lists(st.integers(1, 14), min_size=len(size), max_size=len(size)))
     x = batch(2, 3, *size)
@@ -116,13 +124,19 @@ def test_nearest_resize_takes_the_position_that_the_rule_gives(size: list[int], 
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize(("rule", "name"), [("half_pixel", "nearest-exact"), ("asymmetric", "nearest")])
+@pytest.mark.parametrize(
+    ("rule", "name"), [("half_pixel", "nearest-exact"), ("asymmetric", "nearest")]
+)
 @pytest.mark.parametrize("size", [(5,), (4, 6), (2, 3, 4)])
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_nearest_resize_by_a_factor_is_torchs(rule: str, name: str, size: tuple[int, ...], scale: int) -> None:
+def test_nearest_resize_by_a_factor_is_torchs(
+    rule: str, name: str, size: tuple[int, ...], scale: int
+) -> None:
     x = batch(2, 3, *size)
     expected = F.interpolate(torch.from_numpy(x), scale_factor=scale, mode=name)
-    assert_same(evaluate(build("resize", scale=scale, mode="nearest", coordinates=rule), x), expected)
+    assert_same(
+        evaluate(build("resize", scale=scale, mode="nearest", coordinates=rule), x), expected
+    )
 
 
 @given(SIZES, st.data(), st.sampled_from(["half_pixel", "align_corners"]))

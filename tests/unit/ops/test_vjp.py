@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from archspec.conformance.fields import schema
 from archspec.conformance.ops import MAX_RANK, accepted, inputs, op_values, shapes, takes
-from archspec.op import Op, Run
+from archspec.ir.op import Op, Run
+from archspec.ir.types import Shape
 from archspec.ops import OPS
-from archspec.types import Shape
 from tests.helpers.derivative import Array, assert_derivative
 from tests.helpers.effort import examples
 from tests.helpers.ops import assert_same, batch, build, parameters
@@ -77,7 +77,9 @@ def test_it_is_the_slope_of_the_reference(kind: str) -> None:
         for i, gradient in enumerate(given):
             others = lambda x, i=i: (*case.inputs[:i], x, *case.inputs[i + 1 :])
             moved = lambda x, others=others: value(others(x), params)
-            assert_derivative(gradient, moved, case.inputs[i], rng, size=size, what=f"{kind}, input {i}")
+            assert_derivative(
+                gradient, moved, case.inputs[i], rng, size=size, what=f"{kind}, input {i}"
+            )
         for role, gradient in own.items():
             moved = lambda p, role=role: value(case.inputs, {**params, role: p})
             assert_derivative(gradient, moved, params[role], rng, size=size, what=f"{kind}, {role}")
@@ -109,8 +111,13 @@ KINKED: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("kind", KINKED)
 def test_at_a_kink_it_is_torchs(kind: str) -> None:
     x = np.array([[-6.0, -3.0, -0.0, 0.0, 3.0, 6.0]])
-    found, expected = pulled(build(kind), x, np.ones_like(x)), by_torch(KINKED[kind], x, np.ones_like(x))
-    np.testing.assert_allclose(found, expected, rtol=1e-7)  # torch has 1/6 in float32 in its hardsigmoid
+    found, expected = (
+        pulled(build(kind), x, np.ones_like(x)),
+        by_torch(KINKED[kind], x, np.ones_like(x)),
+    )
+    np.testing.assert_allclose(
+        found, expected, rtol=1e-7
+    )  # torch has 1/6 in float32 in its hardsigmoid
 
 
 def test_prelu_at_its_kink_is_torchs() -> None:
@@ -127,15 +134,26 @@ def tied(shape: tuple[int, ...], seed: int) -> Array:
     return np.random.default_rng(seed).integers(-1, 2, size=shape).astype(float)
 
 
-@given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 1), st.booleans(), st.integers(0, 2**32 - 1))
+@given(
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(0, 1),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
 def test_of_equals_a_max_pool_takes_the_first_as_torch_does(
     rank: int, stride: int, padding: int, ceil: bool, seed: int
 ) -> None:
     x = tied((2, 2, *(6, 5, 4)[:rank]), seed)
-    op = build("max_pool", kernel=3, stride=stride, padding=padding, rounding="ceil" if ceil else "floor")
+    op = build(
+        "max_pool", kernel=3, stride=stride, padding=padding, rounding="ceil" if ceil else "floor"
+    )
     pool = [F.max_pool1d, F.max_pool2d, F.max_pool3d][rank - 1]
     cotangent = batch(2, *op.shape(x.shape[1:]), seed=seed)
-    assert_same(pulled(op, x, cotangent), by_torch(lambda x: pool(x, 3, stride, padding, ceil_mode=ceil), x, cotangent))
+    assert_same(
+        pulled(op, x, cotangent),
+        by_torch(lambda x: pool(x, 3, stride, padding, ceil_mode=ceil), x, cotangent),
+    )
 
 
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 2**32 - 1))
@@ -146,7 +164,9 @@ def test_of_equals_an_adaptive_and_a_global_max_pool_take_the_first_as_torch_doe
     pool = [F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d][rank - 1]
     for op, bins in ((build("adaptive_max_pool", size=size), size), (build("global_max_pool"), 1)):
         cotangent = batch(2, *op.shape(x.shape[1:]), seed=seed)
-        assert_same(pulled(op, x, cotangent), by_torch(lambda x, bins=bins: pool(x, bins), x, cotangent))
+        assert_same(
+            pulled(op, x, cotangent), by_torch(lambda x, bins=bins: pool(x, bins), x, cotangent)
+        )
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "tanh", "silu", "gelu", "softmax", "elu", "selu"])
@@ -163,7 +183,8 @@ def test_the_tails_of_sigmoid_and_tanh_are_even() -> None:
         low, high = pulled(build(kind), x, np.ones_like(x))[0]
         assert low == high > 0
     assert_same(
-        pulled(build("sigmoid"), x, np.ones_like(x))[0, 1:], np.array([np.exp(-30.0) / (1 + np.exp(-30.0)) ** 2])
+        pulled(build("sigmoid"), x, np.ones_like(x))[0, 1:],
+        np.array([np.exp(-30.0) / (1 + np.exp(-30.0)) ** 2]),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from archspec_torch.channels_last import statistics, steady
+from archspec_torch.batch_norm_cpu import statistics, steady
 
 SHAPES = [
     (16, 4, 112, 112),
@@ -26,18 +26,24 @@ def pictures(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
     return values.to(memory_format=torch.channels_last)
 
 
-def trained(norm: nn.Module, x: torch.Tensor, slopes: torch.Tensor) -> tuple[list[torch.Tensor], list[Any]]:
+def trained(
+    norm: nn.Module, x: torch.Tensor, slopes: torch.Tensor
+) -> tuple[list[torch.Tensor], list[Any]]:
     """The output, the derivative and the moving statistics after a step; and the derivatives of scale and shift."""
     x = x.clone().requires_grad_()
     y = norm(x)
     y.backward(slopes.to(y.dtype))
     assert x.grad is not None
-    return [y.detach(), x.grad, *norm.buffers()], [parameter.grad for parameter in norm.parameters()]
+    return [y.detach(), x.grad, *norm.buffers()], [
+        parameter.grad for parameter in norm.parameters()
+    ]
 
 
 def apart(found: list[torch.Tensor], wanted: list[torch.Tensor]) -> float:
     pairs = [(a.detach().double(), b.detach().double()) for a, b in zip(found, wanted, strict=True)]
-    return max((float((a - b).abs().max() / b.abs().max().clamp_min(1e-3)) for a, b in pairs), default=0.0)
+    return max(
+        (float((a - b).abs().max() / b.abs().max().clamp_min(1e-3)) for a, b in pairs), default=0.0
+    )
 
 
 @pytest.mark.parametrize("affine", [True, False])
@@ -48,7 +54,9 @@ def test_it_is_batch_norm(shape: tuple[int, ...], affine: bool) -> None:
     wanted = trained(exact.double(), x.double(), slopes)
     found = trained(steady(ours), x, slopes)
     assert apart(found[0], wanted[0]) < 2e-5
-    assert apart(found[1], wanted[1]) < 1e-3  # sums of both signs, which torch's kernel makes as ever
+    assert (
+        apart(found[1], wanted[1]) < 1e-3
+    )  # sums of both signs, which torch's kernel makes as ever
     assert apart([ours.eval()(x)], [exact.eval()(x.double())]) < 1e-6
 
 
@@ -66,7 +74,9 @@ def test_it_keeps_to_half_precision() -> None:
     y = norm(x.bfloat16())
     assert y.dtype == torch.bfloat16
     assert apart([y], [nn.BatchNorm2d(4)(x)]) < 1e-2
-    assert {buffer.dtype for buffer in norm.buffers() if buffer.is_floating_point()} == {torch.float32}
+    assert {buffer.dtype for buffer in norm.buffers() if buffer.is_floating_point()} == {
+        torch.float32
+    }
 
 
 def test_one_value_a_channel_is_refused_as_torch_does() -> None:

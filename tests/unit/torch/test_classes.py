@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import archspec
-from archspec.spec.files import shipped
+from archspec.frontend.files import shipped
 from tests.helpers.emitted import run_source, source
 from tests.helpers.specs import checked
 
@@ -24,12 +24,18 @@ def classes(text: str) -> dict[str, ast.ClassDef]:
 
 def parameters(node: ast.ClassDef) -> list[str]:
     """The constructor's parameters, with their defaults."""
-    inits = [each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
+    inits = [
+        each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"
+    ]
     if not inits:
         return []
     args = inits[0].args
-    defaults = [None] * (len(args.args) - len(args.defaults)) + [f" = {ast.unparse(each)}" for each in args.defaults]
-    return [ast.unparse(arg) + (default or "") for arg, default in zip(args.args, defaults, strict=True)][1:]
+    defaults = [None] * (len(args.args) - len(args.defaults)) + [
+        f" = {ast.unparse(each)}" for each in args.defaults
+    ]
+    return [
+        ast.unparse(arg) + (default or "") for arg, default in zip(args.args, defaults, strict=True)
+    ][1:]
 
 
 def assigned(node: ast.ClassDef) -> dict[str, str]:
@@ -55,28 +61,47 @@ blocks:
 
 
 def test_instances_that_differ_in_values_share_a_class() -> None:
-    text = BLOCK + "network: [{unit: {patch/stride: 3x3/2, out: 8}}, {unit: {patch/stride: 1x1/1, out: 4}}]\n"
+    text = (
+        BLOCK
+        + "network: [{unit: {patch/stride: 3x3/2, out: 8}}, {unit: {patch/stride: 1x1/1, out: 4}}]\n"
+    )
     found = classes(source(checked(HEAD + text).graph))
     assert list(found) == ["Unit", "Net"]
-    assert parameters(found["Unit"]) == ["in_channels: int", "out: int", "kernel: int", "stride: int = 1"]
+    assert parameters(found["Unit"]) == [
+        "in_channels: int",
+        "out: int",
+        "kernel: int",
+        "stride: int = 1",
+    ]
     assert assigned(found["Unit"]) == {
         "conv": "nn.Conv2d(in_channels, out, kernel, stride=stride, padding=kernel // 2)",
         "batch_norm": "nn.BatchNorm2d(out)",
         "relu": "nn.ReLU(inplace=True)",
     }
-    assert assigned(found["Net"]) == {"unit": "Unit(3, 8, kernel=3, stride=2)", "unit_2": "Unit(8, 4, kernel=1)"}
+    assert assigned(found["Net"]) == {
+        "unit": "Unit(3, 8, kernel=3, stride=2)",
+        "unit_2": "Unit(8, 4, kernel=1)",
+    }
 
 
 def test_what_never_varies_is_no_parameter() -> None:
-    text = BLOCK + "network: [{unit: {patch/stride: 3x3, out: 8}}, {unit: {patch/stride: 3x3, out: 4}}]\n"
+    text = (
+        BLOCK
+        + "network: [{unit: {patch/stride: 3x3, out: 8}}, {unit: {patch/stride: 3x3, out: 4}}]\n"
+    )
     found = classes(source(checked(HEAD + text).graph))
     # The kernel comes from an argument, which stays one; the stride is 1 by that argument too.
     assert assigned(found["Net"])["unit"] == "Unit(3, 8, kernel=3)"
 
 
 def test_one_instance_reads_as_a_class_for_many() -> None:
-    found = classes(source(checked(HEAD + BLOCK + "network: [{unit: {patch/stride: 3x3/2, out: 8}}]\n").graph))
-    assert assigned(found["Unit"])["conv"] == "nn.Conv2d(in_channels, out, kernel, stride=stride, padding=kernel // 2)"
+    found = classes(
+        source(checked(HEAD + BLOCK + "network: [{unit: {patch/stride: 3x3/2, out: 8}}]\n").graph)
+    )
+    assert (
+        assigned(found["Unit"])["conv"]
+        == "nn.Conv2d(in_channels, out, kernel, stride=stride, padding=kernel // 2)"
+    )
 
 
 def test_other_structures_get_other_classes() -> None:
@@ -116,7 +141,9 @@ network:
         "left": "nn.Conv2d(4, 2, 1)",
         "right": "nn.Sequential(OrderedDict(a=nn.Conv2d(4, 2, 1), b_1=nn.ReLU(inplace=True)))",
     }
-    assert "return torch.cat([self.left(x), self.right(x), x], dim=1)" in source(checked(HEAD + text).graph)
+    assert "return torch.cat([self.left(x), self.right(x), x], dim=1)" in source(
+        checked(HEAD + text).graph
+    )
 
 
 def test_channels_are_spoken_not_counted() -> None:
@@ -153,7 +180,9 @@ blocks:
     body: [{conv: {out: 4, kernel: 3, stride: 2, padding: same}}, relu, batch_norm]
 network: [unit, {name: b, unit: ~}, {name: c, unit: ~}]
 """
-    found = classes(source(checked(HEAD + text).graph))  # 9 -> 5 -> 3 -> 2: all pad one on each side
+    found = classes(
+        source(checked(HEAD + text).graph)
+    )  # 9 -> 5 -> 3 -> 2: all pad one on each side
     assert assigned(found["Unit"])["conv"] == "nn.Conv2d(in_channels, 4, 3, stride=2, padding=1)"
     uneven = text.replace("[4, 9, 9]", "[4, 10, 16]")  # 10x16 -> 5x8 -> 3x4
     found = classes(source(checked(HEAD + uneven).graph))

@@ -14,5 +14,9 @@ def test_a_name_that_is_taken_gets_an_underscore(text: str) -> None:
 
 
 def test_the_attributes_of_modules_are_all_known() -> None:
-    found = {name for kind in (nn.Module, nn.Sequential, nn.ModuleList) for name in (*dir(kind), *vars(kind()))}
+    found = {
+        name
+        for kind in (nn.Module, nn.Sequential, nn.ModuleList)
+        for name in (*dir(kind), *vars(kind()))
+    }
     assert {name for name in found if not name.startswith("_")} <= MODULE_ATTRIBUTES

@@ -28,7 +28,9 @@ def test_half_precision_and_what_lies_beside_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.half])
-def test_a_value_that_is_shown_again_and_again_is_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+def test_a_value_that_is_shown_again_and_again_is_refused(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
     path = saved(tmp_path, {"w": torch.zeros(1, dtype=dtype).expand(2**40)})
     assert path.stat().st_size < 2**12
     with pytest.raises(TooLarge, match="`w` takes 4,398,046,511,104 bytes"):
@@ -37,7 +39,10 @@ def test_a_value_that_is_shown_again_and_again_is_refused(tmp_path: Path, dtype:
 
 def test_weights_that_unpack_to_more_than_can_be_needed_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, {"w": torch.zeros(LARGE)})
-    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(tmp_path / "small.pth", "w", zipfile.ZIP_DEFLATED) as small:
+    with (
+        zipfile.ZipFile(path) as whole,
+        zipfile.ZipFile(tmp_path / "small.pth", "w", zipfile.ZIP_DEFLATED) as small,
+    ):
         for name in whole.namelist():
             small.writestr(name, whole.read(name))
     path = tmp_path / "small.pth"

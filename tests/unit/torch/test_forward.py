@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from archspec.conformance.compare import compare_all
-from archspec.op import Run
+from archspec.ir.op import Run
 from archspec.reference import run
 from tests.helpers.emitted import by_head, filled, run_source, source, tensors
 from tests.helpers.specs import checked

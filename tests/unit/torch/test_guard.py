@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from archspec.backend import load
+from archspec.backend.trainer import Plan
 from archspec.compiler import write
 from archspec.conformance.compare import compare
-from archspec.equivalence.material import material
 from archspec.equivalence.modes import measure
-from archspec.recipe import Recipe
+from archspec.equivalence.test_inputs import material
+from archspec.ir.recipe import Recipe
 from archspec.reference import ReferenceSession
-from archspec.trainer import Plan
 from tests.helpers.specs import checked
 
 # Channels lie last in what the first layer gives.
@@ -35,7 +35,9 @@ y.backward(torch.randn(2, 8, 4, 6).to(memory_format=torch.channels_last))
 
 def test_a_step_is_taken_and_is_right(tmp_path: Path) -> None:
     given = material(SPEC.graph, 0, 2)
-    session = load("torch").open(write(SPEC, load("torch"), tmp_path / "b", seed=0), SPEC.graph, "float64")
+    session = load("torch").open(
+        write(SPEC, load("torch"), tmp_path / "b", seed=0), SPEC.graph, "float64"
+    )
     found = measure(session, given, "step")["tensors"]
     expected = measure(ReferenceSession(SPEC.graph, given.tensors), given, "step")["tensors"]
     for name, value in expected.items():
@@ -46,7 +48,9 @@ def test_a_trainer_goes_on(tmp_path: Path) -> None:
     backend = load("torch")
     assert backend.trainer is not None
     spec = checked(SPEC_OF_PICTURES)
-    trainer = backend.trainer(write(spec, backend, tmp_path / "b", seed=0), Plan(spec.graph, Recipe(freeze=("one.*",))))
+    trainer = backend.trainer(
+        write(spec, backend, tmp_path / "b", seed=0), Plan(spec.graph, Recipe(freeze=("one.*",)))
+    )
     trainer.step(np.ones((2, 3, 8, 8), np.float32), np.zeros(2, np.int64), 0.1)
     assert np.isfinite(trainer.losses()["loss"])
 

@@ -14,12 +14,12 @@ import torch
 
 from archspec.backend import About
 from archspec.conformance.compare import compare_all
-from archspec.expr import Attribute, Expr, Name
-from archspec.graph import Graph, Head, Input, Node, Scope
-from archspec.op import Op, Run
+from archspec.ir.expr import Attribute, Expr, Name
+from archspec.ir.graph import Graph, Head, Input, Node, Scope
+from archspec.ir.op import Op, Run
+from archspec.ir.types import Patch
 from archspec.ops import OPS
 from archspec.reference import run
-from archspec.types import Patch
 from tests.helpers.emitted import by_head, filled, run_source, source, tensors
 from tests.helpers.graphs import SPAN
 
@@ -41,7 +41,9 @@ class Names:
 
     def __call__(self) -> str:
         while True:
-            name = "".join(self.rng.choices(STRANGE, k=self.rng.choice((1, 1, 2)))).replace(".", "_")
+            name = "".join(self.rng.choices(STRANGE, k=self.rng.choice((1, 1, 2)))).replace(
+                ".", "_"
+            )
             if name not in self.used:
                 self.used.add(name)
                 return name
@@ -69,7 +71,10 @@ def network(rng: random.Random) -> Graph:
         conv = OPS["conv"].model_validate({"out": 3 + number, "kernel": 3, "padding": "symmetric"})
         a = add(first, conv, one, at, out=arg, kernel=size)
         b = add(
-            third, OPS["batch_norm"](), two, add(second, OPS["conv"].model_validate({"out": 4, "kernel": 1}), two, at)
+            third,
+            OPS["batch_norm"](),
+            two,
+            add(second, OPS["conv"].model_validate({"out": 4, "kernel": 1}), two, at),
         )
         at = add(merge, OPS["concat"](), scope, a, b)
     side = Scope(outer(), "head", SPAN, root, block)
@@ -77,14 +82,22 @@ def network(rng: random.Random) -> Graph:
     at = add(outer(), OPS["flatten"](), root, add(outer(), OPS["global_avg_pool"](), root, at))
     at = add(outer(), OPS["linear"].model_validate({"out": 5}), root, at, out=Name(classes, (0, 0)))
     heads = Names(rng)
-    return Graph(root.name, tuple(nodes), (Head(heads(), at), Head(heads(), aux, train_only=True)), root, root.args)
+    return Graph(
+        root.name,
+        tuple(nodes),
+        (Head(heads(), at), Head(heads(), aux, train_only=True)),
+        root,
+        root.args,
+    )
 
 
 def strange(seed: int) -> tuple[Graph, str]:
     rng = random.Random(seed)
     graph = network(rng)
     title, spec, digest, summary, version = ("".join(rng.choices(STRANGE, k=2)) for _ in range(5))
-    return graph, source(graph, About(title=title, spec=spec, sha256=digest, summary=summary, version=version))
+    return graph, source(
+        graph, About(title=title, spec=spec, sha256=digest, summary=summary, version=version)
+    )
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -126,11 +139,16 @@ def assert_harmless(tree: ast.Module) -> None:
         assert not isinstance(node, ast.Expr)
         if isinstance(node, ast.Assign):
             assert all(
-                type(part) in (ast.Assign, ast.Name, ast.Store, ast.Dict, ast.Constant) for part in ast.walk(node)
+                type(part) in (ast.Assign, ast.Name, ast.Store, ast.Dict, ast.Constant)
+                for part in ast.walk(node)
             )
     known = {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
     known |= {"super", "OrderedDict", "load_file", "tuple", "sorted", "ValueError", "range"}
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    called = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
     assert called <= known
 
 
@@ -159,6 +177,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_even_strange_files_are_neat(files: Path, command: list[str]) -> None:
     options: list[Any] = ["--isolated", "--line-length", "120", "--no-cache", files]
     done = subprocess.run(
-        [sys.executable, "-m", "ruff", *command, *options], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "ruff", *command, *options],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from archspec.op import Run
+from archspec.ir.op import Run
 from archspec.reference import run
 from tests.helpers.emitted import filled, run_source, source, tensors
 from tests.helpers.specs import checked
@@ -20,18 +20,29 @@ HEAD = "archspec: 1\nname: net\ninput: [4, 6, 6]\n"
     [
         ("[{conv: {out: 4, kernel: 1}}, relu]", [True]),
         ("[batch_norm, relu]", [True]),
-        ("[{conv: {out: 4, kernel: 1}}, relu, relu]", [True, False]),  # the first's gradient needs its output
+        (
+            "[{conv: {out: 4, kernel: 1}}, relu, relu]",
+            [True, False],
+        ),  # the first's gradient needs its output
         ("[sigmoid, relu]", [False]),
         ("[{max_pool: {kernel: 2}}, relu]", [False]),
         ("[relu]", [False]),  # the network's input is not ours to change
         ("[identity, relu]", [False]),
         ("[flatten, relu]", [False]),  # a view of what entered
         ("[{conv: {out: 4, kernel: 1}}, {add: {a: [], b: []}}, relu]", [True]),
-        ("[{name: c, conv: {out: 4, kernel: 1}}, {add: {a: [relu], b: []}}]", [False]),  # read twice
-        ("[{name: c, aux: h, conv: {out: 4, kernel: 1}}, relu]", [False]),  # an output of the network
+        (
+            "[{name: c, conv: {out: 4, kernel: 1}}, {add: {a: [relu], b: []}}]",
+            [False],
+        ),  # read twice
+        (
+            "[{name: c, aux: h, conv: {out: 4, kernel: 1}}, relu]",
+            [False],
+        ),  # an output of the network
     ],
 )
-def test_only_what_is_read_once_and_needed_no_more_is_overwritten(steps: str, expected: list[bool]) -> None:
+def test_only_what_is_read_once_and_needed_no_more_is_overwritten(
+    steps: str, expected: list[bool]
+) -> None:
     heads = "heads: {main: {classes: 4}, h: {classes: 4}}\n" if "aux" in steps else ""
     graph = checked(HEAD + f"network: {steps}\n" + heads).graph
     model = run_source(source(graph)).build_model()
@@ -58,7 +69,9 @@ network: [unit, {name: v, unit: ~}]
     graph = checked(HEAD + text).graph
     values = tensors(graph)
     rng = np.random.default_rng(5)
-    x, direction, share = (rng.normal(size=(3, *shape)) for shape in (graph.input, graph.input, graph.nodes[-1].shape))
+    x, direction, share = (
+        rng.normal(size=(3, *shape)) for shape in (graph.input, graph.input, graph.nodes[-1].shape)
+    )
     model = filled(graph, run_source(source(graph)), values, train=True)
     assert all(module.inplace for module in model.modules() if isinstance(module, nn.ReLU))
     entering = torch.from_numpy(x).requires_grad_()
@@ -66,7 +79,9 @@ network: [unit, {name: v, unit: ~}]
     assert entering.grad is not None
 
     def value(step: float) -> float:
-        moved = run(graph, values, x + step * direction, Run(train=True, dropout=False)).outputs["main"]
+        moved = run(graph, values, x + step * direction, Run(train=True, dropout=False)).outputs[
+            "main"
+        ]
         return float((moved * share).sum())
 
     slope = (value(1e-6) - value(-1e-6)) / 2e-6

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from archspec.codegen.lowering import Merge, Module
+from archspec.ir.types import Shape
 from archspec.ops import OPS
-from archspec.source.lowering import Merge, Module
-from archspec.types import Shape
 from archspec_torch import BACKEND
 from archspec_torch.lowerings import FAMILIES, LOWERED, lower
 from archspec_torch.source import helper_sources
@@ -81,7 +81,9 @@ CASES: list[tuple[str, dict[str, object], Shape, str]] = [
 
 
 @pytest.mark.parametrize(("kind", "fields", "shape", "expected"), CASES)
-def test_a_layer_is_spelt_as_torch_spells_it(kind: str, fields: dict[str, object], shape: Shape, expected: str) -> None:
+def test_a_layer_is_spelt_as_torch_spells_it(
+    kind: str, fields: dict[str, object], shape: Shape, expected: str
+) -> None:
     module = lower(build(kind, **fields), shape)
     assert isinstance(module, Module)
     assert module.show() == expected
@@ -101,6 +103,10 @@ def test_merges_are_written_into_forward() -> None:
 
 def test_every_helper_is_a_class_that_some_op_needs() -> None:
     lowered = (lower(build(kind, **fields), shape) for kind, fields, shape, _ in CASES)
-    targets = {re.sub("[13]d$", "2d", module.target) for module in lowered if isinstance(module, Module)}
+    targets = {
+        re.sub("[13]d$", "2d", module.target) for module in lowered if isinstance(module, Module)
+    }
     helpers = {name for name in helper_sources() if not name.endswith(("1d", "3d"))}
-    assert {name for name in targets if not name.startswith("nn.")} | {"LocalResponseNorm"} == helpers
+    assert {name for name in targets if not name.startswith("nn.")} | {
+        "LocalResponseNorm"
+    } == helpers

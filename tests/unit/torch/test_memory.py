@@ -10,7 +10,7 @@ import pytest
 
 FAULTS = """
 import resource, sys, torch
-from archspec_torch.memory import keep_freed
+from archspec_torch.malloc import keep_freed
 if sys.argv[1] == "keep":
     assert keep_freed()
 def faults():
@@ -25,9 +25,15 @@ print(faults())
 
 def faults(how: str) -> int:
     """How many pages of memory torch takes from the system anew."""
-    return int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
+    return int(
+        subprocess.run(
+            [sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True
+        ).stdout
+    )
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such choice")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other C libraries have no such choice"
+)
 def test_pages_are_not_taken_anew() -> None:
     assert faults("keep") * 10 < faults("leave")

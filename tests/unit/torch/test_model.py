@@ -55,7 +55,9 @@ def test_compile_needs_no_graph_break_in_either_mode(model: Any) -> None:
                 module.p = 0.0
         model.train()
         expected = [value.clone() for value in model(X)]
-        for found, wanted in zip(torch.compile(model, fullgraph=True, backend="aot_eager")(X), expected, strict=True):
+        for found, wanted in zip(
+            torch.compile(model, fullgraph=True, backend="aot_eager")(X), expected, strict=True
+        ):
             close(found, wanted)
 
 
@@ -78,10 +80,17 @@ def test_trace_computes_the_same_on_another_batch(model: Any) -> None:
 def test_channels_last_computes_the_same(model: Any) -> None:
     with torch.no_grad():
         expected = model(X)
-        close(model.to(memory_format=torch.channels_last)(X.contiguous(memory_format=torch.channels_last)), expected)
+        close(
+            model.to(memory_format=torch.channels_last)(
+                X.contiguous(memory_format=torch.channels_last)
+            ),
+            expected,
+        )
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.bfloat16, 5e-2), (torch.float16, 1e-2), (torch.float64, 1e-5)])
+@pytest.mark.parametrize(
+    ("dtype", "bound"), [(torch.bfloat16, 5e-2), (torch.float16, 1e-2), (torch.float64, 1e-5)]
+)
 def test_other_dtypes_run_and_stay_near(model: Any, dtype: torch.dtype, bound: float) -> None:
     with torch.no_grad():
         expected = model(X)
@@ -111,7 +120,9 @@ def test_weights_that_do_not_fit_are_listed_at_once(folder: Path, tmp_path: Path
     tensors[reshaped] = torch.zeros(1, 2, 3)
     tensors["stranger.weight"] = torch.zeros(1)
     save_file(tensors, tmp_path / "w.safetensors")
-    script = "import sys; sys.path.insert(0, sys.argv[1]); import model; model.build_model(sys.argv[2])"
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import model; model.build_model(sys.argv[2])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script, str(folder), str(tmp_path / "w.safetensors")],
         capture_output=True,
@@ -121,7 +132,12 @@ def test_weights_that_do_not_fit_are_listed_at_once(folder: Path, tmp_path: Path
     assert done.returncode == 1
     message = done.stderr.strip().splitlines()[-1]
     assert message.startswith("ValueError: ")
-    assert message.count("is missing") == message.count("is unexpected") == message.count("(1, 2, 3)") == 1
+    assert (
+        message.count("is missing")
+        == message.count("is unexpected")
+        == message.count("(1, 2, 3)")
+        == 1
+    )
 
 
 @pytest.mark.parametrize("name", ["googlenet", "googlenet-torchvision", "lenet5"])
@@ -137,7 +153,10 @@ def test_the_emitted_file_passes_the_linters_as_it_is(name: str, tmp_path: Path)
     ):
         options = ["--isolated", "--line-length", "120"] if command[0] == "format" else []
         done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, *options, str(path)], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "ruff", *command, *options, str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -154,9 +173,15 @@ def test_one_class_per_block_with_the_blocks_arguments() -> None:
         "LocalResponseNorm", "Convolution", "ReducedConvolution", "Inception", "Classifier", "Auxiliary",
         "GoogLeNetOutput", "GoogLeNet",
     ]  # fmt: skip
-    init = next(n for n in classes["Inception"].body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
+    init = next(
+        n
+        for n in classes["Inception"].body
+        if isinstance(n, ast.FunctionDef) and n.name == "__init__"
+    )
     assert [a.arg for a in init.args.args] == [
         "self", "in_channels", "n1x1", "n3x3_reduce", "n3x3", "n5x5_reduce", "n5x5", "pool_proj",
     ]  # fmt: skip
     source = load_backend("torch").emit(spec.graph, about(spec))["model.py"].decode()
-    assert "        self.inception_3a = Inception(192,  64,   96, 128,   16,  32,    32)\n" in source
+    assert (
+        "        self.inception_3a = Inception(192,  64,   96, 128,   16,  32,    32)\n" in source
+    )

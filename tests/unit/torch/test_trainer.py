@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from archspec.backend import load
+from archspec.backend.trainer import Plan
 from archspec.compiler import write
 from archspec.diagnostics import Failure
-from archspec.recipe import Recipe
-from archspec.trainer import Plan
-from archspec_torch.place import place
+from archspec.ir.recipe import Recipe
+from archspec_torch.device import place
 from tests.helpers.ranks import batches
 from tests.helpers.specs import TWO_HEADS, checked
 
@@ -37,7 +37,9 @@ def unwritten() -> Generator[None]:
 
 @pytest.mark.usefixtures("unwritten")
 @pytest.mark.parametrize("clip", [None, 0.5])
-def test_momentum_begins_at_nothing_where_the_first_step_overflows(clip: float | None, tmp_path: Path) -> None:
+def test_momentum_begins_at_nothing_where_the_first_step_overflows(
+    clip: float | None, tmp_path: Path
+) -> None:
     recipe = Recipe(momentum=0.9, precision="float16", clip=clip)
     late, plain = (trainer(tmp_path / name, recipe) for name in ("late", "plain"))
     x, y, rate = batches()[0]

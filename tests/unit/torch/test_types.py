@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import archspec
-from archspec.graph import Graph, Head, Input, Node, Scope
-from archspec.source.lowering import Module
+from archspec.codegen.lowering import Module
+from archspec.ir.graph import Graph, Head, Input, Node, Scope
 from archspec_torch.lowerings import lower
 from tests.helpers.emitted import source
 from tests.helpers.graphs import SPAN
@@ -33,7 +33,16 @@ def test_a_type_checker_finds_nothing(tmp_path: Path) -> None:
         (tmp_path / f"{name.replace('-', '_')}.py").write_text(source(archspec.load(name).graph))
     config = {"include": ["."], "typeCheckingMode": "standard", "pythonVersion": "3.11"}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(config))
-    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", "-p", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "pyright",
+        "--pythonpath",
+        sys.executable,
+        "--outputjson",
+        "-p",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     report = json.loads(done.stdout)
     assert report["generalDiagnostics"] == []

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from archspec.conformance.compare import compare_all
-from archspec.graph import Graph
-from archspec.op import Run
+from archspec.ir.graph import Graph
+from archspec.ir.op import Run
 from archspec.reference import run
 from archspec_torch import attributes
 from tests.helpers.emitted import by_head, filled, run_source, source, tensors
@@ -80,7 +80,9 @@ def trained(text: str) -> tuple[Graph, str]:
     x = np.random.default_rng(3).normal(size=(3, *graph.input))
     expected = run(graph, values, x, Run(train=True, dropout=False))
     model = filled(graph, run_source(emitted), values, train=True)
-    compare_all(by_head(graph, model(torch.from_numpy(x)), train=True), expected.outputs, bound=1e-10)
+    compare_all(
+        by_head(graph, model(torch.from_numpy(x)), train=True), expected.outputs, bound=1e-10
+    )
     state, names = model.state_dict(), attributes(graph)
     after = {name: state[names[name]].numpy() for name in values}
     compare_all(after, {**values, **expected.updates}, bound=1e-10)

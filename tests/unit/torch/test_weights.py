@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from archspec.graph import Graph
+from archspec.ir.graph import Graph
 from archspec_torch import attributes
 from tests.helpers.emitted import run_source, source, tensors
 from tests.helpers.specs import checked
@@ -35,16 +35,25 @@ BLOCKS = "blocks: {unit: {args: [out], body: [{conv: {out: $out, kernel: 1}}, ba
 
 
 def test_names_that_python_can_say_are_the_same(tmp_path: Path) -> None:
-    graph, module = loaded(BLOCKS + "network: [{name: a, unit: {out: 2}}, {name: b, unit: {out: 2}}]\n", tmp_path)
+    graph, module = loaded(
+        BLOCKS + "network: [{name: a, unit: {out: 2}}, {name: b, unit: {out: 2}}]\n", tmp_path
+    )
     assert all(name == attribute for name, attribute in attributes(graph).items())
     assert not hasattr(module, "RENAMED")
 
 
 def test_parts_of_names_are_renamed_everywhere(tmp_path: Path) -> None:
     branches = "{1x1: [{unit: {out: 2}}], 3x3: [{unit: {out: 2}}, {name: my bn, batch_norm: ~}]}"
-    _, module = loaded(f"{BLOCKS}network: [{{concat: {branches}}}, {{name: b, concat: {branches}}}]\n", tmp_path)
+    _, module = loaded(
+        f"{BLOCKS}network: [{{concat: {branches}}}, {{name: b, concat: {branches}}}]\n", tmp_path
+    )
     # 3x3 stays a sequence, in which the unit keeps its name
-    assert module.RENAMED == {"1x1.unit": "b1x1", "b_1x1.unit": "b_1x1", "3x3": "b3x3", "my bn": "my_bn"}
+    assert module.RENAMED == {
+        "1x1.unit": "b1x1",
+        "b_1x1.unit": "b_1x1",
+        "3x3": "b3x3",
+        "my bn": "my_bn",
+    }
     assert module.attribute("1x1.unit.conv.weight") == "b1x1.conv.weight"
 
 

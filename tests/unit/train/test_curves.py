@@ -48,11 +48,24 @@ def test_it_has_the_losses_what_is_held_out_and_the_rate(tmp_path: Path) -> None
 
 def test_the_lines_are_the_reports() -> None:
     reports = [
-        {"kind": "train", "epoch": 0.5, "rate": 0.1, "losses": {"main": 2.0, "aux": 3.0, "loss": 2.9}},
-        {"kind": "train", "epoch": 1.0, "rate": 0.05, "losses": {"main": 1.0, "aux": 2.0, "loss": 1.6}},
+        {
+            "kind": "train",
+            "epoch": 0.5,
+            "rate": 0.1,
+            "losses": {"main": 2.0, "aux": 3.0, "loss": 2.9},
+        },
+        {
+            "kind": "train",
+            "epoch": 1.0,
+            "rate": 0.05,
+            "losses": {"main": 1.0, "aux": 2.0, "loss": 1.6},
+        },
         {"kind": "held_out", "epoch": 1.0, "loss": 1.5, "top1": 0.25, "top5": 0.75},
     ]
-    found = {panel.title: {line.label: (line.epochs, line.values) for line in panel.lines} for panel in panels(reports)}
+    found = {
+        panel.title: {line.label: (line.epochs, line.values) for line in panel.lines}
+        for panel in panels(reports)
+    }
     epochs = [0.5, 1.0]
     assert found == {
         "loss": {
@@ -61,7 +74,10 @@ def test_the_lines_are_the_reports() -> None:
             "training, weighted sum": (epochs, [2.9, 1.6]),
             "held out": ([1.0], [1.5]),
         },
-        "accuracy, held out": {"top-1, best 25.00% after epoch 1": ([1.0], [0.25]), "top-5": ([1.0], [0.75])},
+        "accuracy, held out": {
+            "top-1, best 25.00% after epoch 1": ([1.0], [0.25]),
+            "top-5": ([1.0], [0.75]),
+        },
         "learning rate": {"": (epochs, [0.1, 0.05])},
     }
 
@@ -79,7 +95,9 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     assert {"training, _$x^$", "training, <b>深層&", "$\\frac$ on \\x1b.npz"} <= {*found}
 
 
-def test_without_held_out_data_there_is_no_accuracy_and_without_reports_no_picture(tmp_path: Path) -> None:
+def test_without_held_out_data_there_is_no_accuracy_and_without_reports_no_picture(
+    tmp_path: Path,
+) -> None:
     found = texts(drawn(run(tmp_path / "run", held_out=False)))
     assert "loss" in found
     assert "accuracy, held out" not in found
@@ -87,7 +105,9 @@ def test_without_held_out_data_there_is_no_accuracy_and_without_reports_no_pictu
     assert not (tmp_path / NAME).exists()
 
 
-def test_without_matplotlib_it_is_said_and_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_it_is_said_and_nothing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     write_curves(run(tmp_path), "net", said.append)
@@ -95,7 +115,9 @@ def test_without_matplotlib_it_is_said_and_nothing_fails(tmp_path: Path, monkeyp
     assert not (tmp_path / NAME).exists()
 
 
-def test_a_full_disk_is_said_and_leaves_the_picture_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_and_leaves_the_picture_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = drawn(run(tmp_path))
     real = Path.replace
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from archspec.backend import load
+from archspec.backend.trainer import SCALE, Plan
 from archspec.cli import main
 from archspec.compiler import write
 from archspec.conformance.compare import compare_all
 from archspec.diagnostics import Failure
-from archspec.recipe import Recipe
+from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.trainer import SCALE, Plan
 from archspec.weights.init import initial
 from tests.helpers.ranks import DEEP, RECIPES, RUN, batches
 from tests.helpers.specs import TWO_HEADS, checked
@@ -62,17 +62,23 @@ def test_after_a_step_left_out_it_goes_on_bit_for_bit(backend: str, tmp_path: Pa
         trained.step(x, y, rate)
     one, other = whole.save(), second.save()
     assert one.updates == other.updates
-    trainable = [name for name in one.tensors if "running" not in name]  # those took the values that overflowed
+    trainable = [
+        name for name in one.tensors if "running" not in name
+    ]  # those took the values that overflowed
     assert all((one.tensors[name] == other.tensors[name]).all() for name in trainable)
     assert all((one.slots[name] == other.slots[name]).all() for name in one.slots)
 
 
 @pytest.mark.parametrize(("here", "there"), [BACKENDS, BACKENDS[::-1]])
 def test_the_scale_of_float16_travels(here: str, there: str, tmp_path: Path) -> None:
-    one, other = (trainer(name, tmp_path / name, Recipe(precision="float16")) for name in (here, there))
+    one, other = (
+        trainer(name, tmp_path / name, Recipe(precision="float16")) for name in (here, there)
+    )
     x, y, rate = batches()[0]
     one.step(np.full_like(x, np.inf), y, rate)
-    one.restore(replace(one.save(), tensors=other.save().tensors))  # statistics that took what overflowed
+    one.restore(
+        replace(one.save(), tensors=other.save().tensors)
+    )  # statistics that took what overflowed
     one.step(x, y, rate)
     other.restore(one.save())
     assert one.save().own[SCALE].tolist() == other.save().own[SCALE].tolist() == [2.0**15, 1]
@@ -106,18 +112,25 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_written(
     monkeypatch.chdir(tmp_path)
     Path("small.yaml").write_text(RUN)
     np.savez("noise.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.arange(20) % 3)
-    assert main(["train", "small.yaml", "--data", "noise.npz", "-o", "run", "--device", "cuda:77"]) == 2
+    assert (
+        main(["train", "small.yaml", "--data", "noise.npz", "-o", "run", "--device", "cuda:77"])
+        == 2
+    )
     assert "error: PyTorch has no device `cuda:77` here" in capsys.readouterr().err
     assert not Path("run").exists()
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # which torch's own compiler imports
+@pytest.mark.filterwarnings(
+    "ignore:.*torch.jit.script:DeprecationWarning"
+)  # which torch's own compiler imports
 @pytest.mark.skipif(not DEEP, reason="compilers take their time")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_compiled_it_trains_as_the_reference_does(backend: str, tmp_path: Path) -> None:
     recipe = RECIPES["adamw, clipped"]
     mine = trainer(backend, tmp_path / "net", recipe, compile=True)
-    wanted = ReferenceTrainer(Plan(checked(TWO_HEADS).graph, recipe), initial(checked(TWO_HEADS).graph, 0))
+    wanted = ReferenceTrainer(
+        Plan(checked(TWO_HEADS).graph, recipe), initial(checked(TWO_HEADS).graph, 0)
+    )
     for x, y, rate in batches():
         mine.step(x, y, rate)
         wanted.step(x, y, rate)

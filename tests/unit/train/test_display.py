@@ -39,7 +39,14 @@ def shown(
 ) -> str:
     """Three epochs of ten steps, from the step `begin` on, of which each takes so long."""
     out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, width=width, highlight=False, quiet=quiet, color_system=None)
+    console = Console(
+        file=out,
+        force_terminal=terminal,
+        width=width,
+        highlight=False,
+        quiet=quiet,
+        color_system=None,
+    )
     watch = Display(console=console)
     watch.progress.get_time = clock
     with watch:
@@ -47,10 +54,16 @@ def shown(
             clock.now += seconds
             watch({"kind": "step", "step": step, "end": 30})
             if step % 5 == 0:
-                figures: Any = {"losses": {"main": 1.5, "loss": 2.5}, "samples_per_second": 1234.0, "waiting": 0.25}
+                figures: Any = {
+                    "losses": {"main": 1.5, "loss": 2.5},
+                    "samples_per_second": 1234.0,
+                    "waiting": 0.25,
+                }
                 watch({"kind": "train", "step": step, "end": 30, "epoch": step / 10, **figures})
             if step % 10 == 0:
-                watch({"kind": "held_out", "epoch": step / 10, "loss": 0.5, "top1": 0.75, "top5": 1.0})
+                watch(
+                    {"kind": "held_out", "epoch": step / 10, "loss": 0.5, "top1": 0.75, "top5": 1.0}
+                )
             if terminal:
                 watch.progress.refresh()
     return out.getvalue()
@@ -71,12 +84,17 @@ def test_lines_come_each_epoch_and_no_oftener_than_every_ten_seconds(clock: Cloc
     assert [line.split()[1] for line in shown(clock).splitlines() if line.startswith("step")] == [
         "5/30", "10/30", "20/30", "30/30",
     ]  # fmt: skip
-    assert len([line for line in shown(clock, seconds=10).splitlines() if line.startswith("step")]) == 6
+    assert (
+        len([line for line in shown(clock, seconds=10).splitlines() if line.startswith("step")])
+        == 6
+    )
 
 
 def test_the_steps_of_before_are_not_counted_as_speed(clock: Clock) -> None:
     assert "0:00:10 left" in shown(clock, begin=16, seconds=1)
-    assert "0:16:40 left" in shown(clock, begin=16, seconds=100)  # slower than what most would average over
+    assert "0:16:40 left" in shown(
+        clock, begin=16, seconds=100
+    )  # slower than what most would average over
 
 
 def test_a_terminal_has_a_bar_that_moves_with_each_step(clock: Clock) -> None:
@@ -88,7 +106,9 @@ def test_a_terminal_has_a_bar_that_moves_with_each_step(clock: Clock) -> None:
 
 
 def test_a_narrow_terminal_has_all_figures(clock: Clock) -> None:
-    assert "10/30 epoch 1.0/3  loss 2.5000  1,234 samples/s  data 25% 0:00:20" in shown(clock, terminal=True, width=72)
+    assert "10/30 epoch 1.0/3  loss 2.5000  1,234 samples/s  data 25% 0:00:20" in shown(
+        clock, terminal=True, width=72
+    )
 
 
 def test_quiet_says_nothing(clock: Clock) -> None:

@@ -13,9 +13,9 @@ from PIL import Image
 
 from archspec.cli import main
 from archspec.diagnostics import Failure
-from archspec.train import start
+from archspec.train import run
 from archspec.train.checkpoint import checkpoints
-from archspec.train.entering import claimed
+from archspec.train.run_lock import claimed
 
 SPEC = """archspec: 1
 name: small
@@ -59,7 +59,9 @@ def test_a_folder_that_stays_empty_is_not_left() -> None:
     assert Path("new/kept").exists()
 
 
-def test_a_build_that_was_changed_is_said_before_it_trains(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_build_that_was_changed_is_said_before_it_trains(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert trained() == 0
     with Path("run/model.py").open("a") as file:
         file.write("# mine\n")
@@ -71,12 +73,14 @@ def test_a_build_that_was_changed_is_said_before_it_trains(capsys: pytest.Captur
     assert trained("--resume", "--set", "train.epochs=3") == 0
 
 
-def test_a_run_that_failed_before_it_could_say_what_it_is_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_failed_before_it_could_say_what_it_is_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def full(*_: Any) -> None:
         raise Failure("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(start, "write_facts", full)
+        patch.setattr(run, "write_facts", full)
         assert trained() == 1
     assert not Path("run/run.json").exists()
     assert trained() == 1  # it is not told from a build of the user's own
@@ -90,7 +94,9 @@ def test_a_run_that_failed_before_it_could_say_what_it_is_begins_anew(monkeypatc
         (["--set", "conv.out=5"], "trained as another network"),
     ],
 )
-def test_what_a_run_was_does_not_change(more: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_run_was_does_not_change(
+    more: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert trained() == 0
     assert trained("--resume", *more) == 1
     assert message in capsys.readouterr().err
@@ -101,7 +107,7 @@ def test_a_run_that_was_broken_off_does_not_pass_for_a_trained_one(
 ) -> None:
     Image.new("L", (8, 8)).save("black.png")
     with monkeypatch.context() as patch:
-        patch.setattr(start, "train", broken)
+        patch.setattr(run, "train", broken)
         assert trained() == 1
     assert main(["run", "run", "black.png"]) == 0
     assert "training was broken off" in capsys.readouterr().err
@@ -112,16 +118,35 @@ def test_a_run_that_was_broken_off_does_not_pass_for_a_trained_one(
     assert main(["run", "run", "black.png"]) == 0
 
 
-def test_before_its_first_checkpoint_a_run_may_begin_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_before_its_first_checkpoint_a_run_may_begin_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(start, "train", broken)
+        patch.setattr(run, "train", broken)
         assert trained() == 1
     assert trained("--resume", "--set", "train.batch=8") == 0
 
 
-def test_weights_to_begin_with_are_said_to_be_of_no_use_later(capsys: pytest.CaptureFixture[str]) -> None:
+def test_weights_to_begin_with_are_said_to_be_of_no_use_later(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert trained() == 0
-    assert main(["train", "small.yaml", "--data", "noise.npz", "-o", "run", "--resume", "--weights", "nowhere"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "small.yaml",
+                "--data",
+                "noise.npz",
+                "-o",
+                "run",
+                "--resume",
+                "--weights",
+                "nowhere",
+            ]
+        )
+        == 0
+    )
     assert "`nowhere` is what a run begins with" in capsys.readouterr().err
 
 
@@ -145,13 +170,15 @@ def test_a_number_of_processes_that_is_none_is_refused(
     assert "WORLD_SIZE is `abc`" in capsys.readouterr().err
 
 
-def test_a_second_notice_while_the_model_is_written_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_notice_while_the_model_is_written_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def written(*given: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
         return table(*given)
 
-    table = start.write_table
-    monkeypatch.setattr(start, "write_table", written)
+    table = run.write_table
+    monkeypatch.setattr(run, "write_table", written)
     assert trained() == 0
     assert Path("run/best.safetensors").exists()
     assert Path("run/curves.svg").exists()

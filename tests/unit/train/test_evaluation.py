@@ -17,8 +17,8 @@ from sklearn import metrics
 from torch.nn import functional as F
 
 from archspec.backend import load as load_backend
+from archspec.backend.process_group import Alone
 from archspec.cli import main
-from archspec.group import Alone
 from archspec.train import evaluation, tables
 from archspec.train.data import Batch, open_data
 from archspec.train.evaluation import Evaluation, averaged
@@ -48,7 +48,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def trained(folder: str, *more: str, loss: str = "cross_entropy", out: int = 3, data: str = "3.npz") -> None:
+def trained(
+    folder: str, *more: str, loss: str = "cross_entropy", out: int = 3, data: str = "3.npz"
+) -> None:
     Path("small.yaml").write_text(SPEC.replace("LOSS", loss).replace(", loss: cross_entropy", ""))
     sets = ["--set", f"out={out}", *more]
     assert main(["train", "small.yaml", "--data", data, "-o", folder, "--quiet", *sets]) == 0
@@ -78,14 +80,20 @@ def test_the_mean_of_probabilities_is_that_of_torch() -> None:
     np.testing.assert_allclose(averaged("cross_entropy", outputs), mean.log(), rtol=1e-12)
     scores = Scores("cross_entropy", 4)
     scores.add(averaged("cross_entropy", outputs), y)
-    assert scores.loss == pytest.approx(float(F.nll_loss(mean.log(), torch.as_tensor(y))), rel=1e-12)
+    assert scores.loss == pytest.approx(
+        float(F.nll_loss(mean.log(), torch.as_tensor(y))), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("width", [1, 4])
 def test_so_it_is_where_each_value_is_a_probability(width: int) -> None:
     outputs, y = outputs_and_labels(max(width, 2), width)
     mean = torch.as_tensor(outputs).sigmoid().mean(0)
-    wanted = torch.as_tensor(y)[:, None].double() if width == 1 else F.one_hot(torch.as_tensor(y), 4).double()
+    wanted = (
+        torch.as_tensor(y)[:, None].double()
+        if width == 1
+        else F.one_hot(torch.as_tensor(y), 4).double()
+    )
     scores = Scores("binary_cross_entropy", max(width, 2))
     scores.add(averaged("binary_cross_entropy", outputs), y)
     expected = F.binary_cross_entropy(mean, wanted, reduction="none").sum(1).mean()
@@ -116,7 +124,9 @@ def test_the_scores_are_those_of_scikit_learn() -> None:
     assert [one.recall or 0 for one in each] == pytest.approx(recall)
     assert [one.precision or 0 for one in each] == pytest.approx(precision)
     assert [one.samples for one in each] == list(cast("Any", count))
-    assert [one.mistaken for one in each] == [_most_often(taken[(y == k) & (taken != k)]) for k in range(8)]
+    assert [one.mistaken for one in each] == [
+        _most_often(taken[(y == k) & (taken != k)]) for k in range(8)
+    ]
 
 
 def _most_often(classes: Any) -> int | None:
@@ -150,14 +160,24 @@ def test_two_processes_have_the_scores_of_one() -> None:
 
 @pytest.mark.parametrize(
     ("loss", "out", "data"),
-    [("cross_entropy", 3, "3.npz"), ("binary_cross_entropy", 3, "3.npz"), ("binary_cross_entropy", 1, "2.npz")],
+    [
+        ("cross_entropy", 3, "3.npz"),
+        ("binary_cross_entropy", 3, "3.npz"),
+        ("binary_cross_entropy", 1, "2.npz"),
+    ],
 )
-def test_a_run_is_scored_as_in_training(loss: str, out: int, data: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_scored_as_in_training(
+    loss: str, out: int, data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     trained("run", loss=loss, out=out, data=data)
     last = [line for line in read_log(Path("run")) if line["kind"] == "held_out"][-1]
     found = evaluated(capsys, "run")
     for name in ("loss", "top1", "top5"):
-        assert found["runs"]["run"][name] == found["together"][name] == pytest.approx(last[name], rel=1e-12)
+        assert (
+            found["runs"]["run"][name]
+            == found["together"][name]
+            == pytest.approx(last[name], rel=1e-12)
+        )
     assert found["devices"]["run"] == json.loads(Path("run/run.json").read_text())["device"]
 
 
@@ -176,14 +196,22 @@ def test_together_is_the_mean_of_probabilities(capsys: pytest.CaptureFixture[str
     found = evaluated(capsys, "run0", "run1")
     with np.load("3.npz") as arrays:
         x, y = arrays["x"], arrays["y"]
-    names = [sample.name for sample in map(open_data("3.npz").held_out.__getitem__, range(found["samples"]))]
+    names = [
+        sample.name
+        for sample in map(open_data("3.npz").held_out.__getitem__, range(found["samples"]))
+    ]
     chosen = [int(name[2:-1]) for name in names]
     pixels = torch.as_tensor(x[chosen, None] / 255, dtype=torch.float32)
     likely = torch.stack(
-        [load_backend("torch").load(Path(f"run{seed}"))(pixels).double().softmax(1) for seed in (0, 1)]
+        [
+            load_backend("torch").load(Path(f"run{seed}"))(pixels).double().softmax(1)
+            for seed in (0, 1)
+        ]
     ).mean(0)
     assert found["together"]["top1"] == metrics.accuracy_score(y[chosen], likely.argmax(1))
-    assert found["together"]["loss"] == pytest.approx(metrics.log_loss(y[chosen], likely.detach()), rel=1e-5)
+    assert found["together"]["loss"] == pytest.approx(
+        metrics.log_loss(y[chosen], likely.detach()), rel=1e-5
+    )
 
 
 def test_tables_are_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,7 +219,10 @@ def test_tables_are_for_people_and_for_programs(capsys: pytest.CaptureFixture[st
     confusion = evaluated(capsys, "run")["together"]["confusion"]
     assert main(["eval", "run", "--confusion", "--format", "csv"]) == 0
     rows = list(csv.reader(capsys.readouterr().out.splitlines()))
-    assert rows == [["true \\ taken", "0", "1", "2"], *([str(k), *map(str, confusion[k])] for k in range(3))]
+    assert rows == [
+        ["true \\ taken", "0", "1", "2"],
+        *([str(k), *map(str, confusion[k])] for k in range(3)),
+    ]
     assert main(["eval", "run", "--confusion", "--quiet"]) == 0
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert printed[-3:] == [[str(k), *map(str, confusion[k])] for k in range(3)]
@@ -211,12 +242,15 @@ def test_the_table_has_what_more_models_and_crops_bring() -> None:
     one, two = found[:2]
     evaluations = [Evaluation((), {"a": one, "b": two}, found[2], crops) for crops in (1, 10)]
     first, *rows = [
-        dict(zip(tables.scores(evaluations)[0], row, strict=True)) for row in tables.scores(evaluations)[1:]
+        dict(zip(tables.scores(evaluations)[0], row, strict=True))
+        for row in tables.scores(evaluations)[1:]
     ]
     top5 = [metrics.top_k_accuracy_score(y, own, k=5, labels=range(8)) for own in outputs[:3]]
     assert (first["run"], first["cost"], first["to base"]) == ("a", 1, None)
     assert [row["cost"] for row in rows] == [1, 2, 10, 10, 20]
-    assert [row["to base"] for row in rows[:2]] == pytest.approx([top5[0] - top5[1], top5[0] - top5[2]])
+    assert [row["to base"] for row in rows[:2]] == pytest.approx(
+        [top5[0] - top5[1], top5[0] - top5[2]]
+    )
     assert f"{top5[0] - top5[1]:+.2%}" in tables.text(tables.scores(evaluations))
 
 
@@ -227,11 +261,17 @@ def test_runs_that_cannot_be_one_are_refused(capsys: pytest.CaptureFixture[str])
     error = refused(capsys, "three", "each")
     assert "`each` ends in binary_cross_entropy of 3, `three` in cross_entropy of 3" in error
     assert "score each by itself" in error
-    assert "`two` was trained on other classes than `three`" in refused(capsys, "three", "two", "--data", "3.npz")
-    assert "`3.npz` has classes that `two` was not trained on: `2`" in refused(capsys, "two", "--data", "3.npz")
+    assert "`two` was trained on other classes than `three`" in refused(
+        capsys, "three", "two", "--data", "3.npz"
+    )
+    assert "`3.npz` has classes that `two` was not trained on: `2`" in refused(
+        capsys, "two", "--data", "3.npz"
+    )
 
 
-def test_what_was_broken_off_has_a_best_epoch_if_one_ended(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_broken_off_has_a_best_epoch_if_one_ended(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     trained("run")
     facts = json.loads(Path("run/run.json").read_text())
     Path("run/run.json").write_text(json.dumps({**facts, "trained": 0}))
@@ -246,7 +286,9 @@ def pictures(root: str) -> None:
     for name in ("a", "b", "c"):
         Path(root, name).mkdir(parents=True)
         for number in range(8):
-            Image.fromarray(np.full((8, 8), 30 * number, np.uint8)).save(f"{root}/{name}/{number}.png")
+            Image.fromarray(np.full((8, 8), 30 * number, np.uint8)).save(
+                f"{root}/{name}/{number}.png"
+            )
 
 
 def test_what_cannot_be_read_is_left_out_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -255,19 +297,29 @@ def test_what_cannot_be_read_is_left_out_and_counted(capsys: pytest.CaptureFixtu
     whole = evaluated(capsys, "run")
     for path in Path("pictures/b").iterdir():
         path.write_bytes(bytes(path.stat().st_size))
-    assert re.search(r"cannot read `.*pictures/b/\d.png`", refused(capsys, "run"))  # a long path is cut in its middle
+    assert re.search(
+        r"cannot read `.*pictures/b/\d.png`", refused(capsys, "run")
+    )  # a long path is cut in its middle
     assert main(["eval", "run", "--bad-data", "skip", "--format", "json"]) == 0
     printed = capsys.readouterr()
     (found,) = json.loads(printed.out)
-    assert len(found["bad"]) == whole["samples"] - found["samples"] == sum(whole["together"]["confusion"][1])
+    assert (
+        len(found["bad"])
+        == whole["samples"] - found["samples"]
+        == sum(whole["together"]["confusion"][1])
+    )
     assert f"cannot read {found['bad'][0]}; it is left out" in printed.err
 
 
-def test_what_some_crops_cannot_be_made_of_is_counted_for_those(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_some_crops_cannot_be_made_of_is_counted_for_those(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     pictures("pictures")
     trained("run", data="pictures")
     pictures("strips")
-    Image.new("L", (3_400_000, 1)).save("strips/b/strip.png")  # scaled up for the corners' sake it is too large
+    Image.new("L", (3_400_000, 1)).save(
+        "strips/b/strip.png"
+    )  # scaled up for the corners' sake it is too large
     capsys.readouterr()
     assert main(["eval", "run", "--data", "strips", "--crops", "1,10", "--bad-data", "skip"]) == 0
     printed = capsys.readouterr()
@@ -293,7 +345,10 @@ def test_names_that_are_no_utf_8_are_spelt_out(capsys: pytest.CaptureFixture[str
 
 
 def test_outputs_that_are_not_finite_have_no_scores(capsys: pytest.CaptureFixture[str]) -> None:
-    x, y = np.random.default_rng(0).choice([-1, 1], (12, 1, 8, 8)).astype(np.float32), np.arange(12) % 3
+    x, y = (
+        np.random.default_rng(0).choice([-1, 1], (12, 1, 8, 8)).astype(np.float32),
+        np.arange(12) % 3,
+    )
     np.savez("values.npz", x=x, y=y)
     trained("run", data="values.npz")
     np.savez("huge.npz", x=x * np.finfo(np.float32).max, y=y)

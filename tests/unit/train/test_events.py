@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from archspec.diagnostics import Failure
-from archspec.train.events import PATTERN, Events
 from archspec.train.log import Log
+from archspec.train.tensorboard import PATTERN, Events
 
 
 def events(run: Path) -> Iterator[Any]:
@@ -23,7 +23,11 @@ def events(run: Path) -> Iterator[Any]:
 
 
 def read(run: Path) -> list[tuple[int, str, float]]:
-    return [(event.step, value.tag, value.simple_value) for event in events(run) for value in event.summary.value]
+    return [
+        (event.step, value.tag, value.simple_value)
+        for event in events(run)
+        for value in event.summary.value
+    ]
 
 
 def test_tensorflow_reads_what_was_reported(tmp_path: Path) -> None:

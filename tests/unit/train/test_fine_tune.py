@@ -13,13 +13,13 @@ import archspec
 from archspec.backend import load as load_backend
 from archspec.cli import main
 from archspec.compiler import compile_spec
+from archspec.compiler import load as load_spec
 from archspec.diagnostics import Failure
-from archspec.spec import load as load_spec
 from archspec.train.checkpoint import checkpoints
 from archspec.weights.checkpoint import CheckpointError
 from archspec.weights.checkpoint import load as load_weights
-from archspec.weights.fresh import advice
 from archspec.weights.init import initial
+from archspec.weights.reinit import advice
 
 SPEC = """archspec: 1
 name: six
@@ -72,7 +72,9 @@ def tuned(*more: str, spec: str = "two.yaml", weights: str = WEIGHTS, folder: st
 
 def test_what_fits_is_taken_and_what_is_named_starts_afresh() -> None:
     six, two = load_spec("six.yaml"), load_spec("two.yaml")
-    built = compile_spec(two, load_backend("torch"), seed=3, weights=Path(WEIGHTS), fresh=["fc.*", "side.*"])
+    built = compile_spec(
+        two, load_backend("torch"), seed=3, weights=Path(WEIGHTS), fresh=["fc.*", "side.*"]
+    )
     known, seeded = load_weights(Path(WEIGHTS), six.graph), initial(two.graph, 3, two.document.init)
     assert list(built.weights) == list(seeded)
     for name, value in built.weights.items():
@@ -83,7 +85,9 @@ def test_what_fits_is_taken_and_what_is_named_starts_afresh() -> None:
     )
 
 
-def test_unasked_nothing_is_left_out_and_all_that_differs_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unasked_nothing_is_left_out_and_all_that_differs_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert tuned() == 1
     assert (
         capsys.readouterr().err
@@ -109,19 +113,31 @@ def test_what_the_error_advises_is_enough(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras"])
-def test_what_is_frozen_stays_and_two_classes_are_told_apart(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
-    more = [*FRESH, "--set", "train.freeze=['conv.*', 'norm.weight', 'norm.bias']", "--set", "train.epochs=20"]
+def test_what_is_frozen_stays_and_two_classes_are_told_apart(
+    backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = [
+        *FRESH,
+        "--set",
+        "train.freeze=['conv.*', 'norm.weight', 'norm.bias']",
+        "--set",
+        "train.epochs=20",
+    ]
     assert tuned(*more, "--backend", backend) == 0
     capsys.readouterr()
     assert main(["eval", "two", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["together"]["top1"] > 0.9
     before = load_weights(Path(WEIGHTS), load_spec("six.yaml").graph)
     after = load_weights(Path("two/weights.safetensors"), load_spec("two.yaml").graph)
-    assert all((after[name] == before[name]).all() for name in ("conv.weight", "norm.weight", "norm.bias"))
+    assert all(
+        (after[name] == before[name]).all() for name in ("conv.weight", "norm.weight", "norm.bias")
+    )
     assert (after["norm.running_mean"] != before["norm.running_mean"]).all()
 
 
-def test_a_checkpoint_of_a_run_will_do_whose_slots_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_checkpoint_of_a_run_will_do_whose_slots_are_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert tuned(*FRESH, weights=str(checkpoints(Path("six"))[-1])) == 0
     said = capsys.readouterr().err
     assert "that are left out, 2: `side.fc.bias`, `side.fc.weight`" in said
@@ -132,7 +148,8 @@ def test_a_head_that_would_fit_starts_afresh_too() -> None:
     """Six other classes: the shapes are the same, the meaning is not."""
     spec = load_spec("six.yaml")
     kept, anew = (
-        compile_spec(spec, load_backend("torch"), weights=Path(WEIGHTS), fresh=fresh) for fresh in ([], ["fc.*"])
+        compile_spec(spec, load_backend("torch"), weights=Path(WEIGHTS), fresh=fresh)
+        for fresh in ([], ["fc.*"])
     )
     assert (kept.weights["conv.weight"] == anew.weights["conv.weight"]).all()
     assert (kept.weights["fc.weight"] != anew.weights["fc.weight"]).all()
@@ -160,14 +177,19 @@ def test_without_weights_there_is_nothing_to_leave_out(capsys: pytest.CaptureFix
 
 
 def test_of_another_kind_of_file_no_part_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["weights", "export", WEIGHTS, "--to", "torch", "--spec", "six.yaml", "-o", "six.pth"]) == 0
+    assert (
+        main(["weights", "export", WEIGHTS, "--to", "torch", "--spec", "six.yaml", "-o", "six.pth"])
+        == 0
+    )
     assert tuned(*FRESH, weights="six.pth") == 1
     assert "`six.pth` no part can be taken" in capsys.readouterr().err
 
 
 def test_values_that_are_no_numbers_are_refused_unless_they_start_afresh() -> None:
     spec = load_spec("six.yaml")
-    tensors = {name: value.copy() for name, value in load_weights(Path(WEIGHTS), spec.graph).items()}
+    tensors = {
+        name: value.copy() for name, value in load_weights(Path(WEIGHTS), spec.graph).items()
+    }
     tensors["fc.bias"][0] = np.nan
     archspec.weights.save("nan.safetensors", tensors, spec)
     with pytest.raises(CheckpointError, match="`fc.bias`: 1 NaN"):
@@ -204,25 +226,49 @@ def test_advice_is_the_widest_pattern_that_spares_what_fits(
 
 def test_a_library_caller_hears_of_an_idle_pattern() -> None:
     with pytest.raises(Failure, match="no tensor is named as `head"):
-        compile_spec(load_spec("six.yaml"), load_backend("torch"), weights=Path(WEIGHTS), fresh=["head.*"])
+        compile_spec(
+            load_spec("six.yaml"), load_backend("torch"), weights=Path(WEIGHTS), fresh=["head.*"]
+        )
 
 
-def test_one_frozen_statistic_of_two_is_refused_before_anything_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_frozen_statistic_of_two_is_refused_before_anything_is_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert tuned(*FRESH, "--set", "train.freeze=['norm.running_var']") == 1
-    error = "error: of the moving statistics of `norm` (six.yaml:7:18) one is frozen, and one is not"
+    error = (
+        "error: of the moving statistics of `norm` (six.yaml:7:18) one is frozen, and one is not"
+    )
     assert error in capsys.readouterr().err
     assert not Path("two").exists()
 
 
 def test_a_frozen_batch_norm_needs_no_second_value() -> None:
-    Path("flat.yaml").write_text(SPEC.replace("  - flatten", "  - flatten\n  - {name: last, batch_norm: }"))
-    arguments = ["train", "flat.yaml", "--data", "six.npz", "-o", "run", "--set", "train.batch=95"]  # of 96
+    Path("flat.yaml").write_text(
+        SPEC.replace("  - flatten", "  - flatten\n  - {name: last, batch_norm: }")
+    )
+    arguments = [
+        "train",
+        "flat.yaml",
+        "--data",
+        "six.npz",
+        "-o",
+        "run",
+        "--set",
+        "train.batch=95",
+    ]  # of 96
     assert main(arguments) == 1
     assert main([*arguments, "--set", "train.freeze=['last.running_*']"]) == 0
 
 
-def test_no_head_with_a_loss_may_have_the_name_of_their_sum(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("sum.yaml").write_text(SPEC.replace("aux: side", "aux: loss").replace("  side:", "  loss:"))
+def test_no_head_with_a_loss_may_have_the_name_of_their_sum(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("sum.yaml").write_text(
+        SPEC.replace("aux: side", "aux: loss").replace("  side:", "  loss:")
+    )
     assert main(["train", "sum.yaml", "--data", "six.npz", "-o", "run"]) == 1
-    assert "error: the head `loss` (sum.yaml:13:59) has the name of the weighted sum" in capsys.readouterr().err
+    assert (
+        "error: the head `loss` (sum.yaml:13:59) has the name of the weighted sum"
+        in capsys.readouterr().err
+    )
     assert not Path("run").exists()

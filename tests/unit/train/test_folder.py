@@ -17,11 +17,11 @@ from PIL import Image
 
 from archspec.backend import load as load_backend
 from archspec.cli import main
-from archspec.spec import load as load_spec
+from archspec.compiler import load as load_spec
 from archspec.train.checkpoint import path_of, read_checkpoint
 from archspec.train.display import Display
-from archspec.train.folder import repeatable
 from archspec.train.log import read_log
+from archspec.train.run_folder import repeatable
 from archspec.weights.checkpoint import load as load_weights
 
 SPEC = """archspec: 1
@@ -62,7 +62,9 @@ def named(capsys: pytest.CaptureFixture[str], *more: str) -> set[str]:
     return {one["label"] for one in found}
 
 
-def test_classes_are_called_as_the_data_call_them_unless_the_spec_does(capsys: pytest.CaptureFixture[str]) -> None:
+def test_classes_are_called_as_the_data_call_them_unless_the_spec_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     trained()
     assert named(capsys) == {"coal", "slate", "snow"}
     Path("names.txt").write_text("a\nb\nc\n")
@@ -99,7 +101,16 @@ def test_the_best_weights_are_the_average_after_the_best_epoch() -> None:
     standing, _ = read_checkpoint(path_of(Path("run"), step), spec.graph)
     assert all((best[name] == value).all() for name, value in standing.average.items())
     assert any((best[name] != value).any() for name, value in standing.tensors.items())
-    arguments = ["run/spec.yaml", "--backend", "keras", "--weights", "run/best.safetensors", "-o", "built", "--quiet"]
+    arguments = [
+        "run/spec.yaml",
+        "--backend",
+        "keras",
+        "--weights",
+        "run/best.safetensors",
+        "-o",
+        "built",
+        "--quiet",
+    ]
     assert main(["build", *arguments]) == 0
     built = load_weights(Path("built/weights.safetensors"), spec.graph)
     assert all((built[name] == value).all() for name, value in best.items())
@@ -111,10 +122,14 @@ def test_a_run_says_all_that_it_was_made_with() -> None:
     assert {"archspec", "python", "numpy", "pillow", "torch"} <= {*facts["versions"]}
     assert facts["platform"]
     assert facts["recipe"]["learning_rate"] == 3
-    assert {"run.json", "spec.yaml", "metrics.csv", "curves.svg"} <= {path.name for path in Path("run").iterdir()}
+    assert {"run.json", "spec.yaml", "metrics.csv", "curves.svg"} <= {
+        path.name for path in Path("run").iterdir()
+    }
 
 
-def test_a_run_that_is_stopped_has_curves_and_a_best_epoch_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_stopped_has_curves_and_a_best_epoch_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     watch = Display.__call__
 
     def interrupt(self: Display, event: Any) -> None:
@@ -130,7 +145,17 @@ def test_a_run_that_is_stopped_has_curves_and_a_best_epoch_too(monkeypatch: pyte
 
 
 def test_the_command_of_a_run_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["train", "small.yaml", "--data", "photos", "-o", "run", "--quiet", "--set", "train.epochs=1"]
+    words = [
+        "train",
+        "small.yaml",
+        "--data",
+        "photos",
+        "-o",
+        "run",
+        "--quiet",
+        "--set",
+        "train.epochs=1",
+    ]
     monkeypatch.setattr(sys, "argv", ["archspec", *words])
     assert main(words) == 0
     (command,) = json.loads(Path("run/run.json").read_text())["commands"]
@@ -138,7 +163,12 @@ def test_the_command_of_a_run_repeats_it(monkeypatch: pytest.MonkeyPatch) -> Non
     Path("run").rename("before")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        command, shell=True, cwd="/", env={**os.environ, "PATH": path}, capture_output=True, text=True
+        command,
+        shell=True,
+        cwd="/",
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert Path("run/weights.safetensors").read_bytes() == weights
@@ -147,5 +177,8 @@ def test_the_command_of_a_run_repeats_it(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_command_says_which_engine_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     cwd = f"cd '{Path.cwd()}'"
-    assert repeatable(load_backend("keras"), ["archspec", "a b"]) == f"{cwd} && KERAS_BACKEND=jax archspec 'a b'"
+    assert (
+        repeatable(load_backend("keras"), ["archspec", "a b"])
+        == f"{cwd} && KERAS_BACKEND=jax archspec 'a b'"
+    )
     assert repeatable(load_backend("torch"), ["archspec"]) == f"{cwd} && archspec"

@@ -14,7 +14,7 @@ from PIL import Image
 from archspec.cli import main
 from archspec.train.data import open_data, pack
 from archspec.train.data.source import samples
-from archspec.train.folder import called, known
+from archspec.train.run_folder import called, known
 from tests.helpers.recorder import recorded
 
 SPEC = """archspec: 1
@@ -35,7 +35,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez("noise.npz", x=rng.integers(0, 256, (90, 4, 4)).astype(np.uint8), y=np.arange(90) % 3)
 
 
-def parts(folder: str, backend: str = "torch", *sets: str, resume: bool = False) -> tuple[set[str], set[str]]:
+def parts(
+    folder: str, backend: str = "torch", *sets: str, resume: bool = False
+) -> tuple[set[str], set[str]]:
     """What the trainer of a run was given to train on, and to predict."""
     found = recorded(backend, "small.yaml", "noise.npz", Path(folder), sets, resume=resume)
     return set(found.trained), set(found.scored)
@@ -60,12 +62,16 @@ def test_it_is_the_same_in_another_process(monkeypatch: pytest.MonkeyPatch) -> N
 from archspec.cli import main
 from archspec.train.data import open_data, pack
 from archspec.train.data.source import samples
-from archspec.train.folder import called, known
+from archspec.train.run_folder import called, known
 print([sample.name for name in ("noise.npz", "digits") for sample in samples(open_data(name).held_out)])
 """
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    here = [sample.name for name in ("noise.npz", "digits") for sample in samples(open_data(name).held_out)]
+    here = [
+        sample.name
+        for name in ("noise.npz", "digits")
+        for sample in samples(open_data(name).held_out)
+    ]
     assert done.stdout.strip() == str(here)
 
 
@@ -74,7 +80,9 @@ def saved(name: str, x: Any, y: Any) -> str:
     return name
 
 
-def test_other_values_and_other_labels_are_other_samples(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_values_and_other_labels_are_other_samples(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with np.load("noise.npz") as arrays:
         x, y = arrays["x"], arrays["y"]
     own = known(open_data("noise.npz"))
@@ -105,18 +113,40 @@ def test_of_files_the_names_and_the_sizes_say_which_samples_they_are(tmp_path: P
     assert known(open_data("pictures")) != own
 
 
-def test_a_packaged_set_is_taken_even_beside_a_folder_of_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_packaged_set_is_taken_even_beside_a_folder_of_its_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     Path("digits").mkdir()
     assert called("digits") == "digits"
     assert called("./digits") == str(Path.cwd() / "digits")
     Path("small.yaml").write_text(SPEC.replace("4, 4", "8, 8").replace("out: 3", "out: 10"))
-    assert main(["train", "small.yaml", "--data", "digits", "-o", "run", "--set", "train.epochs=1"]) == 0
+    assert (
+        main(["train", "small.yaml", "--data", "digits", "-o", "run", "--set", "train.epochs=1"])
+        == 0
+    )
     remark = "`digits` is the set that comes with scikit-learn; what lies here is `./digits`"
     assert remark in capsys.readouterr().err
     assert main(["eval", "run"]) == 0
     assert remark not in capsys.readouterr().err
     np.savez("two.npz", x=np.zeros((4, 4, 4), np.uint8), y=np.arange(4) % 2)
     Path("small.yaml").write_text(SPEC.replace("out: 3", "out: 2"))
-    assert main(["train", "small.yaml", "--data", "two.npz", "-o", "two", "--set", "train.batch=2", "--quiet"]) == 0
-    assert main(["eval", "two", "--data", "digits"]) == 1  # it has other classes, which the remark explains
+    assert (
+        main(
+            [
+                "train",
+                "small.yaml",
+                "--data",
+                "two.npz",
+                "-o",
+                "two",
+                "--set",
+                "train.batch=2",
+                "--quiet",
+            ]
+        )
+        == 0
+    )
+    assert (
+        main(["eval", "two", "--data", "digits"]) == 1
+    )  # it has other classes, which the remark explains
     assert remark in capsys.readouterr().err

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from archspec.spec import load as load_spec
+from archspec.compiler import load as load_spec
 from archspec.train.checkpoint import checkpoints, read_checkpoint
 from archspec.train.log import read_log
 
@@ -39,8 +39,28 @@ KILLS = 2 if settings().max_examples <= 100 else 20
 
 
 def command(backend: str, folder: Path) -> list[str]:
-    given = ["train", "small.yaml", "--data", "noise.npz", "--backend", backend, "-o", str(folder), "--resume"]
-    return [sys.executable, "-m", "archspec", *given, "--save-every", "2", "--report-every", "3", "--quiet"]
+    given = [
+        "train",
+        "small.yaml",
+        "--data",
+        "noise.npz",
+        "--backend",
+        backend,
+        "-o",
+        str(folder),
+        "--resume",
+    ]
+    return [
+        sys.executable,
+        "-m",
+        "archspec",
+        *given,
+        "--save-every",
+        "2",
+        "--report-every",
+        "3",
+        "--quiet",
+    ]
 
 
 def position(folder: Path) -> int:
@@ -59,25 +79,40 @@ def killed(backend: str, folder: Path, here: Path, rng: random.Random) -> bool:
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras"])
-def test_killed_and_gone_on_with_it_ends_with_the_same_weights(backend: str, tmp_path: Path) -> None:
+def test_killed_and_gone_on_with_it_ends_with_the_same_weights(
+    backend: str, tmp_path: Path
+) -> None:
     (tmp_path / "small.yaml").write_text(SPEC)
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "noise.npz", x=rng.integers(0, 256, (60, 8, 8)).astype(np.uint8), y=rng.integers(0, 3, 60))
+    np.savez(
+        tmp_path / "noise.npz",
+        x=rng.integers(0, 256, (60, 8, 8)).astype(np.uint8),
+        y=rng.integers(0, 3, 60),
+    )
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     chance, times = random.Random(backend), 0
     while times < KILLS and not killed(backend, broken, tmp_path, chance):
         times += 1
     assert times == KILLS, "it ended before it could be killed that often"
     for folder in (whole, broken):
-        subprocess.run(command(backend, folder), cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            command(backend, folder), cwd=tmp_path, check=True, stdout=subprocess.DEVNULL
+        )
     graph = load_spec(tmp_path / "small.yaml").graph
-    (one, place), (other, same) = (read_checkpoint(checkpoints(folder)[-1], graph) for folder in (whole, broken))
+    (one, place), (other, same) = (
+        read_checkpoint(checkpoints(folder)[-1], graph) for folder in (whole, broken)
+    )
     assert place.step == same.step == 180
     for part in ("tensors", "slots", "average"):
         values, found = getattr(one, part), getattr(other, part)
         assert values.keys() == found.keys()
         assert all((values[name] == found[name]).all() for name in values), part
-    assert (whole / "weights.safetensors").read_bytes() == (broken / "weights.safetensors").read_bytes()
-    steps = [[line["step"] for line in read_log(folder) if line["kind"] == "held_out"] for folder in (whole, broken)]
+    assert (whole / "weights.safetensors").read_bytes() == (
+        broken / "weights.safetensors"
+    ).read_bytes()
+    steps = [
+        [line["step"] for line in read_log(folder) if line["kind"] == "held_out"]
+        for folder in (whole, broken)
+    ]
     assert steps[0] == steps[1]
     assert not list(broken.rglob(".*"))

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archspec.backend.trainer import Plan, Standing
 from archspec.diagnostics import Failure
-from archspec.picture import Unreadable
-from archspec.recipe import Recipe, Schedule
+from archspec.images import Unreadable
+from archspec.ir.recipe import Recipe, Schedule
 from archspec.reference.trainer import ReferenceTrainer
 from archspec.train import loop
 from archspec.train.checkpoint import Place, checkpoints, last_checkpoint, path_of, read_checkpoint
 from archspec.train.log import read_log
 from archspec.train.loop import Run, train
-from archspec.trainer import Plan, Standing
 from archspec.weights.checkpoint import load as load_weights
 from archspec.weights.init import initial
 from tests.helpers.specs import checked
@@ -32,7 +32,12 @@ input: [4]
 network: [{name: one, linear: {out: 5}}, {name: bn, batch_norm: }, tanh, {name: two, linear: {out: 3}}]
 """)
 RECIPE = Recipe(
-    learning_rate=0.1, epochs=3, batch=4, momentum=0.9, average="polyak", schedule=Schedule(kind="cosine", warmup=1)
+    learning_rate=0.1,
+    epochs=3,
+    batch=4,
+    momentum=0.9,
+    average="polyak",
+    schedule=Schedule(kind="cosine", warmup=1),
 )
 
 
@@ -94,7 +99,17 @@ def test_it_follows_the_recipe_to_its_end_and_keeps_the_last_and_the_best(tmp_pa
     assert best in (5, 10, 15)
     assert checkpoints(tmp_path) == sorted({path_of(tmp_path, step) for step in (10, 15, best)})
     lines = read_log(tmp_path)
-    assert [line["step"] for line in lines if line["kind"] == "train"] == [2, 4, 5, 6, 8, 10, 12, 14, 15]
+    assert [line["step"] for line in lines if line["kind"] == "train"] == [
+        2,
+        4,
+        5,
+        6,
+        8,
+        10,
+        12,
+        14,
+        15,
+    ]
     assert [line["step"] for line in lines if line["kind"] == "held_out"] == [5, 10, 15]
     rates = {line["step"]: line["rate"] for line in lines if line["kind"] == "train"}
     assert rates == {step: RECIPE.rate(step - 1, 5) for step in rates}
@@ -160,7 +175,20 @@ def test_reports_of_steps_that_are_taken_again_are_dropped(tmp_path: Path) -> No
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9, "ki')  # what a kill cuts off
     assert go_on(tmp_path).finished
-    assert [line["step"] for line in read_log(tmp_path)] == [2, 4, 5, 5, 6, 8, 10, 10, 12, 14, 15, 15]
+    assert [line["step"] for line in read_log(tmp_path)] == [
+        2,
+        4,
+        5,
+        5,
+        6,
+        8,
+        10,
+        10,
+        12,
+        14,
+        15,
+        15,
+    ]
 
 
 def test_a_loss_that_is_not_finite_stops_it_and_the_last_checkpoint_is_good(tmp_path: Path) -> None:
@@ -181,7 +209,9 @@ def test_what_is_not_finite_is_not_saved(what: str, tmp_path: Path) -> None:
         def save(self) -> Standing:
             standing = super().save()
             kept = getattr(standing, what)
-            return replace(standing, **{what: {name: value * np.inf for name, value in kept.items()}})
+            return replace(
+                standing, **{what: {name: value * np.inf for name, value in kept.items()}}
+            )
 
     mine = Spoilt(Plan(SPEC.graph, RECIPE), initial(SPEC.graph, 0))
     with pytest.raises(Failure, match="has values that are not finite after step 5"):
@@ -189,7 +219,9 @@ def test_what_is_not_finite_is_not_saved(what: str, tmp_path: Path) -> None:
     assert checkpoints(tmp_path) == []
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.fsync
 
     def full(descriptor: int) -> None:
@@ -266,7 +298,9 @@ def test_an_epoch_is_kept_whatever_ends_it_while_it_scores(tmp_path: Path) -> No
     assert checkpoints(tmp_path) == [path_of(tmp_path, 5)]
 
 
-def test_scores_that_were_told_and_not_saved_are_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_that_were_told_and_not_saved_are_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def killed(*given: Any) -> Path:
         if given[-1].scores:
             raise KeyboardInterrupt
@@ -278,22 +312,32 @@ def test_scores_that_were_told_and_not_saved_are_told_once(tmp_path: Path, monke
         with pytest.raises(KeyboardInterrupt):
             train(run(tmp_path), trainer(), Place())
     assert go_on(tmp_path).finished
-    assert [line["step"] for line in read_log(tmp_path) if line["kind"] == "held_out"] == [5, 10, 15]
+    assert [line["step"] for line in read_log(tmp_path) if line["kind"] == "held_out"] == [
+        5,
+        10,
+        15,
+    ]
 
 
-def test_a_loss_on_what_is_held_out_that_is_not_finite_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+def test_a_loss_on_what_is_held_out_that_is_not_finite_leaves_the_checkpoint_before(
+    tmp_path: Path,
+) -> None:
     epochs = iter([held_out, held_out])
 
     def spoilt() -> Generator[Batch]:
         whole = next(epochs, None)
-        yield from whole() if whole else (replace(batch, x=batch.x * np.nan) for batch in held_out())
+        yield from (
+            whole() if whole else (replace(batch, x=batch.x * np.nan) for batch in held_out())
+        )
 
     with pytest.raises(Failure, match="the loss on what is held out is nan after step 15"):
         train(replace(run(tmp_path), held_out=spoilt), trainer(), Place())
     assert checkpoints(tmp_path) == [path_of(tmp_path, step) for step in (5, 10)]
 
 
-def test_interrupted_while_it_scores_it_saves_at_once_and_scores_when_it_goes_on(tmp_path: Path) -> None:
+def test_interrupted_while_it_scores_it_saves_at_once_and_scores_when_it_goes_on(
+    tmp_path: Path,
+) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
@@ -307,7 +351,10 @@ def test_interrupted_while_it_scores_it_saves_at_once_and_scores_when_it_goes_on
     first = train(replace(run(broken), held_out=cut), trainer(), Place())
     assert (first.place.step, first.finished, dict(first.place.scores)) == (5, False, {})
     assert go_on(broken).finished
-    lines = [[line for line in read_log(folder) if line["kind"] == "held_out"] for folder in (whole, broken)]
+    lines = [
+        [line for line in read_log(folder) if line["kind"] == "held_out"]
+        for folder in (whole, broken)
+    ]
     for one, other in zip(*lines, strict=True):
         assert other["step"] == one["step"]
         assert other["loss"] == pytest.approx(one["loss"], rel=1e-5)
@@ -327,7 +374,10 @@ def test_an_epoch_is_kept_where_what_is_held_out_cannot_be_read(tmp_path: Path) 
         train(replace(run(broken), held_out=spoilt), trainer(), Place())
     assert checkpoints(broken) == [path_of(broken, 5)]
     assert go_on(broken).finished
-    steps = [[line["step"] for line in read_log(at) if line["kind"] == "held_out"] for at in (whole, broken)]
+    steps = [
+        [line["step"] for line in read_log(at) if line["kind"] == "held_out"]
+        for at in (whole, broken)
+    ]
     assert steps[0] == steps[1]
 
 

@@ -25,8 +25,15 @@ def held_against_torch(kind: str, output: Any, labels: Any, smoothing: float, th
     compare(slope, entering.grad.numpy(), bound=1e-12)
 
 
-@given(st.integers(1, 4), st.integers(2, 5), st.sampled_from([0.0, 0.1, 0.9]), st.sampled_from([(), (3,), (2, 3)]))
-def test_cross_entropy_is_torchs(batch: int, classes: int, smoothing: float, places: tuple[int, ...]) -> None:
+@given(
+    st.integers(1, 4),
+    st.integers(2, 5),
+    st.sampled_from([0.0, 0.1, 0.9]),
+    st.sampled_from([(), (3,), (2, 3)]),
+)
+def test_cross_entropy_is_torchs(
+    batch: int, classes: int, smoothing: float, places: tuple[int, ...]
+) -> None:
     rng = np.random.default_rng(batch * classes)
     output = 5 * rng.standard_normal((batch, classes, *places))
     labels = rng.integers(0, classes, (batch, *places))

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn, get_swa_avg_fn
 
+from archspec.backend.optimizer import averaged, clipped, rule_of
 from archspec.conformance.compare import compare, compare_all
-from archspec.optimizer import averaged, clipped, rule_of
-from archspec.recipe import Recipe
+from archspec.ir.recipe import Recipe
 
 RULES: dict[str, tuple[Recipe, Callable[..., torch.optim.Optimizer], float]] = {
     "plain": (Recipe(), torch.optim.SGD, 0.0),
@@ -54,12 +54,18 @@ def test_a_rule_is_torchs_while_the_rate_moves(name: str) -> None:
 def test_clipping_is_torchs(norm: float | None) -> None:
     rng = np.random.default_rng(0)
     gradients = {name: rng.standard_normal(shape) for name, shape in (("a", (3, 4)), ("b", (5,)))}
-    theirs = [torch.nn.Parameter(torch.zeros(g.shape, dtype=torch.float64)) for g in gradients.values()]
+    theirs = [
+        torch.nn.Parameter(torch.zeros(g.shape, dtype=torch.float64)) for g in gradients.values()
+    ]
     for parameter, g in zip(theirs, gradients.values(), strict=True):
         parameter.grad = torch.tensor(g)
     if norm is not None:
         torch.nn.utils.clip_grad_norm_(theirs, norm)
-    wanted = {name: p.grad.numpy() for name, p in zip(gradients, theirs, strict=True) if p.grad is not None}
+    wanted = {
+        name: p.grad.numpy()
+        for name, p in zip(gradients, theirs, strict=True)
+        if p.grad is not None
+    }
     compare_all(clipped(gradients, norm), wanted, bound=1e-6)  # torch adds 1e-6 to the norm
 
 
@@ -67,16 +73,22 @@ def test_clipping_is_torchs(norm: float | None) -> None:
 def test_averages_are_torchs(average: Any) -> None:
     recipe = Recipe(average="ema", decay=0.7) if average == "ema" else Recipe(average="polyak")
     model = torch.nn.Linear(2, 3, dtype=torch.float64)
-    theirs = AveragedModel(model, avg_fn=get_ema_avg_fn(0.7) if average == "ema" else get_swa_avg_fn())
+    theirs = AveragedModel(
+        model, avg_fn=get_ema_avg_fn(0.7) if average == "ema" else get_swa_avg_fn()
+    )
     mean: dict[str, Any] = {}
     for update in range(1, 6):
         with torch.no_grad():
             for parameter in model.parameters():
-                parameter += torch.randn(parameter.shape, generator=torch.Generator().manual_seed(update))
+                parameter += torch.randn(
+                    parameter.shape, generator=torch.Generator().manual_seed(update)
+                )
         theirs.update_parameters(model)
         tensors = {name: value.numpy().copy() for name, value in model.state_dict().items()}
         mean = averaged(recipe, mean, tensors, update)
-        compare_all(mean, {n: v.numpy() for n, v in theirs.module.state_dict().items()}, bound=1e-12)
+        compare_all(
+            mean, {n: v.numpy() for n, v in theirs.module.state_dict().items()}, bound=1e-12
+        )
 
 
 def test_no_average_is_none() -> None:

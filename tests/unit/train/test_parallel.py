@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from archspec.backend import load
+from archspec.backend.trainer import Plan, parts, shares
 from archspec.conformance.compare import compare, compare_all
+from archspec.frontend.loader import Spec
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.spec import Spec
 from archspec.train.checkpoint import checkpoints, read_checkpoint
 from archspec.train.log import read_log
-from archspec.train.start import Options, start
-from archspec.trainer import Plan, parts, shares
+from archspec.train.run import Options, start
 from archspec.weights.init import initial
 from tests.helpers.ranks import DEEP, RECIPES, RUN, STOP, batches
 from tests.helpers.specs import TWO_HEADS, checked
@@ -57,7 +57,9 @@ def ends(name: str, found: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_losses_and_weights_are_those_of_the_reference_on_whole_batches(name: str, found: list[dict[str, Any]]) -> None:
+def test_losses_and_weights_are_those_of_the_reference_on_whole_batches(
+    name: str, found: list[dict[str, Any]]
+) -> None:
     spec, recipe = checked(TWO_HEADS), RECIPES[name]
     wanted = ReferenceTrainer(Plan(spec.graph, recipe), initial(spec.graph, 0))
     losses: list[Any] = []
@@ -99,7 +101,9 @@ def test_it_says_how_many_compute(found: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("ranks", [1, 2, 3, 8])
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("size", [1, 2, 7, 16])
-def test_shares_hold_each_sample_once_and_of_each_part_alike(size: int, count: int, ranks: int) -> None:
+def test_shares_hold_each_sample_once_and_of_each_part_alike(
+    size: int, count: int, ranks: int
+) -> None:
     given = [shares(size, count, rank, ranks) for rank in range(ranks)]
     for at, part in enumerate(parts(size, count)):
         own = [range(size)[one[at]] for one in given]
@@ -107,7 +111,9 @@ def test_shares_hold_each_sample_once_and_of_each_part_alike(size: int, count: i
         assert max(map(len, own)) - min(map(len, own)) <= 1
 
 
-def test_a_run_ends_alike_on_all_and_with_the_weights_of_one_process(here: Path, found: list[dict[str, Any]]) -> None:
+def test_a_run_ends_alike_on_all_and_with_the_weights_of_one_process(
+    here: Path, found: list[dict[str, Any]]
+) -> None:
     names = ["whole", *(["workers"] if DEEP else [])]
     spec = checked(RUN)
     start(spec, load("torch"), here / "alone", Options(data=str(here / "noise.npz")))
@@ -124,7 +130,9 @@ def test_a_signal_to_one_stops_all_at_one_step_and_another_number_goes_on(
 ) -> None:
     assert ends("stopped", found) == [f"{STOP}, stopped"] * RANKS
     spec = checked(RUN)
-    assert [path.name for path in checkpoints(here / "stopped")] == [f"step-0000000{STOP}.safetensors"]
+    assert [path.name for path in checkpoints(here / "stopped")] == [
+        f"step-0000000{STOP}.safetensors"
+    ]
     start(spec, load("torch"), here / "stopped", Options(data=str(here / "noise.npz")), resume=True)
     compare_all(last(here / "stopped", spec), last(here / "whole", spec), bound=1e-5)
 
@@ -140,7 +148,9 @@ def test_a_signal_to_one_stops_all_at_one_step_and_another_number_goes_on(
         ("otherwise", "was given another command than the first one"),
     ],
 )
-def test_what_fails_on_one_ends_all_and_is_said_once(run: str, message: str, found: list[dict[str, Any]]) -> None:
+def test_what_fails_on_one_ends_all_and_is_said_once(
+    run: str, message: str, found: list[dict[str, Any]]
+) -> None:
     said = [text for text in ends(run, found) if text != "silent 1"]
     assert len(said) == 1
     assert message in said[0]
@@ -155,7 +165,11 @@ def test_what_cannot_be_read_gives_way(found: list[dict[str, Any]]) -> None:
 
 
 def figures(line: Any) -> dict[str, float]:
-    return {key: value for key, value in (line | line.get("losses", {})).items() if key in ("main", "loss", "top1")}
+    return {
+        key: value
+        for key, value in (line | line.get("losses", {})).items()
+        if key in ("main", "loss", "top1")
+    }
 
 
 def last(folder: Path, spec: Spec) -> dict[str, Any]:

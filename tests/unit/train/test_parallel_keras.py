@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from archspec.backend import load
+from archspec.backend.trainer import Plan
 from archspec.cli import main
 from archspec.compiler import write
 from archspec.conformance.compare import compare_all
 from archspec.diagnostics import Failure
-from archspec.recipe import Recipe
+from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.train.together import joined
-from archspec.trainer import Plan
+from archspec.train.distributed import joined
 from archspec.weights.init import initial
 from tests.helpers.devices import MANY, SOME
 from tests.helpers.ranks import RECIPES, RUN, batches
@@ -33,14 +33,22 @@ ROOT = Path(__file__).parent.parent.parent.parent
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What came of each recipe on two devices."""
     out = tmp_path_factory.mktemp("devices") / "found"
-    more = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    more = {
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    }
     command = [sys.executable, "-m", "tests.helpers.devices", str(out)]
-    subprocess.run(command, env=os.environ | more | {"PYTHONPATH": str(ROOT)}, check=True, timeout=500)
+    subprocess.run(
+        command, env=os.environ | more | {"PYTHONPATH": str(ROOT)}, check=True, timeout=500
+    )
     return pickle.loads(out.read_bytes())
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_two_devices_of_jax_make_the_updates_of_the_reference(name: str, found: dict[str, Any]) -> None:
+def test_two_devices_of_jax_make_the_updates_of_the_reference(
+    name: str, found: dict[str, Any]
+) -> None:
     spec, own = checked(TWO_HEADS), found[name]
     wanted = ReferenceTrainer(Plan(spec.graph, RECIPES[name]), initial(spec.graph, 0))
     assert own["device"] == "jax, 2 x cpu"
@@ -62,7 +70,9 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorFlow sees as many."""
     import tensorflow as tf
 
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [tf.config.PhysicalDevice("gpu", kind)] * 2)  # pyright: ignore
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", lambda kind: [tf.config.PhysicalDevice("gpu", kind)] * 2
+    )  # pyright: ignore
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: {})  # pyright: ignore
 
 
@@ -89,7 +99,9 @@ def test_a_device_is_not_for_keras(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rank", "ending"), [("0", Failure), ("1", SystemExit)])
-def test_processes_are_not_for_keras(rank: str, ending: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_are_not_for_keras(
+    rank: str, ending: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", rank)
     with pytest.raises(ending), joined(load("keras")):

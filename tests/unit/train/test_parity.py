@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from archspec.backend import load as load_backend
+from archspec.backend.trainer import Plan
 from archspec.compiler import write
 from archspec.conformance.compare import compare_all
-from archspec.recipe import Recipe
+from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.trainer import Plan
 from archspec.weights.checkpoint import load as load_weights
 from tests.helpers.recorder import losses, recorded
 from tests.helpers.specs import checked
@@ -86,14 +86,18 @@ def followed_on_jax(case: str, folder: Path) -> tuple[list[str], list[dict[str, 
     return batches, found
 
 
-def assert_together(one: list[dict[str, float]], other: list[dict[str, float]], heads: set[str]) -> None:
+def assert_together(
+    one: list[dict[str, float]], other: list[dict[str, float]], heads: set[str]
+) -> None:
     """The losses of 50 steps and of every head: the first 5 within 1e-5, all within 1e-3."""
     assert len(one) == len(other) == 50
     for step, (a, b) in enumerate(zip(one, other, strict=True), start=1):
         assert set(a) == set(b) == heads | {"loss"}
         for name, value in a.items():
             apart = abs(b[name] - value) / abs(value)
-            assert apart <= (1e-5 if step <= 5 else 1e-3), f"{name} of step {step}: {value} and {b[name]}, {apart:.1e}"
+            assert apart <= (1e-5 if step <= 5 else 1e-3), (
+                f"{name} of step {step}: {value} and {b[name]}, {apart:.1e}"
+            )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -111,7 +115,8 @@ def test_the_same_batches_give_the_same_losses(case: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("step", "apart", "fine"), [(4, 5e-6, True), (4, 2e-5, False), (5, 2e-5, True), (49, 2e-3, False)]
+    ("step", "apart", "fine"),
+    [(4, 5e-6, True), (4, 2e-5, False), (5, 2e-5, True), (49, 2e-3, False)],
 )
 def test_losses_that_part_are_seen(step: int, apart: float, fine: bool) -> None:
     one = [{"main": 2.0, "loss": 2.0} for _ in range(50)]
@@ -149,6 +154,7 @@ def test_batch_norm_over_many_values_is_exact(backend: str, bound: float, tmp_pa
     for each in (trainer, wanted):
         each.step(x, y, 0.1)
     found, right = (
-        {name: value for name, value in each.save().tensors.items() if "running" in name} for each in (trainer, wanted)
+        {name: value for name, value in each.save().tensors.items() if "running" in name}
+        for each in (trainer, wanted)
     )
     compare_all(found, right, bound=bound)

@@ -11,11 +11,11 @@ import torch
 from torch.nn import functional as F
 
 import archspec
+from archspec.backend.trainer import Plan, Setting, settings
 from archspec.conformance.compare import compare, compare_all
 from archspec.diagnostics import Failure
-from archspec.recipe import Recipe
+from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.trainer import Plan, Setting, settings
 from archspec.weights.init import initial
 from tests.helpers.specs import TWO_HEADS, checked
 
@@ -44,7 +44,9 @@ def by_torch(model: Any, recipe: Recipe, batches: list[Any], rates: list[float])
     if recipe.optimizer == "adamw":
         optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=1.0)
     else:
-        optimizer = torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=recipe.nesterov)
+        optimizer = torch.optim.SGD(
+            groups, lr=1.0, momentum=recipe.momentum, nesterov=recipe.nesterov
+        )
     losses: list[float] = []
     for (x, y), rate in zip(batches, rates, strict=True):
         for group in optimizer.param_groups:
@@ -58,7 +60,9 @@ def by_torch(model: Any, recipe: Recipe, batches: list[Any], rates: list[float])
             main, side = model(torch.tensor(x[part]))
             target = torch.tensor(y[part])
             value = F.cross_entropy(main, target, label_smoothing=recipe.label_smoothing)
-            value = value + 0.3 * F.cross_entropy(side, target, label_smoothing=recipe.label_smoothing)
+            value = value + 0.3 * F.cross_entropy(
+                side, target, label_smoothing=recipe.label_smoothing
+            )
             (value / recipe.accumulate).backward()
             whole += value.item() / recipe.accumulate
         if recipe.clip:
@@ -84,9 +88,14 @@ def test_it_trains_as_a_plain_loop_does(name: str, tmp_path: Path) -> None:
         found.append(trainer.losses()["loss"])
         means.append(trainer.save().tensors)
     model = archspec.build(spec, seed=0).double()
-    model.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()}, strict=False)
+    model.load_state_dict(
+        {name: torch.tensor(value) for name, value in tensors.items()}, strict=False
+    )
     compare(found, by_torch(model, recipe, batches, rates), bound=1e-6 if recipe.clip else 1e-9)
-    kept, own = trainer.save(), {n: v.numpy() for n, v in model.state_dict().items() if "num_batches" not in n}
+    kept, own = (
+        trainer.save(),
+        {n: v.numpy() for n, v in model.state_dict().items() if "num_batches" not in n},
+    )
     compare_all(kept.tensors, own, bound=1e-5 if recipe.clip else 1e-9, what=name)
     assert kept.updates == 4
     if recipe.average == "polyak":
@@ -98,7 +107,9 @@ def test_it_goes_on_from_where_it_stood() -> None:
     recipe, spec = Recipe(optimizer="adamw", average="ema", decay=0.5), checked(TWO_HEADS)
     rng = np.random.default_rng(0)
     batches = [(rng.standard_normal((4, 2, 6, 6)), rng.integers(0, 4, 4)) for _ in range(4)]
-    whole, first, second = (ReferenceTrainer(Plan(spec.graph, recipe), initial(spec.graph, seed)) for seed in (0, 0, 1))
+    whole, first, second = (
+        ReferenceTrainer(Plan(spec.graph, recipe), initial(spec.graph, seed)) for seed in (0, 0, 1)
+    )
     for x, y in batches:
         whole.step(x, y, 0.1)
     for x, y in batches[:2]:
@@ -117,7 +128,9 @@ def test_it_goes_on_from_where_it_stood() -> None:
 
 def test_what_is_predicted_is_the_averages() -> None:
     spec = checked(TWO_HEADS)
-    trainer = ReferenceTrainer(Plan(spec.graph, Recipe(average="ema", decay=0.9)), initial(spec.graph, 0))
+    trainer = ReferenceTrainer(
+        Plan(spec.graph, Recipe(average="ema", decay=0.9)), initial(spec.graph, 0)
+    )
     x, y = np.random.default_rng(0).standard_normal((4, 2, 6, 6)), np.arange(4)
     for _ in range(3):
         trainer.step(x, y, 0.5)
@@ -125,14 +138,17 @@ def test_what_is_predicted_is_the_averages() -> None:
     compare(trainer.predict(x), plain.predict(x), bound=0.0)
     assert (
         np.abs(
-            trainer.predict(x) - ReferenceTrainer(Plan(spec.graph, Recipe()), trainer.save().tensors).predict(x)
+            trainer.predict(x)
+            - ReferenceTrainer(Plan(spec.graph, Recipe()), trainer.save().tensors).predict(x)
         ).max()
         > 1e-3
     )
 
 
 def test_settings_by_pattern_and_kind() -> None:
-    recipe = Recipe(weight_decay=0.5, exempt=("norm",), freeze=("one.*",), rates={"two.*": 2.0, "*.bias": 3.0})
+    recipe = Recipe(
+        weight_decay=0.5, exempt=("norm",), freeze=("one.*",), rates={"two.*": 2.0, "*.bias": 3.0}
+    )
     assert settings(recipe, checked(TWO_HEADS).graph) == {
         "bn.weight": Setting(1.0, 0.0),
         "bn.bias": Setting(3.0, 0.0),
@@ -151,7 +167,9 @@ def test_a_pattern_that_fits_nothing_is_refused(recipe: Recipe) -> None:
 
 def test_a_mean_that_is_frozen_without_its_variance_is_refused() -> None:
     plan = Plan(checked(TWO_HEADS).graph, Recipe(freeze=("*.running_mean",)))
-    with pytest.raises(Failure, match=r"of `bn` \(.*spec.yaml:7:16\) one is frozen, and one is not") as caught:
+    with pytest.raises(
+        Failure, match=r"of `bn` \(.*spec.yaml:7:16\) one is frozen, and one is not"
+    ) as caught:
         ReferenceTrainer(plan, initial(plan.graph, 0))
     assert caught.value.help == "freeze `bn.running_*`, or neither"
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import archspec
+from archspec.build_folder import read_manifest
 from archspec.cli import main
-from archspec.folder import read_manifest
-from archspec.spec import load as load_spec
+from archspec.compiler import load as load_spec
 from archspec.train.checkpoint import checkpoints, read_checkpoint
 from archspec.train.log import read_log
 from archspec.weights.checkpoint import load as load_weights
@@ -47,11 +47,26 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def trained(*more: str, backend: str = "torch", folder: str = "run") -> int:
-    return main(["train", "small.yaml", "--data", "bright.npz", "--backend", backend, "-o", folder, "--quiet", *more])
+    return main(
+        [
+            "train",
+            "small.yaml",
+            "--data",
+            "bright.npz",
+            "--backend",
+            backend,
+            "-o",
+            folder,
+            "--quiet",
+            *more,
+        ]
+    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_run_learns_and_leaves_a_model_that_runs(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_learns_and_leaves_a_model_that_runs(
+    backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert trained("--set", "train.epochs=12", backend=backend) == 0
     assert "run: small, trained for 60 steps, best top-1" in capsys.readouterr().out
     lines = [line for line in read_log(Path("run")) if line["kind"] == "held_out"]
@@ -60,7 +75,10 @@ def test_a_run_learns_and_leaves_a_model_that_runs(backend: str, capsys: pytest.
     facts = json.loads(Path("run/run.json").read_text())
     assert facts["backend"] == backend
     assert facts["recipe"]["epochs"] == 12
-    assert load_spec("run/spec.yaml").document.train == load_spec("small.yaml", sets=["train.epochs=12"]).document.train
+    assert (
+        load_spec("run/spec.yaml").document.train
+        == load_spec("small.yaml", sets=["train.epochs=12"]).document.train
+    )
     assert main(["eval", "run", "--format", "json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert found["runs"]["run"]["top1"] == pytest.approx(lines[-1]["top1"])
@@ -79,23 +97,37 @@ def test_the_model_has_the_average_that_was_scored(backend: str) -> None:
     assert any((tensors[name] != value).any() for name, value in standing.tensors.items())
 
 
-@pytest.mark.parametrize(("first", "second"), [("torch", "keras"), ("keras", "torch"), ("torch", "torch")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("torch", "keras"), ("keras", "torch"), ("torch", "torch")]
+)
 def test_a_run_goes_on_with_more_epochs_on_any_backend(first: str, second: str) -> None:
     trained("--set", "train.epochs=5", backend=first, folder="whole")
     trained(backend=first, folder="part")
     assert trained("--resume", "--set", "train.epochs=5", backend=second, folder="part") == 0
     spec = load_spec("small.yaml")
-    one, other = (load_weights(Path(f"{name}/weights.safetensors"), spec.graph) for name in ("whole", "part"))
+    one, other = (
+        load_weights(Path(f"{name}/weights.safetensors"), spec.graph) for name in ("whole", "part")
+    )
     bound = 0 if first == second else 1e-5
     for name, value in one.items():
         assert np.abs(other[name] - value).max() <= bound * np.abs(value).max(), name
     assert read_manifest(Path("part"))["backend"]["name"] == second
-    assert [line["step"] for line in read_log(Path("part")) if line["kind"] == "held_out"] == [5, 10, 15, 20, 25]
+    assert [line["step"] for line in read_log(Path("part")) if line["kind"] == "held_out"] == [
+        5,
+        10,
+        15,
+        20,
+        25,
+    ]
 
 
 def test_a_run_that_is_done_stays_as_it_is() -> None:
     trained()
-    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.suffix in (".safetensors", ".jsonl")}
+    before = {
+        path: path.read_bytes()
+        for path in Path("run").rglob("*")
+        if path.suffix in (".safetensors", ".jsonl")
+    }
     assert trained("--resume") == 0
     assert {path: path.read_bytes() for path in before} == before
 
@@ -108,7 +140,9 @@ def test_a_folder_that_is_there_is_not_overwritten(capsys: pytest.CaptureFixture
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_other_data_are_refused_since_they_may_hold_what_was_held_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_data_are_refused_since_they_may_hold_what_was_held_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     trained()
     assert trained("--resume", "--held-out", "0.5") == 1
     assert "holding out 0.2; these are other samples" in capsys.readouterr().err
@@ -139,9 +173,13 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
 
 def test_it_starts_from_weights_that_are_given() -> None:
     trained(folder="one")
-    trained("--weights", "one/weights.safetensors", "--set", "train.learning_rate=1e-9", folder="two")
+    trained(
+        "--weights", "one/weights.safetensors", "--set", "train.learning_rate=1e-9", folder="two"
+    )
     spec = load_spec("small.yaml")
-    one, two = (load_weights(Path(f"{name}/weights.safetensors"), spec.graph) for name in ("one", "two"))
+    one, two = (
+        load_weights(Path(f"{name}/weights.safetensors"), spec.graph) for name in ("one", "two")
+    )
     assert all(np.abs(one[name] - two[name]).max() < 1e-6 for name in one)
 
 
@@ -200,14 +238,21 @@ def test_a_sample_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str
     assert "another takes its place" in capsys.readouterr().err
 
 
-def test_what_was_broken_off_before_its_first_checkpoint_begins_anew(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_broken_off_before_its_first_checkpoint_begins_anew(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     trained(folder="whole")
     trained()
     for path in checkpoints(Path("run")):
         path.unlink()
     assert trained("--resume") == 0
-    assert Path("run/weights.safetensors").read_bytes() == Path("whole/weights.safetensors").read_bytes()
-    assert [line["step"] for line in read_log(Path("run"))] == [line["step"] for line in read_log(Path("whole"))]
+    assert (
+        Path("run/weights.safetensors").read_bytes()
+        == Path("whole/weights.safetensors").read_bytes()
+    )
+    assert [line["step"] for line in read_log(Path("run"))] == [
+        line["step"] for line in read_log(Path("whole"))
+    ]
 
 
 def test_a_damaged_checkpoint_is_passed_over_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,11 +261,18 @@ def test_a_damaged_checkpoint_is_passed_over_on_the_way(capsys: pytest.CaptureFi
     checkpoints(Path("run"))[-1].write_bytes(b"")
     assert main(["train", "small.yaml", "--data", "bright.npz", "-o", "run", "--resume"]) == 0
     assert "it is passed over" in capsys.readouterr().err
-    assert Path("run/weights.safetensors").read_bytes() == Path("whole/weights.safetensors").read_bytes()
+    assert (
+        Path("run/weights.safetensors").read_bytes()
+        == Path("whole/weights.safetensors").read_bytes()
+    )
 
 
-@pytest.mark.parametrize("change", ["optimizer=adamw", "average=polyak", "batch=8", "seed=1", "freeze=['fc.*']"])
-def test_what_a_run_remembers_does_not_change_on_the_way(change: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "change", ["optimizer=adamw", "average=polyak", "batch=8", "seed=1", "freeze=['fc.*']"]
+)
+def test_what_a_run_remembers_does_not_change_on_the_way(
+    change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     trained("--set", "train.momentum=~", "--set", "train.decay=~", "--set", "train.average=none")
     more = ["--set", "train.momentum=~", "--set", "train.decay=~", "--set", "train.average=none"]
     assert trained("--resume", *more, "--set", f"train.{change}") == 1
@@ -253,7 +305,11 @@ def test_weights_that_diverge_are_not_saved(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("{main: {classes: $classes}}", "{main: {loss: mse}}", "takes numbers, and `bright.npz` has classes"),
+        (
+            "{main: {classes: $classes}}",
+            "{main: {loss: mse}}",
+            "takes numbers, and `bright.npz` has classes",
+        ),
         ("{main: {classes: $classes}}", "{main: {loss: none}}", "the main head has no loss"),
         (
             "  - flatten\n  - {name: fc, linear: {out: $classes}}",
@@ -312,13 +368,13 @@ def test_where_memory_does_not_suffice_it_says_what_takes_less(
 def test_a_full_disk_at_the_end_leaves_the_checkpoints(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from archspec.train import start
+    from archspec.train import run
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(start, "save", full)
+        patch.setattr(run, "save", full)
         assert trained() == 1
     assert "no space left on device" in capsys.readouterr().err
     assert trained("--resume") == 0

@@ -14,8 +14,8 @@ from PIL import Image
 from archspec.cli import main
 from archspec.train.data import open_data
 from archspec.train.data.source import samples
-from archspec.train.member import Member
-from archspec.train.unseen import unseen
+from archspec.train.holdout import unseen
+from archspec.train.trained_run import Member
 
 SPEC = """archspec: 1
 name: small
@@ -41,7 +41,9 @@ def pictures(root: str, *kinds: str, count: int = 10) -> None:
     for kind in kinds:
         Path(root, kind).mkdir(parents=True)
         for number in range(count):
-            Image.fromarray(rng.integers(0, 256, (4, 4)).astype(np.uint8)).save(f"{root}/{kind}/{root}{number}.png")
+            Image.fromarray(rng.integers(0, 256, (4, 4)).astype(np.uint8)).save(
+                f"{root}/{kind}/{root}{number}.png"
+            )
 
 
 def trained(folder: str, data: str, *more: str) -> None:
@@ -73,7 +75,9 @@ def test_the_share_of_a_run_is_its_own(capsys: pytest.CaptureFixture[str]) -> No
         assert "own` was chosen when `run` was trained on it\n  help: leave out --held-out" in error
 
 
-def test_what_was_trained_on_as_a_whole_has_nothing_to_be_scored_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_trained_on_as_a_whole_has_nothing_to_be_scored_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     trained("all", "own", "--held-out", "0")
     capsys.readouterr()
     assert main(["eval", "all"]) == 1
@@ -82,7 +86,9 @@ def test_what_was_trained_on_as_a_whole_has_nothing_to_be_scored_on(capsys: pyte
 
 @pytest.mark.parametrize("named", [False, True])
 @pytest.mark.parametrize("change", ["more", "fewer", "other", "validation"])
-def test_data_that_have_changed_since_are_refused(change: str, named: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_that_have_changed_since_are_refused(
+    change: str, named: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = next(Path("own/ash").iterdir())
     if change == "more":
         shutil.copy(first, "own/ash/more.png")
@@ -96,7 +102,9 @@ def test_data_that_have_changed_since_are_refused(change: str, named: bool, caps
     else:
         first.write_bytes(first.read_bytes() + b"more")
     error = refused(capsys, 1, *(["--data", "own"] if named else []))
-    assert "own` has changed since `run` was trained on it\n  help: put back what was there" in error
+    assert (
+        "own` has changed since `run` was trained on it\n  help: put back what was there" in error
+    )
 
 
 def test_other_data_are_scored_as_a_whole_or_by_a_share_or_by_their_part_for_it(
@@ -104,7 +112,9 @@ def test_other_data_are_scored_as_a_whole_or_by_a_share_or_by_their_part_for_it(
 ) -> None:
     pictures("test", *KINDS)
     assert len(scored("test")) == 30
-    assert scored("test", 0.4) == [sample.name for sample in samples(open_data("test", 0.4).held_out)]
+    assert scored("test", 0.4) == [
+        sample.name for sample in samples(open_data("test", 0.4).held_out)
+    ]
     pictures("val", *KINDS, count=2)
     shutil.move("test", "both/train")
     shutil.move("val", "both/val")
@@ -114,7 +124,9 @@ def test_other_data_are_scored_as_a_whole_or_by_a_share_or_by_their_part_for_it(
     assert "30 samples of `both/train`" in capsys.readouterr().out
 
 
-def test_some_of_the_classes_are_numbered_as_the_run_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_some_of_the_classes_are_numbered_as_the_run_has_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     pictures("test", *KINDS)
     whole = confusion(capsys, "test")
     shutil.rmtree("test/ash")
@@ -142,7 +154,10 @@ def test_runs_of_other_samples_have_only_other_data_in_common() -> None:
     pictures("test", *KINDS)
     trained("other", "test")
     for second in ("half", "other"):
-        with pytest.raises(Exception, match=f"`{second}` was trained on other data than `run`; score each by itself"):
+        with pytest.raises(
+            Exception,
+            match=f"`{second}` was trained on other data than `run`; score each by itself",
+        ):
             scored(runs=("run", second))
     with pytest.raises(Exception, match="`half` was trained on other data"):
         scored("own", runs=("run", "half"))

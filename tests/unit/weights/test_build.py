@@ -10,7 +10,7 @@ import torch
 
 import archspec
 from archspec import weights
-from archspec.spec import Spec
+from archspec.frontend.loader import Spec
 from archspec.weights import CheckpointError
 from archspec.weights.init import initial
 from tests.helpers.specs import checked
@@ -25,9 +25,7 @@ def spec() -> Spec:
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
 def test_an_inference_build_takes_a_full_checkpoint(tmp_path: Path, suffix: str) -> None:
     text = TEXT.replace("name: bn, batch_norm: {}", "name: bn, batch_norm: {}, aux: side")
-    text += (
-        "blocks: {side: {body: [flatten, {name: fc, linear: {out: 5}}]}}\nheads: {side: {block: side, only: train}}\n"
-    )
+    text += "blocks: {side: {body: [flatten, {name: fc, linear: {out: 5}}]}}\nheads: {side: {block: side, only: train}}\n"
     spec = checked(text)
     tensors = drawn(spec.graph)
     weights.save(tmp_path / f"w{suffix}", tensors, spec)

@@ -50,7 +50,9 @@ def test_old_shapes_have_four_sizes(tmp_path: Path) -> None:
 
 
 def test_fields_that_are_not_declared_are_passed_over(tmp_path: Path) -> None:
-    assert list(read(tmp_path, net(LAYERS) + field(999, b"more") + field(8, field(1, b"\x01")))) == [
+    assert list(
+        read(tmp_path, net(LAYERS) + field(999, b"more") + field(8, field(1, b"\x01")))
+    ) == [
         "conv:0",
         "conv:1",
         "fc:0",
@@ -66,7 +68,9 @@ def test_fields_that_are_not_declared_are_passed_over(tmp_path: Path) -> None:
         (net(LAYERS)[:-3], "protobuf cannot read it"),
         (net(LAYERS) + net({"conv": LAYERS["conv"]}), "two layers are called conv"),
         (
-            field(100, field(1, b"a") + field(7, field(7, field(1, b"\x03")) + field(5, b"\0\0\0\0"))),
+            field(
+                100, field(1, b"a") + field(7, field(7, field(1, b"\x03")) + field(5, b"\0\0\0\0"))
+            ),
             "a:0 has 1 values, and the shape 3",
         ),
     ],
@@ -76,7 +80,9 @@ def test_what_is_none_is_refused(tmp_path: Path, data: bytes, message: str) -> N
         read(tmp_path, data)
 
 
-def test_without_protobuf_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_protobuf_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def absent(name: str, *rest: Any, **named: Any) -> Any:
         if name.startswith("google"):
             raise ImportError(name)

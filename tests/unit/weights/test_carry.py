@@ -15,12 +15,11 @@ import pytest
 import torch
 
 import archspec
-from archspec import backend as backends
 from archspec import weights
-from archspec.backend import Backend, BackendError, Format, Native, Room
+from archspec.backend import Backend, BackendError, Format, Native, Room, registry
 from archspec.diagnostics import Failure
-from archspec.graph import Graph
-from archspec.spec import Spec
+from archspec.frontend.loader import Spec
+from archspec.ir.graph import Graph
 from archspec.weights import CheckpointError, formats
 from archspec.weights.inspect import inspect
 from archspec_torch import BACKEND, attributes
@@ -34,7 +33,9 @@ def spec() -> Spec:
     return checked(TEXT)
 
 
-KINDS = sorted({(kind.backend, suffix) for kind in formats.kinds() if kind.format for suffix in kind.suffixes})
+KINDS = sorted(
+    {(kind.backend, suffix) for kind in formats.kinds() if kind.format for suffix in kind.suffixes}
+)
 
 
 @pytest.mark.parametrize(("name", "suffix"), KINDS, ids=lambda text: text)
@@ -55,7 +56,9 @@ def test_a_state_dict_is_what_the_emitted_model_loads(spec: Spec, tmp_path: Path
     weights.save(tmp_path / "w.pth", tensors, spec)
     model = archspec.build(spec, backend="torch")
     model.load_state_dict(torch.load(tmp_path / "w.pth", weights_only=True), strict=False)
-    assert (model.state_dict()[attributes(spec.graph)["fc.weight"]].numpy() == tensors["fc.weight"]).all()
+    assert (
+        model.state_dict()[attributes(spec.graph)["fc.weight"]].numpy() == tensors["fc.weight"]
+    ).all()
     torch.save({"epoch": 3, "state_dict": model.state_dict()}, tmp_path / "trained.pt")
     assert same(weights.load(tmp_path / "trained.pt", spec), tensors)
 
@@ -78,7 +81,9 @@ def fake(**changes: Any) -> Backend:
     def write(path: Path, graph: Graph, about: Any, tensors: Mapping[str, Any]) -> None:
         names = natives(graph)
         with path.open("wb") as file:
-            arrays: Any = {names[k].name.replace("/", "|"): names[k].out_of(v) for k, v in tensors.items()}
+            arrays: Any = {
+                names[k].name.replace("/", "|"): names[k].out_of(v) for k, v in tensors.items()
+            }
             np.savez(file, **arrays)
 
     form = Format(name="fake", suffixes=(".fake",), read=read, write=write)
@@ -95,7 +100,7 @@ def install(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
         def load(self) -> Backend:
             return backend
 
-    for module in (backends, formats):
+    for module in (registry, formats):
         monkeypatch.setattr(module, "available", lambda: {"fake": Entry()})
 
 
@@ -136,7 +141,9 @@ def test_a_package_that_reading_and_writing_take_is_named(
         lambda: weights.load(tmp_path / "w.fake", spec),
         lambda: weights.save(tmp_path / "new.fake", drawn(spec.graph), spec),
     ):
-        with pytest.raises(BackendError, match="`fake` needs nowhere_to_be_found, which is not installed") as caught:
+        with pytest.raises(
+            BackendError, match="`fake` needs nowhere_to_be_found, which is not installed"
+        ) as caught:
             act()
         assert caught.value.exit_code == 3
         assert caught.value.help.endswith(" nowhere_to_be_found")
@@ -148,7 +155,12 @@ def test_a_file_that_fails_over_a_package_that_is_there_is_damaged(
     def lacking(*_: Any) -> Any:
         importlib.import_module("numpy.nowhere_to_be_found")
 
-    install(monkeypatch, dataclasses.replace(fake(), formats=(dataclasses.replace(fake().formats[0], read=lacking),)))
+    install(
+        monkeypatch,
+        dataclasses.replace(
+            fake(), formats=(dataclasses.replace(fake().formats[0], read=lacking),)
+        ),
+    )
     (tmp_path / "w.fake").write_bytes(b"")
     with pytest.raises(CheckpointError, match="is no fake file, or a damaged one"):
         weights.load(tmp_path / "w.fake", spec)
@@ -163,7 +175,10 @@ def test_a_file_may_hold_several_times_what_the_network_needs_and_no_more(
         rooms.append(room)
         room.take(room.left + 1, "the bomb")
 
-    install(monkeypatch, dataclasses.replace(fake(), formats=(dataclasses.replace(fake().formats[0], read=greedy),)))
+    install(
+        monkeypatch,
+        dataclasses.replace(fake(), formats=(dataclasses.replace(fake().formats[0], read=greedy),)),
+    )
     path = tmp_path / "w.fake"
     path.write_bytes(b"0" * 100)
     for act in (lambda: weights.load(path, spec), lambda: inspect(path)):
@@ -201,7 +216,9 @@ def test_other_widths_become_float32(spec: Spec, tmp_path: Path, dtype: torch.dt
     names = attributes(spec.graph)
     narrow = {k: torch.from_numpy(v).to(dtype) for k, v in drawn(spec.graph).items()}
     torch.save({names[k]: v for k, v in narrow.items()}, tmp_path / "w.pt")
-    assert same(weights.load(tmp_path / "w.pt", spec), {k: v.float().numpy() for k, v in narrow.items()})
+    assert same(
+        weights.load(tmp_path / "w.pt", spec), {k: v.float().numpy() for k, v in narrow.items()}
+    )
 
 
 def test_what_float32_cannot_hold_is_refused(spec: Spec, tmp_path: Path) -> None:
@@ -229,7 +246,9 @@ def test_nothing_is_unpickled(spec: Spec, tmp_path: Path, monkeypatch: pytest.Mo
     assert not Path("exploded").exists()
 
 
-@pytest.mark.parametrize("suffix", sorted({suffix for kind in formats.kinds() for suffix in kind.suffixes}))
+@pytest.mark.parametrize(
+    "suffix", sorted({suffix for kind in formats.kinds() for suffix in kind.suffixes})
+)
 def test_damaged_files_of_every_kind(spec: Spec, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"w{suffix}"
     with pytest.raises(CheckpointError, match="no file"):
@@ -246,7 +265,9 @@ def test_damaged_files_of_every_kind(spec: Spec, tmp_path: Path, suffix: str) ->
 
 
 def test_an_unknown_suffix_lists_the_known_ones(spec: Spec, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"`.*w\.txt` is that of no kind.*\.caffemodel, .*\.pth"):
+    with pytest.raises(
+        CheckpointError, match=r"`.*w\.txt` is that of no kind.*\.caffemodel, .*\.pth"
+    ):
         weights.load(tmp_path / "w.txt", spec)
     with pytest.raises(CheckpointError, match="are read and not written"):
         weights.save(tmp_path / "w.caffemodel", drawn(spec.graph), spec)
@@ -255,7 +276,9 @@ def test_an_unknown_suffix_lists_the_known_ones(spec: Spec, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.onnx", "w.bin", "w"])
-def test_no_file_is_written_under_the_suffix_of_another_kind(spec: Spec, tmp_path: Path, name: str) -> None:
+def test_no_file_is_written_under_the_suffix_of_another_kind(
+    spec: Spec, tmp_path: Path, name: str
+) -> None:
     with pytest.raises(CheckpointError, match=r"no kind of file of the backend `torch`") as caught:
         weights.convert(tmp_path / "absent.pt", tmp_path / name, spec, to="torch")
     assert caught.value.help == "known are .pt, .pth"
@@ -264,7 +287,9 @@ def test_no_file_is_written_under_the_suffix_of_another_kind(spec: Spec, tmp_pat
 
 
 @pytest.mark.usefixtures("faked")
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("the writer failed\nat 3")])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), RuntimeError("the writer failed\nat 3")]
+)
 def test_a_writer_that_fails_leaves_the_old_file(
     spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -276,19 +301,29 @@ def test_a_writer_that_fails_leaves_the_old_file(
         path.write_bytes(b"half")
         raise error
 
-    install(monkeypatch, dataclasses.replace(fake(), formats=(dataclasses.replace(fake().formats[0], write=half),)))
-    with pytest.raises(Failure, match=r"cannot write `.*w\.fake`: (no space left on device|the writer failed);"):
+    install(
+        monkeypatch,
+        dataclasses.replace(fake(), formats=(dataclasses.replace(fake().formats[0], write=half),)),
+    )
+    with pytest.raises(
+        Failure, match=r"cannot write `.*w\.fake`: (no space left on device|the writer failed);"
+    ):
         weights.save(path, drawn(spec.graph, 1), spec)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_beside_is_not_overwritten(spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_beside_is_not_overwritten(
+    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def two(path: Path, *_: Any) -> None:
         path.write_bytes(b"main")
         path.with_suffix(".data").write_bytes(b"beside")
 
-    install(monkeypatch, dataclasses.replace(fake(), formats=(dataclasses.replace(fake().formats[0], write=two),)))
+    install(
+        monkeypatch,
+        dataclasses.replace(fake(), formats=(dataclasses.replace(fake().formats[0], write=two),)),
+    )
     weights.save(tmp_path / "w.fake", drawn(spec.graph), spec)
     assert (tmp_path / "w.data").read_bytes() == b"beside"
     (tmp_path / "w.data").write_bytes(b"mine")

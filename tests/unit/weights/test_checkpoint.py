@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import numpy as safetensors
 
-from archspec.graph import Graph
-from archspec.session import slot_name
+from archspec.backend.session import slot_name
+from archspec.ir.graph import Graph
 from archspec.weights.checkpoint import CheckpointError, load, load_state, origin, save
 from archspec.weights.init import initial
 from tests.helpers.graphs import Builder
@@ -35,7 +35,9 @@ TENSORS = initial(GRAPH, seed=1)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    save(tmp_path / "w.safetensors", TENSORS, {"spec": "abc"})  # as an older version wrote it: it names no network
+    save(
+        tmp_path / "w.safetensors", TENSORS, {"spec": "abc"}
+    )  # as an older version wrote it: it names no network
     return tmp_path / "w.safetensors"
 
 
@@ -47,7 +49,9 @@ def same(found: dict[str, Any]) -> bool:
 
 def rewrite(path: Path, tensors: dict[str, Any], **metadata: str) -> None:
     """A checkpoint as another program would write it."""
-    path.write_bytes(safetensors.save(tensors, {"archspec": json.dumps({"version": "1"} | metadata)}))
+    path.write_bytes(
+        safetensors.save(tensors, {"archspec": json.dumps({"version": "1"} | metadata)})
+    )
 
 
 def test_what_is_saved_is_loaded(path: Path) -> None:
@@ -60,12 +64,20 @@ def test_the_file_is_plain_safetensors_with_neutral_names(path: Path) -> None:
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     assert header["__metadata__"].keys() == {"archspec"}
-    digests = {name: hashlib.sha256(tensor.tobytes()).hexdigest() for name, tensor in TENSORS.items()}
-    assert json.loads(header["__metadata__"]["archspec"]) == {"version": "1", "spec": "abc", "digests": digests}
+    digests = {
+        name: hashlib.sha256(tensor.tobytes()).hexdigest() for name, tensor in TENSORS.items()
+    }
+    assert json.loads(header["__metadata__"]["archspec"]) == {
+        "version": "1",
+        "spec": "abc",
+        "digests": digests,
+    }
     assert header["#1x1 reduce.weight"]["shape"] == [2, 3]
     assert {entry["dtype"] for name, entry in header.items() if name != "__metadata__"} == {"F32"}
     assert same({name: safetensors.load(data)[name] for name in TENSORS})
-    assert safetensors.save(TENSORS, header["__metadata__"]) == data, "byte for byte what the library writes"
+    assert safetensors.save(TENSORS, header["__metadata__"]) == data, (
+        "byte for byte what the library writes"
+    )
 
 
 def test_sizes_of_nothing_and_of_one(tmp_path: Path) -> None:
@@ -112,14 +124,17 @@ def test_a_long_list_is_cut_in_the_message_only(path: Path) -> None:
     ("metadata", "message"),
     [({"version": "2"}, "version `2`"), ({"version": ""}, "version ``")],
 )
-def test_files_of_later_versions_are_told_apart(path: Path, metadata: dict[str, str], message: str) -> None:
+def test_files_of_later_versions_are_told_apart(
+    path: Path, metadata: dict[str, str], message: str
+) -> None:
     rewrite(path, dict(TENSORS), **metadata)
     with pytest.raises(CheckpointError, match=message):
         load(path, GRAPH)
 
 
 @pytest.mark.parametrize(
-    "metadata", [{"format": "pt"}, {"archspec": "1"}, {"archspec": "{"}, {"archspec": "[" * 100_000}]
+    "metadata",
+    [{"format": "pt"}, {"archspec": "1"}, {"archspec": "{"}, {"archspec": "[" * 100_000}],
 )
 def test_files_of_others_are_told_apart(path: Path, metadata: dict[str, str]) -> None:
     path.write_bytes(safetensors.save(dict(TENSORS), metadata))
@@ -149,7 +164,10 @@ def test_a_flipped_bit_in_the_header_never_gives_other_weights(path: Path) -> No
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     refused = accepted = 0
-    for bit in (*range(64), *range(64, 8 * (8 + length), 5)):  # every bit of the length, two or so of any other byte
+    for bit in (
+        *range(64),
+        *range(64, 8 * (8 + length), 5),
+    ):  # every bit of the length, two or so of any other byte
         at = bit // 8
         path.write_bytes(data[:at] + bytes([data[at] ^ 1 << bit % 8]) + data[at + 1 :])
         try:
@@ -215,7 +233,11 @@ def test_a_flipped_bit_in_the_data_is_found_and_its_tensor_named(path: Path) -> 
     data = path.read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:start])
-    owner = {name: range(*entry["data_offsets"]) for name, entry in header.items() if name != "__metadata__"}
+    owner = {
+        name: range(*entry["data_offsets"])
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
     for at in range(len(data) - start):
         broken = bytearray(data)
         broken[start + at] ^= 1 << at % 8
@@ -227,11 +249,17 @@ def test_a_flipped_bit_in_the_data_is_found_and_its_tensor_named(path: Path) -> 
 
 
 def test_numbers_that_are_none_are_refused_by_name_unless_allowed(path: Path) -> None:
-    bad = TENSORS | {"bn.bias": np.array([np.nan, -np.inf], np.float32), "bn.weight": np.array([1, np.inf], np.float32)}
+    bad = TENSORS | {
+        "bn.bias": np.array([np.nan, -np.inf], np.float32),
+        "bn.weight": np.array([1, np.inf], np.float32),
+    }
     save(path, bad)
     with pytest.raises(CheckpointError, match="not finite") as caught:
         load(path, GRAPH)
-    assert caught.value.problems == ("`bn.weight`: 0 NaN, 1 infinite", "`bn.bias`: 1 NaN, 1 infinite")
+    assert caught.value.problems == (
+        "`bn.weight`: 0 NaN, 1 infinite",
+        "`bn.bias`: 1 NaN, 1 infinite",
+    )
     assert "--allow-nonfinite" in caught.value.help
     assert np.isnan(load(path, GRAPH, allow_nonfinite=True)["bn.bias"][0])
 
@@ -242,9 +270,13 @@ def test_a_checkpoint_of_another_network_whose_tensors_fit(path: Path) -> None:
     b.add("bn", "batch_norm", eps=0.25)
     other = b.graph()
     save(path, TENSORS, origin(other, "abc"))
-    with pytest.raises(CheckpointError, match="made for another network, though its tensors fit") as caught:
+    with pytest.raises(
+        CheckpointError, match="made for another network, though its tensors fit"
+    ) as caught:
         load(path, GRAPH)
-    assert caught.value.problems == ("of another network: it was made for `net`, which has other layers",)
+    assert caught.value.problems == (
+        "of another network: it was made for `net`, which has other layers",
+    )
     assert "--any-spec" in caught.value.help
     assert same(load(path, GRAPH, any_spec=True))
     assert same(load(path, GRAPH, whole=other)), "a part of the network that it was made for"
@@ -272,7 +304,10 @@ def test_slots_of_an_optimizer_travel_beside_the_tensors(path: Path) -> None:
 
 
 def test_slots_that_do_not_fit_their_tensors_are_told_too(path: Path) -> None:
-    slots = {"bn.bias@momentum": np.zeros(3, np.float32), "bn.weight@momentum": np.zeros(2, np.float16)}
+    slots = {
+        "bn.bias@momentum": np.zeros(3, np.float32),
+        "bn.weight@momentum": np.zeros(2, np.float16),
+    }
     rewrite(path, TENSORS | slots)
     with pytest.raises(CheckpointError) as caught:
         load_state(path, GRAPH)

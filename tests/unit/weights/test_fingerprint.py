@@ -52,7 +52,9 @@ def test_the_same_network_written_otherwise_has_the_same(same: str) -> None:
         ("network:", "heads: {main: {loss: mse}}\nnetwork:", {"heads"}),
     ],
 )
-def test_another_network_has_another_which_says_in_what_they_differ(old: str, new: str, expected: set[str]) -> None:
+def test_another_network_has_another_which_says_in_what_they_differ(
+    old: str, new: str, expected: set[str]
+) -> None:
     assert old in BASE
     assert set(differences(of(BASE), of(BASE.replace(old, new, 1)))) == expected
 

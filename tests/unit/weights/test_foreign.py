@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 import archspec
 from archspec import weights
-from archspec.spec import Spec
+from archspec.frontend.loader import Spec
 from archspec.weights import CheckpointError
 from archspec.weights import mapping as mappings
 from archspec_torch import attributes
@@ -35,7 +35,9 @@ def test_torchvisions_state_dict_by_the_mapping_that_fits(tmp_path: Path) -> Non
     torch.save(state, tmp_path / "googlenet.pth")
     spec = archspec.load("googlenet-torchvision")
     loaded = weights.read(tmp_path / "googlenet.pth", spec)
-    expected = {neutral(k): v.numpy() for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    expected = {
+        neutral(k): v.numpy() for k, v in state.items() if not k.endswith("num_batches_tracked")
+    }
     assert len(expected) == 305
     assert same(loaded.tensors, expected)
     assert loaded.notes[0] == "read by the mapping googlenet-torchvision"
@@ -69,7 +71,11 @@ def caffe_layers() -> dict[str, list[Any]]:
             f"inception_{n}/pool_proj": (pool, inward, 1, 1),
         }
     for loss, inward in (("loss1", 512), ("loss2", 528)):
-        shapes |= {f"{loss}/conv": (128, inward, 1, 1), f"{loss}/fc": (1024, 2048), f"{loss}/classifier": (1000, 1024)}
+        shapes |= {
+            f"{loss}/conv": (128, inward, 1, 1),
+            f"{loss}/fc": (1024, 2048),
+            f"{loss}/classifier": (1000, 1024),
+        }
     generator = np.random.default_rng(0)
     # Few distinct values: what is told apart is which tensor and which place, in a file that is put together by hand.
     return {
@@ -96,7 +102,9 @@ def test_caffes_file_by_the_mapping_that_fits(bvlc: tuple[Path, dict[str, list[A
     assert loaded.notes == ("read by the mapping googlenet-caffe",)
     found = loaded.tensors
     assert len(found) == 2 * len(layers) == 128
-    assert {name: tensor.shape for name, tensor in found.items()} == {n: p.shape for n, _, p in spec.graph.parameters()}
+    assert {name: tensor.shape for name, tensor in found.items()} == {
+        n: p.shape for n, _, p in spec.graph.parameters()
+    }
     pairs = {
         "conv1.conv": "conv1/7x7_s2",
         "conv2.reduce.conv": "conv2/3x3_reduce",
@@ -117,10 +125,15 @@ def test_caffes_file_by_the_mapping_that_fits(bvlc: tuple[Path, dict[str, list[A
         assert (found[f"{ours}.bias"] == layers[theirs][1]).all(), ours
 
 
-def test_caffes_channels_follow_the_order_of_the_specs_pictures(bvlc: tuple[Path, dict[str, list[Any]]]) -> None:
+def test_caffes_channels_follow_the_order_of_the_specs_pictures(
+    bvlc: tuple[Path, dict[str, list[Any]]],
+) -> None:
     path, layers = bvlc
     loaded = weights.read(path, archspec.load("googlenet", sets=["preprocess.channels=rgb"]))
-    assert loaded.notes[1] == "input channels put from bgr into rgb, the order of the spec's `preprocess`"
+    assert (
+        loaded.notes[1]
+        == "input channels put from bgr into rgb, the order of the spec's `preprocess`"
+    )
     weight = layers["conv1/7x7_s2"][0]
     for ours, theirs in enumerate((2, 1, 0)):
         assert (loaded.tensors["conv1.conv.weight"][:, ours] == weight[:, theirs]).all()
@@ -137,8 +150,12 @@ def test_channels_that_no_convolution_reads_cannot_be_put_in_order(tmp_path: Pat
         weights.load(tmp_path / "w.safetensors", spec, mapping=str(tmp_path / "m.yaml"))
 
 
-def test_another_number_of_classes_is_told_with_the_foreign_names(bvlc: tuple[Path, dict[str, list[Any]]]) -> None:
-    with pytest.raises(CheckpointError, match="read by the mapping googlenet-caffe, does not fit") as caught:
+def test_another_number_of_classes_is_told_with_the_foreign_names(
+    bvlc: tuple[Path, dict[str, list[Any]]],
+) -> None:
+    with pytest.raises(
+        CheckpointError, match="read by the mapping googlenet-caffe, does not fit"
+    ) as caught:
         weights.load(bvlc[0], archspec.load("googlenet", classes=2))
     assert [p for p in caught.value.problems if "loss3" in p] == [
         "of another shape: `loss3/classifier:0` is 1x1x1000x1024, expected 2x1024",
@@ -151,10 +168,13 @@ def test_a_mapping_of_ones_own(spec: Spec, tmp_path: Path) -> None:
     tensors = drawn(spec.graph)
     names = {name: name.replace(".", "_") for name in tensors}
     save_file(
-        {names[k]: v.astype(np.float16) for k, v in tensors.items()} | {"step": np.zeros(1)}, tmp_path / "w.safetensors"
+        {names[k]: v.astype(np.float16) for k, v in tensors.items()} | {"step": np.zeros(1)},
+        tmp_path / "w.safetensors",
     )
     rules = "".join(f"  {theirs}: {ours}\n" for ours, theirs in names.items())
-    (tmp_path / "m.yaml").write_text(f"formats: [safetensors]\nignored: {{step: counts steps}}\nrules:\n{rules}")
+    (tmp_path / "m.yaml").write_text(
+        f"formats: [safetensors]\nignored: {{step: counts steps}}\nrules:\n{rules}"
+    )
     found = weights.load(tmp_path / "w.safetensors", spec, mapping=str(tmp_path / "m.yaml"))
     assert same(found, {k: v.astype(np.float16).astype(np.float32) for k, v in tensors.items()})
     with pytest.raises(CheckpointError, match="unexpected: `step`"):
@@ -191,4 +211,7 @@ def test_bfloat16_in_safetensors(spec: Spec, tmp_path: Path) -> None:
     names = attributes(spec.graph)
     narrow = {k: torch.from_numpy(v).bfloat16() for k, v in drawn(spec.graph).items()}
     save_torch({names[k]: v for k, v in narrow.items()}, tmp_path / "w.safetensors")
-    assert same(weights.load(tmp_path / "w.safetensors", spec), {k: v.float().numpy() for k, v in narrow.items()})
+    assert same(
+        weights.load(tmp_path / "w.safetensors", spec),
+        {k: v.float().numpy() for k, v in narrow.items()},
+    )

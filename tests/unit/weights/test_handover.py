@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from archspec.backend import BackendError, available, find, load
+from archspec.backend.session import Session, Sgd
 from archspec.compiler import write
 from archspec.conformance.compare import compare_all
+from archspec.frontend.loader import Spec
 from archspec.reference.session import ReferenceSession
-from archspec.session import Session, Sgd
-from archspec.spec import Spec
 from archspec.weights import checkpoint
 from archspec.weights.init import initial
 from tests.helpers.specs import checked
@@ -37,7 +37,9 @@ def trainers() -> list[str]:
 
 @pytest.fixture(scope="module")
 def spec() -> Spec:
-    return checked(TEXT.replace("[3, 1]}", "[3, 1], bias: false}"))  # before batch norm, a bias has no gradient
+    return checked(
+        TEXT.replace("[3, 1]}", "[3, 1], bias: false}")
+    )  # before batch norm, a bias has no gradient
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,9 @@ def train(session: Session, first: int, count: int) -> None:
     for number in range(first, first + count):
         generator = np.random.default_rng(number)
         x, target = generator.standard_normal((4, 3, 6, 6)), generator.standard_normal((4, 5))
-        session.step(x, lambda outputs, target=target: {"main": (outputs["main"] - target) / 4}, OPTIMIZER)
+        session.step(
+            x, lambda outputs, target=target: {"main": (outputs["main"] - target) / 4}, OPTIMIZER
+        )
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +74,21 @@ def expected(opened: Callable[[str], Session]) -> Any:
 @pytest.mark.parametrize("after", trainers())
 @pytest.mark.parametrize("before", trainers())
 def test_ten_steps_and_ten_more_are_twenty(
-    spec: Spec, opened: Callable[[str], Session], expected: Any, tmp_path: Path, before: str, after: str
+    spec: Spec,
+    opened: Callable[[str], Session],
+    expected: Any,
+    tmp_path: Path,
+    before: str,
+    after: str,
 ) -> None:
     session = opened(before)
     train(session, 0, STEPS)
     state = session.state()
-    checkpoint.save(tmp_path / "half.safetensors", {**state.tensors, **state.slots}, checkpoint.origin(spec.graph, ""))
+    checkpoint.save(
+        tmp_path / "half.safetensors",
+        {**state.tensors, **state.slots},
+        checkpoint.origin(spec.graph, ""),
+    )
     session = opened(after)
     session.restore(checkpoint.load_state(tmp_path / "half.safetensors", spec.graph))
     train(session, STEPS, STEPS)
@@ -85,7 +98,9 @@ def test_ten_steps_and_ten_more_are_twenty(
     compare_all(found.slots, expected.slots, what=f"slots of {before}, then {after}")
 
 
-def test_without_the_slots_it_is_another_training(opened: Callable[[str], Session], expected: Any) -> None:
+def test_without_the_slots_it_is_another_training(
+    opened: Callable[[str], Session], expected: Any
+) -> None:
     session = opened("reference")
     train(session, 0, STEPS)
     again = opened("reference")

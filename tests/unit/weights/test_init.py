@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from archspec.document import Initializer
-from archspec.graph import Graph
+from archspec.ir.document import Initializer
+from archspec.ir.graph import Graph
 from archspec.weights.init import initial, tensor
 from tests.helpers.graphs import Builder
 
@@ -28,7 +28,9 @@ def options(**given: float | None) -> Initializer:
     return Initializer.model_validate(given)
 
 
-def draw(rule: Any, *shape: int, fan: tuple[int, int] = (1, 1), seed: int = 0, name: str = "conv.weight") -> Any:
+def draw(
+    rule: Any, *shape: int, fan: tuple[int, int] = (1, 1), seed: int = 0, name: str = "conv.weight"
+) -> Any:
     return tensor(rule, shape, fan, seed, name)
 
 
@@ -49,7 +51,9 @@ def distance(values: Any, cdf: Any) -> float:
     found = np.sort(np.asarray(values, dtype=float).ravel())
     expected = np.array([cdf(x) for x in found])
     steps = np.arange(len(found) + 1) / len(found)
-    return max(np.abs(expected - steps[1:]).max(), np.abs(expected - steps[:-1]).max()) * np.sqrt(len(found))
+    return max(np.abs(expected - steps[1:]).max(), np.abs(expected - steps[:-1]).max()) * np.sqrt(
+        len(found)
+    )
 
 
 def cut(x: float) -> float:
@@ -77,7 +81,13 @@ def test_values_follow_the_distribution(given: dict[str, float], cdf: Any) -> No
 
 @pytest.mark.parametrize(
     ("rule", "value"),
-    [(0.2, 0.2), (1, 1), (options(constant=0.2), 0.2), (options(normal=0.0), 0), (options(uniform=0), 0)],
+    [
+        (0.2, 0.2),
+        (1, 1),
+        (options(constant=0.2), 0.2),
+        (options(normal=0.0), 0),
+        (options(uniform=0), 0),
+    ],
 )
 def test_constants(rule: Any, value: float) -> None:
     assert (draw(rule, 3, 4) == np.float32(value)).all()
@@ -119,7 +129,9 @@ def test_seeds_and_names_choose_the_stream() -> None:
     for other in (draw("he_normal", 5000, seed=1), draw("he_normal", 5000, name="conv.weigh")):
         assert abs(np.corrcoef(one, other)[0, 1]) < 0.08
     # the parts are told apart
-    assert (draw("he_normal", 9, seed=1, name="2:a") != draw("he_normal", 9, seed=12, name="a")).any()
+    assert (
+        draw("he_normal", 9, seed=1, name="2:a") != draw("he_normal", 9, seed=12, name="a")
+    ).any()
 
 
 def network(layers: int) -> Graph:
@@ -141,13 +153,24 @@ def test_a_graph_gets_every_tensor_by_name_whatever_else_it_holds() -> None:
         assert (two[f"bn0.{role}"] == value).all()
     assert (two["conv0.bias"] == 0).all()
     weight = two["conv0.weight"]
-    assert (weight == draw("xavier_uniform", 4, 3, 3, 3, fan=(27, 36), seed=5, name="conv0.weight")).all()
+    assert (
+        weight == draw("xavier_uniform", 4, 3, 3, 3, fan=(27, 36), seed=5, name="conv0.weight")
+    ).all()
 
 
 def test_a_step_goes_before_the_spec_and_the_spec_before_the_op() -> None:
-    found = initial(network(2), 0, {"conv": {"bias": 0.25, "weight": options(constant=2.0)}, "linear": {"bias": 9.0}})
+    found = initial(
+        network(2),
+        0,
+        {"conv": {"bias": 0.25, "weight": options(constant=2.0)}, "linear": {"bias": 9.0}},
+    )
     values = {name: value.ravel()[0] for name, value in found.items()}
-    assert (values["conv0.bias"], values["conv1.bias"], values["conv0.weight"], values["bn0.bias"]) == (0.25, 0.5, 2, 0)
+    assert (
+        values["conv0.bias"],
+        values["conv1.bias"],
+        values["conv0.weight"],
+        values["bn0.bias"],
+    ) == (0.25, 0.5, 2, 0)
 
 
 def test_an_unknown_rule_is_named() -> None:

@@ -39,7 +39,11 @@ def test_a_rule_stands_for_each_of_its_words(tmp_path: Path) -> None:
         ('where: {n: ["1"', "where: {n: [1", "where.n"),
         ("dense.{n}.{role}", "dense.{n}", "have not the same words in braces"),
         ("where: {n:", "where: {m: [x], n:", "`m` in `where` is in no rule"),
-        ('{n}.{role}": "dense.{n}', '{n}.{m}.{role}": "dense.{n}.{m}', "`m` in `fc{n}.{m}.{role}` is not in `where`"),
+        (
+            '{n}.{role}": "dense.{n}',
+            '{n}.{m}.{role}": "dense.{n}.{m}',
+            "`m` in `fc{n}.{m}.{role}` is not in `where`",
+        ),
         ("{w: weight, b: bias}", "{w: weight, b: weight}", "two rules give `dense.1.weight`"),
         ("last: out.bias", '"fc1.w": out.bias', "two rules take `fc1.w`"),
         ("last: out.bias", "last: out.bias, last: out.weight", "the key `last` is given twice"),
@@ -60,7 +64,9 @@ def test_what_is_wrong_is_told(tmp_path: Path, old: str, new: str, message: str)
     assert message in str(caught.value)
 
 
-def test_rules_that_stand_for_too_much_are_refused_before_they_are_spelt_out(tmp_path: Path) -> None:
+def test_rules_that_stand_for_too_much_are_refused_before_they_are_spelt_out(
+    tmp_path: Path,
+) -> None:
     letters = "abcdefgh"
     where = ", ".join(f"{letter}: [{', '.join(letters)}]" for letter in letters)
     words = "".join(f"{{{letter}}}" for letter in letters)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from archspec.document import Preprocess
+from archspec.ir.document import Preprocess
 from archspec.train.data import Prepare
 from archspec.train.data.source import Arrays
 

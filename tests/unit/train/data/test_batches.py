@@ -12,14 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.diagnostics import Failure
-from archspec.document import Preprocess
-from archspec.picture import Unreadable
-from archspec.recipe import Augment
+from archspec.images import Unreadable
+from archspec.ir.document import Preprocess
+from archspec.ir.recipe import Augment
 from archspec.train.data import Batch, Batches, Prepare, open_data, whole
 from archspec.train.data.source import Arrays, Files
 from tests.unit.train.data.common import PLAIN, numbered, picture
 
-VARIED = Prepare((1, 8, 8), Preprocess(channels="gray"), Augment(shift=1, mirror=True, brightness=0.4))
+VARIED = Prepare(
+    (1, 8, 8), Preprocess(channels="gray"), Augment(shift=1, mirror=True, brightness=0.4)
+)
 
 
 def numbers(batch: Batch) -> list[int]:
@@ -29,7 +31,11 @@ def numbers(batch: Batch) -> list[int]:
 
 
 def same(one: Batch, other: Batch) -> bool:
-    return one.x.tobytes() == other.x.tobytes() and one.y.tolist() == other.y.tolist() and one.bad == other.bad
+    return (
+        one.x.tobytes() == other.x.tobytes()
+        and one.y.tolist() == other.y.tolist()
+        and one.bad == other.bad
+    )
 
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**40), st.integers(1, 5))
@@ -37,7 +43,9 @@ def test_an_epoch_has_every_sample_once_and_ranks_share_its_batches(
     count: int, size: int, seed: int, ranks: int
 ) -> None:
     batches = Batches(numbered(count), PLAIN, size, seed)
-    shares = [Batches(numbered(count), PLAIN, size, seed, rank=rank, ranks=ranks) for rank in range(ranks)]
+    shares = [
+        Batches(numbered(count), PLAIN, size, seed, rank=rank, ranks=ranks) for rank in range(ranks)
+    ]
     assert batches.steps * size >= count > (batches.steps - 1) * size
     for epoch in range(2):
         seen: list[int] = []
@@ -79,7 +87,9 @@ def test_how_a_sample_is_varied_depends_on_nothing_beside_it() -> None:
     def inputs(size: int, epoch: int = 0, seed: int = 5, ranks: int = 1) -> set[bytes]:
         batches = Batches(source, VARIED, size, seed, ranks=ranks)
         return {
-            x.tobytes() for step in range(epoch * batches.steps, (epoch + 1) * batches.steps) for x in batches[step].x
+            x.tobytes()
+            for step in range(epoch * batches.steps, (epoch + 1) * batches.steps)
+            for x in batches[step].x
         }
 
     assert inputs(20) == inputs(7) == inputs(54)
@@ -89,7 +99,9 @@ def test_how_a_sample_is_varied_depends_on_nothing_beside_it() -> None:
 
 
 def test_each_sample_is_varied_in_its_own_way() -> None:
-    alike = Arrays(np.tile(np.arange(64, dtype=np.uint8).reshape(8, 8), (30, 1, 1)), np.zeros(30, int), "x")
+    alike = Arrays(
+        np.tile(np.arange(64, dtype=np.uint8).reshape(8, 8), (30, 1, 1)), np.zeros(30, int), "x"
+    )
     prepare = Prepare(VARIED.shape, VARIED.steps, Augment(brightness=0.9))
     assert len({x.tobytes() for x in Batches(alike, prepare, 30, 0)[0].x}) > 20
 
@@ -99,7 +111,10 @@ def test_evaluation_has_every_sample_once_in_order_as_it_is() -> None:
     assert list(whole(numbered(0), PLAIN, 3)) == []
     source = open_data("digits", held_out=0.97).train
     plain = Prepare(VARIED.shape, VARIED.steps)
-    assert all(same(one, other) for one, other in zip(whole(source, VARIED, 8), whole(source, plain, 8), strict=True))
+    assert all(
+        same(one, other)
+        for one, other in zip(whole(source, VARIED, 8), whole(source, plain, 8), strict=True)
+    )
 
 
 def test_there_has_to_be_something_to_train_on() -> None:
@@ -121,7 +136,9 @@ def test_a_sample_that_cannot_be_read_ends_the_run() -> None:
 
 
 @given(st.integers(1, 30), st.integers(1, 8), st.integers(1, 3), st.integers(0, 99), st.data())
-def test_or_gives_way_to_the_next_of_its_batch(count: int, size: int, ranks: int, seed: int, data: Any) -> None:
+def test_or_gives_way_to_the_next_of_its_batch(
+    count: int, size: int, ranks: int, seed: int, data: Any
+) -> None:
     bad = data.draw(st.sets(st.integers(0, count - 1)))
     sound = Batches(numbered(count), PLAIN, size, seed)
     parts = [
@@ -131,10 +148,15 @@ def test_or_gives_way_to_the_next_of_its_batch(count: int, size: int, ranks: int
     for step in range(sound.steps):
         batch = numbers(sound[step])
         if set(batch) <= bad:
-            with pytest.raises(Failure, match=f"no sample of the batch of step {step} can be read, as `x"):
+            with pytest.raises(
+                Failure, match=f"no sample of the batch of step {step} can be read, as `x"
+            ):
                 [part[step] for part in parts]
             continue
-        expected = [next(i for i in batch[place:] + batch[:place] if i not in bad) for place in range(len(batch))]
+        expected = [
+            next(i for i in batch[place:] + batch[:place] if i not in bad)
+            for place in range(len(batch))
+        ]
         found = [part[step] for part in parts]
         assert list(chain(*map(numbers, found))) == expected
         assert list(chain(*(part.bad for part in found))) == [f"x[{i}]" for i in batch if i in bad]
@@ -147,7 +169,9 @@ def test_evaluation_leaves_it_out() -> None:
 
 
 @given(st.integers(1, 20), st.integers(1, 5), st.data())
-def test_evaluation_has_no_empty_batch_and_names_what_it_leaves_out(count: int, size: int, data: Any) -> None:
+def test_evaluation_has_no_empty_batch_and_names_what_it_leaves_out(
+    count: int, size: int, data: Any
+) -> None:
     bad = data.draw(st.sets(st.integers(0, count - 1)))
     batches = whole(damaged(count, bad), PLAIN, size, bad_data="skip")
     if len(bad) == count:
@@ -160,9 +184,15 @@ def test_evaluation_has_no_empty_batch_and_names_what_it_leaves_out(count: int, 
     assert list(chain(*(batch.bad for batch in found))) == [f"x[{i}]" for i in sorted(bad)]
 
 
-@pytest.mark.parametrize(("size", "rank", "ranks"), [(0, 0, 1), (-1, 0, 1), (4, 2, 2), (4, -1, 2), (4, 0, 0)])
-def test_a_batch_without_samples_and_a_rank_beyond_the_others_are_refused(size: int, rank: int, ranks: int) -> None:
-    with pytest.raises(Failure, match="a batch has at least 1 sample, and rank is below ranks") as caught:
+@pytest.mark.parametrize(
+    ("size", "rank", "ranks"), [(0, 0, 1), (-1, 0, 1), (4, 2, 2), (4, -1, 2), (4, 0, 0)]
+)
+def test_a_batch_without_samples_and_a_rank_beyond_the_others_are_refused(
+    size: int, rank: int, ranks: int
+) -> None:
+    with pytest.raises(
+        Failure, match="a batch has at least 1 sample, and rank is below ranks"
+    ) as caught:
         Batches(numbered(8), PLAIN, size, 0, rank=rank, ranks=ranks)
     assert caught.value.exit_code == 2
 

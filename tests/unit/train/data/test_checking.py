@@ -48,17 +48,24 @@ def test_every_bad_picture_is_named_with_the_reason(folder: Path, workers: int) 
 def test_values_that_are_not_finite_are_named(tmp_path: Path) -> None:
     x = np.ones((100, 3))
     x[70, 1], x[80, 2] = np.nan, 1e300  # more than a float32 holds
-    np.savez(tmp_path / "set.npz", x=x, y=np.arange(100) % 2, x_test=x[60:80], y_test=np.zeros(20, int))
+    np.savez(
+        tmp_path / "set.npz", x=x, y=np.arange(100) % 2, x_test=x[60:80], y_test=np.zeros(20, int)
+    )
     found = check(tmp_path / "set.npz")
     assert found.samples == {"train": 100, "val": 20}
     assert [*named(found)] == ["x[70]", "x[80]", "x_test[10]"]
 
 
-def test_the_command_prints_them_and_ends_with_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_them_and_ends_with_1(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["data", "check", str(folder)]) == 1
     printed, said = capsys.readouterr()
     assert len(printed.splitlines()) == 3
-    assert all(any(name in line and why in line for line in printed.splitlines()) for name, why in BAD.items())
+    assert all(
+        any(name in line and why in line for line in printed.splitlines())
+        for name, why in BAD.items()
+    )
     assert said == "2 classes, 10 of train: 3 bad\n"
     assert main(["data", "check", str(folder), "--format", "json"]) == 1
     facts: Any = json.loads(capsys.readouterr().out)
@@ -69,10 +76,19 @@ def test_the_command_prints_them_and_ends_with_1(folder: Path, capsys: pytest.Ca
     assert capsys.readouterr() == ("", "2 classes, 7 of train: all fine\n")
 
 
-def test_files_that_are_no_pictures_of_a_class_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_that_are_no_pictures_of_a_class_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("train/a/1.png", "validation/a/1.png", "train/.cache/1.png", "train/a/.1.png"):
         picture(tmp_path / name)
-    passed = ("README", "test/a/1.png", "train/a/1.gif", "train/a/deeper/2.png", "train/b.png", "validation/a/note\n")
+    passed = (
+        "README",
+        "test/a/1.png",
+        "train/a/1.gif",
+        "train/a/deeper/2.png",
+        "train/b.png",
+        "validation/a/note\n",
+    )
     for name in passed:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
@@ -110,7 +126,9 @@ def test_a_bit_that_changed_on_the_way_is_found(packed: Path, name: str) -> None
     assert named(check(packed))[name] == "its checksum is not that of shards.json"
 
 
-def test_shards_that_are_gone_or_cut_off_are_all_named(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shards_that_are_gone_or_cut_off_are_all_named(
+    packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (packed / "train-00001.tar").unlink()
     (packed / "val-00000.tar").write_bytes((packed / "val-00000.tar").read_bytes()[:-1])
     found = named(check(packed))

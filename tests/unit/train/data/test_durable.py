@@ -82,7 +82,9 @@ def test_pictures_that_are_damaged_end_the_run_or_are_named_and_passed_over(
     assert len(capsys.readouterr().out.splitlines()) == len(BAD)
 
 
-def test_a_batch_of_nothing_but_damaged_pictures_ends_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_batch_of_nothing_but_damaged_pictures_ends_the_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     for path in Path("pictures/train").rglob("*.png"):
         path.write_bytes(b"")
     assert main(trained("--bad-data", "skip")) == 1
@@ -102,7 +104,10 @@ def test_a_class_without_pictures_is_named_before_anything_is_written(
 
 def test_a_share_of_data_with_their_own_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(trained("--held-out", "7")) == 2
-    assert "has a part for validation of its own\n  help: leave out --held-out" in capsys.readouterr().err
+    assert (
+        "has a part for validation of its own\n  help: leave out --held-out"
+        in capsys.readouterr().err
+    )
     assert not Path("run").exists()
     assert main(trained()) == 0
     assert main(trained("--resume")) == 0
@@ -127,14 +132,19 @@ def workers(parent: int) -> list[int]:
 def test_a_worker_that_dies_ends_the_run_and_it_goes_on_from_there() -> None:
     command = [sys.executable, "-m", "archspec", *trained("--save-every", "1", "--quiet")]
     many = ["--set", "train.epochs=4000"]
-    with subprocess.Popen([*command, *many, "--workers", "1"], stderr=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        [*command, *many, "--workers", "1"], stderr=subprocess.PIPE, text=True
+    ) as run:
         while not checkpoints(Path("run")):
             assert run.poll() is None
             time.sleep(0.05)
         os.kill(min(workers(run.pid)), signal.SIGKILL)  # the oldest: those that score come and go
         said = run.communicate(timeout=60)[1]
     assert run.returncode == 1
-    assert "error: a process that prepares the data was ended from outside\n  help: memory may have run out" in said
+    assert (
+        "error: a process that prepares the data was ended from outside\n  help: memory may have run out"
+        in said
+    )
     assert "Traceback" not in said
     done = int(checkpoints(Path("run"))[-1].stem.removeprefix("step-"))
     epochs = done // 5 + 1
@@ -153,7 +163,9 @@ sys.exit(main(sys.argv[2:]))
 
 
 @pytest.mark.parametrize("room", [100, 3000])
-def test_a_disk_that_is_full_is_a_clear_error_and_the_run_goes_on_once_there_is_room(room: int) -> None:
+def test_a_disk_that_is_full_is_a_clear_error_and_the_run_goes_on_once_there_is_room(
+    room: int,
+) -> None:
     command = [sys.executable, "-c", FULL, str(room), *trained("--quiet")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -165,15 +177,22 @@ def test_a_disk_that_is_full_is_a_clear_error_and_the_run_goes_on_once_there_is_
     assert not list(Path("run").rglob(".*"))
 
 
-@pytest.mark.parametrize("output", ["pictures/train/run", "elsewhere/run", "pictures/../pictures/run"])
-@pytest.mark.parametrize("command", [trained(), ["data", "pack", "pictures", "-o", "run"]], ids=["train", "pack"])
+@pytest.mark.parametrize(
+    "output", ["pictures/train/run", "elsewhere/run", "pictures/../pictures/run"]
+)
+@pytest.mark.parametrize(
+    "command", [trained(), ["data", "pack", "pictures", "-o", "run"]], ids=["train", "pack"]
+)
 def test_what_is_written_may_not_become_a_part_of_the_data(
     command: list[str], output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("elsewhere").symlink_to("pictures/val")
     before = sorted(Path("pictures").rglob("*"))
     assert main([output if word == "run" else word for word in command]) == 1
-    assert f"error: `{output}` lies in the data `pictures`\n  help: `-o` names" in capsys.readouterr().err
+    assert (
+        f"error: `{output}` lies in the data `pictures`\n  help: `-o` names"
+        in capsys.readouterr().err
+    )
     assert sorted(Path("pictures").rglob("*")) == before
 
 
@@ -197,17 +216,26 @@ def test_a_name_that_is_too_long_is_a_clear_error(
     command: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command) == 1
-    assert capsys.readouterr().err.startswith(f"error: {message} `{LONG[:40]}...{LONG[:37]}`: file name too long\n")
+    assert capsys.readouterr().err.startswith(
+        f"error: {message} `{LONG[:40]}...{LONG[:37]}`: file name too long\n"
+    )
 
 
 @pytest.mark.parametrize("folder", ["pictures", "pictures/train", "pictures/train/b"])
-@pytest.mark.parametrize("command", [trained(), ["data", "check", "pictures"]], ids=["train", "check"])
+@pytest.mark.parametrize(
+    "command", [trained(), ["data", "check", "pictures"]], ids=["train", "check"]
+)
 def test_a_folder_that_may_not_be_read_is_a_clear_error(
-    command: list[str], folder: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: list[str],
+    folder: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def refusing(system: Any) -> Any:  # an administrator may read whatever its mode says
         def call(path: Any = ".", *more: Any, **named: Any) -> Any:
-            if str(path) == folder or (Path(str(path)).parent == Path(folder) and system is os.stat):
+            if str(path) == folder or (
+                Path(str(path)).parent == Path(folder) and system is os.stat
+            ):
                 raise PermissionError(13, "Permission denied", str(path))
             return system(path, *more, **named)
 
@@ -221,13 +249,20 @@ def test_a_folder_that_may_not_be_read_is_a_clear_error(
     assert "permission denied\n" in said
 
 
-@pytest.mark.parametrize("command", [trained(), ["data", "pack", "pictures", "-o", "run"]], ids=["train", "pack"])
+@pytest.mark.parametrize(
+    "command", [trained(), ["data", "pack", "pictures", "-o", "run"]], ids=["train", "pack"]
+)
 def test_a_folder_that_may_not_be_written_is_a_clear_error(
-    command: list[str], here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: list[str],
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     make = os.mkdir
 
-    def refused(path: Any, *mode: int, **more: Any) -> None:  # an administrator may write whatever its mode says
+    def refused(
+        path: Any, *mode: int, **more: Any
+    ) -> None:  # an administrator may write whatever its mode says
         if Path(path).absolute().is_relative_to(here):
             raise PermissionError(13, "Permission denied", path)
         make(path, *mode, **more)

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from archspec.diagnostics import Failure
-from archspec.document import Preprocess
-from archspec.picture import Unreadable
-from archspec.recipe import Augment
+from archspec.images import Unreadable
+from archspec.ir.document import Preprocess
+from archspec.ir.recipe import Augment
 from archspec.train.data import Batches, Data, Prepare, check, open_data, pack
 from archspec.train.data.source import Content, Source, samples
 from tests.unit.train.data.common import picture
@@ -34,7 +34,9 @@ def folder(tmp_path: Path) -> Path:
         for name in ("cats", "dogs"):
             for number in range(many):
                 kind = ("jpg", "png", "webp")[number % 3]
-                picture(root / part / name / f"{number}.{kind}", seed=number, size=(20 + number, 24))
+                picture(
+                    root / part / name / f"{number}.{kind}", seed=number, size=(20 + number, 24)
+                )
     return root
 
 
@@ -61,7 +63,9 @@ def test_a_packed_set_is_the_set(folder: Path, tmp_path: Path, limit: int) -> No
     assert all(shard.bytes <= limit or shard.samples == 1 for shard in made.train.shards)
 
 
-def test_without_a_part_for_validation_the_same_samples_are_held_out(folder: Path, tmp_path: Path) -> None:
+def test_without_a_part_for_validation_the_same_samples_are_held_out(
+    folder: Path, tmp_path: Path
+) -> None:
     pack(folder / "train", tmp_path / "packed")
     plain, packed = open_data(folder / "train", 0.25), open_data(tmp_path / "packed", 0.25)
     assert content(packed.train) == content(plain.train)
@@ -82,7 +86,9 @@ def test_training_sees_the_same_batches(folder: Path, tmp_path: Path, workers: i
     packed.close()
 
 
-def test_other_readers_find_pictures_and_labels_in_a_mixed_order(folder: Path, tmp_path: Path) -> None:
+def test_other_readers_find_pictures_and_labels_in_a_mixed_order(
+    folder: Path, tmp_path: Path
+) -> None:
     made = pack(folder, tmp_path / "packed", shard_size=40_000)
     plain = sorted((label, data) for _, label, data in content(open_data(folder).train))
     found: list[tuple[int, bytes]] = []
@@ -100,11 +106,15 @@ def test_other_readers_find_pictures_and_labels_in_a_mixed_order(folder: Path, t
     labels = [label for label, _ in found]
     assert labels != sorted(labels)
     with tarfile.open(tmp_path / "packed" / "val-00000.tar") as tar:
-        held_out: list[Any] = [tar.extractfile(name) for name in tar.getnames() if name.endswith("cls")]
+        held_out: list[Any] = [
+            tar.extractfile(name) for name in tar.getnames() if name.endswith("cls")
+        ]
         assert [int(file.read()) for file in held_out] == [0] * 4 + [1] * 4
 
 
-def test_the_manifest_is_true_and_the_same_set_makes_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+def test_the_manifest_is_true_and_the_same_set_makes_the_same_bytes(
+    folder: Path, tmp_path: Path
+) -> None:
     pack(folder, tmp_path / "one", shard_size=20_000, size=16)
     for path in folder.rglob("*.*"):
         os.utime(path, (0, 0))
@@ -126,7 +136,9 @@ def test_the_manifest_is_true_and_the_same_set_makes_the_same_bytes(folder: Path
 def test_larger_pictures_are_scaled_down_and_the_others_left(folder: Path, tmp_path: Path) -> None:
     pack(folder, tmp_path / "packed", size=22)
     plain, packed = open_data(folder).train, open_data(tmp_path / "packed").train
-    for (name, label, before), (same_name, same_label, after) in zip(content(plain), content(packed), strict=True):
+    for (name, label, before), (same_name, same_label, after) in zip(
+        content(plain), content(packed), strict=True
+    ):
         assert (name, label) == (same_name, same_label)
         path = tmp_path / "after"
         path.write_bytes(after)
@@ -134,10 +146,14 @@ def test_larger_pictures_are_scaled_down_and_the_others_left(folder: Path, tmp_p
             if min(old.size) <= 22:
                 assert before == after
             else:
-                expected = old.convert("RGB").resize((max(22, round(24 * 22 / min(old.size))), new.height), 3)
+                expected = old.convert("RGB").resize(
+                    (max(22, round(24 * 22 / min(old.size))), new.height), 3
+                )
                 assert min(new.size) == 22
                 assert new.format == ("JPEG" if name.endswith("jpg") else "PNG")
-                bound = 40 if name.endswith("jpg") else 1  # noise is the worst that a JPEG can be asked to keep
+                bound = (
+                    40 if name.endswith("jpg") else 1
+                )  # noise is the worst that a JPEG can be asked to keep
                 assert np.abs(np.asarray(expected, float) - np.asarray(new, float)).mean() <= bound
 
 
@@ -154,7 +170,10 @@ def test_arrays_of_pictures_and_packed_sets_are_packed_too(tmp_path: Path) -> No
         for part in ("train", "held_out"):
             mine, theirs = getattr(packed, part), getattr(plain, part)
             for index in range(len(theirs)):
-                assert (mine[index].name, mine[index].label) == (theirs[index].name, theirs[index].label)
+                assert (mine[index].name, mine[index].label) == (
+                    theirs[index].name,
+                    theirs[index].label,
+                )
                 np.testing.assert_array_equal(prepare(mine[index]), prepare(theirs[index]))
     np.savez(tmp_path / "set.npz", x=np.zeros((4, 3), np.float32), y=np.arange(4))
     with pytest.raises(Failure, match="these data are no pictures"):
@@ -168,14 +187,18 @@ def test_names_of_any_bytes_are_kept(tmp_path: Path) -> None:
         (tmp_path / "pictures" / name).parent.mkdir(exist_ok=True)
         made.replace(tmp_path / "pictures" / name)
     pack(tmp_path / "pictures", tmp_path / "packed")
-    assert content(open_data(tmp_path / "packed", 0).train) == content(open_data(tmp_path / "pictures", 0).train)
+    assert content(open_data(tmp_path / "packed", 0).train) == content(
+        open_data(tmp_path / "pictures", 0).train
+    )
     (tmp_path / "pictures" / "b").rename(tmp_path / "pictures" / os.fsdecode(b"\xff"))
     with pytest.raises(Failure, match=r"the class `\\udcff` has a name that is no UTF-8"):
         pack(tmp_path / "pictures", tmp_path / "other")
 
 
 @pytest.mark.parametrize("damage", [b"no picture", None])
-def test_what_cannot_be_read_is_named_and_nothing_is_left(folder: Path, tmp_path: Path, damage: bytes | None) -> None:
+def test_what_cannot_be_read_is_named_and_nothing_is_left(
+    folder: Path, tmp_path: Path, damage: bytes | None
+) -> None:
     path = folder / "val" / "dogs" / "1.png"
     if damage is None:
         path.unlink()
@@ -198,7 +221,7 @@ def test_what_is_there_is_not_touched(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_build_does_not_take_the_place_of_packed_data(folder: Path, tmp_path: Path) -> None:
-    from archspec.folder import replace_folder
+    from archspec.build_folder import replace_folder
 
     pack(folder, tmp_path / "packed")
     before = files(tmp_path / "packed")
@@ -215,7 +238,9 @@ sys.exit(main(["data", "pack", sys.argv[1], "-o", sys.argv[2]]))
 """
 
 
-def test_a_disk_that_is_full_is_a_clear_error_and_nothing_is_left(folder: Path, tmp_path: Path) -> None:
+def test_a_disk_that_is_full_is_a_clear_error_and_nothing_is_left(
+    folder: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "-c", FULL, folder, "packed"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 1
@@ -239,6 +264,8 @@ sys.exit(main(["data", "pack", sys.argv[1], "-o", sys.argv[2]]))
 
 
 def test_a_pack_that_a_scheduler_ends_leaves_nothing(folder: Path, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", ENDED, folder, tmp_path / "packed"], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED, folder, tmp_path / "packed"], capture_output=True, check=False
+    )
     assert done.returncode == 130
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"]

@@ -13,9 +13,9 @@ from PIL import Image
 
 import archspec
 from archspec.diagnostics import Failure
-from archspec.document import Preprocess
-from archspec.picture import Unreadable, load_picture
-from archspec.recipe import Augment
+from archspec.images import Unreadable, load_picture
+from archspec.ir.document import Preprocess
+from archspec.ir.recipe import Augment
 from archspec.train.data import Prepare, PrepareViews, Sample
 from tests.unit.train.data.common import PLAIN
 
@@ -23,7 +23,9 @@ from tests.unit.train.data.common import PLAIN
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("photographs")
-    paths = [folder / name for name in ("astronaut.jpg", "coffee.png", "camera.bmp", "chelsea.webp")]
+    paths = [
+        folder / name for name in ("astronaut.jpg", "coffee.png", "camera.bmp", "chelsea.webp")
+    ]
     for path in paths:
         Image.fromarray(getattr(skimage.data, path.stem)()).save(path)
     return paths
@@ -43,7 +45,8 @@ def test_pictures_enter_training_as_they_enter_run(photographs: list[Path], name
         assert found.shape == shape
         np.testing.assert_array_equal(found, expected)
         np.testing.assert_array_equal(
-            Prepare(shape, steps)(Sample(path.read_bytes(), 0, ""), np.random.default_rng(0)), expected
+            Prepare(shape, steps)(Sample(path.read_bytes(), 0, ""), np.random.default_rng(0)),
+            expected,
         )
 
 
@@ -52,7 +55,9 @@ def test_a_picture_is_varied_and_normalised_after_that() -> None:
     steps = Preprocess(mean=(0.5, 0.4, 0.3), std=(0.2,), channels="bgr")
     prepare = Prepare((3, 8, 8), steps, Augment(mirror=True))
     plain = load_picture(pixels, steps, (3, 8, 8))
-    found = {prepare(Sample(pixels, 0, ""), np.random.default_rng(seed)).tobytes() for seed in range(20)}
+    found = {
+        prepare(Sample(pixels, 0, ""), np.random.default_rng(seed)).tobytes() for seed in range(20)
+    }
     assert found == {plain.tobytes(), np.ascontiguousarray(plain[..., ::-1]).tobytes()}
 
 
@@ -90,5 +95,7 @@ def test_a_picture_that_is_too_long_to_be_resized_is_bad_data_and_named(prepare:
 
 def test_a_network_that_is_too_large_for_a_picture_is_not_bad_data() -> None:
     with pytest.raises(Failure, match="would be resized to 65536x65536") as caught:
-        Prepare((3, 8, 8), Preprocess(resize=(2**16, 2**16)))(Sample(np.zeros((8, 8), np.uint8), 0, ""))
+        Prepare((3, 8, 8), Preprocess(resize=(2**16, 2**16)))(
+            Sample(np.zeros((8, 8), np.uint8), 0, "")
+        )
     assert not isinstance(caught.value, Unreadable)

@@ -61,7 +61,9 @@ def test_labels_of_validation_are_those_of_training(tmp_path: Path) -> None:
     assert data.classes == ("a", "b")
     assert found(data.held_out) == [("val/b/1.png", 1)]
     picture(tmp_path / "val/bb/1.png")
-    with pytest.raises(Failure, match="the class `bb` of .*val` is none of .*train`; did you mean `b`?"):
+    with pytest.raises(
+        Failure, match="the class `bb` of .*val` is none of .*train`; did you mean `b`?"
+    ):
         open_data(tmp_path)
 
 
@@ -80,7 +82,10 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
         picture(tmp_path / name)
     data = open_data(tmp_path)
     assert data.classes == ("car", "train")
-    assert {name for name, _ in found(data.train) + found(data.held_out)} >= {"car/1.png", "train/2.png"}
+    assert {name for name, _ in found(data.train) + found(data.held_out)} >= {
+        "car/1.png",
+        "train/2.png",
+    }
     picture(tmp_path / "train/car/1.png")
     assert open_data(tmp_path, 0).classes == ("car",)
 
@@ -130,14 +135,23 @@ def test_a_file_of_arrays(tmp_path: Path) -> None:
     ("arrays", "message"),
     [
         ({"x": np.zeros((2, 3))}, "has no array `y`"),
-        ({"x": np.zeros((2, 3)), "y": np.zeros(2, int), "y_test": np.zeros(2, int)}, "has no array `x_test`"),
+        (
+            {"x": np.zeros((2, 3)), "y": np.zeros(2, int), "y_test": np.zeros(2, int)},
+            "has no array `x_test`",
+        ),
         ({"x": np.zeros((2, 3)), "y": np.zeros(3, int)}, "has 3 labels in `y` for an `x` of 2x3"),
         ({"x": np.zeros((2, 3)), "y": np.zeros(2)}, "`y` of .* has to be whole numbers from 0"),
         ({"x": np.zeros((2, 3)), "y": np.array([0, -1])}, "has to be whole numbers from 0"),
         ({"x": np.zeros((0, 3)), "y": np.zeros(0, int)}, "has to be whole numbers from 0"),
         ({"x": np.zeros((2, 3), int), "y": np.zeros(2, int)}, "`x` of .* is int64; bytes"),
-        ({"x": np.zeros((2, 3, 8, 8), np.uint8), "y": np.zeros(2, int)}, "is 2x3x8x8; bytes are for pictures"),
-        ({"x": np.zeros((2, 3)), "y": np.array([0, 2**64 - 1], np.uint64)}, "has a label 18,446,.*, and 2 samples"),
+        (
+            {"x": np.zeros((2, 3, 8, 8), np.uint8), "y": np.zeros(2, int)},
+            "is 2x3x8x8; bytes are for pictures",
+        ),
+        (
+            {"x": np.zeros((2, 3)), "y": np.array([0, 2**64 - 1], np.uint64)},
+            "has a label 18,446,.*, and 2 samples",
+        ),
         ({"x": np.array([{}, {}]), "y": np.zeros(2, int)}, "no .npz file of plain arrays"),
     ],
 )
@@ -146,7 +160,9 @@ def test_arrays_that_are_no_samples(tmp_path: Path, arrays: dict[str, Any], mess
         saved(tmp_path, **arrays)
 
 
-@pytest.mark.parametrize("content", [b"", b"no arrays", b"PK\x03\x04" + b"\0" * 60], ids=["empty", "text", "zip"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no arrays", b"PK\x03\x04" + b"\0" * 60], ids=["empty", "text", "zip"]
+)
 def test_a_file_that_is_no_npz(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "set.npz").write_bytes(content)
     with pytest.raises(Failure, match=r"cannot read .*set\.npz`: it is no \.npz file"):
@@ -159,7 +175,8 @@ def test_a_damaged_array_is_a_clear_error(tmp_path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:400] + b"\xff" * 40 + whole[440:])
     with pytest.raises(
-        Failure, match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays, or it is damaged"
+        Failure,
+        match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays, or it is damaged",
     ):
         open_data(path)
 
@@ -171,18 +188,25 @@ HEADER = "{'descr': '<f8', 'fortran_order': False, 'shape': %s, }"
     "content",
     [
         b"no array",
-        *(HEADER % shape for shape in ("(True, 4)", f"({10**30}, 4)", f"({10**12}, 4)", "((", "(01, 4)")),
+        *(
+            HEADER % shape
+            for shape in ("(True, 4)", f"({10**30}, 4)", f"({10**12}, 4)", "((", "(01, 4)")
+        ),
         HEADER.replace("'descr'", "b'descr'") % "(2, 4)",
     ],
 )
-def test_an_array_with_a_header_that_is_none_is_a_clear_error(tmp_path: Path, content: bytes | str) -> None:
+def test_an_array_with_a_header_that_is_none_is_a_clear_error(
+    tmp_path: Path, content: bytes | str
+) -> None:
     if isinstance(content, str):
         header = content.ljust(117).encode() + b"\n"
         content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64)
     np.savez(tmp_path / "set.npz", y=np.zeros(2, int))
     with ZipFile(tmp_path / "set.npz", "a") as file:
         file.writestr("x.npy", content)
-    with pytest.raises(Failure, match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays"):
+    with pytest.raises(
+        Failure, match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays"
+    ):
         open_data(tmp_path / "set.npz")
 
 
@@ -193,7 +217,9 @@ def test_an_encrypted_file_of_arrays_is_a_clear_error(tmp_path: Path) -> None:
     for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(header) + flags] |= 1
     path.write_bytes(content)
-    with pytest.raises(Failure, match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays"):
+    with pytest.raises(
+        Failure, match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays"
+    ):
         open_data(path)
 
 
@@ -259,7 +285,9 @@ def test_a_package_that_is_missing_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, package: str, module: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(Failure, match=f"come with {package}, which is not installed; pip install {package}") as caught:
+    with pytest.raises(
+        Failure, match=f"come with {package}, which is not installed; pip install {package}"
+    ) as caught:
         open_data(name)
     assert caught.value.exit_code == 3
 
@@ -273,7 +301,9 @@ def test_what_is_nowhere_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_is_no_set_of_data(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text("archspec: 1")
-    with pytest.raises(Failure, match=r"net\.yaml` is no set of data; data are a folder of pictures, "):
+    with pytest.raises(
+        Failure, match=r"net\.yaml` is no set of data; data are a folder of pictures, "
+    ):
         open_data(tmp_path / "net.yaml")
 
 

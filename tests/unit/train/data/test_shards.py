@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from archspec.diagnostics import Failure
-from archspec.document import Preprocess
-from archspec.picture import Unreadable
+from archspec.images import Unreadable
+from archspec.ir.document import Preprocess
 from archspec.train.data import Prepare, open_data, pack
 from tests.unit.train.data.common import picture
 
@@ -32,10 +32,14 @@ def changed(packed: Path, change: Callable[[Any], object]) -> None:
     (packed / "shards.json").write_text(json.dumps(facts))
 
 
-@pytest.mark.parametrize("outside", ["../train-00000.tar", "/etc/passwd", "train-00000.tar/../x.tar", "shards.json"])
+@pytest.mark.parametrize(
+    "outside", ["../train-00000.tar", "/etc/passwd", "train-00000.tar/../x.tar", "shards.json"]
+)
 def test_a_name_that_leads_elsewhere_is_refused(packed: Path, outside: str) -> None:
     changed(packed, lambda facts: facts["train"]["shards"][0].update(file=outside))
-    with pytest.raises(Failure, match=r"shards\.json` is no manifest .*: `train\.shards\.0\.file` is wrong"):
+    with pytest.raises(
+        Failure, match=r"shards\.json` is no manifest .*: `train\.shards\.0\.file` is wrong"
+    ):
         open_data(packed)
 
 
@@ -45,11 +49,23 @@ def test_a_name_that_leads_elsewhere_is_refused(packed: Path, outside: str) -> N
         (lambda facts: facts.update(format="archspec-shards-2"), "`format` is wrong"),
         (lambda facts: facts.update(more=1), "`more` is wrong"),
         (lambda facts: facts.pop("classes"), "`classes` is wrong"),
-        (lambda facts: facts["train"]["shards"][0].update(bytes=-1), "`train.shards.0.bytes` is wrong"),
-        (lambda facts: facts["train"]["shards"][0].update(bytes=1), "has 10,240 bytes, and 1 in shards.json"),
-        (lambda facts: facts["train"]["shards"][0].update(samples=3), "a shard has more samples, or fewer"),
+        (
+            lambda facts: facts["train"]["shards"][0].update(bytes=-1),
+            "`train.shards.0.bytes` is wrong",
+        ),
+        (
+            lambda facts: facts["train"]["shards"][0].update(bytes=1),
+            "has 10,240 bytes, and 1 in shards.json",
+        ),
+        (
+            lambda facts: facts["train"]["shards"][0].update(samples=3),
+            "a shard has more samples, or fewer",
+        ),
         (lambda facts: facts["train"].update(samples=9), "differ: 8 samples, and 9"),
-        (lambda facts: facts["train"].update(shards=facts["train"]["shards"][:-1]), "a shard that is not there"),
+        (
+            lambda facts: facts["train"].update(shards=facts["train"]["shards"][:-1]),
+            "a shard that is not there",
+        ),
         (lambda facts: facts.update(classes=["a"]), "differ: a label is none of 1 classes"),
     ],
 )
@@ -60,7 +76,9 @@ def test_a_manifest_that_is_wrong_is_refused(packed: Path, change: Any, message:
     assert message in caught.value.message
 
 
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "null", "\xff", '{"format": "archspec-shards-1"} ' * 2])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, "null", "\xff", '{"format": "archspec-shards-1"} ' * 2]
+)
 def test_a_manifest_that_is_no_text_of_one_is_refused(packed: Path, text: str) -> None:
     (packed / "shards.json").write_text(text, encoding="latin-1")
     with pytest.raises(Failure, match="is no manifest of packed data"):
@@ -82,7 +100,9 @@ def test_a_manifest_that_is_no_text_of_one_is_refused(packed: Path, text: str) -
         ("label", -1, "a label is none of 2 classes"),
     ],
 )
-def test_an_index_that_is_wrong_is_refused(packed: Path, field: str, value: int, message: str) -> None:
+def test_an_index_that_is_wrong_is_refused(
+    packed: Path, field: str, value: int, message: str
+) -> None:
     index = np.load(packed / "train.npy")
     index[field][3] = value
     np.save(packed / "train.npy", index)
@@ -90,7 +110,9 @@ def test_an_index_that_is_wrong_is_refused(packed: Path, field: str, value: int,
         open_data(packed)
 
 
-@pytest.mark.parametrize("longer", [np.zeros(3, "i8"), np.zeros((2, 2)), np.array([{}, {}]), np.array("text")])
+@pytest.mark.parametrize(
+    "longer", [np.zeros(3, "i8"), np.zeros((2, 2)), np.array([{}, {}]), np.array("text")]
+)
 def test_an_index_of_another_kind_is_refused(packed: Path, longer: Any) -> None:
     np.save(packed / "train.npy", longer, allow_pickle=True)
     with pytest.raises(Failure, match=r"cannot read .*train\.npy`: it is no index"):
@@ -100,7 +122,14 @@ def test_an_index_of_another_kind_is_refused(packed: Path, longer: Any) -> None:
 def test_an_index_that_claims_more_than_its_file_has_is_refused(packed: Path) -> None:
     content = (packed / "train.npy").read_bytes()
     larger = content.replace(b"(8,), }" + b" " * 12, b"(8000000000000,), }")
-    for wrong in (content.replace(b"(8,)", b"(9,)"), larger, content[:-1], content[:50], b"", b"PK\x03\x04"):
+    for wrong in (
+        content.replace(b"(8,)", b"(9,)"),
+        larger,
+        content[:-1],
+        content[:50],
+        b"",
+        b"PK\x03\x04",
+    ):
         assert wrong != content
         (packed / "train.npy").write_bytes(wrong)
         with pytest.raises(Failure, match=r"cannot read .*train\.npy`: it is no index"):

@@ -17,9 +17,13 @@ from archspec.train.data.split import split
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.floats(0.01, 0.99))
-def test_both_parts_together_are_the_set_and_each_class_has_its_share(labels: list[int], share: float) -> None:
+def test_both_parts_together_are_the_set_and_each_class_has_its_share(
+    labels: list[int], share: float
+) -> None:
     source = Arrays(np.zeros((len(labels), 1), np.float32), np.array(labels), "x")
-    train, held_out = ({sample.name: sample.label for sample in samples(part)} for part in split(source, share))
+    train, held_out = (
+        {sample.name: sample.label for sample in samples(part)} for part in split(source, share)
+    )
     assert not train.keys() & held_out.keys()
     assert train.keys() | held_out.keys() == {f"x[{i}]" for i in range(len(labels))}
     for label in set(labels):
@@ -60,5 +64,7 @@ def test_no_share_is_taken_of_data_that_have_a_part_of_their_own(tmp_path: Path)
         data = open_data(tmp_path / "own.npz", share)
         assert (len(data.train), len(data.held_out), data.share) == (10, 4, 0)
     for share in (0.2, 7, float("nan")):
-        with pytest.raises(Failure, match=r"own\.npz` has a part for validation of its own; leave out --held-out"):
+        with pytest.raises(
+            Failure, match=r"own\.npz` has a part for validation of its own; leave out --held-out"
+        ):
             open_data(tmp_path / "own.npz", share)

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from archspec.document import Preprocess
-from archspec.picture import fit
-from archspec.recipe import Augment
-from archspec.train.data.vary import crop_box, vary
+from archspec.images import fit
+from archspec.ir.document import Preprocess
+from archspec.ir.recipe import Augment
+from archspec.train.data.augment import crop_box, vary
 from tests.helpers import torchvision_cpu
 
 torchvision_cpu.load()
@@ -31,7 +31,11 @@ SHAPE = (3, 40, 48)
 
 
 def varied(
-    augment: Augment, random: Any, pixels: Any = PIXELS, steps: Preprocess | None = None, shape: Any = SHAPE
+    augment: Augment,
+    random: Any,
+    pixels: Any = PIXELS,
+    steps: Preprocess | None = None,
+    shape: Any = SHAPE,
 ) -> Any:
     return np.asarray(vary(Image.fromarray(pixels), steps or Preprocess(), augment, shape, random))
 
@@ -59,7 +63,10 @@ class Draws:
 
 
 def test_what_is_not_stated_is_left_as_it_is() -> None:
-    for steps, shape in ((Preprocess(), SHAPE), (Preprocess(resize=20, interpolation="bicubic"), (3, 16, 16))):
+    for steps, shape in (
+        (Preprocess(), SHAPE),
+        (Preprocess(resize=20, interpolation="bicubic"), (3, 16, 16)),
+    ):
         expected = np.asarray(fit(Image.fromarray(PIXELS), steps, shape))
         for seed in range(5):
             np.testing.assert_array_equal(
@@ -98,7 +105,9 @@ def test_the_order_of_the_colours_is_drawn_and_followed() -> None:
         results.add(found.tobytes())
     assert len(results) == 3
     seeds = {
-        varied(augment.model_copy(update={"saturation": 0.0}), np.random.default_rng(seed)).tobytes()
+        varied(
+            augment.model_copy(update={"saturation": 0.0}), np.random.default_rng(seed)
+        ).tobytes()
         for seed in range(9)
     }
     assert len(seeds) == 9
@@ -123,7 +132,15 @@ def test_every_shift_within_the_bound_happens() -> None:
     dot = np.zeros((7, 7), np.uint8)
     dot[3, 3] = 255
     places = Counter(
-        int(varied(Augment(shift=1), np.random.default_rng(seed), dot, Preprocess(channels="gray"), (1, 7, 7)).argmax())
+        int(
+            varied(
+                Augment(shift=1),
+                np.random.default_rng(seed),
+                dot,
+                Preprocess(channels="gray"),
+                (1, 7, 7),
+            ).argmax()
+        )
         for seed in range(900)
     )
     assert set(places) == {y * 7 + x for y in (2, 3, 4) for x in (2, 3, 4)}
@@ -134,7 +151,9 @@ sizes = st.tuples(st.integers(1, 80), st.integers(1, 80))
 
 
 @given(sizes, st.floats(0.05, 1), st.floats(0.05, 1), st.integers(0, 1000))
-def test_a_crop_lies_in_the_picture(size: tuple[int, int], one: float, other: float, seed: int) -> None:
+def test_a_crop_lies_in_the_picture(
+    size: tuple[int, int], one: float, other: float, seed: int
+) -> None:
     left, top, right, bottom = crop_box(
         size, (min(one, other), max(one, other)), (3 / 4, 4 / 3), np.random.default_rng(seed)
     )
@@ -152,9 +171,12 @@ def test_a_crops_share_and_aspect_are_as_stated() -> None:
     assert share.std() == pytest.approx(0.2 / math.sqrt(12), rel=0.05)
     assert (aspect.min(), aspect.max()) == pytest.approx((-math.log(2), math.log(2)), abs=0.02)
     assert aspect.mean() == pytest.approx(0, abs=0.05)
-    assert (boxes[:, 0].min(), boxes[:, 1].min(), boxes[:, 2].max(), boxes[:, 3].max()) == pytest.approx(
-        (0, 0, 1000, 800), abs=5
-    )
+    assert (
+        boxes[:, 0].min(),
+        boxes[:, 1].min(),
+        boxes[:, 2].max(),
+        boxes[:, 3].max(),
+    ) == pytest.approx((0, 0, 1000, 800), abs=5)
 
 
 @given(sizes, st.sampled_from([(3 / 4, 4 / 3), (1.0, 1.0), (0.2, 0.5), (2.0, 3.0)]))
@@ -171,13 +193,20 @@ def test_where_no_crop_fits_it_is_torchvisions_at_the_centre(
 
 
 @pytest.mark.parametrize(
-    ("method", "called"), [("nearest", "nearest"), ("bilinear", "bilinear"), ("bicubic", "bicubic"), ("area", "box")]
+    ("method", "called"),
+    [("nearest", "nearest"), ("bilinear", "bilinear"), ("bicubic", "bicubic"), ("area", "box")],
 )
 def test_a_crop_is_resized_as_torchvision_does(method: Any, called: str) -> None:
-    steps = Preprocess(interpolation=method, resize=9)  # `resize` is for pictures that are not cropped so
+    steps = Preprocess(
+        interpolation=method, resize=9
+    )  # `resize` is for pictures that are not cropped so
     for seed in range(5):
-        found = varied(Augment(area=(0.1, 0.9)), np.random.default_rng(seed), steps=steps, shape=(3, 16, 24))
-        left, top, right, bottom = crop_box((48, 40), (0.1, 0.9), (3 / 4, 4 / 3), np.random.default_rng(seed))
+        found = varied(
+            Augment(area=(0.1, 0.9)), np.random.default_rng(seed), steps=steps, shape=(3, 16, 24)
+        )
+        left, top, right, bottom = crop_box(
+            (48, 40), (0.1, 0.9), (3 / 4, 4 / 3), np.random.default_rng(seed)
+        )
         image: Any = Image.fromarray(PIXELS)
         theirs = functional.resized_crop(
             image, top, left, bottom - top, right - left, [16, 24], v2.InterpolationMode(called)
@@ -192,7 +221,9 @@ def test_a_random_interpolation_is_one_of_the_four() -> None:
         stated.add(np.asarray(fit(Image.fromarray(PIXELS), steps, (3, 20, 20))).tobytes())
     random = Augment(interpolation="random")
     found = Counter(
-        varied(random, np.random.default_rng(seed), steps=Preprocess(resize=20), shape=(3, 20, 20)).tobytes()
+        varied(
+            random, np.random.default_rng(seed), steps=Preprocess(resize=20), shape=(3, 20, 20)
+        ).tobytes()
         for seed in range(120)
     )
     assert set(found) == stated

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from archspec.diagnostics import Failure
-from archspec.document import Preprocess
+from archspec.ir.document import Preprocess
 from archspec.train.data import PrepareViews, Sample
-from archspec.train.data.views import SCALES, views
+from archspec.train.data.multi_crop import SCALES, views
 from tests.helpers import torchvision_cpu
 
 torchvision_cpu.load()
@@ -27,7 +27,9 @@ def coordinates(width: int, height: int) -> Image.Image:
 
 
 def test_ten_are_torchvisions_of_the_middle_square() -> None:
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 400, 3)).astype(np.uint8))
+    picture = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (256, 400, 3)).astype(np.uint8)
+    )
     square = picture.crop((72, 0, 328, 256))
     expected = [np.asarray(one) for one in v2.TenCrop(224)(square)]
     found = [np.asarray(one) for one in views(picture, 224, 10)]
@@ -38,7 +40,9 @@ def test_ten_are_torchvisions_of_the_middle_square() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(500, 375), (375, 500), (300, 300), (30, 20)])
 @pytest.mark.parametrize("many", [10, 144])
-def test_each_is_of_the_inputs_size_and_has_its_mirror_image(width: int, height: int, many: int) -> None:
+def test_each_is_of_the_inputs_size_and_has_its_mirror_image(
+    width: int, height: int, many: int
+) -> None:
     found = list(views(coordinates(width, height), 32, many))  # pyright: ignore[reportArgumentType]
     assert len(found) == many
     assert {view.size for view in found} == {(32, 32)}
@@ -60,14 +64,17 @@ def test_the_squares_are_along_the_longer_side(width: int, height: int, axis: in
 
 def test_a_larger_scale_shows_less() -> None:
     found = list(views(coordinates(400, 400), 224, 144))[::2]
-    shown = [int(np.ptp(np.asarray(view)[..., 0])) for view in found[4::6]]  # the crops at the centre
+    shown = [
+        int(np.ptp(np.asarray(view)[..., 0])) for view in found[4::6]
+    ]  # the crops at the centre
     expected = [255 * 224 / scale for scale in SCALES for _ in range(3)]
     assert shown == pytest.approx(expected, abs=3)
 
 
 def test_the_crops_of_a_square_are_its_corners_and_its_centre() -> None:
     corners = [
-        np.asarray(view)[..., :2].reshape(-1, 2).mean(0) for view in list(views(coordinates(256, 256), 224, 10))[::2]
+        np.asarray(view)[..., :2].reshape(-1, 2).mean(0)
+        for view in list(views(coordinates(256, 256), 224, 10))[::2]
     ]
     sides = Counter(
         (
@@ -88,7 +95,9 @@ def test_they_are_normalised_as_the_spec_says() -> None:
 
 
 @pytest.mark.parametrize(("shape", "kind"), [((3, 8, 8), np.float32), ((3, 8, 6), np.uint8)])
-def test_of_other_values_or_for_an_oblong_input_there_are_none(shape: tuple[int, ...], kind: Any) -> None:
+def test_of_other_values_or_for_an_oblong_input_there_are_none(
+    shape: tuple[int, ...], kind: Any
+) -> None:
     prepare = PrepareViews(shape, Preprocess(), 10)
     with pytest.raises(Failure, match="10 crops are of pictures, for an input that is a square"):
         prepare(Sample(np.zeros((8, 8, 3), kind), 0, "x"))

@@ -16,14 +16,16 @@ import pytest
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
-from archspec.train.data.views import views
+from archspec.train.data.multi_crop import views
 
 
 def papers(width: int, height: int) -> list[tuple[float, float, float, float]]:
     """By the paper's words: left, right, top and bottom in pixels of the picture; of a mirrored crop, left is right."""
     shorter, longer = min(width, height), max(width, height)
     found: list[tuple[float, float, float, float]] = []
-    for scale, where, kind, mirrored in product((256, 288, 320, 352), (0, 0.5, 1), range(6), (False, True)):
+    for scale, where, kind, mirrored in product(
+        (256, 288, 320, 352), (0, 0.5, 1), range(6), (False, True)
+    ):
         side = shorter if kind == 5 else 224 * shorter / scale  # of the crop
         free = shorter - side
         x, y = [(0, 0), (free, 0), (0, free), (free, free), (free / 2, free / 2), (0, 0)][kind]
@@ -52,7 +54,9 @@ def apart(found: Any, expected: Any) -> float:
 
 @pytest.mark.parametrize(("width", "height"), [(512, 384), (384, 600), (400, 400)])
 def test_they_are_those_of_the_paper(width: int, height: int) -> None:
-    x, y = np.meshgrid((np.arange(width) + 0.5) * 255 / width, (np.arange(height) + 0.5) * 255 / height)
+    x, y = np.meshgrid(
+        (np.arange(width) + 0.5) * 255 / width, (np.arange(height) + 0.5) * 255 / height
+    )
     picture = Image.fromarray(np.stack([x, y, 0 * x], axis=-1).round().astype(np.uint8))
     found = [read(view, width, height) for view in views(picture, 224, 144)]
     expected = papers(width, height)

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from archspec.diagnostics import Failure
-from archspec.document import Preprocess
-from archspec.picture import Unreadable
-from archspec.recipe import Augment
+from archspec.images import Unreadable
+from archspec.ir.document import Preprocess
+from archspec.ir.recipe import Augment
 from archspec.train.data import Batches, Prepare, open_data, whole
 from archspec.train.data.source import Files
 from archspec.train.data.workers import deliver
@@ -26,13 +26,18 @@ from tests.unit.train.data.common import PLAIN, numbered, picture
 from tests.unit.train.data.test_batches import damaged, numbers, same
 
 VARIED = Prepare(
-    (1, 8, 8), Preprocess(channels="gray"), Augment(area=(0.3, 1.0), shift=1, contrast=0.4, interpolation="random")
+    (1, 8, 8),
+    Preprocess(channels="gray"),
+    Augment(area=(0.3, 1.0), shift=1, contrast=0.4, interpolation="random"),
 )
 
 
 def test_workers_make_what_one_process_makes() -> None:
     source = open_data("digits", held_out=0.9).train
-    here, there = Batches(source, VARIED, 32, seed=3), Batches(source, VARIED, 32, seed=3, workers=2)
+    here, there = (
+        Batches(source, VARIED, 32, seed=3),
+        Batches(source, VARIED, 32, seed=3, workers=2),
+    )
     made = there.at(here.steps - 2)  # into the second and third epoch
     for step in range(here.steps - 2, 2 * here.steps + 1):
         assert same(next(made), here[step]), step
@@ -64,7 +69,9 @@ def test_a_worker_that_is_killed_is_a_clear_error() -> None:
 def test_a_bad_file_is_named_through_a_worker(tmp_path: Path) -> None:
     path = picture(tmp_path / "a" / "1.png")
     path.write_bytes(b"no picture")
-    made = Batches(Files(tmp_path, ("a/1.png",), (0,)), Prepare((3, 8, 8), Preprocess()), 1, 0, workers=1).at(0)
+    made = Batches(
+        Files(tmp_path, ("a/1.png",), (0,)), Prepare((3, 8, 8), Preprocess()), 1, 0, workers=1
+    ).at(0)
     with pytest.raises(Unreadable, match=r"1\.png`: it is no picture"):
         next(made)
     assert active_children() == []
@@ -131,7 +138,9 @@ if __name__ == "__main__":
         ("trains", signal.SIGKILL, "a process that prepares the data was ended from outside"),
     ],
 )
-def test_a_signal_while_workers_start_is_no_hang(tmp_path: Path, what: str, send: signal.Signals, told: str) -> None:
+def test_a_signal_while_workers_start_is_no_hang(
+    tmp_path: Path, what: str, send: signal.Signals, told: str
+) -> None:
     """To all of the group, but a kill, which is to one of them."""
     parent: Any
     with _program(tmp_path, STARTING, what) as parent:
@@ -173,7 +182,9 @@ def _program(folder: Path, text: str, *args: str) -> Any:
     path.write_text(text)
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     command = [sys.executable, path, *args]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
 
 
 def _spawned(parent: int) -> list[int]:
@@ -206,7 +217,9 @@ def _runs(process: int) -> bool:
 
 def test_without_grain_there_is_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "grain", None)
-    with pytest.raises(Failure, match="need grain, which is not installed; pip install 'archspec-nn") as caught:
+    with pytest.raises(
+        Failure, match="need grain, which is not installed; pip install 'archspec-nn"
+    ) as caught:
         next(Batches(numbered(8), PLAIN, 2, 0, workers=1).at(0))
     assert caught.value.exit_code == 3
     assert len(next(Batches(numbered(8), PLAIN, 2, 0).at(0)).y) == 2

@@ -1,0 +1,112 @@
+"""Several backends on one spec, against one run of the reference; what fails is shrunk and kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from archspec._numpy import np
+from archspec.backend.session import Mode
+from archspec.conformance.backend_under_test import Subject
+from archspec.conformance.layers import read
+from archspec.conformance.ops import spread
+from archspec.conformance.shrink import shrink
+from archspec.diagnostics import Failure
+from archspec.equivalence.measure import Expected, Rounding
+from archspec.equivalence.modes import MODES, Quantity, expected
+from archspec.equivalence.report import told
+from archspec.equivalence.test_inputs import Material, shares, weights
+from archspec.ir.graph import Graph
+from archspec.reference import ReferenceSession
+
+SEEDS = (1, 2, 3)
+"""Small networks tie more often than others do: three values that are equal, or four."""
+
+
+LARGEST = 2.0**60
+"""Of a network whose values grow beyond this, single precision has no number for the squares."""
+
+
+def moderate(graph: Graph, given: Material) -> bool:
+    """Whether its values stay where every arithmetic has numbers: products of products soon do not."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        kept = (
+            ReferenceSession(graph, given.tensors)
+            .forward(given.x, train=True, keep=True)
+            .activations
+        )
+    return all(np.abs(value).max(initial=0.0) <= LARGEST for value in kept.values())
+
+
+@dataclass
+class Agreement:
+    """Subjects that have to agree; `failing` is the spec that failed last, and its seed."""
+
+    subjects: Sequence[Subject]
+    regressions: Path | None = None
+    modes: Sequence[Mode] = MODES
+    failing: tuple[str, int] | None = None
+
+    def holds(self, text: str, seed: int, batch: int = 3) -> None:
+        """Raises AssertionError where a subject differs, or fails; one that has a gap there is left out."""
+        spec = read(text)
+        given = Material(
+            weights(spec.graph, seed),
+            spread((batch, *spec.graph.input), seed),
+            shares(spec.graph, seed),
+        )
+        if not moderate(spec.graph, given):
+            return
+        known: dict[tuple[Mode, Rounding], dict[Quantity, Expected]] = {}
+        wrong: list[str] = []
+        for subject in self.subjects:
+            if not subject.takes(spec.graph):
+                continue
+            precision = subject.precision("float64")
+            rounding = subject.target.rounding(spec.graph, precision)
+            wanted: dict[Mode, dict[Quantity, Expected]] = {}
+            for mode in filter(subject.does, self.modes):
+                if (mode, rounding) not in known:
+                    known[mode, rounding] = expected(spec.graph, given, mode, rounding, SEEDS)
+                wanted[mode] = known[mode, rounding]
+            try:
+                wrong += map(told, subject.differences(spec, given, wanted, precision))
+            except Failure as error:
+                wrong.append(f"{subject}: {error.message}")
+        if wrong:
+            self.failing = text, seed
+            raise AssertionError("\n".join(wrong))
+
+    def search(self, test: Callable[[], None]) -> None:
+        """Runs a property that calls `holds`; what it ends on is shrunk, kept, and shown."""
+        try:
+            test()
+        except AssertionError as error:
+            if self.failing is None:
+                raise
+            text, seed = self.failing
+            small = shrink(text, lambda candidate: self._fails(candidate, seed))
+            kept = self._keep(small)
+            where = f", kept as {kept}" if kept else ""
+            raise AssertionError(
+                f"{error}\n\nthe smallest spec with a difference{where}:\n\n{small}"
+            ) from error
+
+    def _fails(self, text: str, seed: int) -> bool:
+        try:
+            self.holds(text, seed)
+        except AssertionError:
+            return True
+        except Exception:  # one that does not even run shows something else
+            return False
+        return False
+
+    def _keep(self, text: str) -> Path | None:
+        if self.regressions is None:
+            return None
+        self.regressions.mkdir(parents=True, exist_ok=True)
+        path = self.regressions / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path

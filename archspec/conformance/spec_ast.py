@@ -1,0 +1,239 @@
+"""Networks before they are text: steps that run on shapes, by an interpreter that shares nothing with the compiler's.
+
+A draft knows which layers its spec has, in which order, and what comes out of each.
+
+>>> step = Step("relu")
+>>> Interpreter({}, {}).step(step, Frame({}, ChainMap()), (4, 8, 8))
+(4, 8, 8)
+>>> step.data()
+'relu'
+"""
+
+from __future__ import annotations
+
+import math
+from collections import ChainMap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from archspec.conformance.expressions import Env, Spelled
+from archspec.conformance.ops import accepted
+from archspec.ir.types import Shape
+
+MOST_VALUES, MOST_WEIGHTS, MOST_LAYERS = 1000, 4000, 80
+"""Of one value, of one layer, of a network: what the reference runs in a moment."""
+
+
+class Refused(Exception):
+    """A draft that makes no network, or too large a one."""
+
+
+@dataclass(eq=False)
+class Step:
+    """An op, a block, a merge with branches, or a repeat with a body; `reserved` are a step's own keys."""
+
+    what: str
+    arguments: dict[str, Spelled] = field(default_factory=dict[str, Spelled])
+    reserved: dict[str, Spelled] = field(default_factory=dict[str, Spelled])
+    branches: dict[str, list[Step]] | None = None
+    body: list[Step] | None = None
+    table: bool = False
+    """Written in a table, with its neighbours of which the same holds."""
+
+    @property
+    def row(self) -> bool:
+        """Whether a table can hold it as a row."""
+        return self.branches is None and self.body is None
+
+    def data(self) -> Any:
+        """The step as a list of steps holds it."""
+        inner: Any = {key: value.text for key, value in self.arguments.items()}
+        if self.branches is not None:
+            inner = {label: body_data(body) for label, body in self.branches.items()}
+        if self.body is not None:
+            inner["body"] = body_data(self.body)
+        own = {key: value.text for key, value in self.reserved.items()}
+        return {**own, self.what: inner or None} if own or inner else self.what
+
+
+@dataclass(eq=False)
+class BlockDraft:
+    """A block: its body, its arguments' types, how defaults are written and what they mean, values that fit."""
+
+    body: list[Step]
+    types: dict[str, str]
+    defaults: dict[str, tuple[str, Any]]
+    example: dict[str, Any]
+
+    def data(self) -> dict[str, Any]:
+        declared = {
+            n: f"{t} = {self.defaults[n][0]}" if n in self.defaults else t
+            for n, t in self.types.items()
+        }
+        args = list(declared) if set(declared.values()) <= {"int"} else declared
+        return {**({"args": args} if args else {}), "body": body_data(self.body)}
+
+
+@dataclass
+class Frame:
+    """What a step can see: values by name, and the shapes of earlier steps."""
+
+    env: dict[str, Any]
+    names: ChainMap[str, Shape]
+
+
+@dataclass
+class HeadDraft:
+    """A head with the step that it hangs on, by `aux` there or by `from` here."""
+
+    form: dict[str, Any]
+    on: Step
+    block: str | None = None
+
+
+class Interpreter:
+    """Runs bodies on shapes; `trace` is every layer that was met, as its kind and output shape."""
+
+    def __init__(
+        self,
+        blocks: Mapping[str, BlockDraft],
+        args: Env,
+        heads: Mapping[str, HeadDraft] | None = None,
+    ) -> None:
+        self.blocks, self.args, self.heads = blocks, args, heads or {}
+        self.trace: list[tuple[str, Shape]] = []
+        self.outputs: dict[str, Shape] = {}
+
+    def network(self, body: list[Step], shape: Shape) -> Shape:
+        """The main output's shape; `outputs` then has those of all heads."""
+        frame = Frame(dict(self.args), ChainMap({"input": shape}))
+        for step in body:
+            shape = self.step(step, frame, shape)
+            # A step's `aux` comes before the heads that say `from`, which come in their own order.
+            for name, head in sorted(self.heads.items(), key=lambda item: "from" in item[1].form):
+                if head.on is step:
+                    self.outputs[name] = (
+                        shape if head.block is None else self.block(head.block, {}, frame, shape)
+                    )
+        self.outputs["main"] = shape
+        return shape
+
+    def body(self, steps: list[Step], frame: Frame, shape: Shape) -> Shape:
+        for step in steps:
+            shape = self.step(step, frame, shape)
+        return shape
+
+    def step(self, step: Step, frame: Frame, shape: Shape) -> Shape:
+        if (when := step.reserved.get("when")) and not value(when, frame, shape):
+            return shape
+        sources = self._sources(step, frame, shape)
+        first = sources[0]
+        if step.body is not None:
+            result = self._repeat(step, frame, first)
+        elif step.what in self.blocks:
+            result = self.block(step.what, step.arguments, frame, first)
+        else:
+            if step.branches is not None:
+                sources = [
+                    self.body(body, Frame(frame.env, frame.names.new_child()), first)
+                    for body in step.branches.values()
+                ]
+            result = self._layer(step, frame, first, sources)
+        if (name := step.reserved.get("name")) is not None:
+            frame.names[value(name, frame, shape)] = result
+        return result
+
+    def block(
+        self, name: str, arguments: Mapping[str, Spelled], frame: Frame, shape: Shape
+    ) -> Shape:
+        block = self.blocks[name]
+        given = {key: value(spelled, frame, shape) for key, spelled in arguments.items()}
+        env = {
+            **self.args,
+            **{key: default for key, (_, default) in block.defaults.items()},
+            **given,
+        }
+        return self.body(block.body, Frame(env, ChainMap({"input": shape})), shape)
+
+    def _sources(self, step: Step, frame: Frame, shape: Shape) -> list[Shape]:
+        given = step.reserved.get("from")
+        if given is None:
+            return [shape]
+        text: Any = given.text
+        names = cast("list[str]", text) if isinstance(text, list) else [text]
+        if not all(name in frame.names for name in names):  # named in another iteration
+            raise Refused(f"no {names}")
+        return [frame.names[name] for name in names]
+
+    def _repeat(self, step: Step, frame: Frame, shape: Shape) -> Shape:
+        times = value(step.arguments["times"], frame, shape)
+        if times < 0:
+            raise Refused(f"{times} times")
+        for i in range(times):
+            counter = {step.arguments["as"].text: i} if "as" in step.arguments else {}
+            shape = self.body(
+                step.body or [], Frame({**frame.env, **counter}, frame.names.new_child()), shape
+            )
+        return shape
+
+    def _layer(self, step: Step, frame: Frame, shape: Shape, inputs: list[Shape]) -> Shape:
+        fields = {key: value(spelled, frame, shape) for key, spelled in step.arguments.items()}
+        op = accepted(step.what, fields, *inputs)
+        if op is None:
+            raise Refused(f"{step.what} {fields} on {inputs}")
+        result = op.shape(*inputs)
+        weights = sum(param.size for param in op.params(*inputs))
+        if (
+            math.prod(result) > MOST_VALUES
+            or weights > MOST_WEIGHTS
+            or len(self.trace) >= MOST_LAYERS
+        ):
+            raise Refused("too large")
+        self.trace.append((step.what, result))
+        return result
+
+
+_AXES = {1: (), 2: ("length",), 3: ("height", "width"), 4: ("depth", "height", "width")}
+
+
+def seen(frame: Frame, shape: Shape) -> dict[str, Any]:
+    """The names that an expression can read where `shape` enters: the arguments, and the sizes of `in`."""
+    axes = zip(("channels", *_AXES[len(shape)]), shape, strict=True)
+    return {**frame.env, "in.rank": len(shape) - 1, **{f"in.{name}": size for name, size in axes}}
+
+
+def value(spelled: Spelled, frame: Frame, shape: Shape) -> Any:
+    """What is written, where `shape` enters; raises Refused where it has no value."""
+    try:
+        return spelled.of(seen(frame, shape))
+    except (ArithmeticError, KeyError) as error:
+        raise Refused(str(error)) from error
+
+
+def body_data(steps: list[Step]) -> list[Any]:
+    """A body as YAML data: runs of steps that are marked so become tables."""
+    found: list[Any] = []
+    at = 0
+    while at < len(steps):
+        end = at
+        while end < len(steps) and steps[end].table:
+            end += 1
+        if any(step.row for step in steps[at:end]):
+            found.append({"table": _table(steps[at:end])})
+        else:
+            end = max(end, at + 1)
+            found += [step.data() for step in steps[at:end]]
+        at = end
+    return found
+
+
+def _table(steps: list[Step]) -> dict[str, Any]:
+    """Rows with a column for every key that one of them has; `~` in the others."""
+    rows = [{**s.reserved, "type": Spelled.plain(s.what), **s.arguments} for s in steps if s.row]
+    columns = list(dict.fromkeys(["name", "type", *(key for row in rows for key in row)]))
+    cells = iter([[row[c].text if c in row else None for c in columns] for row in rows])
+    return {
+        "columns": columns,
+        "rows": [next(cells) if step.row else step.data() for step in steps],
+    }

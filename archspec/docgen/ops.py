@@ -1,0 +1,232 @@
+"""The reference of the ops, from their declarations: what `archspec ops` prints, and the page in the docs.
+
+>>> print(describe_op(OPS["leaky_relu"]), end="")
+leaky_relu
+<BLANKLINE>
+x where it is positive, else slope * x.
+<BLANKLINE>
+  leaky_relu
+  64x28x28 -> 64x28x28
+<BLANKLINE>
+options
+  slope            Slope on the negative side.
+                   a number of at least 0; default 0.01
+
+`python -m archspec.docgen.ops > docs/reference/ops.md` writes the page anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+from itertools import groupby
+from typing import Any, Literal, NamedTuple
+
+from archspec.frontend.pydantic_errors import expected
+from archspec.ir.op import Op
+from archspec.ir.types import Shape, format_shape
+from archspec.ops import FAMILIES, OPS
+
+Format = Literal["text", "markdown"]
+
+_INTRO = """\
+<!-- Written by `python -m archspec.docgen.ops`, from the declarations in archspec/ops. -->
+# Ops
+
+Every op that a step can name, by family; `archspec ops conv` prints one of them. Shapes are those of one sample,
+channels first.
+
+What an option takes:
+
+- **a size**: one number for all axes, or one per axis: `3`, `3x5`, `[3, 5]`.
+- **sides**: a number for every side, one per axis, or a pair `[before, after]` per axis: `1`, `[1, 2]`,
+  `[[0, 1], [0, 1]]`; for a convolution or a pool also `1x2`.
+- **a rule** of padding, `same` for one: [semantics](../concepts/semantics.md#padding) says what each gives.
+
+Any option may be an [expression](language.md#expressions) instead. Numbers end at `2**62`.
+
+| family | ops |
+|---|---|
+"""
+
+_TYPICAL: Shape = (64, 28, 28)
+"""What enters where a docstring's example does not say."""
+
+
+class Option(NamedTuple):
+    """A field of an op: what it takes, its default, and what it means."""
+
+    name: str
+    takes: str
+    default: str
+    meaning: str
+
+
+class Example(NamedTuple):
+    """A step, the shapes before and after it, and what it owns and computes, in words."""
+
+    step: str
+    before: str
+    after: str
+    facts: str
+
+
+def list_ops(format: Format = "text") -> str:
+    """Every op in one line, by family."""
+    lines: list[str] = []
+    for family, ops in groupby(OPS.values(), key=lambda op: op.family):
+        lines.append(f"\n## {family}\n\n" if format == "markdown" else f"\n{family}\n")
+        for op in ops:
+            summary = " ".join(_prose(op).partition("\n\n")[0].split())
+            marked = f"- [`{op.kind}`](#{op.kind}): {_escaped(summary)}\n"
+            lines.append(marked if format == "markdown" else f"  {op.kind:<20} {summary}\n")
+    return "".join(lines).lstrip("\n")
+
+
+def describe_op(op: type[Op], format: Format = "text") -> str:
+    """An op's meaning, an example with what it gives, and its options."""
+    options, (step, before, after, facts) = options_of(op), example_of(op)
+    if format == "markdown":
+        gives = f"`{step}` " + (
+            f"keeps {before}" if before == after else f"takes {before} to {after}"
+        )
+        head = "\n| option | takes | default | meaning |\n|---|---|---|---|\n" if options else ""
+        rows = "".join(
+            f"| `{o.name}` | {o.takes} | {o.default} | {_escaped(o.meaning)} |\n" for o in options
+        )
+        return f"### {op.kind}\n\n{_escaped(_prose(op))}\n\n{gives}{facts and f': {facts}'}.\n{head}{rows}"
+    lines = [
+        op.kind,
+        "",
+        _prose(op),
+        "",
+        f"  {step}",
+        f"  {before} -> {after}{facts and f', {facts}'}",
+        "",
+    ]
+    lines.append("options" if options else "no options")
+    for option in options:
+        default = option.default if option.default == "required" else f"default {option.default}"
+        lines += [f"  {option.name:<16} {option.meaning}", f"{'':<18} {option.takes}; {default}"]
+    return "\n".join(lines) + "\n"
+
+
+def page() -> str:
+    """The page of all ops, as the docs have it."""
+    parts = [_INTRO]
+    families = [
+        (family, list(ops)) for family, ops in groupby(OPS.values(), key=lambda op: op.family)
+    ]
+    for family, ops in families:
+        parts.append(
+            f"| [{family}](#family-{family}) | {', '.join(f'[`{op.kind}`](#{op.kind})' for op in ops)} |\n"
+        )
+    for module, (family, ops) in zip(FAMILIES, families, strict=True):
+        parts.append(
+            f"\n## Family {family}\n\n{_escaped(inspect.cleandoc(module.__doc__ or ''))}\n"
+        )
+        parts += [f"\n{describe_op(op, 'markdown')}" for op in ops]
+    return "".join(parts)
+
+
+def options_of(op: type[Op]) -> list[Option]:
+    """An op's options, those that have to be given first."""
+    schema = op.model_json_schema()
+    needed = schema.get("required", ())
+    found = [
+        Option(
+            name,
+            _takes(part),
+            "required" if name in needed else _shown(part["default"]),
+            part["description"],
+        )
+        for name, part in schema.get("properties", {}).items()
+    ]
+    return sorted(found, key=lambda option: option.default != "required")
+
+
+def example_of(op: type[Op]) -> Example:
+    """The first use of an op in its docstring as a step of a spec.
+
+    >>> example_of(OPS["linear"])[:3]
+    ('linear: {out: 1000}', '1024', '1000')
+    >>> example_of(OPS["linear"]).facts
+    'weight 1000x1024, bias 1000; 1,024,000 multiply-adds'
+    """
+    options, inputs = use_of(op)
+    layer = op.model_validate(options)
+    given = ", ".join(
+        f"{key}: {value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in options.items()
+    )
+    tensors = ", ".join(
+        f"{param.role} {format_shape(param.shape)}" for param in layer.params(*inputs)
+    )
+    macs = f"{layer.macs(*inputs):,} multiply-adds" if layer.macs(*inputs) else ""
+    step = f"{op.kind}: {{{given}}}" if given else op.kind
+    before, after = " and ".join(map(format_shape, inputs)), format_shape(layer.shape(*inputs))
+    return Example(step, before, after, "; ".join(filter(None, (tensors, macs))))
+
+
+def use_of(op: type[Op]) -> tuple[dict[str, Any], tuple[Shape, ...]]:
+    """Options and entering shapes of the first `Conv(out=64, kernel=3).shape((3, 28, 28))` in a docstring."""
+    for line in re.findall(r"^>>> (.*)", inspect.cleandoc(op.__doc__ or ""), re.MULTILINE):
+        for node in ast.walk(ast.parse(line)):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(
+                        value=ast.Call(func=ast.Name(name), keywords=options), attr=method
+                    ),
+                    args=inputs,
+                ) if name == op.__name__:
+                    given = {
+                        option.arg: ast.literal_eval(option.value)
+                        for option in options
+                        if option.arg
+                    }
+                    return given, tuple(map(ast.literal_eval, inputs)) if method != "apply" else (
+                        _TYPICAL,
+                    )
+                case _:
+                    continue
+    raise ValueError(f"the docstring of {op.__name__} uses it nowhere")
+
+
+def _prose(op: type[Op]) -> str:
+    """A docstring without its examples."""
+    return inspect.cleandoc(op.__doc__ or "").partition(">>>")[0].strip()
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it stands, but for what is in backticks."""
+    parts = re.split(r"(`[^`]*`)", text)
+    plain = (re.sub(r"([*|])", r"\\\1", part).replace("<", "&lt;") for part in parts[::2])
+    parts[::2] = plain
+    return "".join(parts)
+
+
+def _takes(schema: dict[str, Any]) -> str:
+    """As messages say it, but for the value types of the language, which have names of their own."""
+    choices: list[dict[str, Any]] = schema.get("anyOf", [schema])
+    lists = [choice["items"] for choice in choices if choice.get("type") == "array"]
+    if lists and "anyOf" in lists[0]:
+        return "sides" + "".join(
+            f", or {expected(choice)}" for choice in choices if "enum" in choice
+        )
+    if any("pattern" in choice for choice in choices):
+        return "a size" if lists[0]["minimum"] else "a size, 0 allowed"
+    return f"a list, each {expected(lists[0])}" if lists else expected(schema)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return "x".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    print(page(), end="")

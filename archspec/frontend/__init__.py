@@ -1,0 +1,1 @@
+"""From YAML to a graph: `loader` reads a spec and what it extends, and reports every error it finds at once."""

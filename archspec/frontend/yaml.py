@@ -1,0 +1,229 @@
+"""YAML text to a located tree, read as YAML 1.2 core from the parser's events, with every expansion bounded.
+
+>>> from archspec.diagnostics import Report, Source
+>>> tree = read(Source("net.yaml", "rate: 1e-3\\nanswer: no\\n"), Report())
+>>> from archspec.frontend.tree import data
+>>> data(tree)
+{'rate': 0.001, 'answer': 'no'}
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, cast
+
+import yaml
+
+from archspec.diagnostics import Note, Report, Source, Span, quote
+from archspec.frontend.tree import List, Map, Scalar, Tree, copy, height
+from archspec.frontend.yaml_errors import check_characters, explain
+
+MAX_BYTES = 4 * 2**20
+MAX_VALUES = 300_000
+MAX_DEPTH = 64
+
+_INT = re.compile(r"[-+]?[0-9]+")
+_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Any] = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+    ".nan": float("nan"), ".NaN": float("nan"), ".NAN": float("nan"),
+    **{sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")},
+}  # fmt: skip
+_parse = cast("Any", yaml.parse)  # pyright: ignore[reportUnknownMemberType]
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = re.compile(r"!\S*")
+_STRING_TAGS = ("!", "tag:yaml.org,2002:str")
+
+
+class _Stop(Exception):
+    """Reading cannot go on; the report says why."""
+
+
+def resolve(text: str) -> str | int | float | bool | None:
+    """A plain scalar's value in the YAML 1.2 core schema; a number of over 400 digits stays text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] in "+-.0123456789" and len(text) <= 400:
+        if _INT.fullmatch(text):
+            return int(text)
+        if _BASED.fullmatch(text):
+            return int(text, 0)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+    return text
+
+
+@dataclass
+class Room:
+    """How much may still be read; a spec and all that it extends share it."""
+
+    bytes: int = MAX_BYTES
+    values: int = MAX_VALUES
+
+
+def read(source: Source, report: Report, start: int = 0, room: Room | None = None) -> Tree | None:
+    """The tree of the text's one document; None where the text cannot be read, and then the report says why.
+
+    What stands before `start`, in the first line, is passed over, and counts in the columns.
+    """
+    if not check_characters(source, report):
+        return None
+    reader = _Reader(source, report, start, room or Room())
+    try:
+        return reader.document()
+    except _Stop:
+        return None
+    except yaml.YAMLError as error:
+        explain(error, source, report, reader.open[-1] if reader.open else None)
+        return None
+
+
+class _Reader:
+    def __init__(self, source: Source, report: Report, start: int, room: Room) -> None:
+        self.source, self.report, self.start, self.room = source, report, start, room
+        self.anchors: dict[str, tuple[Tree, int] | None] = {}
+        self.end = (1, 1)  # of the last value read: where a block's ends, too
+        self.open: list[Span] = []  # the brackets and braces around it
+        self.events: Any = _parse(" " * start + source.text[start:], Loader=_Loader)
+
+    def document(self) -> Tree | None:
+        next(self.events)  # the stream's start
+        event = next(self.events)
+        if isinstance(event, yaml.StreamEndEvent):
+            if self.start:  # no value, where one may be left out
+                return Scalar(None, "", self.source, (1, self.start + 1), (1, self.start + 1))
+            help = "`archspec init` writes one to start from"
+            self.report.error("AS0201", self.source.start, "the spec is empty", help=help)
+            return None
+        tree = self.node(next(self.events), 0)
+        next(self.events)  # the document's end
+        event = next(self.events)
+        if not isinstance(event, yaml.StreamEndEvent):
+            self.fail(
+                "AS0101", event, "a spec is one document", "remove the `---` and what follows"
+            )
+        return tree
+
+    def span(self, event: Any) -> Span:
+        return Span(self.source, *_start(event), *_end(event))
+
+    def fail(self, code: str, event: Any, message: str, help: str = "") -> None:
+        self.report.error(code, self.span(event), message, help=help)
+        raise _Stop
+
+    def take(self, event: Any, values: int) -> None:
+        self.room.values -= values
+        if self.room.values < 0:
+            code, what = ("AS0107", "with its aliases expanded, ") if values > 1 else ("AS0106", "")
+            message = f"{what}a spec and what it extends hold at most {MAX_VALUES:,} values"
+            self.fail(code, event, message, "use blocks and `repeat`")
+
+    def node(self, event: Any, depth: int) -> Tree:
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event, depth)
+        if depth > MAX_DEPTH:
+            self.fail("AS0105", event, f"nested more than {MAX_DEPTH} deep", _SHALLOW)
+        before = self.room.values
+        self.take(event, 1)
+        if event.anchor:
+            self.anchors[event.anchor] = None
+        if event.tag is not None and not (
+            isinstance(event, yaml.ScalarEvent) and event.tag in _STRING_TAGS
+        ):
+            self.refuse_tag(event)
+        if isinstance(event, yaml.ScalarEvent):
+            tree: Tree = self.scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            tree = self.sequence(event, depth)
+        else:
+            tree = self.mapping(event, depth)
+        if event.anchor:
+            self.anchors[event.anchor] = (tree, before - self.room.values)
+        return tree
+
+    def refuse_tag(self, event: Any) -> None:
+        """A tag stands before its value, perhaps behind an anchor."""
+        line, column = _start(event)
+        found = _TAG.search(self.source.lines[line - 1], column - 1)
+        if found:
+            span = self.source.span(line, found.start() + 1, line, found.end() + 1)
+            help = "a spec needs no tags: remove it"
+            self.report.error("AS0104", span, f"unknown tag {quote(found.group())}", help=help)
+        raise _Stop
+
+    def alias(self, event: Any, depth: int) -> Tree:
+        known = self.anchors.get(event.anchor)
+        if known is None:
+            what = "holds itself" if event.anchor in self.anchors else "is not defined"
+            help = "a text that begins with `*` needs quotes"
+            self.fail("AS0107", event, f"the alias {quote('*' + event.anchor)} {what}", help)
+            raise _Stop
+        tree, values = known
+        self.take(event, values)
+        if depth + height(tree) > MAX_DEPTH:
+            self.fail(
+                "AS0105",
+                event,
+                f"with this alias expanded, nested more than {MAX_DEPTH} deep",
+                _SHALLOW,
+            )
+        self.end = _end(event)
+        return copy(tree)
+
+    def scalar(self, event: Any) -> Scalar:
+        self.end = _end(event)
+        text: str = event.value
+        plain = event.implicit[0] and event.tag is None
+        value = resolve(text) if plain else text
+        return Scalar(value, text, self.source, _start(event), self.end, event.style in ("'", '"'))
+
+    def sequence(self, begun: Any, depth: int) -> List:
+        self.begin(begun)
+        items: list[Tree] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            items.append(self.node(event, depth + 1))
+        self.finish(begun, event)
+        return List(items, self.source, _start(begun), self.end)
+
+    def mapping(self, begun: Any, depth: int) -> Map:
+        self.begin(begun)
+        entries: dict[str, tuple[Scalar, Tree]] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            key = self.node(event, depth + 1)
+            value = self.node(next(self.events), depth + 1)
+            if not isinstance(key, Scalar):
+                help = "quote a key that holds braces or brackets"
+                self.report.error("AS0101", key.span, "a key has to be a name", help=help)
+            elif key.text in entries:
+                notes = [Note("first given", entries[key.text][0].span)]
+                self.report.error(
+                    "AS0108", key.span, f"the key {quote(key.text)} is given twice", notes=notes
+                )
+            else:
+                entries[key.text] = (key, value)
+        self.finish(begun, event)
+        return Map(entries, self.source, _start(begun), self.end)
+
+    def begin(self, event: Any) -> None:
+        if event.flow_style:
+            self.open.append(self.span(event))
+
+    def finish(self, begun: Any, event: Any) -> None:
+        """A collection in brackets ends behind them, a block where its last value does."""
+        if begun.flow_style:
+            self.open.pop()
+            self.end = _end(event)
+
+
+_SHALLOW = "give the inner part a block of its own"
+
+
+def _start(event: Any) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _end(event: Any) -> tuple[int, int]:
+    return event.end_mark.line + 1, event.end_mark.column + 1

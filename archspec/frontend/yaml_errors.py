@@ -1,0 +1,124 @@
+"""What the YAML parser refuses, in words: the place, what is expected there, and the way out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from archspec.diagnostics import Note, Report, Source, Span, quote
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SEPARATE = "separate the entries by commas, and close every bracket; a text that holds one of `,[]{}` needs quotes"
+_WORDS = {
+    "mapping values are not allowed in this context": (
+        "a key cannot stand here",
+        "quote a text that holds `: `; the keys of a mapping begin in one column, each on a line of its own",
+    ),
+    "did not find expected ',' or '}'": ("expected `,` or `}`", _SEPARATE),
+    "did not find expected ',' or ']'": ("expected `,` or `]`", _SEPARATE),
+    "did not find expected key": (
+        "expected a key of the mapping",
+        "the keys of a mapping begin in one column",
+    ),
+    "did not find expected '-' indicator": (
+        "expected an item of the list",
+        "the items of a list begin in one column, each with `- `",
+    ),
+    "did not find expected node content": (
+        "expected a value",
+        "close every bracket; quote a text that begins with one of `,]}`, or with `#`, which starts a comment",
+    ),
+    "found character that cannot start any token": ("a value cannot begin so", "quote it"),
+    "did not find expected alphabetic or numeric character": (
+        "expected the name of an anchor",
+        "quote a text that begins with `*` or `&`",
+    ),
+    "found unexpected end of stream": ("expected the closing quote", "close the quote"),
+    "found unknown escape character": (
+        "an unknown escape",
+        "use single quotes, or `\\\\` for a backslash",
+    ),
+    "did not find expected <document start>": (
+        "a spec is one document",
+        "remove the `...` and what follows",
+    ),
+}
+"""The parser's phrases as ours, each with its help."""
+
+
+def decode(raw: bytes, name: str, report: Report) -> Source | None:
+    """The text of a file; anything but UTF-8 is an error at its place."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        report.error(
+            "AS0102", Source(name, "").start, "the file is UTF-16", help="save it as UTF-8"
+        )
+        return None
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return Source(name, raw.decode())
+    except UnicodeDecodeError as error:
+        source = Source(name, raw.decode("utf-8", "replace"))
+        line, column = _place(raw[: error.start].decode("utf-8", "replace"))
+        message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
+        report.error(
+            "AS0102",
+            source.span(line, column, line, column + 1),
+            message,
+            help="save the file as UTF-8",
+        )
+        return None
+
+
+def check_characters(source: Source, report: Report) -> bool:
+    """Whether every character is one that YAML allows; the first that is not is reported."""
+    found = _FORBIDDEN.search(source.text)
+    if found:
+        line, column = _place(source.text[: found.start()])
+        message = f"the character U+{ord(found.group()):04X} is not allowed in YAML"
+        help = 'remove it, or write it as an escape, such as "\\x1b"'
+        report.error("AS0101", source.span(line, column, line, column + 1), message, help=help)
+    return found is None
+
+
+def explain(error: yaml.YAMLError, source: Source, report: Report, opened: Span | None) -> None:
+    """Reports what stopped the parser: where it stopped, or what began before and never ends.
+
+    `opened` is the innermost bracket that was open then.
+    """
+    problem: str = getattr(error, "problem", None) or "this cannot be read"
+    context: str | None = getattr(error, "context", None)
+    begun, stopped = _span(error, "context_mark", source), _span(error, "problem_mark", source)
+    span = stopped or begun or source.start
+    lines = source.lines
+    line = lines[span.line - 1] if span.line <= len(lines) else ""
+    before, here = line[: span.column - 1], line[span.column - 1 : span.column]
+    message, help = _WORDS.get(problem, (problem, ""))
+    if here == "\t" or (not before.strip(" \t") and "\t" in before):
+        report.error("AS0103", span, "a tab cannot indent YAML", help="indent with spaces")
+        return
+    notes = [Note(context, begun)] if context and begun else []
+    if not here and not "".join(lines[span.line :]).strip() and (begun or opened):
+        inner = begun if begun and begun.line <= len(lines) and begun != span else opened
+        span, message, notes = inner or span, f"this does not end: {message}", []
+    elif here == "{" and before.endswith("$"):
+        help = 'between braces or brackets an expression needs quotes: "${...}"'
+    elif here:
+        message += f", found {quote(here)}"
+    report.error("AS0101", span, message, notes=notes, help=help)
+
+
+def _span(error: yaml.YAMLError, name: str, source: Source) -> Span | None:
+    mark: Any = getattr(error, name, None)
+    return (
+        source.span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
+        if mark
+        else None
+    )
+
+
+def _place(before: str) -> tuple[int, int]:
+    """Line and column of what follows a text."""
+    lines = Source("", before).lines
+    return len(lines), len(lines[-1]) + 1

@@ -1,0 +1,144 @@
+"""The sections of a spec around its network, as data: where it comes from, heads, claims, pictures, initial weights.
+
+The bodies of blocks and of the network are not here: `spec/form.py` reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from archspec.ir.op import Role
+from archspec.ir.recipe import Recipe
+from archspec.ir.section import Section
+from archspec.ir.types import Positive, Size
+
+
+class Origin(Section):
+    """`source`: the paper that a spec is written beside."""
+
+    title: str = Field(description="Title of the paper.")
+    authors: str | None = Field(default=None, description="Authors, as one cites them.")
+    venue: str | None = Field(default=None, description="Where it appeared.")
+    year: int | None = Field(default=None, description="When it appeared.")
+    table: int | str | None = Field(default=None, description="The table that the network follows.")
+    url: str | None = Field(default=None, description="Where to read it.")
+    note: str | None = Field(default=None, description="Anything that a reader should know.")
+
+    def __str__(self) -> str:
+        table = f"table {self.table}" if self.table is not None else None
+        parts = (self.title, self.authors, self.venue, str(self.year) if self.year else None, table)
+        return ", ".join(part for part in parts if part)
+
+
+class HeadForm(Section):
+    """`heads.NAME`: an output and how it is trained; `main` is the network's own."""
+
+    block: str | None = Field(
+        default=None, description="The block that computes it from the step that it hangs on."
+    )
+    at: str | None = Field(
+        None, alias="from", description="The step it hangs on, where no step names it under `aux`."
+    )
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "none"] = Field(
+        default="cross_entropy", description="Its loss."
+    )
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=1.0, description="Its share in the total loss."
+    )
+    only: Literal["train"] | None = Field(
+        default=None, description="`train`: left out in eval mode, and of the counts."
+    )
+    classes: Positive | None = Field(
+        default=None, description="How many classes it tells apart; its width is checked."
+    )
+
+
+Total = Literal["params", "params_with_aux", "macs", "macs_with_aux", "depth", "depth_with_pools"]
+
+
+class Claims(Section):
+    """`claims`: how to read the figures that a table prints, and which of them are known to be misprints."""
+
+    units: dict[str, Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0)]] = Field(
+        default_factory=lambda: {"K": 1000, "M": 1000000, "G": 1000000000},
+        description="What K, M and G stand for.",
+    )
+    tolerance: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.02, description="Relative difference that is rounding."
+    )
+    errata: dict[str, str] = Field(
+        default_factory=dict, description="By step: why its printed figures are not ours."
+    )
+    totals: dict[Total, int | str] = Field(
+        default_factory=dict[Total, int | str],
+        description="Figures that are printed for the whole network.",
+    )
+
+
+class Preprocess(Section):
+    """`preprocess`: from a picture to the input: resize, crop, then (value * scale - mean) / std per channel."""
+
+    resize: Positive | Size | None = Field(
+        default=None, description="Shorter side, or exact HxW, before the crop."
+    )
+    interpolation: Literal["nearest", "bilinear", "bicubic", "area"] = Field(
+        default="bilinear", description="How it is resized."
+    )
+    crop: Literal["center", "none"] = Field(
+        default="center", description="Crop to the input's size."
+    )
+    channels: Literal["rgb", "bgr", "gray"] = Field(
+        default="rgb", description="Order of the channels."
+    )
+    scale: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        default=1 / 255, description="Factor on the bytes 0..255."
+    )
+    mean: Annotated[tuple[float, ...], Field(strict=False)] = Field(
+        default=(0.0,), description="Subtracted, per channel."
+    )
+    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(strict=False)] = Field(
+        default=(1.0,), description="Divides."
+    )
+    invert: bool = Field(default=False, description="Dark on light becomes light on dark.")
+
+
+class Initializer(Section):
+    """An initialiser with its option, one of `{normal: 0.01}`, `{constant: 0.2}`, `{uniform: 0.1}`, ..."""
+
+    constant: float | None = Field(default=None, description="Every value.")
+    normal: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Standard deviation."
+    )
+    truncated_normal: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Deviation, cut at two of it."
+    )
+    uniform: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Half width around zero."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(number is not None for _, number in self) != 1:
+            raise ValueError("an initialiser has one key, as in {normal: 0.01}")
+        return self
+
+
+InitRule = Literal[
+    "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"
+]
+Init = InitRule | float | Initializer
+"""How a tensor starts: a rule by name, a constant, or an initialiser with its options."""
+
+
+class Document(Section):
+    """The whole of a spec but for its bodies."""
+
+    source: Origin | None = None
+    heads: dict[str, HeadForm] = Field(default_factory=dict)
+    claims: Claims | None = None
+    preprocess: Preprocess | None = None
+    labels: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    init: dict[str, dict[Role, Init]] = Field(default_factory=dict)
+    train: Recipe | None = None

@@ -1,0 +1,170 @@
+"""The checked network: a flat list of nodes in execution order, each knowing the scope it was written in.
+
+A value is the index of the node that computes it; node 0 is the input. Scopes form a tree: network, block
+instances, branches of merges, iterations of repeats, heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, cast
+
+from archspec.diagnostics import Span
+from archspec.ir.expr import Expr
+from archspec.ir.op import Op, ParamSpec
+from archspec.ir.types import Shape, format_shape
+
+ScopeKind = Literal["network", "block", "branch", "repeat", "head"]
+
+
+class Input(Op):
+    """The network's input; a graph's node 0."""
+
+    kind = "input"
+    family = "input"
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """Where nodes were written.
+
+    `args` are a block instance's arguments by the spec's names, or a repeat's counter; `exprs` how those arguments read
+    in the parent's words, for those given as expressions.
+    """
+
+    name: str
+    kind: ScopeKind
+    span: Span
+    parent: Scope | None = None
+    block: str = ""
+    args: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    exprs: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
+    row: bool = False
+    doc: str = ""
+
+    @cached_property
+    def path(self) -> str:
+        """`inception_3a.3x3.reduce`; empty for the network itself."""
+        if self.parent is None:
+            return ""
+        return f"{self.parent.path}.{self.name}" if self.parent.path else self.name
+
+    def chain(self) -> Iterator[Scope]:
+        """This scope, its parent, and so on up to the network."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One layer: its op, the nodes it reads, its output shape, and the words it was written in."""
+
+    index: int
+    name: str
+    op: Op
+    inputs: tuple[int, ...]
+    shape: Shape
+    scope: Scope
+    span: Span
+    exprs: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
+    init: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    row: bool = False
+
+    @property
+    def path(self) -> str:
+        return f"{self.scope.path}.{self.name}" if self.scope.path else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An output of the network: the node that computes it and how it is trained."""
+
+    name: str
+    node: int
+    loss: str = "cross_entropy"
+    weight: float = 1.0
+    train_only: bool = False
+    classes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A figure that the paper prints for a step, at `path`: `params`, `ops` (its MACs) or `depth`, as it is spelt."""
+
+    path: str
+    quantity: Literal["params", "ops", "depth"]
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A network whose every shape is known. `heads[0]` is the main output."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    heads: tuple[Head, ...]
+    root: Scope
+    args: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    claims: tuple[Claim, ...] = ()
+
+    @property
+    def input(self) -> Shape:
+        return self.nodes[0].shape
+
+    def inputs(self, node: Node) -> tuple[Shape, ...]:
+        """The shapes that enter a node."""
+        return tuple(self.nodes[i].shape for i in node.inputs)
+
+    def params(self, node: Node) -> tuple[ParamSpec, ...]:
+        return node.op.params(*self.inputs(node))
+
+    def parameters(self) -> Iterator[tuple[str, Node, ParamSpec]]:
+        """Every tensor of the network under its neutral name, in execution order."""
+        for node in self.nodes[1:]:
+            for param in self.params(node):
+                yield f"{node.path}.{param.role}", node, param
+
+    def reachable(self, heads: tuple[Head, ...]) -> frozenset[int]:
+        """The nodes that these heads need."""
+        seen: set[int] = set()
+        stack = [head.node for head in heads]
+        while stack:
+            index = stack.pop()
+            if index not in seen:
+                seen.add(index)
+                stack.extend(self.nodes[index].inputs)
+        return frozenset(seen)
+
+    @cached_property
+    def inference(self) -> frozenset[int]:
+        """The nodes of the inference graph: those that no train-only head needs alone."""
+        return self.reachable(tuple(head for head in self.heads if not head.train_only))
+
+    def __str__(self) -> str:
+        """The printable form, one node a line."""
+        lines = [f"graph {self.name}"]
+        for node in self.nodes:
+            fields = ", ".join(
+                f"{k}={_plain(v)}" for k, v in node.op.model_dump(exclude_defaults=True).items()
+            )
+            read = " ".join(f"%{i}" for i in node.inputs)
+            lines.append(
+                f"  %{node.index} {node.path}: {node.op.kind}({fields}) {read} -> {format_shape(node.shape)}".rstrip()
+            )
+        lines += [
+            f"  {h.name} = %{h.node}" + (" (train only)" if h.train_only else "")
+            for h in self.heads
+        ]
+        return "\n".join(lines)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        parts = cast("tuple[Any, ...]", value)
+        return format_shape(parts) if all(isinstance(part, int) for part in parts) else str(parts)
+    return str(value)

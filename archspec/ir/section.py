@@ -1,0 +1,11 @@
+"""What every section of a spec is: a mapping whose keys are its fields and no others."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """A mapping of the spec: its keys are these fields and no others."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False
+    )

@@ -1,0 +1,183 @@
+"""Tensors under foreign names, and how they become the neutral ones of a graph: by a framework's names or a mapping.
+
+Of all the namings that a file may follow, the one that it fits is taken; where it fits none, all that differs from the
+nearest is told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from archspec._numpy import Array, np
+from archspec.backend import BackendError, Native, available
+from archspec.backend import load as load_backend
+from archspec.diagnostics import quote
+from archspec.ir.graph import Graph
+from archspec.ir.types import Shape, format_shape
+from archspec.weights import mapping as mappings
+from archspec.weights.checkpoint import CheckpointError
+from archspec.weights.formats import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """A way in which a file may call the tensors of a graph: by neutral name, how each is called and laid out there."""
+
+    title: str
+    natives: Mapping[str, Native]
+    ignored: Mapping[str, str] = field(default_factory=dict[str, str])
+    channels: str | None = None
+    note: str = ""
+
+    def strangers(self, found: Mapping[str, Any]) -> list[str]:
+        """The names of a file that it does not know."""
+        known = {native.name for native in self.natives.values()}
+        rest = [name for name in found if name not in known]
+        return sorted(
+            name for name in rest if not any(fnmatchcase(name, pattern) for pattern in self.ignored)
+        )
+
+    def gaps(self, found: Mapping[str, Any], graph: Graph) -> int:
+        """How many names of a graph and of a file it cannot bring together."""
+        names = (name for name, _, _ in graph.parameters())
+        missing = sum(
+            name not in self.natives or self.natives[name].name not in found for name in names
+        )
+        return missing + len(self.strangers(found))
+
+
+def naming(
+    path: Path,
+    kind: Kind,
+    found: Mapping[str, Any],
+    graph: Graph,
+    whole: Graph,
+    mapping: str | None = None,
+) -> Naming:
+    """The naming that a file's names follow, or else the nearest; `graph` is the part of `whole` that is wanted.
+
+    A framework's own names come first, then the mapping that fits; raises `CheckpointError` where two do.
+    """
+    if mapping is not None:
+        return mapped(mapping, mappings.find(mapping), whole)
+    own = list(_natives(kind, graph, whole))
+    shipped = {name: mappings.find(name) for name in mappings.shipped()}
+    others = [
+        mapped(name, known, whole) for name, known in shipped.items() if kind.name in known.formats
+    ]
+    gaps = {way.title: way.gaps(found, graph) for way in (*own, *others)}
+    fit = [way for way in others if not gaps[way.title]]
+    if len(fit) > 1 and all(gaps[way.title] for way in own):
+        choices = " and ".join(way.title for way in fit)
+        raise CheckpointError(f"{quote(path)} fits {choices}", help="choose one with `--mapping`")
+    if not own and not others:
+        help = "`--mapping FILE` says how it calls them"
+        raise CheckpointError(f"how {quote(path)} calls its tensors is not known", help=help)
+    return min((*own, *others), key=lambda way: gaps[way.title])
+
+
+def mapped(title: str, mapping: mappings.Mapping, whole: Graph) -> Naming:
+    """The naming that a mapping gives; what it knows beyond the graph's tensors stays unknown."""
+    shapes = {name: param.shape for name, _, param in whole.parameters()}
+    natives = {
+        ours: Native(theirs, shapes[ours])
+        for theirs, ours in mapping.names.items()
+        if ours in shapes
+    }
+    return Naming(f"the mapping {title}", natives, mapping.ignored, mapping.channels, mapping.note)
+
+
+def _natives(kind: Kind, graph: Graph, whole: Graph) -> Iterator[Naming]:
+    """The names that frameworks give: the file's own, or the neutral and all known ones where nothing says whose."""
+    if kind.name == "safetensors":
+        yield Naming(
+            "neutral names",
+            {name: Native(name, param.shape) for name, _, param in whole.parameters()},
+        )
+    for name in (
+        [kind.backend]
+        if kind.backend
+        else sorted(available())
+        if kind.name == "safetensors"
+        else []
+    ):
+        try:
+            backend = load_backend(name)
+        except BackendError:
+            continue
+        yield Naming(f"{name}'s own names", backend.natives(whole))
+        if graph is not whole:
+            yield Naming(f"{name}'s own names, of the inference graph", backend.natives(graph))
+
+
+def translate(
+    path: Path, way: Naming, found: Mapping[str, Array], graph: Graph
+) -> dict[str, Array]:
+    """The tensors of a graph, neutral and of float32.
+
+    Raises `CheckpointError` with all that is missing, unexpected, of another shape, or of no floating-point type.
+    """
+    if problems := tuple(_problems(way, found, graph)):
+        message = (
+            f"{quote(path)}, read by {way.title}, does not fit the network {quote(graph.name)}"
+        )
+        raise CheckpointError(
+            message, problems, "names of another project need `--mapping NAME_OR_FILE`"
+        )
+    tensors: dict[str, Array] = {}
+    for name, _, param in graph.parameters():
+        native = way.natives[name]
+        neutral = native.into(param.shape, found[native.name])
+        with np.errstate(
+            over="ignore"
+        ):  # what float32 cannot hold becomes infinite, which is looked for
+            tensors[name] = np.ascontiguousarray(neutral, np.float32).reshape(param.shape)
+    return tensors
+
+
+def _problems(way: Naming, found: Mapping[str, Array], graph: Graph) -> Iterator[str]:
+    for name, _, param in graph.parameters():
+        native = way.natives.get(name)
+        if native is None or native.name not in found:
+            called = f", there {quote(native.name)}" if native else ""
+            yield f"missing: {quote(name)}, {format_shape(param.shape)}{called}"
+            continue
+        array = found[native.name]
+        if _trimmed(array.shape, len(native.shape)) != native.shape:
+            shapes = f"{format_shape(array.shape)}, expected {format_shape(native.shape)}"
+            yield f"of another shape: {quote(native.name)} is {shapes}"
+        if array.dtype.kind != "f":
+            yield f"of another type: {quote(native.name)} is {array.dtype}, expected floating-point numbers"
+    for name in way.strangers(found):
+        yield f"unexpected: {quote(name)}"
+
+
+def _trimmed(shape: Shape, rank: int) -> Shape:
+    """A shape without the leading axes of one that some projects pad it with."""
+    extra = len(shape) - rank
+    return shape[extra:] if extra > 0 and all(size == 1 for size in shape[:extra]) else shape
+
+
+def reordered(
+    path: Path, tensors: dict[str, Array], graph: Graph, way: Naming, channels: str | None
+) -> str:
+    """Puts the input channels of what reads the picture into the order that the spec's `preprocess` has it in.
+
+    Says what was done; raises `CheckpointError` where that cannot be done in the weights.
+    """
+    if way.channels in (None, channels) or channels not in ("rgb", "bgr"):
+        return ""
+    for node in graph.nodes:
+        if 0 in node.inputs:
+            name = f"{node.path}.weight"
+            if node.op.kind != "conv" or tensors[name].shape[1] != graph.input[0]:
+                message = f"the weights of {quote(path)} are for pictures in {way.channels}, the spec's are {channels}"
+                raise CheckpointError(
+                    message, help=f"give the spec `preprocess: {{channels: {way.channels}}}`"
+                )
+            tensors[name] = np.ascontiguousarray(tensors[name][:, ::-1])
+    return f"input channels put from {way.channels} into {channels}, the order of the spec's `preprocess`"

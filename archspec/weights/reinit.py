@@ -1,0 +1,33 @@
+"""What to leave out of a checkpoint whose network has another head, so that the rest of it is a start.
+
+>>> advice(["head.fc.weight", "head.fc.bias", "aux.fc.weight"], ["stem.weight", "head.conv.weight"])
+"`archspec train` takes the rest with --fresh 'head.fc.*' --fresh 'aux.*'"
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection
+
+MOST = 8
+"""With more patterns than these, the file is another network's altogether."""
+
+
+def advice(misfits: Collection[str], others: Collection[str]) -> str:
+    """How to take the others; nothing where there are none, or too much is amiss to be a head."""
+    patterns = list(dict.fromkeys(_pattern(name.partition("@")[0], others) for name in misfits))
+    if not others or len(patterns) > MOST:
+        return ""
+    return "`archspec train` takes the rest with " + " ".join(
+        f"--fresh {shlex.quote(p)}" for p in patterns
+    )
+
+
+def _pattern(name: str, others: Collection[str]) -> str:
+    """That of the outermost scope around a tensor that holds none of the others."""
+    parts = name.split(".")
+    for depth in range(1, len(parts)):
+        scope = ".".join(parts[:depth]) + "."
+        if not any(other.startswith(scope) for other in others):
+            return f"{scope}*"
+    return name
