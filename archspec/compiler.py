@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args
 from archspec._numpy import Array
 from archspec._version import __version__
 from archspec.analysis.stats import stats
-from archspec.backend import About, Backend, BackendError
+from archspec.backend import Backend, BackendError, Provenance
 from archspec.backend import load as load_backend
 from archspec.build_folder import WEIGHTS, manifest, replace_folder
 from archspec.checks import check_graph
@@ -86,7 +86,7 @@ def _gc_paused() -> Generator[None]:
 
 
 @dataclass(frozen=True)
-class Build:
+class CompiledSpec:
     """What a build consists of before anything is written: the graph that is emitted, and its weights."""
 
     graph: Graph
@@ -105,7 +105,7 @@ def compile_spec(
     any_spec: bool = False,
     allow_nonfinite: bool = False,
     fresh: Sequence[str] = (),
-) -> Build:
+) -> CompiledSpec:
     """The graph that a backend is to emit, with seeded weights or those of a file of any kind; nothing is written.
 
     What the file has for parts that `optimize` leaves out is left out too. Tensors that are named as one of the
@@ -124,15 +124,15 @@ def compile_spec(
     _refuse_gaps(graph, backend)
     _refuse_size(graph)
     if weights is None:
-        return Build(graph, initial(graph, seed, spec.document.init))
+        return CompiledSpec(graph, initial(graph, seed, spec.document.init))
     loaded = read(
         weights, spec, graph=graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite, fresh=fresh
     )
     seeded = initial(graph, seed, spec.document.init) if fresh else {}
-    return Build(graph, {**seeded, **loaded.tensors}, loaded.notes)
+    return CompiledSpec(graph, {**seeded, **loaded.tensors}, loaded.notes)
 
 
-def about(spec: Spec) -> About:
+def provenance(spec: Spec) -> Provenance:
     """What the emitted source says of itself."""
     counts = stats(spec)
     unit, scale = ("G", 1e9) if counts.macs >= 1e8 else ("M", 1e6)
@@ -140,7 +140,7 @@ def about(spec: Spec) -> About:
     summary = f"{counts.params:,} parameters, {macs} at {format_shape(counts.input)}"
     origin = spec.document.source
     title = f"{spec.name}. {origin}" if origin else spec.name
-    return About(
+    return Provenance(
         title=title,
         spec=Path(spec.path).name,
         sha256=spec.sha256,
@@ -193,7 +193,7 @@ def write(
         # The weights come first: a format that holds them, or points into them, is made from this file.
         save(staging / WEIGHTS, built.weights, origin(built.graph, spec.sha256))
         for name, content in backend.emit(
-            built.graph, about(spec), staging / WEIGHTS, **chosen
+            built.graph, provenance(spec), staging / WEIGHTS, **chosen
         ).items():
             (staging / name).write_bytes(content)
         source: dict[str, Any] = {"weights": weights.name} if weights else {"seed": seed}

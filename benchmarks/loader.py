@@ -26,7 +26,7 @@ SECONDS = 40  # without processes, and with them
 MANY, BATCH, SIDE = 32, 32, 224  # files of each photograph, samples of a batch, the input's side
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PREPARE = Prepare(
-    (3, SIDE, SIDE), Preprocess(mean=MEAN, std=STD), Augment(area=(0.08, 1.0), mirror=True)
+    (3, SIDE, SIDE), Preprocess(mean=MEAN, std=STD), Augment(area=(0.08, 1.0), flip=True)
 )
 
 

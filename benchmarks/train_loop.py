@@ -60,7 +60,7 @@ def built(backend: str) -> Path:
 
 def ours(backend: str) -> Call:
     from archspec.backend import load as load_backend
-    from archspec.backend.trainer import Plan
+    from archspec.backend.trainer import TrainerConfig
     from archspec.compiler import load
     from archspec.ir.document import Preprocess
     from archspec.ir.recipe import Recipe
@@ -76,7 +76,7 @@ def ours(backend: str) -> Call:
     feed = Batches(Arrays(x, y, "x"), Prepare(spec.graph.input, Preprocess()), BATCH, seed=0)
     run, trainer = (
         Run(spec, recipe, Path(mkdtemp()), feed),
-        maker(built(backend), Plan(spec.graph, recipe)),
+        maker(built(backend), TrainerConfig(spec.graph, recipe)),
     )
     return lambda: train(run, trainer, Place())
 

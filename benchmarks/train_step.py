@@ -40,7 +40,7 @@ def figures() -> Iterator[Figure]:
 
 def ours(precision: Any) -> Callable[[], object]:
     from archspec.backend import load as load_backend
-    from archspec.backend.trainer import Plan
+    from archspec.backend.trainer import TrainerConfig
     from archspec.compiler import load, write
     from archspec.ir.recipe import Recipe
 
@@ -49,7 +49,7 @@ def ours(precision: Any) -> Callable[[], object]:
     recipe = Recipe(learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY, precision=precision)
     with TemporaryDirectory() as scratch:
         folder = write(spec, backend, Path(scratch) / "model")
-        trainer = backend.trainer(folder, Plan(spec.graph, recipe))
+        trainer = backend.trainer(folder, TrainerConfig(spec.graph, recipe))
     x, y = samples()
 
     def call() -> None:

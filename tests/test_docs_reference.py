@@ -291,7 +291,7 @@ def test_a_table_of_the_language_lists_exactly_what_is_read(
         ("source", keys(document.Origin)),
         ("train", (*keys(recipe.Schedule), *keys(recipe.Augment))),
         ("in", {name for rank in expr._AXES.values() for name in rank} | {"rank"}),
-        ("Merges", [op.kind for op in OPS.values() if op.many]),
+        ("Merges", [op.kind for op in OPS.values() if op.variadic]),
     ],
 )
 def test_a_section_of_the_language_names_every_key(title: str, words: Iterable[str]) -> None:

@@ -60,7 +60,7 @@ def _through(node: Node, inputs: tuple[Shape, ...], field: Field) -> Field:
     window = node.op.window(*inputs)
     if window is not None:
         return _slide(field, zip(*window, strict=True))
-    if node.op.many or len(node.shape) == len(inputs[0]):
+    if node.op.variadic or len(node.shape) == len(inputs[0]):
         return field
     # flatten and reshape do away with the positions: what follows sees all of them
     seen = _slide(field, ((n, 1, 0) for n in inputs[0][1:]))

@@ -5,22 +5,22 @@
 'torch'
 """
 
-from archspec.backend.api import About, Backend, Emit, Engine, Format, Gap, Option
-from archspec.backend.memory_budget import Room, TooLarge
+from archspec.backend.api import Backend, Emit, Engine, Format, Gap, Option, Provenance
+from archspec.backend.memory_budget import MemoryBudget, TooLarge
 from archspec.backend.registry import BackendError, available, find, load, require, require_imports
-from archspec.backend.tensor_layout import Native
+from archspec.backend.tensor_layout import TensorLayout
 
 __all__ = [
-    "About",
     "Backend",
     "BackendError",
     "Emit",
     "Engine",
     "Format",
     "Gap",
-    "Native",
+    "MemoryBudget",
     "Option",
-    "Room",
+    "Provenance",
+    "TensorLayout",
     "TooLarge",
     "available",
     "find",

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from archspec._numpy import Array
-from archspec.backend.memory_budget import Room
-from archspec.backend.process_group import Group
+from archspec.backend.memory_budget import MemoryBudget
+from archspec.backend.process_group import ProcessGroup
 from archspec.backend.session import Mode, Precision, Session
-from archspec.backend.tensor_layout import Native
-from archspec.backend.trainer import Plan, Trainer
+from archspec.backend.tensor_layout import TensorLayout
+from archspec.backend.trainer import Trainer, TrainerConfig
 from archspec.ir.graph import Graph, Node
 
 
@@ -29,7 +29,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class About:
+class Provenance:
     """What emitted source says of itself in its head."""
 
     title: str
@@ -70,15 +70,15 @@ class Format:
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path, Room], Mapping[str, Array]]
-    write: Callable[[Path, Graph, About, Mapping[str, Array]], None]
+    read: Callable[[Path, MemoryBudget], Mapping[str, Array]]
+    write: Callable[[Path, Graph, Provenance, Mapping[str, Array]], None]
 
 
 class Emit(Protocol):
     """Gives the files of a build by name, all but the weights, which lie in the neutral checkpoint `weights`."""
 
     def __call__(
-        self, graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+        self, graph: Graph, about: Provenance, weights: Path | None = None, /, **options: Any
     ) -> Mapping[str, bytes]: ...
 
 
@@ -102,14 +102,14 @@ class Backend:
     emit: Emit
     load: Callable[[Path], Any]
     predict: Callable[[Any, Any], Any]
-    natives: Callable[[Graph], Mapping[str, Native]]
+    tensor_layout: Callable[[Graph], Mapping[str, TensorLayout]]
     explain: Callable[[Graph, Node], str]
     open: Callable[[Path, Graph, Precision], Session]
     modes: Collection[Mode]
     precisions: Collection[Precision]
-    trainer: Callable[[Path, Plan], Trainer] | None = None
-    join: Callable[[], AbstractContextManager[Group]] | None = None
-    mixed: Mapping[str, str] = field(default_factory=dict[str, str])
+    trainer: Callable[[Path, TrainerConfig], Trainer] | None = None
+    init_process_group: Callable[[], AbstractContextManager[ProcessGroup]] | None = None
+    float32_constants: Mapping[str, str] = field(default_factory=dict[str, str])
     """Ops that the framework computes with a constant in float32 even in float64, and which constant that is."""
     formats: tuple[Format, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict[str, Option])

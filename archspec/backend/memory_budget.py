@@ -12,7 +12,7 @@ class TooLarge(ValueError):
     """What a file holds takes more memory than it may."""
 
 
-class Room:
+class MemoryBudget:
     """How much memory what is read from files may take: a file can state any size, and unpack to any.
 
     It is four times the size of the files themselves, as half precision becomes single and what is unpacked is copied,
@@ -23,15 +23,15 @@ class Room:
         self.left = 2**26 + more
         self.files: set[Path] = set()
         for file in files:
-            self.admit(file)
+            self.add_file(file)
 
-    def admit(self, file: Path) -> None:
+    def add_file(self, file: Path) -> None:
         """Gives room for what lies in a file, once."""
         if file not in self.files:
             self.files.add(file)
             self.left += 4 * file.stat().st_size
 
-    def take(self, size: int, what: str) -> None:
+    def charge(self, size: int, what: str) -> None:
         """Uses some of it up; raises `TooLarge`, saying for what, where no more is left."""
         if size > self.left:
             raise TooLarge(f"{quote(what)} takes {size:,} bytes, where {self.left:,} are left")
@@ -45,6 +45,6 @@ class Room:
             ZIP_DEFLATED,
         ):  # others are unpacked by the block, of whatever size
             raise ValueError(f"{quote(name)} is packed in an unusual way")
-        self.take(info.file_size, name)
+        self.charge(info.file_size, name)
         with archive.open(info) as file:
             return file.read(info.file_size)  # no more than is stated, whatever there is

@@ -1,7 +1,7 @@
 """Update rules, with one meaning everywhere: the definitions, in numpy, of a tensor's step.
 
 >>> import numpy as np
->>> rule = rule_of(Recipe(optimizer="sgd", momentum=0.9))
+>>> rule = update_rule(Recipe(optimizer="sgd", momentum=0.9))
 >>> moved, slots = rule.step(np.ones(1), np.ones(1), {}, rate=0.1, decay=0.0, update=1)
 >>> moved.tolist(), list(slots)
 ([0.9], ['momentum'])
@@ -18,7 +18,7 @@ from archspec.ir.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Momentum:
+class SGD:
     """Stochastic gradient descent.
 
     g = gradient + decay * p; v = momentum * v + g, v = g at first; p -= rate * (g + momentum * v if nesterov else v).
@@ -81,19 +81,19 @@ class AdamW:
         return tensor * (1 - rate * decay) - rate * length, {"mean": mean, "square": square}
 
 
-Rule: TypeAlias = Momentum | AdamW
+UpdateRule: TypeAlias = SGD | AdamW
 """How a tensor moves. `slots` are the names of what is remembered of each tensor, of its shape; `step` gives the tensor
 and its slots after an update, the first of which is number 1 and has none yet."""
 
 
-def rule_of(recipe: Recipe) -> Rule:
+def update_rule(recipe: Recipe) -> UpdateRule:
     """The rule that a recipe names."""
     if recipe.optimizer == "adamw":
         return AdamW(recipe.betas, recipe.eps)
-    return Momentum(recipe.momentum, recipe.nesterov)
+    return SGD(recipe.momentum, recipe.nesterov)
 
 
-def clipped(gradients: Mapping[str, Array], norm: float | None) -> dict[str, Array]:
+def clip_by_global_norm(gradients: Mapping[str, Array], norm: float | None) -> dict[str, Array]:
     """Scaled to that norm, of all of them together, where theirs is larger."""
     if norm is None:
         return dict(gradients)
@@ -107,16 +107,16 @@ def clipped(gradients: Mapping[str, Array], norm: float | None) -> dict[str, Arr
     )
 
 
-def averaged(
+def update_average(
     recipe: Recipe, mean: Mapping[str, Array], tensors: Mapping[str, Array], update: int
 ) -> dict[str, Array]:
     """The mean of the tensors after an update, counted from 1; that of the first is the tensors.
 
-    `polyak` is the mean of them all, and `ema` keeps `decay` of what it was.
+    `polyak` is the mean of them all, and `ema` keeps `ema_decay` of what it was.
     """
     if recipe.average == "none":
         return {}
     if update == 1:
         return {name: tensor.copy() for name, tensor in tensors.items()}
-    share = 1 / update if recipe.average == "polyak" else 1 - recipe.decay
+    share = 1 / update if recipe.average == "polyak" else 1 - recipe.ema_decay
     return {name: mean[name] + share * (tensor - mean[name]) for name, tensor in tensors.items()}

@@ -3,7 +3,7 @@
 A backend's `open` gives a Session; the float64 reference has the same face in `archspec/reference/session.py`, so that
 one can be held against the other. Batches are [N, *input], channels first, whatever the framework likes better.
 
->>> Sgd(learning_rate=0.1, momentum=0.9).rule.slots
+>>> SgdConfig(learning_rate=0.1, momentum=0.9).rule.slots
 ('momentum',)
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from archspec._numpy import Array
-from archspec.backend.optimizer import Momentum
+from archspec.backend.optimizer import SGD
 from archspec.diagnostics import quote
 from archspec.ir.graph import Graph
 from archspec.ir.types import Shape, format_shape
@@ -26,12 +26,12 @@ Precision = Literal["float32", "float64"]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ForwardResult:
     """What a run gives: outputs by head, activations by path if kept, moving statistics by neutral name."""
 
     outputs: dict[str, Array]
     activations: dict[str, Array]
-    updates: dict[str, Array]
+    running_stats: dict[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,12 @@ class Gradients:
     tensors: dict[str, Array]
 
 
-Pull = Callable[[Mapping[str, "Array"]], Mapping[str, "Array"]]
+OutputCotangents = Callable[[Mapping[str, "Array"]], Mapping[str, "Array"]]
 """A loss, as what differentiation needs of it: from the outputs by head to its derivative with respect to each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sgd:
+class SgdConfig:
     """Stochastic gradient descent by `backend.optimizer.Momentum`; the decay touches every trainable tensor."""
 
     learning_rate: float
@@ -60,9 +60,9 @@ class Sgd:
     weight_decay: float = 0.0
 
     @property
-    def rule(self) -> Momentum:
+    def rule(self) -> SGD:
         """How a tensor moves."""
-        return Momentum(self.momentum, self.nesterov)
+        return SGD(self.momentum, self.nesterov)
 
     def apply(
         self,
@@ -97,7 +97,7 @@ def slot_name(tensor: str, slot: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SessionState:
     """All that training goes on from: every tensor by neutral name, and the optimizer's slots by `slot_name`."""
 
     tensors: dict[str, Array]
@@ -134,8 +134,13 @@ class Session(Protocol):
     """A model that runs. Dropout is off in it unless it is asked for, so that train mode can be compared."""
 
     def forward(
-        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
-    ) -> Result:
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        return_activations: bool = False,
+        dropout: bool = False,
+    ) -> ForwardResult:
         """Outputs by head, train-only heads in train mode alone; with `keep`, activations by path.
 
         Train mode uses the statistics of the batch, moves the moving ones as training does, and gives those that moved
@@ -144,19 +149,19 @@ class Session(Protocol):
         """
         ...
 
-    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
-        """Derivatives of the loss that `pull` stands for; a tensor that it does not depend on has zeros."""
+    def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
+        """Derivatives of the loss that `cotangents` stands for; a tensor that it does not depend on has zeros."""
         ...
 
-    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+    def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
         """One step of training on a batch, in train mode; the slots are kept from one call to the next."""
         ...
 
-    def state(self) -> State:
+    def state(self) -> SessionState:
         """Every tensor, and the slots; in the session's own precision."""
         ...
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: SessionState) -> None:
         """Puts tensors and slots in place; slots that are not given are as before the first step.
 
         Tensors that are not given stay as they are. Raises ValueError where `State.check` does; nothing changes then.

@@ -9,13 +9,13 @@ from archspec.ir.types import Shape
 
 
 @dataclass(frozen=True, slots=True)
-class Native:
+class TensorLayout:
     """A tensor as the framework holds it: `name` there, `shape`, and `axes`, the neutral axes in the framework's order.
 
-    >>> kernel = Native("conv/kernel", (3, 3, 64, 128), (2, 3, 1, 0))
-    >>> kernel.out_of(np.zeros((128, 64, 3, 3))).shape
+    >>> kernel = TensorLayout("conv/kernel", (3, 3, 64, 128), (2, 3, 1, 0))
+    >>> kernel.from_portable(np.zeros((128, 64, 3, 3))).shape
     (3, 3, 64, 128)
-    >>> kernel.into((128, 64, 3, 3), np.zeros((3, 3, 64, 128))).shape
+    >>> kernel.to_portable((128, 64, 3, 3), np.zeros((3, 3, 64, 128))).shape
     (128, 64, 3, 3)
     """
 
@@ -24,11 +24,11 @@ class Native:
     axes: tuple[int, ...] = ()
     """Empty where the order is the neutral one."""
 
-    def out_of(self, neutral: Array) -> Array:
+    def from_portable(self, neutral: Array) -> Array:
         """From the neutral layout."""
         return neutral.transpose(self.axes or tuple(range(neutral.ndim))).reshape(self.shape)
 
-    def into(self, shape: Shape, native: Array) -> Array:
+    def to_portable(self, shape: Shape, native: Array) -> Array:
         """Back to the neutral layout, of that shape."""
         axes = self.axes or tuple(range(len(shape)))
         return native.reshape([shape[axis] for axis in axes]).transpose(np.argsort(axes))

@@ -3,10 +3,12 @@
 >>> import archspec
 >>> from archspec.ir.recipe import Recipe
 >>> spec = archspec.load("lenet5")
->>> recipe = Recipe(weight_decay=0.1, exempt=("bias",), freeze=("c1.*",), rates={"output.*": 10.0})
->>> found = settings(recipe, spec.graph)
->>> found["c3.conv.weight"], found["output.bias"], "c1.conv.weight" in found
-(Setting(rate=1.0, decay=0.1), Setting(rate=10.0, decay=0.0), False)
+>>> recipe = Recipe(weight_decay=0.1, no_decay=("bias",), lr_multipliers={"output.*": 10.0})
+>>> groups = param_groups(recipe, spec.graph)
+>>> groups["c3.conv.weight"]
+ParamGroup(lr_multiplier=1.0, weight_decay=0.1)
+>>> groups["output.bias"]
+ParamGroup(lr_multiplier=10.0, weight_decay=0.0)
 """
 
 from __future__ import annotations
@@ -18,44 +20,46 @@ from typing import Any, Protocol
 
 from archspec._numpy import Array
 from archspec._patterns import matches, refuse_idle
-from archspec.backend.process_group import Alone, Group
+from archspec.backend.process_group import ProcessGroup, SingleProcess
 from archspec.diagnostics import Failure, quote
 from archspec.ir.graph import Graph, Node
 from archspec.ir.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ParamGroup:
     """How a tensor is trained: the factor on its learning rate, and its weight decay."""
 
-    rate: float
-    decay: float
+    lr_multiplier: float
+    weight_decay: float
 
 
-def settings(recipe: Recipe, graph: Graph) -> dict[str, Setting]:
+def param_groups(recipe: Recipe, graph: Graph) -> dict[str, ParamGroup]:
     """By name, every tensor that is trained, in the order of the graph; raises `Failure` for an idle pattern."""
-    refuse_idle((*recipe.freeze, *recipe.rates), [name for name, _, _ in graph.parameters()])
-    found: dict[str, Setting] = {}
+    refuse_idle(
+        (*recipe.freeze, *recipe.lr_multipliers), [name for name, _, _ in graph.parameters()]
+    )
+    found: dict[str, ParamGroup] = {}
     counted: set[str] = set()
     for name, node, param in graph.parameters():
         if not param.trainable or matches(name, recipe.freeze):
             continue
         pattern = next(
-            (pattern for pattern in reversed(recipe.rates) if matches(name, [pattern])), ""
+            (pattern for pattern in reversed(recipe.lr_multipliers) if matches(name, [pattern])), ""
         )
         counted.add(pattern)
         kept = {"bias"} if param.role == "bias" else set[str]()
         kept |= {"norm"} if node.op.family == "norm" else set()
-        decay = 0.0 if kept & {*recipe.exempt} else recipe.weight_decay
-        found[name] = Setting(recipe.rates.get(pattern, 1.0), decay)
-    for pattern in recipe.rates:
+        decay = 0.0 if kept & {*recipe.no_decay} else recipe.weight_decay
+        found[name] = ParamGroup(recipe.lr_multipliers.get(pattern, 1.0), decay)
+    for pattern in recipe.lr_multipliers:
         if pattern not in counted:
             help = "what is frozen and moving statistics are not; of several patterns that fit, the last counts"
             raise Failure(f"no tensor is trained by the rate of {quote(pattern)}", help)
     return found
 
 
-def still(recipe: Recipe, graph: Graph) -> list[str]:
+def frozen_batch_norms(recipe: Recipe, graph: Graph) -> list[str]:
     """The paths of the batch norms whose moving statistics are frozen: in training too they normalise by these.
 
     Raises `Failure` for one of which `freeze` names the mean alone, or the variance.
@@ -71,24 +75,24 @@ def still(recipe: Recipe, graph: Graph) -> list[str]:
     return [node.path for node, each in frozen.items() if all(each)]
 
 
-def parts(size: int, count: int) -> list[slice]:
+def microbatches(size: int, count: int) -> list[slice]:
     """A batch in so many parts, as equal as can be; each counts by its share of the samples, and none is empty.
 
-    >>> parts(7, 3)
+    >>> microbatches(7, 3)
     [slice(0, 3, None), slice(3, 5, None), slice(5, 7, None)]
     """
     return _cut(0, size, min(size, count))
 
 
-def shares(size: int, count: int, rank: int, ranks: int) -> list[slice]:
+def rank_slices(size: int, count: int, rank: int, world_size: int) -> list[slice]:
     """What one of several processes computes of each of the `parts` of a batch; it may be nothing.
 
     Each part is divided among all processes, so that a batch norm sees the parts that one process alone would make.
 
-    >>> shares(7, 3, rank=1, ranks=2)
+    >>> rank_slices(7, 3, rank=1, world_size=2)
     [slice(2, 3, None), slice(4, 5, None), slice(6, 7, None)]
     """
-    return [_cut(part.start, part.stop, ranks)[rank] for part in parts(size, count)]
+    return [_cut(part.start, part.stop, world_size)[rank] for part in microbatches(size, count)]
 
 
 def _cut(start: int, stop: int, count: int) -> list[slice]:
@@ -98,7 +102,7 @@ def _cut(start: int, stop: int, count: int) -> list[slice]:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainerConfig:
     """What a trainer needs to know."""
 
     graph: Graph
@@ -107,26 +111,26 @@ class Plan:
     """What to compute on, as the framework calls it; without a name, what is best."""
     compile: bool = False
     """Whether the framework's compiler is used where that is a choice."""
-    group: Group = field(default_factory=Alone)
+    group: ProcessGroup = field(default_factory=SingleProcess)
     """Those that train together."""
-    learns: bool = True
+    training: bool = True
     """Whether it is to take steps, or to predict alone."""
 
     @property
-    def settings(self) -> dict[str, Setting]:
-        return settings(self.recipe, self.graph)
+    def param_groups(self) -> dict[str, ParamGroup]:
+        return param_groups(self.recipe, self.graph)
 
     @property
-    def still(self) -> list[str]:
-        return still(self.recipe, self.graph)
+    def frozen_batch_norms(self) -> list[str]:
+        return frozen_batch_norms(self.recipe, self.graph)
 
 
-SCALE = "scale"
+LOSS_SCALE = "scale"
 """What float16 keeps beside: by what a loss is multiplied, and for how many steps that did not overflow."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TrainState:
     """All that training goes on from, in neutral names and layouts but for `own`.
 
     `average` is the mean of the tensors that the recipe asks for, empty where it asks for none; `updates` counts steps
@@ -138,7 +142,7 @@ class Standing:
     slots: dict[str, Array] = field(default_factory=dict[str, Any])
     average: dict[str, Array] = field(default_factory=dict[str, Any])
     updates: int = 0
-    own: dict[str, Array] = field(default_factory=dict[str, Any])
+    backend_state: dict[str, Array] = field(default_factory=dict[str, Any])
 
 
 class Trainer(Protocol):
@@ -147,7 +151,7 @@ class Trainer(Protocol):
     device: str
     """What it computes on, for people."""
 
-    def step(self, x: Array, y: Array, rate: float, size: int | None = None) -> None:
+    def step(self, x: Array, y: Array, learning_rate: float, size: int | None = None) -> None:
         """One update from a batch x [N, *input] in float32 and its labels y [N]; it need not wait for the result.
 
         The loss is the mean over the batch, summed over the heads, each times its weight. Where the recipe accumulates,
@@ -164,8 +168,8 @@ class Trainer(Protocol):
         """The main output in eval mode, by the averaged tensors where the recipe averages."""
         ...
 
-    def save(self) -> Standing:
+    def save(self) -> TrainState:
         """What training goes on from; all of a group call it, and are given the same."""
         ...
 
-    def restore(self, standing: Standing) -> None: ...
+    def restore(self, state: TrainState) -> None: ...

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.cli.common import override_arguments, say
 
 if TYPE_CHECKING:
-    from archspec.backend import Backend, Gap, Native
+    from archspec.backend import Backend, Gap, TensorLayout
     from archspec.ir.graph import Graph, Node
 
 HELP = "show what a layer becomes on each backend"
@@ -168,8 +168,8 @@ class _Lowered:
         return {kind: gap for kind, gap in gaps(self.backend).items() if kind in used}
 
     @cached_property
-    def natives(self) -> Mapping[str, Native]:
-        return self.backend.natives(self.graph)
+    def natives(self) -> Mapping[str, TensorLayout]:
+        return self.backend.tensor_layout(self.graph)
 
     def data(self, node: Node) -> dict[str, Any]:
         """What a layer is there; or why the layer, or the network that it is in, cannot be there."""

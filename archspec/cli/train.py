@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
         command=(*launched(), *sys.argv[1:]),
     )
     with joined(backend) as group:
-        options.quiet |= not group.leads
+        options.quiet |= not group.is_main
         with agreed(group):
             spec = load(options)
         say_which(options.data, options)
@@ -147,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
     if not outcome.finished:
         say(f"stopped after step {place.step}; the same command with --resume goes on", options)
         return 130
-    if not group.leads:
+    if not group.is_main:
         return 0
     best = (
         f", best top-1 {place.best:.2%} after step {place.best_step}"

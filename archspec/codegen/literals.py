@@ -11,7 +11,7 @@ import re
 import unicodedata
 from typing import Any, cast
 
-WIDTH = 120
+WIDTH = 100
 
 
 def printable(text: str, limit: int = 2000) -> str:

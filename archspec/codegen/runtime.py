@@ -14,7 +14,7 @@ _numbers = itertools.count()
 def emitted(directory: Path) -> Any:
     """The module that a built folder's `model.py` is."""
     path = Path(directory) / "model.py"
-    # A name of its own: two builds can be loaded side by side, and what pickles or compiles one finds the module again.
+    # A unique name lets two builds load side by side, and lets pickle find the module again.
     name = f"archspec_model_{next(_numbers)}"
     spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -34,7 +34,7 @@ def moderate(graph: Graph, given: Material) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         kept = (
             ReferenceSession(graph, given.tensors)
-            .forward(given.x, train=True, keep=True)
+            .forward(given.x, train=True, return_activations=True)
             .activations
         )
     return all(np.abs(value).max(initial=0.0) <= LARGEST for value in kept.values())

@@ -33,14 +33,14 @@ def simplest(kind: str) -> tuple[Any, ...]:
     rank = next(rank for rank in (2, 1, 0, 3) if takes(kind, rank))
     shape = (4, 6, 5, 6)[: rank + 1]
     fields = next(iter(simple_fields(kind, shape)))
-    return (kind, fields, *(shape,) * (2 if OPS[kind].many else 1))
+    return (kind, fields, *(shape,) * (2 if OPS[kind].variadic else 1))
 
 
 @st.composite
 def layers(draw: st.DrawFn, kind: str) -> str:
     """A spec of one layer of that kind, with random fields on an input of random shape."""
     shape = draw(shapes(*(rank for rank in range(MAX_RANK + 1) if takes(kind, rank))))
-    entering = draw(_operands(kind, shape)) if OPS[kind].many else [shape]
+    entering = draw(_operands(kind, shape)) if OPS[kind].variadic else [shape]
     return layer_spec(kind, draw(op_values(kind, *entering)), *entering)
 
 

@@ -133,7 +133,7 @@ def simple_fields(kind: str, shape: Shape) -> Iterator[dict[str, Any]]:
             for name, value in zip(schema(kind), chosen, strict=True)
             if value is not None
         }
-        if accepted(kind, fields, *(shape,) * (2 if OPS[kind].many else 1)) is not None:
+        if accepted(kind, fields, *(shape,) * (2 if OPS[kind].variadic else 1)) is not None:
             yield fields
 
 
@@ -156,7 +156,7 @@ def _simplest(name: str, field: Mapping[str, Any], shape: Shape) -> list[Any]:
 
 def kinds(rank: int, *, many: bool = False) -> list[str]:
     """The registered ops that take values of that rank, by name: the merges, or all the others."""
-    return [kind for kind, op in OPS.items() if op.many == many and takes(kind, rank)]
+    return [kind for kind, op in OPS.items() if op.variadic == many and takes(kind, rank)]
 
 
 _SIZES = ((), (6, 9, 5, 12, 2, 1), (5, 6, 4, 7, 3, 1), (3, 4, 2, 1))

@@ -1,7 +1,7 @@
 """Whole random specs: blocks, branches, tables, expressions, repeats, skips and heads around every registered op.
 
 >>> from hypothesis import given, settings
->>> @settings(max_examples=5, database=None)
+>>> @param_groups(max_examples=5, database=None)
 ... @given(specs())
 ... def test_every_network_has_a_main_output(spec):
 ...     assert spec.text.startswith("archspec: 1\\nname:") and "main" in spec.outputs

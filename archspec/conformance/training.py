@@ -12,7 +12,7 @@ from typing import Any
 
 from archspec._numpy import np
 from archspec.backend import Backend
-from archspec.backend.trainer import Plan, Trainer
+from archspec.backend.trainer import Trainer, TrainerConfig
 from archspec.compiler import write
 from archspec.conformance.layers import read
 from archspec.frontend.loader import Spec
@@ -43,14 +43,16 @@ a layer that no head reads."""
 RECIPES = {
     "sgd": Recipe(),
     "momentum": Recipe(momentum=0.9, weight_decay=0.01),
-    "nesterov": Recipe(momentum=0.9, nesterov=True, weight_decay=0.01, exempt=("norm",)),
-    "adamw": Recipe(optimizer="adamw", weight_decay=0.1, exempt=("bias",)),
+    "nesterov": Recipe(momentum=0.9, nesterov=True, weight_decay=0.01, no_decay=("norm",)),
+    "adamw": Recipe(optimizer="adamw", weight_decay=0.1, no_decay=("bias",)),
     "adamw, other fields": Recipe(optimizer="adamw", betas=(0.5, 0.7), eps=1e-2),
-    "clipped": Recipe(clip=0.5, label_smoothing=0.1),
+    "clipped": Recipe(clip_norm=0.5, label_smoothing=0.1),
     "in parts": Recipe(accumulate=3, momentum=0.5),
     "polyak": Recipe(average="polyak"),
-    "ema": Recipe(average="ema", decay=0.7, optimizer="adamw"),
-    "frozen": Recipe(freeze=("one.*", "bn.*"), rates={"two.*": 3.0, "two.bias": 0.5}, momentum=0.9),
+    "ema": Recipe(average="ema", ema_decay=0.7, optimizer="adamw"),
+    "frozen": Recipe(
+        freeze=("one.*", "bn.*"), lr_multipliers={"two.*": 3.0, "two.bias": 0.5}, momentum=0.9
+    ),
 }
 RATES = (0.1, 0.2, 0.05, 0.1)
 
@@ -89,10 +91,10 @@ def opened(backend: Backend, folder: Path, spec: Spec, recipe: Recipe, seed: int
     """The backend's trainer on a build in that folder, whose weights are drawn from the seed."""
     assert backend.trainer is not None
     return backend.trainer(
-        write(spec, backend, folder / f"{seed}", seed=seed), Plan(spec.graph, recipe)
+        write(spec, backend, folder / f"{seed}", seed=seed), TrainerConfig(spec.graph, recipe)
     )
 
 
 def definition(spec: Spec, recipe: Recipe) -> ReferenceTrainer:
     """The trainer that defines training, on the weights of seed 0."""
-    return ReferenceTrainer(Plan(spec.graph, recipe), initial(spec.graph, 0))
+    return ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial(spec.graph, 0))

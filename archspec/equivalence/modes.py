@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from archspec._numpy import Array
-from archspec.backend.session import Mode, Precision, Session, Sgd, State
+from archspec.backend.session import Mode, Precision, Session, SessionState, SgdConfig
 from archspec.equivalence.measure import Expected, Jitter, Rounding
 from archspec.equivalence.test_inputs import Material
 from archspec.ir.graph import Graph
@@ -26,22 +26,22 @@ USUAL: Mapping[Mode, Precision] = {
 """Derivatives jump where a relu bends and where a max pool's largest values tie. In a network of some size float32's
 rounding takes the other side somewhere, so that what is right there cannot be told; float64's does not."""
 
-OPTIMIZER = Sgd(learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3)
+OPTIMIZER = SgdConfig(learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3)
 
 
 def measure(session: Session, material: Material, mode: Mode) -> dict[Quantity, dict[str, Array]]:
     """Every tensor that a mode compares, by quantity and name, from the state that `material` holds."""
-    session.restore(State(dict(material.tensors)))
+    session.restore(SessionState(dict(material.tensors)))
     match mode:
         case "eval":
-            result = session.forward(material.x, keep=True)
+            result = session.forward(material.x, return_activations=True)
             return {"outputs": result.outputs, "activations": result.activations}
         case "train":
-            result = session.forward(material.x, train=True, keep=True)
+            result = session.forward(material.x, train=True, return_activations=True)
             return {
                 "outputs": result.outputs,
                 "activations": result.activations,
-                "statistics": result.updates,
+                "statistics": result.running_stats,
             }
         case "grad":
             found = session.gradients(material.x, material.pull)

@@ -19,7 +19,14 @@ from typing import Any, Self
 
 from archspec._numpy import Array
 from archspec.backend import Backend, BackendError, find, require
-from archspec.backend.session import Gradients, Precision, Pull, Result, Sgd, State
+from archspec.backend.session import (
+    ForwardResult,
+    Gradients,
+    OutputCotangents,
+    Precision,
+    SessionState,
+    SgdConfig,
+)
 from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.equivalence.measure import MIXED, ROUNDING, Rounding
 from archspec.equivalence.wire import Closed, grouped, receive, send
@@ -62,7 +69,7 @@ class Target:
     def rounding(self, graph: Graph, precision: Precision) -> Rounding:
         """What its model of that graph may round by."""
         mixed = precision == "float64" and any(
-            node.op.kind in self.backend.mixed for node in graph.nodes[1:]
+            node.op.kind in self.backend.float32_constants for node in graph.nodes[1:]
         )
         return MIXED if mixed else ROUNDING[precision]
 
@@ -131,27 +138,37 @@ class Remote:
         )
 
     def forward(
-        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
-    ) -> Result:
-        call = {"call": "forward", "train": train, "keep": keep, "dropout": dropout}
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        return_activations: bool = False,
+        dropout: bool = False,
+    ) -> ForwardResult:
+        call = {
+            "call": "forward",
+            "train": train,
+            "return_activations": return_activations,
+            "dropout": dropout,
+        }
         found = grouped(self._call(call, {"x": x}))
-        return Result(
+        return ForwardResult(
             found.get("outputs", {}), found.get("activations", {}), found.get("updates", {})
         )
 
-    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
-        arrays = self._call({"call": "gradients", "train": train}, {"x": x}, pull)
+    def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
+        arrays = self._call({"call": "gradients", "train": train}, {"x": x}, cotangents)
         found = grouped(arrays)
         return Gradients(found.get("outputs", {}), arrays["input"], found.get("tensors", {}))
 
-    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
-        self._call({"call": "step", "optimizer": asdict(optimizer)}, {"x": x}, pull)
+    def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
+        self._call({"call": "step", "optimizer": asdict(optimizer)}, {"x": x}, cotangents)
 
-    def state(self) -> State:
+    def state(self) -> SessionState:
         found = grouped(self._call({"call": "state"}))
-        return State(found.get("tensors", {}), found.get("slots", {}))
+        return SessionState(found.get("tensors", {}), found.get("slots", {}))
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: SessionState) -> None:
         arrays = {f"tensors/{name}": value for name, value in state.tensors.items()}
         self._call(
             {"call": "restore"},
@@ -162,16 +179,16 @@ class Remote:
         self,
         head: Mapping[str, Any],
         arrays: Mapping[str, Array] | None = None,
-        pull: Pull | None = None,
+        cotangents: OutputCotangents | None = None,
     ) -> dict[str, Array]:
         self._send(head, arrays)
         while True:
             reply, values = self._answer()
-            if "pull" not in reply:
+            if "cotangents" not in reply:
                 return values
-            assert pull is not None
+            assert cotangents is not None
             try:
-                shares = pull(values)
+                shares = cotangents(values)
             except BaseException:
                 self.close()  # which waits for an answer that will not come
                 raise

@@ -76,7 +76,7 @@ def _alone(plan: Plan, node: Node, mode: Mode, scratch: Path) -> tuple[Spec, Mat
     fields = node.op.model_dump(mode="json", exclude_defaults=True)
     path.write_text(layer_spec(node.op.kind, fields, *graph.inputs(node)), encoding="utf-8")
     session = ReferenceSession(graph, given.tensors)
-    kept = session.forward(given.x, train=mode == "train", keep=True).activations
+    kept = session.forward(given.x, train=mode == "train", return_activations=True).activations
     read = [kept[graph.nodes[index].path] for index in node.inputs]
     x = (
         read[0]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archspec._numpy import Array, np
-from archspec.backend.session import Pull
+from archspec.backend.session import OutputCotangents
 from archspec.ir.graph import Graph
 
 
@@ -18,7 +18,7 @@ class Material:
 
     tensors: Mapping[str, Array]
     x: Array
-    pull: Pull
+    pull: OutputCotangents
 
 
 def material(
@@ -47,7 +47,7 @@ def weights(graph: Graph, seed: int) -> dict[str, Array]:
     return found
 
 
-def shares(graph: Graph, seed: int) -> Pull:
+def shares(graph: Graph, seed: int) -> OutputCotangents:
     """A loss that all outputs share in: the sum of their values, each times a fixed number and its head's weight."""
     size = {head.name: head.weight or 1.0 for head in graph.heads}
 

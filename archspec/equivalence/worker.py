@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from archspec._numpy import Array
 from archspec.backend import load as load_backend
-from archspec.backend.session import Session, Sgd, State
+from archspec.backend.session import Session, SessionState, SgdConfig
 from archspec.compiler import load as load_spec
 from archspec.diagnostics import Failure
 from archspec.equivalence.wire import Closed, grouped, receive, send
@@ -63,10 +63,12 @@ class Worker:
                 )
                 return {}, {}
             case "forward":
-                how = {name: head[name] for name in ("train", "keep", "dropout")}
+                how = {name: head[name] for name in ("train", "return_activations", "dropout")}
                 result = self._open().forward(arrays["x"], **how)
                 return {}, _labelled(
-                    outputs=result.outputs, activations=result.activations, updates=result.updates
+                    outputs=result.outputs,
+                    activations=result.activations,
+                    updates=result.running_stats,
                 )
             case "gradients":
                 found = self._open().gradients(arrays["x"], self.pull, train=head["train"])
@@ -74,21 +76,23 @@ class Worker:
                     "input": found.input
                 }
             case "step":
-                self._open().step(arrays["x"], self.pull, Sgd(**head["optimizer"]))
+                self._open().step(arrays["x"], self.pull, SgdConfig(**head["optimizer"]))
                 return {}, {}
             case "state":
                 state = self._open().state()
                 return {}, _labelled(tensors=state.tensors, slots=state.slots)
             case "restore":
                 groups = grouped(arrays)
-                self._open().restore(State(groups.get("tensors", {}), groups.get("slots", {})))
+                self._open().restore(
+                    SessionState(groups.get("tensors", {}), groups.get("slots", {}))
+                )
                 return {}, {}
             case other:
                 raise ValueError(f"no call {other!r}")
 
     def pull(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The loss lies with the other side, which is asked in the middle of a call."""
-        send(self.outgoing, {"pull": True}, outputs)
+        send(self.outgoing, {"cotangents": True}, outputs)
         return receive(self.incoming)[1]
 
     def _open(self) -> Session:

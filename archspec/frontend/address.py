@@ -111,7 +111,7 @@ class Place:
     @property
     def branches(self) -> dict[str, Tree]:
         """The bodies of a merge, by the names that neutral paths give them."""
-        if self.value is None or self.what not in OPS or not OPS[self.what].many:
+        if self.value is None or self.what not in OPS or not OPS[self.what].variadic:
             return {}
         prefix = f"{self.name}_" if self.name is not None else ""
         return {prefix + key.text: body for key, body in self.value}

@@ -167,7 +167,7 @@ class BodyReader:
             step.lost = True
         elif self.fields(what) is None:  # a block that could not be read
             step.lost = True
-        elif what in OPS and OPS[what].many:
+        elif what in OPS and OPS[what].variadic:
             self.merge(step, value, names)
         elif isinstance(value, Map):
             for name, argument in value:

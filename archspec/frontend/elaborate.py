@@ -94,7 +94,7 @@ class Elaborator:
             result = self.repeat(frame, step, name, sources[0])
         elif step.what in self.blocks:
             result = self.block(frame, step, name, sources[0])
-        elif OPS[step.what].many:
+        elif OPS[step.what].variadic:
             result = self.merge(frame, step, name, sources)
         else:
             result = self.op(frame, step, name, sources[:1])
@@ -190,7 +190,7 @@ class Elaborator:
         wanted = frame.evaluate(given)
         names: list[Any] = wanted if isinstance(wanted, list) else [wanted]  # pyright: ignore[reportUnknownVariableType]
         items = given.items if isinstance(given.items, list) else [given] * len(names)
-        several = step.what in OPS and OPS[step.what].many and step.branches is None
+        several = step.what in OPS and OPS[step.what].variadic and step.branches is None
         if len(names) > 1 and not several:
             frame.fail(
                 "AS0204",

@@ -174,7 +174,7 @@ def _step() -> Json:
             "additionalProperties": _BODY,
             "description": "Branches by name.",
         }
-        keys[kind] = merge if op.many else {"$ref": f"#/$defs/op.{kind}"}
+        keys[kind] = merge if op.variadic else {"$ref": f"#/$defs/op.{kind}"}
     call: Json = {"type": ["object", "null"], "description": "A block's arguments."}
     named: Json = {"type": "string", "examples": [*OPS]}
     return {"anyOf": [named, {"type": "object", "properties": keys, "additionalProperties": call}]}

@@ -55,7 +55,7 @@ class ParamSpec:
 
 
 @dataclass
-class Run:
+class EvalContext:
     """How the reference runs: in train mode batch norm uses the batch and dropout draws masks from `rng`.
 
     `dropout` off keeps train mode comparable across engines. Moving statistics that train mode updates land in
@@ -66,13 +66,15 @@ class Run:
     train: bool = False
     dropout: bool = True
     rng: Any = None
-    updates: dict[str, Array] = field(default_factory=dict[str, Any])
-    disturb: Callable[[Array], Array] = lambda value: value
-    still: Collection[str] = ()
+    running_stats: dict[str, Array] = field(default_factory=dict[str, Any])
+    perturb: Callable[[Array], Array] = lambda value: value
+    frozen_batch_norms: Collection[str] = ()
 
-    def of(self, path: str) -> Run:
+    def for_node(self, path: str) -> EvalContext:
         """How one node runs."""
-        return replace(self, train=self.train and path not in self.still, updates={})
+        return replace(
+            self, train=self.train and path not in self.frozen_batch_norms, running_stats={}
+        )
 
 
 Window = tuple[tuple[int, ...], tuple[int | Fraction, ...], tuple[int, ...]]
@@ -90,7 +92,7 @@ class Op(BaseModel):
     """The name in specs."""
     family: ClassVar[str]
     """The file that declares it, the same in every backend."""
-    many: ClassVar[bool] = False
+    variadic: ClassVar[bool] = False
     """Takes two inputs or more, as a merge does."""
     depth: ClassVar[Literal["", "layer", "pool"]] = ""
     """What papers count it as: a layer with weights, a pool, or neither."""
@@ -117,12 +119,18 @@ class Op(BaseModel):
         """What one output element sees along each spatial axis; None where it is a single element."""
         return None
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         """The definition: float64, batch axis first."""
         raise TypeError(f"{type(self).__name__} declares no reference")
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         """The derivative of `reference`: from d loss / d output to d loss / d every input and trainable parameter.
 

@@ -96,7 +96,7 @@ class Augment(Section):
     shift: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Pixels to move by at most, each way."
     )
-    mirror: bool = Field(
+    flip: bool = Field(
         default=False, description="Left and right change places in every other picture."
     )
     brightness: Share = Field(default=0.0, description="The factor is within 1 - it and 1 + it.")
@@ -135,7 +135,7 @@ class Recipe(Section):
         default=1e-8, description="adamw: added to the root."
     )
     weight_decay: Amount = Field(default=0.0, description="Pull towards zero.")
-    exempt: tuple[Literal["bias", "norm"], ...] = Field(
+    no_decay: tuple[Literal["bias", "norm"], ...] = Field(
         default=(),
         description="What does not decay: biases, the scales and shifts of norms.",
         strict=False,
@@ -144,7 +144,7 @@ class Recipe(Section):
     epochs: Positive | None = Field(default=None, description="Passes over the data.")
     batch: Positive | None = Field(default=None, description="Samples in a step.")
     accumulate: Positive = Field(default=1, description="In how many parts a batch is computed.")
-    clip: Annotated[float, Field(gt=0)] | None = Field(
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
         description="The largest norm of all gradients together; larger ones are scaled.",
     )
@@ -154,7 +154,7 @@ class Recipe(Section):
     average: Literal["none", "polyak", "ema"] = Field(
         default="none", description="Which mean of the weights is the final model."
     )
-    decay: Annotated[float, Field(gt=0, lt=1)] = Field(
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.999, description="ema: how much of it stays at a step."
     )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
@@ -164,7 +164,7 @@ class Recipe(Section):
     freeze: tuple[str, ...] = Field(
         default=(), description="Tensors that stay as they are, as in `stem.*`.", strict=False
     )
-    rates: dict[str, Amount] = Field(
+    lr_multipliers: dict[str, Amount] = Field(
         default_factory=dict[str, float],
         description="Factors on the learning rate of tensors, as in `head.*: 10`.",
     )
@@ -176,11 +176,11 @@ class Recipe(Section):
     def _fits(self) -> Self:
         reads = {"momentum": ("sgd",), "nesterov": ("sgd",), "betas": ("adamw",), "eps": ("adamw",)}
         _refuse_idle(self, reads, self.optimizer, "the optimizer")
-        _refuse_idle(self, {"decay": ("ema",)}, self.average, "the average")
+        _refuse_idle(self, {"ema_decay": ("ema",)}, self.average, "the average")
         if self.nesterov and not self.momentum:
             raise ValueError("`nesterov` needs a `momentum` above 0")
-        if self.exempt and not self.weight_decay:
-            raise ValueError("`exempt` needs a `weight_decay` above 0")
+        if self.no_decay and not self.weight_decay:
+            raise ValueError("`no_decay` needs a `weight_decay` above 0")
         if self.batch and self.batch < self.accumulate:
             raise ValueError(
                 f"a batch of {self.batch} cannot be computed in {self.accumulate} parts"

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from archspec._numpy import Array, np
-from archspec.ir.op import Derivatives, Op, ParamSpec, Run
+from archspec.ir.op import Derivatives, EvalContext, Op, ParamSpec
 from archspec.ir.types import Shape
 
 
@@ -26,19 +26,25 @@ class _Activation(Op):
         """That of the function at each value; at a kink it is what PyTorch takes there."""
         raise TypeError(f"{type(self).__name__} declares no derivative")
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
-        return self.apply(inputs[0]) + _as_one_is(inputs[0], run)
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
+        return self.apply(inputs[0]) + _as_one_is(inputs[0], context)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
-        return (cotangent * (self.derivative(inputs[0]) + _as_one_is(cotangent, run)),), {}
+        return (cotangent * (self.derivative(inputs[0]) + _as_one_is(cotangent, context)),), {}
 
 
-def _as_one_is(x: Array, run: Run) -> Array:
+def _as_one_is(x: Array, context: EvalContext) -> Array:
     """How far rounding moves a 1: engines compute exp(x) - 1, and slopes as 1 - y², of which little may be left."""
     one = np.ones_like(x)
-    return run.disturb(one) - one
+    return context.perturb(one) - one
 
 
 def _sigmoid(x: Array) -> Array:
@@ -260,9 +266,13 @@ class Softmax(_Activation):
         return e / e.sum(axis=1, keepdims=True)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
-        y = run.disturb(self.apply(inputs[0]))
+        y = context.perturb(self.apply(inputs[0]))
         return (y * (cotangent - (cotangent * y).sum(axis=1, keepdims=True)),), {}
 
 
@@ -281,12 +291,18 @@ class Prelu(Op):
     def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
         return (ParamSpec("weight", (1,) if self.shared else inputs[0][:1], 0.25),)
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
         return np.where(x >= 0, x, params["weight"].reshape(-1, *(1,) * (x.ndim - 2)) * x)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
         slope = np.where(x > 0, 1.0, params["weight"].reshape(-1, *(1,) * (x.ndim - 2)))

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pydantic import Field
 
 from archspec._numpy import Array
-from archspec.ir.op import Derivatives, Op, ParamSpec, Run, ShapeError, Window
+from archspec.ir.op import Derivatives, EvalContext, Op, ParamSpec, ShapeError, Window
 from archspec.ir.types import Amount, Padding, Pads, Positive, Shape, Size
 from archspec.ops import window
 from archspec.ops.correlation import Correlation
@@ -114,12 +114,18 @@ class Conv(_Convolution):
         reach = tuple(window.extent(k, d) for k, d in zip(kernel, dilation, strict=True))
         return reach, stride, tuple(before for before, _ in self.pads(inputs[0]))
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
         return self._biased(self._of(x).correlate(x, params["weight"]), params)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
         own = {"weight": self._of(x).weight(x, cotangent), **self._bias_derivative(cotangent)}
@@ -193,12 +199,18 @@ class ConvTranspose(_Convolution):
         )
         return reach, tuple(Fraction(1, s) for s in stride), (0,) * len(reach)
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
         return self._biased(self._of(x).spread(x, params["weight"]), params)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
         own = {"weight": self._of(x).weight(cotangent, x), **self._bias_derivative(cotangent)}

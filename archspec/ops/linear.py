@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from archspec._numpy import Array
-from archspec.ir.op import Derivatives, Op, ParamSpec, Run, ShapeError
+from archspec.ir.op import Derivatives, EvalContext, Op, ParamSpec, ShapeError
 from archspec.ir.types import Positive, Shape, format_shape
 
 
@@ -40,12 +40,18 @@ class Linear(Op):
     def macs(self, *inputs: Shape) -> int:
         return inputs[0][0] * self.out
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         y = inputs[0] @ params["weight"].T
         return y + params["bias"] if self.bias else y
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         bias = {"bias": cotangent.sum(axis=0)} if self.bias else {}
         return (cotangent @ params["weight"],), {"weight": cotangent.T @ inputs[0], **bias}

@@ -7,7 +7,7 @@ from functools import reduce
 from itertools import accumulate
 
 from archspec._numpy import Array, np
-from archspec.ir.op import Derivatives, Op, Run, ShapeError
+from archspec.ir.op import Derivatives, EvalContext, Op, ShapeError
 from archspec.ir.types import Shape, format_shape
 
 
@@ -20,18 +20,24 @@ class Concat(Op):
 
     kind = "concat"
     family = "merge"
-    many = True
+    variadic = True
 
     def shape(self, *inputs: Shape) -> Shape:
         if len({x[1:] for x in inputs}) > 1:
             raise ShapeError("AS0301", "concat branches differ outside the channel axis")
         return (sum(x[0] for x in inputs), *inputs[0][1:])
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         return np.concatenate(inputs, axis=1)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         ends = list(accumulate(x.shape[1] for x in inputs))
         return tuple(np.split(cotangent, ends[:-1], axis=1)), {}
@@ -41,7 +47,7 @@ class _Elementwise(Op):
     """Elementwise merges: axes of size 1 broadcast, all inputs have the same rank."""
 
     family = "merge"
-    many = True
+    variadic = True
 
     def shape(self, *inputs: Shape) -> Shape:
         shown = " and ".join(format_shape(x) for x in inputs)
@@ -69,11 +75,17 @@ class Add(_Elementwise):
 
     kind = "add"
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         return reduce(np.add, inputs)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         return tuple(_gathered(cotangent, x) for x in inputs), {}
 
@@ -87,11 +99,17 @@ class Multiply(_Elementwise):
 
     kind = "multiply"
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         return reduce(np.multiply, inputs)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         others = [(*inputs[:i], *inputs[i + 1 :]) for i in range(len(inputs))]
         return tuple(

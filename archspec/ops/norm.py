@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from archspec._numpy import Array, np
-from archspec.ir.op import Derivatives, Op, ParamSpec, Run, ShapeError
+from archspec.ir.op import Derivatives, EvalContext, Op, ParamSpec, ShapeError
 from archspec.ir.types import Positive, Shape, format_shape
 from archspec.ops import window
 
@@ -36,15 +36,21 @@ class _Norm(Op):
         """The values, and the axes over which they are normalised together."""
         raise TypeError(f"{type(self).__name__} does not say what it normalises")
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
-        y, _ = self._normal(inputs[0], params, run)
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
+        y, _ = self._normal(inputs[0], params, context)
         return y * _column(params["weight"], y) + _column(params["bias"], y) if self.affine else y
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
-        y, deviation = self._normal(x, params, run)
+        y, deviation = self._normal(x, params, context)
         share, own = cotangent, {}
         if self.affine:
             weight = params["weight"]
@@ -52,23 +58,25 @@ class _Norm(Op):
             own = {"weight": (share * y).sum(axis=over), "bias": share.sum(axis=over)}
             share = share * _column(weight, y)
         share, axes = self._together(share)
-        if self._measures(run):
+        if self._measures(context):
             # Mean and deviation move with x: neither a constant in the derivative nor a multiple of y has an effect.
             y, _ = self._together(y)
             along = y * (share * y).mean(axis=axes, keepdims=True)
-            share = run.disturb(share) - share.mean(axis=axes, keepdims=True) - along
+            share = context.perturb(share) - share.mean(axis=axes, keepdims=True) - along
         return ((share / deviation).reshape(x.shape),), own
 
-    def _measures(self, run: Run) -> bool:
+    def _measures(self, context: EvalContext) -> bool:
         """Whether it takes mean and variance from the values themselves."""
         return True
 
-    def _normal(self, x: Array, params: Mapping[str, Array], run: Run) -> tuple[Array, Array]:
+    def _normal(
+        self, x: Array, params: Mapping[str, Array], context: EvalContext
+    ) -> tuple[Array, Array]:
         """Mean 0 and variance 1 (the biased one), and the deviation that it was divided by."""
         values, axes = self._together(x)
         deviation = np.sqrt(values.var(axis=axes, keepdims=True) + self.eps)
         # The difference is as exact as the values are: where these hardly differ, it is rounding and nothing else.
-        centred = run.disturb(values) - values.mean(axis=axes, keepdims=True)
+        centred = context.perturb(values) - values.mean(axis=axes, keepdims=True)
         return (centred / deviation).reshape(x.shape), deviation
 
 
@@ -102,22 +110,26 @@ class BatchNorm(_Norm):
     def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
         return x, (0, *range(2, x.ndim))
 
-    def _measures(self, run: Run) -> bool:
-        return run.train
+    def _measures(self, context: EvalContext) -> bool:
+        return context.train
 
-    def _normal(self, x: Array, params: Mapping[str, Array], run: Run) -> tuple[Array, Array]:
+    def _normal(
+        self, x: Array, params: Mapping[str, Array], context: EvalContext
+    ) -> tuple[Array, Array]:
         mean, var = params["running_mean"], params["running_var"]
-        if not run.train:
+        if not context.train:
             deviation = np.sqrt(_column(var, x) + self.eps)
             return (x - _column(mean, x)) / deviation, deviation
         if x.size // x.shape[1] < 2:
             raise ValueError("batch_norm in train mode needs more than one value per channel")
         _, axes = self._together(x)
-        run.updates["running_mean"] = (1 - self.momentum) * mean + self.momentum * x.mean(axis=axes)
-        run.updates["running_var"] = (1 - self.momentum) * var + self.momentum * x.var(
+        context.running_stats["running_mean"] = (1 - self.momentum) * mean + self.momentum * x.mean(
+            axis=axes
+        )
+        context.running_stats["running_var"] = (1 - self.momentum) * var + self.momentum * x.var(
             axis=axes, ddof=1
         )
-        return super()._normal(x, params, run)
+        return super()._normal(x, params, context)
 
 
 class LayerNorm(_Norm):
@@ -224,12 +236,18 @@ class LRN(Op):
         window.spatial(inputs[0], self.kind)
         return inputs[0]
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
         return x / self._base(x) ** self.beta
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
         base = self._base(x)

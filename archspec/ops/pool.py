@@ -10,7 +10,7 @@ from itertools import accumulate
 from pydantic import Field
 
 from archspec._numpy import Array, np
-from archspec.ir.op import Derivatives, Op, Run, ShapeError, Window
+from archspec.ir.op import Derivatives, EvalContext, Op, ShapeError, Window
 from archspec.ir.types import Padding, Pads, Shape, Size
 from archspec.ops import window
 from archspec.ops.window import Rounding
@@ -130,12 +130,18 @@ class MaxPool(_Sliding):
         kernel, stride, _ = super().axes(shape)
         return kernel, stride, window.per_axis(self.dilation, len(kernel), "dilation")
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
         return self._taps(x, -np.inf, -np.inf).max(axis=2)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
         return (
@@ -156,12 +162,18 @@ class AvgPool(_Sliding):
 
     count_include_pad: bool = Field(default=False, description="Border zeros count in the mean.")
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
         return self._taps(x, 0.0, 0.0).sum(axis=2) / self._count(x)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
         share = (cotangent / self._count(x))[:, :, None]
@@ -194,11 +206,17 @@ class GlobalAvgPool(_Global):
 
     kind = "global_avg_pool"
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         return inputs[0].mean(axis=tuple(range(2, inputs[0].ndim)), keepdims=True)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
         return (np.full_like(x, cotangent / math.prod(x.shape[2:])),), {}
@@ -213,11 +231,17 @@ class GlobalMaxPool(_Global):
 
     kind = "global_max_pool"
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         return inputs[0].max(axis=tuple(range(2, inputs[0].ndim)), keepdims=True)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
         flat = x.reshape(*x.shape[:2], -1)
@@ -255,13 +279,19 @@ class _Adaptive(_Pool):
         cells = np.moveaxis(x, axis, 0)
         return np.stack([self._pool(cells[part]) for part in self._bins(shape, axis)], axis)
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
         # From the last axis on, so that among equals the first in the order of rows is found at the end.
         return reduce(lambda y, axis: self._along(y, x.shape[1:], axis), self._order(x), x)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
         shape, order = x.shape[1:], self._order(x)

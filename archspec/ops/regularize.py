@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from archspec._numpy import Array
-from archspec.ir.op import Derivatives, Op, Run
+from archspec.ir.op import Derivatives, EvalContext, Op
 
 
 class Dropout(Op):
@@ -24,27 +24,33 @@ class Dropout(Op):
         ge=0, lt=1, description="Probability that a value is dropped (not that it is kept)."
     )
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
-        if not self._drops(run):
+        if not self._drops(context):
             return x
-        if run.rng is None:
+        if context.rng is None:
             raise ValueError(
                 "dropout in train mode draws from Run.rng: give a numpy Generator, or Run(dropout=False)"
             )
-        return x * (run.rng.random(x.shape) >= self.rate) / (1 - self.rate)
+        return x * (context.rng.random(x.shape) >= self.rate) / (1 - self.rate)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
-        if self._drops(run):
+        if self._drops(context):
             raise ValueError(
                 "dropout keeps no mask to differentiate by: take derivatives with Run(dropout=False)"
             )
         return (cotangent,), {}
 
-    def _drops(self, run: Run) -> bool:
-        return bool(run.train and run.dropout and self.rate)
+    def _drops(self, context: EvalContext) -> bool:
+        return bool(context.train and context.dropout and self.rate)
 
 
 OPS = (Dropout,)

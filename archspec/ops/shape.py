@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from archspec._numpy import Array, np
-from archspec.ir.op import Derivatives, Op, Run, ShapeError, Window
+from archspec.ir.op import Derivatives, EvalContext, Op, ShapeError, Window
 from archspec.ir.types import LIMIT, Padding, Pads, Positive, Shape, Size, format_shape
 from archspec.ops import window
 
@@ -45,7 +45,11 @@ class _Move(Op):
         return share.reshape(x.shape)
 
     def vjp(
-        self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run, cotangent: Array
+        self,
+        inputs: Sequence[Array],
+        params: Mapping[str, Array],
+        context: EvalContext,
+        cotangent: Array,
     ) -> Derivatives:
         return (self._back(inputs[0], cotangent),), {}
 
@@ -59,7 +63,9 @@ class Identity(_Move):
 
     kind = "identity"
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         return inputs[0]
 
 
@@ -75,7 +81,9 @@ class Flatten(_Move):
     def shape(self, *inputs: Shape) -> Shape:
         return (math.prod(inputs[0]),)
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         return inputs[0].reshape(len(inputs[0]), -1)
 
 
@@ -118,7 +126,9 @@ class Reshape(_Move):
             )
         return tuple(count // known if n < 0 else n for n in self.to)
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
         return x.reshape(len(x), *self.shape(x.shape[1:]))
 
@@ -141,7 +151,9 @@ class ChannelShuffle(_Move):
             raise ShapeError("AS0305", message, "use a divisor of the channels", "groups")
         return x
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         return self._swapped(inputs[0], self.groups)
 
     def _back(self, x: Array, share: Array) -> Array:
@@ -194,7 +206,9 @@ class Pad(_Move):
         pads = self.pads(inputs[0])
         return (1,) * len(pads), (1,) * len(pads), tuple(before for before, _ in pads)
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
         pads = self.pads(x.shape[1:])
         if self.mode == "constant":
@@ -270,7 +284,9 @@ class Crop(_Move):
         margins = self.margins(inputs[0])
         return (1,) * len(margins), (1,) * len(margins), tuple(-before for before, _ in margins)
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
         return window.crop_array(x, self.margins(x.shape[1:]))
 
@@ -332,7 +348,9 @@ class Resize(_Move):
         reach = 1 if self.mode == "nearest" else 2
         return (reach,) * len(rows), tuple(Fraction(n, m) for n, m in rows), (0,) * len(rows)
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         (x,) = inputs
         for axis, m in enumerate(self.shape(x.shape[1:])[1:], 2):
             sources = self._sources(x.shape[axis], m)

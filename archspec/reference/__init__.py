@@ -4,7 +4,7 @@ Derivatives are part of it: each op's `vjp`, one after the other, backwards.
 """
 
 from archspec.reference.backward import gradients
-from archspec.reference.forward import run
+from archspec.reference.forward import evaluate
 from archspec.reference.session import ReferenceSession
 
-__all__ = ["ReferenceSession", "gradients", "run"]
+__all__ = ["ReferenceSession", "evaluate", "gradients"]

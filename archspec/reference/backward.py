@@ -13,31 +13,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archspec._numpy import Array, np
-from archspec.backend.session import Gradients, Pull, Result
+from archspec.backend.session import ForwardResult, Gradients, OutputCotangents
 from archspec.diagnostics import quote
 from archspec.ir.graph import Graph
-from archspec.ir.op import Run
-from archspec.reference.forward import own_tensors, run
+from archspec.ir.op import EvalContext
+from archspec.reference.forward import evaluate, own_tensors
 
 
 def gradients(
-    graph: Graph, params: Mapping[str, Array], x: Array, pull: Pull, mode: Run | None = None
+    graph: Graph,
+    params: Mapping[str, Array],
+    x: Array,
+    cotangents: OutputCotangents,
+    mode: EvalContext | None = None,
 ) -> Gradients:
-    """Derivatives of the loss that `pull` stands for, with respect to x and to every trainable tensor.
+    """Derivatives of the loss that `cotangents` stands for, with respect to x and to every trainable tensor.
 
-    What the loss does not depend on has zeros. Raises ValueError where `run` does, where `pull` gives what fits no
+    What the loss does not depend on has zeros. Raises ValueError where `run` does, where `cotangents` gives what fits no
     head, and where dropout drops.
     """
-    mode = mode or Run()
-    return backward(graph, params, run(graph, params, x, mode, keep=True), pull, mode)
+    mode = mode or EvalContext()
+    return backward(
+        graph, params, evaluate(graph, params, x, mode, return_activations=True), cotangents, mode
+    )
 
 
 def backward(
     graph: Graph,
     params: Mapping[str, Array],
-    result: Result,
-    pull: Pull,
-    mode: Run,
+    result: ForwardResult,
+    cotangents: OutputCotangents,
+    mode: EvalContext,
 ) -> Gradients:
     """The way back of a run that kept its activations. It empties them: each is let go after its last use."""
     values = {
@@ -45,7 +51,7 @@ def backward(
         for node in graph.nodes
         if node.path in result.activations
     }
-    waiting = _cotangents(graph, result, pull)
+    waiting = _cotangents(graph, result, cotangents)
     waiting.setdefault(0, np.zeros_like(values[0]))
     found = {
         name: np.zeros(param.shape) for name, _, param in graph.parameters() if param.trainable
@@ -56,15 +62,15 @@ def backward(
             continue
         node = graph.nodes[index]
         inputs, tensors = [values[i] for i in node.inputs], own_tensors(graph, node, params)
-        cotangent = mode.disturb(waiting.pop(index))
-        shares, own = node.op.vjp(inputs, tensors, mode.of(node.path), cotangent)
+        cotangent = mode.perturb(waiting.pop(index))
+        shares, own = node.op.vjp(inputs, tensors, mode.for_node(node.path), cotangent)
         found.update({f"{node.path}.{role}": share for role, share in own.items()})
         for i, share in zip(node.inputs, shares, strict=True):
             waiting[i] = waiting[i] + share if i in waiting else share
     return Gradients(result.outputs, waiting[0], found)
 
 
-def _cotangents(graph: Graph, result: Result, pull: Pull) -> dict[int, Array]:
+def _cotangents(graph: Graph, result: ForwardResult, pull: OutputCotangents) -> dict[int, Array]:
     """The derivative of the loss with respect to each head, by node; heads may share one."""
     found: dict[int, Array] = {}
     nodes = {head.name: head.node for head in graph.heads}

@@ -3,7 +3,7 @@
 >>> import archspec, numpy as np
 >>> from archspec.weights.init import initial
 >>> graph = archspec.load("lenet5").graph
->>> run(graph, initial(graph, seed=0), np.zeros((2, *graph.input))).outputs["main"].shape
+>>> evaluate(graph, initial(graph, seed=0), np.zeros((2, *graph.input))).outputs["main"].shape
 (2, 10)
 """
 
@@ -12,28 +12,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archspec._numpy import Array, np
-from archspec.backend.session import Result
+from archspec.backend.session import ForwardResult
 from archspec.diagnostics import quote
 from archspec.ir.graph import Graph, Node
-from archspec.ir.op import Run
+from archspec.ir.op import EvalContext
 from archspec.ir.types import format_shape
 
 
-def run(
+def evaluate(
     graph: Graph,
     params: Mapping[str, Array],
     x: Array,
-    mode: Run | None = None,
+    mode: EvalContext | None = None,
     *,
-    keep: bool = False,
-) -> Result:
+    return_activations: bool = False,
+) -> ForwardResult:
     """Computes the heads of a graph on a batch x [N, *input], those that only train mode has in train mode alone.
 
     `params` are tensors by neutral name. With `keep`, the result holds the activation of every node that was computed,
     in execution order; without it, a value is let go after its last use. Raises ValueError where x or a tensor does not
     fit.
     """
-    mode = mode or Run()
+    mode = mode or EvalContext()
     if x.ndim == 0 or x.shape[1:] != graph.input:
         raise ValueError(f"the input is [N, {format_shape(graph.input)}], found {list(x.shape)}")
     heads = tuple(head for head in graph.heads if mode.train or not head.train_only)
@@ -45,17 +45,19 @@ def run(
     for index in needed:
         node = graph.nodes[index]
         if index:
-            state = mode.of(node.path)
+            state = mode.for_node(node.path)
             values[index] = node.op.reference(
                 [values[i] for i in node.inputs], own_tensors(graph, node, params), state
             )
-            updates.update({f"{node.path}.{role}": value for role, value in state.updates.items()})
-        values[index] = mode.disturb(values[index])
-        for i in () if keep else set(node.inputs):
+            updates.update(
+                {f"{node.path}.{role}": value for role, value in state.running_stats.items()}
+            )
+        values[index] = mode.perturb(values[index])
+        for i in () if return_activations else set(node.inputs):
             if last[i] == index and i not in wanted:
                 del values[i]
-    activations = {graph.nodes[i].path: values[i] for i in needed} if keep else {}
-    return Result({head.name: values[head.node] for head in heads}, activations, updates)
+    activations = {graph.nodes[i].path: values[i] for i in needed} if return_activations else {}
+    return ForwardResult({head.name: values[head.node] for head in heads}, activations, updates)
 
 
 def own_tensors(graph: Graph, node: Node, params: Mapping[str, Array]) -> dict[str, Array]:

@@ -4,7 +4,7 @@
 >>> from archspec.weights.init import initial
 >>> graph = archspec.load("lenet5").graph
 >>> session = ReferenceSession(graph, initial(graph, seed=0))
->>> session.step(np.ones((2, *graph.input)), lambda outputs: outputs, Sgd(learning_rate=0.1, momentum=0.9))
+>>> session.step(np.ones((2, *graph.input)), lambda outputs: outputs, SgdConfig(learning_rate=0.1, momentum=0.9))
 >>> "c1.conv.weight@momentum" in session.state().slots
 True
 """
@@ -14,11 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from archspec._numpy import Array, np
-from archspec.backend.session import Gradients, Pull, Result, Sgd, State
+from archspec.backend.session import (
+    ForwardResult,
+    Gradients,
+    OutputCotangents,
+    SessionState,
+    SgdConfig,
+)
 from archspec.ir.graph import Graph
-from archspec.ir.op import Run
+from archspec.ir.op import EvalContext
 from archspec.reference.backward import backward
-from archspec.reference.forward import own_tensors, run
+from archspec.reference.forward import evaluate, own_tensors
 
 Disturb = Callable[["Array"], "Array"]
 
@@ -31,47 +37,62 @@ class ReferenceSession:
         graph: Graph,
         tensors: Mapping[str, Array],
         disturb: Disturb = lambda value: value,
-        still: Collection[str] = (),
+        frozen_batch_norms: Collection[str] = (),
     ) -> None:
         self.graph, self.disturb, self.still, self._rng = (
             graph,
             disturb,
-            still,
+            frozen_batch_norms,
             np.random.default_rng(0),
         )
         self._tensors: dict[str, Array] = {}
         self._slots: dict[str, Array] = {}
-        self.restore(State(dict(tensors)))
+        self.restore(SessionState(dict(tensors)))
         for node in graph.nodes:
             own_tensors(graph, node, self._tensors)
 
     def forward(
-        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
-    ) -> Result:
-        result = run(self.graph, self._tensors, x, self._mode(train, dropout), keep=keep)
-        self._tensors.update(result.updates)
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        return_activations: bool = False,
+        dropout: bool = False,
+    ) -> ForwardResult:
+        result = evaluate(
+            self.graph,
+            self._tensors,
+            x,
+            self._mode(train, dropout),
+            return_activations=return_activations,
+        )
+        self._tensors.update(result.running_stats)
         return result
 
-    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
+    def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
         """In train mode the moving statistics move, as in any run."""
-        result = self.forward(x, train=train, keep=True)
-        return backward(self.graph, self._tensors, result, pull, self._mode(train))
+        result = self.forward(x, train=train, return_activations=True)
+        return backward(self.graph, self._tensors, result, cotangents, self._mode(train))
 
-    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
-        found = self.gradients(x, pull).tensors
+    def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
+        found = self.gradients(x, cotangents).tensors
         self._tensors, self._slots = optimizer.apply(self._tensors, found, self._slots)
 
-    def state(self) -> State:
-        return State(_copies(self._tensors), _copies(self._slots))
+    def state(self) -> SessionState:
+        return SessionState(_copies(self._tensors), _copies(self._slots))
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: SessionState) -> None:
         state.check(self.graph)
         self._tensors |= _copies(state.tensors)
         self._slots = _copies(state.slots)
 
-    def _mode(self, train: bool, dropout: bool = False) -> Run:
-        return Run(
-            train=train, dropout=dropout, rng=self._rng, disturb=self.disturb, still=self.still
+    def _mode(self, train: bool, dropout: bool = False) -> EvalContext:
+        return EvalContext(
+            train=train,
+            dropout=dropout,
+            rng=self._rng,
+            perturb=self.disturb,
+            frozen_batch_norms=self.still,
         )
 
 

@@ -1,14 +1,16 @@
 """The trainer that defines training: the reference in float64, to hold any backend's trainer against.
 
 >>> import archspec, numpy as np
+>>> from archspec.backend.trainer import TrainerConfig
 >>> from archspec.ir.recipe import Recipe
 >>> from archspec.weights.init import initial
 >>> spec = archspec.load("lenet5")
->>> trainer = ReferenceTrainer(Plan(spec.graph, Recipe(learning_rate=0.1)), initial(spec.graph, seed=0))
+>>> config = TrainerConfig(spec.graph, Recipe(learning_rate=0.1))
+>>> trainer = ReferenceTrainer(config, initial(spec.graph, seed=0))
 >>> x, y = np.random.default_rng(0).standard_normal((8, *spec.graph.input)), np.arange(8)
 >>> seen = []
 >>> for _ in range(2):
-...     trainer.step(x, y, rate=0.1)
+...     trainer.step(x, y, learning_rate=0.1)
 ...     seen.append(trainer.losses()["loss"])
 >>> seen[1] < seen[0]
 True
@@ -20,9 +22,9 @@ from collections.abc import Mapping
 from functools import partial
 
 from archspec._numpy import Array, np
-from archspec.backend.optimizer import averaged, clipped, rule_of
-from archspec.backend.session import State, slot_name
-from archspec.backend.trainer import Plan, Standing, parts
+from archspec.backend.optimizer import clip_by_global_norm, update_average, update_rule
+from archspec.backend.session import SessionState, slot_name
+from archspec.backend.trainer import TrainerConfig, TrainState, microbatches
 from archspec.reference.loss import loss
 from archspec.reference.session import ReferenceSession
 
@@ -32,24 +34,26 @@ class ReferenceTrainer:
 
     device = "numpy, float64"
 
-    def __init__(self, plan: Plan, tensors: Mapping[str, Array]) -> None:
-        self.plan, self.settings = plan, plan.settings
-        self.rule = rule_of(plan.recipe)
-        self.session = ReferenceSession(plan.graph, tensors, still=plan.still)
-        self.standing = Standing(self.session.state().tensors)
+    def __init__(self, plan: TrainerConfig, tensors: Mapping[str, Array]) -> None:
+        self.plan, self.settings = plan, plan.param_groups
+        self.rule = update_rule(plan.recipe)
+        self.session = ReferenceSession(
+            plan.graph, tensors, frozen_batch_norms=plan.frozen_batch_norms
+        )
+        self.standing = TrainState(self.session.state().tensors)
         self.sums: dict[str, float] = {}
         self.steps = 0
 
-    def step(self, x: Array, y: Array, rate: float, size: int | None = None) -> None:
+    def step(self, x: Array, y: Array, learning_rate: float, size: int | None = None) -> None:
         assert size in (None, len(x)), "it has no group"
         recipe, kept = self.plan.recipe, self.standing
         self.steps += 1
         gradients = {name: np.zeros_like(kept.tensors[name]) for name in self.settings}
-        for part in parts(len(x), recipe.accumulate):
+        for part in microbatches(len(x), recipe.accumulate):
             pull = partial(self._pull, y=y[part], share=len(x[part]) / len(x))
             found = self.session.gradients(x[part], pull)
             gradients = {name: total + found.tensors[name] for name, total in gradients.items()}
-        gradients = clipped(gradients, recipe.clip)
+        gradients = clip_by_global_norm(gradients, recipe.clip_norm)
         tensors, slots, update = self.session.state().tensors, dict(kept.slots), kept.updates + 1
         for name, setting in self.settings.items():
             names = {slot: slot_name(name, slot) for slot in self.rule.slots}
@@ -58,14 +62,14 @@ class ReferenceTrainer:
                 tensors[name],
                 gradients[name],
                 own,
-                rate=rate * setting.rate,
-                decay=setting.decay,
+                rate=learning_rate * setting.lr_multiplier,
+                decay=setting.weight_decay,
                 update=update,
             )
             slots |= {names[slot]: value for slot, value in own.items()}
-        self.session.restore(State(tensors))
-        self.standing = Standing(
-            tensors, slots, averaged(recipe, kept.average, tensors, update), update
+        self.session.restore(SessionState(tensors))
+        self.standing = TrainState(
+            tensors, slots, update_average(recipe, kept.average, tensors, update), update
         )
 
     def _pull(self, outputs: Mapping[str, Array], y: Array, share: float) -> dict[str, Array]:
@@ -90,9 +94,9 @@ class ReferenceTrainer:
         session = ReferenceSession(self.plan.graph, kept.average or kept.tensors)
         return session.forward(x).outputs[self.plan.graph.heads[0].name]
 
-    def save(self) -> Standing:
+    def save(self) -> TrainState:
         return self.standing
 
-    def restore(self, standing: Standing) -> None:
-        self.standing = standing
-        self.session.restore(State(dict(standing.tensors)))
+    def restore(self, state: TrainState) -> None:
+        self.standing = state
+        self.session.restore(SessionState(dict(state.tensors)))

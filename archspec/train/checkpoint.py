@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from archspec._numpy import Array, np
 from archspec.backend.session import slot_name
-from archspec.backend.trainer import Standing
+from archspec.backend.trainer import TrainState
 from archspec.diagnostics import Failure, quote, writing
 from archspec.ir.graph import Graph
 from archspec.weights.checkpoint import CheckpointError, load_state, metadata, opened, origin, save
@@ -40,7 +40,9 @@ def path_of(run: Path, step: int) -> Path:
     return run / FOLDER / f"step-{step:08d}{SUFFIX}"
 
 
-def write_checkpoint(run: Path, graph: Graph, spec: str, standing: Standing, place: Place) -> Path:
+def write_checkpoint(
+    run: Path, graph: Graph, spec: str, standing: TrainState, place: Place
+) -> Path:
     """Writes it whole, or leaves all as it was and raises `Failure`; `spec` is the hash of the spec."""
     path = path_of(run, place.step)
     mean = {slot_name(name, AVERAGE): value for name, value in standing.average.items()}
@@ -50,7 +52,7 @@ def write_checkpoint(run: Path, graph: Graph, spec: str, standing: Standing, pla
         "best_step": place.best_step,
         "scores": dict(place.scores),
         "updates": standing.updates,
-        "own": {name: _packed(value) for name, value in standing.own.items()},
+        "own": {name: _packed(value) for name, value in standing.backend_state.items()},
     }
     with writing(path, "what was written before is whole"):
         path.parent.mkdir(exist_ok=True)
@@ -62,7 +64,7 @@ def write_checkpoint(run: Path, graph: Graph, spec: str, standing: Standing, pla
     return path
 
 
-def read_checkpoint(path: Path, graph: Graph) -> tuple[Standing, Place]:
+def read_checkpoint(path: Path, graph: Graph) -> tuple[TrainState, Place]:
     """What `write_checkpoint` wrote; raises `CheckpointError` where it is another network's, or damaged."""
     state = load_state(path, graph)
     with opened(path) as file:
@@ -77,7 +79,7 @@ def read_checkpoint(path: Path, graph: Graph) -> tuple[Standing, Place]:
     slots = {name: value for name, value in state.slots.items() if not name.endswith(ends)}
     try:
         own = {name: _unpacked(value) for name, value in kept["own"].items()}
-        standing = Standing(state.tensors, slots, mean, int(kept["updates"]), own)
+        standing = TrainState(state.tensors, slots, mean, int(kept["updates"]), own)
         return standing, Place(
             int(kept["step"]), kept["best"], kept["best_step"], dict(kept["scores"])
         )
@@ -104,7 +106,7 @@ def checkpoints(run: Path) -> list[Path]:
 
 def last_checkpoint(
     run: Path, graph: Graph, remark: Callable[[str], object]
-) -> tuple[Standing, Place] | None:
+) -> tuple[TrainState, Place] | None:
     """The last one that can be read, None where there is none; `remark` is told of those that cannot."""
     why = ""
     for path in reversed(checkpoints(run)):

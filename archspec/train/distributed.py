@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 from archspec._numpy import np
 from archspec.backend import Backend
-from archspec.backend.process_group import Alone, Group
+from archspec.backend.process_group import ProcessGroup, SingleProcess
 from archspec.diagnostics import Failure, quote
 
 
 @contextmanager
-def joined(backend: Backend) -> Generator[Group]:
+def joined(backend: Backend) -> Generator[ProcessGroup]:
     """The group of the processes that torchrun started with this one, by the variables that it sets."""
     size, first = os.environ.get("WORLD_SIZE", "1"), os.environ.get("RANK", "0") == "0"
     if not size.isdecimal():
@@ -24,9 +24,9 @@ def joined(backend: Backend) -> Generator[Group]:
         )
     ranks = int(size)
     if ranks == 1:
-        yield Alone()
-    elif backend.join is not None:
-        with backend.join() as group:
+        yield SingleProcess()
+    elif backend.init_process_group is not None:
+        with backend.init_process_group() as group:
             yield group
     elif first:
         message = (
@@ -38,12 +38,12 @@ def joined(backend: Backend) -> Generator[Group]:
 
 
 @contextmanager
-def agreed(group: Group, **flags: float) -> Generator[dict[str, float]]:
+def agreed(group: ProcessGroup, **flags: float) -> Generator[dict[str, float]]:
     """What fails within on one process ends all of them there; the first one that failed says why.
 
     What is given holds the flags, to be changed within, and after it their sums over all processes.
 
-    >>> with agreed(Alone(), stops=0) as told:
+    >>> with agreed(SingleProcess(), stops=0) as told:
     ...     told["stops"] += 1
     >>> told
     {'stops': 1.0}
@@ -53,10 +53,10 @@ def agreed(group: Group, **flags: float) -> Generator[dict[str, float]]:
         yield flags
     except Exception as error:
         failure = error
-    failed = np.zeros(group.ranks)
+    failed = np.zeros(group.world_size)
     failed[group.rank] = failure is not None
     failed, sums = np.split(
-        group.sum(np.concatenate([failed, list(flags.values())])), [group.ranks]
+        group.all_reduce(np.concatenate([failed, list(flags.values())])), [group.world_size]
     )
     if failed.any():
         if failure is not None and int(failed.argmax()) == group.rank:

@@ -62,7 +62,7 @@ def evaluate(
 def averaged(kind: str, outputs: Array) -> Array:
     """The outputs [N, C] whose probabilities are the mean of those of the outputs [K, N, C].
 
-    >>> averaged("cross_entropy", np.log([[[0.8, 0.2]], [[0.4, 0.6]]])).round(4), np.log([0.6, 0.4]).round(4)
+    >>> update_average("cross_entropy", np.log([[[0.8, 0.2]], [[0.4, 0.6]]])).round(4), np.log([0.6, 0.4]).round(4)
     (array([[-0.5108, -0.9163]]), array([-0.5108, -0.9163]))
     """
     # In logarithms, so that certainty does not round to 1; one member's loss is then the very one of training.

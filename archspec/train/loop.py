@@ -12,8 +12,8 @@ from types import FrameType
 from typing import Any, Protocol
 
 from archspec._numpy import Array, np
-from archspec.backend.process_group import Alone, Group
-from archspec.backend.trainer import Standing, Trainer
+from archspec.backend.process_group import ProcessGroup, SingleProcess
+from archspec.backend.trainer import Trainer, TrainState
 from archspec.diagnostics import Failure, quote
 from archspec.frontend.loader import Spec
 from archspec.ir.recipe import Recipe
@@ -63,7 +63,7 @@ class Run:
     keep: int = 2
     """The last so many checkpoints are kept, and the best."""
     watch: Watch = lambda _: None
-    group: Group = field(default_factory=Alone)
+    group: ProcessGroup = field(default_factory=SingleProcess)
     interrupted: list[int] = field(default_factory=list[int])
     """The signals that asked it to stop."""
 
@@ -98,7 +98,7 @@ class _Loop:
         self.reported, self.clock = place.step, Clock()
         self.interrupted = run.interrupted
         with agreed(self.group):
-            self.log = Log(run.folder, place.step, self.unscored) if self.group.leads else None
+            self.log = Log(run.folder, place.step, self.unscored) if self.group.is_main else None
 
     def go(self) -> Outcome:
         with interrupts(self.interrupted), closing(self.run.feed.at(self.place.step)) as batches:
@@ -165,7 +165,7 @@ class _Loop:
             self.prune()
 
     def miss(self, names: tuple[str, ...], held_out: bool) -> None:
-        for own in self.group.gather(names):
+        for own in self.group.all_gather(names):
             for name in own:
                 self.run.watch({"kind": "bad", "name": name, "held_out": held_out})
 
@@ -194,7 +194,7 @@ class _Loop:
             if wrong:
                 raise Failure(message.format(wrong[0]), DIVERGED)
 
-    def standing(self, done: int) -> Standing:
+    def standing(self, done: int) -> TrainState:
         """All that is to be saved; raises `Failure` where it is of no use any more."""
         found = self.trainer.save()
         with agreed(self.group):
@@ -209,7 +209,7 @@ class _Loop:
                     )
         return found
 
-    def score(self, done: int, standing: Standing) -> None:
+    def score(self, done: int, standing: TrainState) -> None:
         """Adds to a checkpoint the scores of what is held out, of which each process has a share; if there is time."""
         run, head = self.run, self.run.spec.graph.heads[0]
         if run.held_out is None:
@@ -231,7 +231,7 @@ class _Loop:
             return
         self.miss(bad, held_out=True)
         found = scores.of_all(self.group).summary()
-        if self.group.leads and not math.isfinite(found["loss"]):
+        if self.group.is_main and not math.isfinite(found["loss"]):
             path_of(run.folder, done).unlink(missing_ok=True)
         self.refuse(
             f"the loss on what is held out is {{}} after step {done}", {"loss": found["loss"]}
@@ -244,16 +244,16 @@ class _Loop:
         )
         self.save(standing, replace(self.place, scores=found, best=best, best_step=best_step))
 
-    def save(self, standing: Standing, place: Place) -> None:
+    def save(self, standing: TrainState, place: Place) -> None:
         run = self.run
         with agreed(self.group):
-            if self.group.leads:
+            if self.group.is_main:
                 write_checkpoint(run.folder, run.spec.graph, run.spec.sha256, standing, place)
         self.place = place
 
     def prune(self) -> None:
         with agreed(self.group):
-            if self.group.leads:
+            if self.group.is_main:
                 prune(self.run.folder, self.run.keep, self.place)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from operator import eq
 
-from archspec.backend.trainer import parts, settings, still
+from archspec.backend.trainer import frozen_batch_norms, microbatches, param_groups
 from archspec.diagnostics import Failure, quote
 from archspec.frontend.loader import Spec
 from archspec.ir.graph import Head
@@ -27,7 +27,7 @@ def ready(spec: Spec) -> Recipe:
             f"the recipe of {quote(spec.name)} states no {names}",
             f"state it under `train`, or give {help}",
         )
-    settings(recipe, spec.graph)
+    param_groups(recipe, spec.graph)
     return recipe
 
 
@@ -84,11 +84,11 @@ def refuse_single(spec: Spec, recipe: Recipe, samples: int) -> None:
     alone = [
         size
         for size in sizes
-        for part in parts(size, recipe.accumulate)
+        for part in microbatches(size, recipe.accumulate)
         if part.stop - part.start == 1
     ]
     graph = spec.graph
-    fixed = still(recipe, graph)
+    fixed = frozen_batch_norms(recipe, graph)
     for index in sorted(graph.reachable(graph.heads)) if alone else ():
         node = graph.nodes[index]
         if (

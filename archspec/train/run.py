@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from archspec._numpy import np
 from archspec.backend import Backend, BackendError, require_imports
-from archspec.backend.process_group import Alone, Group
-from archspec.backend.trainer import Plan, Standing, Trainer
+from archspec.backend.process_group import ProcessGroup, SingleProcess
+from archspec.backend.trainer import Trainer, TrainerConfig, TrainState
 from archspec.build_folder import WEIGHTS
 from archspec.compiler import write
 from archspec.diagnostics import Failure, quote, writing
@@ -67,7 +67,7 @@ def start(
     folder: Path,
     options: Options,
     *,
-    group: Group | None = None,
+    group: ProcessGroup | None = None,
     resume: bool = False,
     watch: Watch = lambda _: None,
     remark: Callable[[str], object] = str,
@@ -77,7 +77,7 @@ def start(
     `watch` is told what happens on the way, `remark` what one should know; in a group the first process alone writes.
     Raises `Failure`; what was written by then stays, and can be gone on with.
     """
-    group = group or Alone()
+    group = group or SingleProcess()
     with agreed(group):
         recipe = ready(spec)
         if backend.trainer is None:
@@ -110,23 +110,23 @@ def start(
     with ExitStack() as stack:
         kept = None
         with agreed(group):
-            if group.leads:
+            if group.is_main:
                 stack.enter_context(claimed(folder))
                 known, kept = entered(folder, spec.graph, known, resume, remark)
                 known["commands"] = [*known["commands"], repeatable(backend, options.command)]
-        kept = group.shared(kept)
-        if kept and options.weights and group.leads:
+        kept = group.broadcast(kept)
+        if kept and options.weights and group.is_main:
             remark(
                 f"note: {quote(options.weights)} is what a run begins with; this one goes on from its checkpoint"
             )
-        plan = Plan(spec.graph, recipe, options.device, options.compile, group)
+        plan = TrainerConfig(spec.graph, recipe, options.device, options.compile, group)
         with agreed(group):
             trainer = _opened(spec, backend, folder, plan, options, kept is None, remark)
         if kept:
             trainer.restore(kept[0])
         known["device"] = trainer.device
         with agreed(group):
-            if group.leads:
+            if group.is_main:
                 write_facts(folder, known, spec)
 
         def report() -> None:
@@ -141,12 +141,12 @@ def start(
             outcome = _trained(run, trainer, kept[1] if kept else Place(), options)
         except Failure:
             with suppress(Failure):  # which of a full disk would be said twice
-                if group.leads:
+                if group.is_main:
                     report()
             raise
         standing = trainer.save()
         with agreed(group):
-            if group.leads:
+            if group.is_main:
                 _finish(spec, backend, folder, standing)
                 write_facts(folder, {**known, "trained": outcome.place.step}, spec)
                 report()
@@ -158,7 +158,7 @@ def _opened(
     spec: Spec,
     backend: Backend,
     folder: Path,
-    plan: Plan,
+    plan: TrainerConfig,
     options: Options,
     begins: bool,
     remark: Callable[[str], object],
@@ -177,7 +177,7 @@ def _opened(
             remark=remark,
         )
         trainer = _trainer(backend, build, plan)
-        if begins and plan.group.leads:
+        if begins and plan.group.is_main:
             write(
                 spec,
                 backend,
@@ -203,7 +203,7 @@ def _trained(run: Run, trainer: Trainer, place: Place, options: Options) -> Outc
         raise Failure(f"the compiled model fails: {first}", "leave out --compile") from error
 
 
-def _trainer(backend: Backend, build: Path, plan: Plan) -> Trainer:
+def _trainer(backend: Backend, build: Path, plan: TrainerConfig) -> Trainer:
     assert backend.trainer is not None
     try:
         return backend.trainer(build, plan)
@@ -213,7 +213,7 @@ def _trainer(backend: Backend, build: Path, plan: Plan) -> Trainer:
 
 
 def _run(
-    spec: Spec, recipe: Recipe, folder: Path, data: Data, options: Options, group: Group
+    spec: Spec, recipe: Recipe, folder: Path, data: Data, options: Options, group: ProcessGroup
 ) -> Run:
     """Raises `Failure` where the first sample does not fit the network: the others will not."""
     assert recipe.batch is not None
@@ -234,11 +234,11 @@ def _run(
         recipe.seed,
         options.workers,
         group.rank,
-        group.ranks,
+        group.world_size,
         bad_data,
         recipe.accumulate,
     )
-    mine = Part(data.held_out, np.arange(group.rank, len(data.held_out), group.ranks))
+    mine = Part(data.held_out, np.arange(group.rank, len(data.held_out), group.world_size))
 
     def held_out() -> Generator[Any]:
         return whole(mine, plain, batch, options.workers, bad_data=bad_data)
@@ -257,7 +257,7 @@ def _run(
     )
 
 
-def _finish(spec: Spec, backend: Backend, folder: Path, standing: Standing) -> None:
+def _finish(spec: Spec, backend: Backend, folder: Path, standing: TrainState) -> None:
     """Puts the weights into the folder's build: the average where the recipe averages, else those of the last step."""
     path = folder / ".trained.safetensors"
     try:

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from archspec.backend.process_group import Group
-from archspec.backend.trainer import Standing
+from archspec.backend.process_group import ProcessGroup
+from archspec.backend.trainer import TrainState
 from archspec.build_folder import MANIFEST, refuse_foreign
 from archspec.diagnostics import Failure, quote, writing
 from archspec.ir.graph import Graph
@@ -55,7 +55,7 @@ def claimed(folder: Path) -> Generator[None]:
 
 def entered(
     folder: Path, graph: Graph, known: dict[str, Any], resume: bool, remark: Callable[[str], object]
-) -> tuple[dict[str, Any], tuple[Standing, Place] | None]:
+) -> tuple[dict[str, Any], tuple[TrainState, Place] | None]:
     """What is known of a run with what its folder says of it, and where it stood; None where it has yet to begin.
 
     Raises `Failure` where the folder is another's, or the run is one that cannot be gone on with.
@@ -79,9 +79,9 @@ def _there(folder: Path, more: str = "") -> Failure:
     return Failure(f"{quote(folder)} is there already", f"`-o` names another folder{more}")
 
 
-def refuse_unlike(group: Group, given: Mapping[str, Any]) -> None:
+def refuse_unlike(group: ProcessGroup, given: Mapping[str, Any]) -> None:
     """Raises `Failure` where processes, on several machines, were given different things."""
-    first = group.shared(given)
+    first = group.broadcast(given)
     with agreed(group):
         other = [name for name, value in given.items() if value != first[name]]
         if other:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from archspec._numpy import Array, np
-from archspec.backend.process_group import Group
+from archspec.backend.process_group import ProcessGroup
 from archspec.reference.loss import loss
 
 
@@ -64,10 +64,10 @@ class Scores:
         """The mean over the samples."""
         return self.total / max(self.count, 1)
 
-    def of_all(self, group: Group) -> Scores:
+    def of_all(self, group: ProcessGroup) -> Scores:
         """With what the other processes of a group have scored."""
         figures = [self.count, self.hits, self.near, self.total]
-        *counts, total = group.sum(
+        *counts, total = group.all_reduce(
             np.concatenate([self.confusion.reshape(-1), figures]).astype(np.float64)
         )
         found = Scores(self.kind, self.classes, *map(int, counts[-3:]), total=float(total))

@@ -10,7 +10,7 @@ from typing import Any, cast
 from archspec._numpy import Array, np
 from archspec.backend import BackendError, require_imports
 from archspec.backend import load as load_backend
-from archspec.backend.trainer import Plan, Standing, Trainer
+from archspec.backend.trainer import Trainer, TrainerConfig, TrainState
 from archspec.build_folder import read_build
 from archspec.compiler import load
 from archspec.diagnostics import Failure, quote
@@ -56,7 +56,9 @@ class Member:
         kept = _best(folder, spec, remark) if best else None
         # The trainer scores what is held out in training: it computes where, and as precisely, as it did then.
         trainer = _trainer(
-            folder, manifest["backend"]["name"], Plan(spec.graph, ready(spec), device, learns=False)
+            folder,
+            manifest["backend"]["name"],
+            TrainerConfig(spec.graph, ready(spec), device, training=False),
         )
         if kept is not None:
             trainer.restore(kept)
@@ -88,7 +90,7 @@ class Member:
         return outputs.reshape(len(x), -1, self.width).swapaxes(0, 1)
 
 
-def _best(folder: Path, spec: Spec, remark: Callable[[str], object]) -> Standing:
+def _best(folder: Path, spec: Spec, remark: Callable[[str], object]) -> TrainState:
     last = last_checkpoint(folder, spec.graph, remark)
     if last is None or last[1].best_step is None:
         raise Failure(
@@ -98,7 +100,7 @@ def _best(folder: Path, spec: Spec, remark: Callable[[str], object]) -> Standing
     return read_checkpoint(path_of(folder, last[1].best_step), spec.graph)[0]
 
 
-def _trainer(folder: Path, name: str, plan: Plan) -> Trainer:
+def _trainer(folder: Path, name: str, plan: TrainerConfig) -> Trainer:
     backend = load_backend(name)
     if backend.trainer is None:
         raise BackendError(

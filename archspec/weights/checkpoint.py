@@ -27,7 +27,7 @@ from typing import Any, cast
 
 from archspec._numpy import Array, np
 from archspec._patterns import matches, refuse_idle
-from archspec.backend.session import State
+from archspec.backend.session import SessionState
 from archspec.diagnostics import Failure, quote
 from archspec.ir.graph import Graph
 from archspec.ir.types import format_shape
@@ -123,7 +123,7 @@ def load_state(
     allow_nonfinite: bool = False,
     slots: bool = True,
     fresh: Sequence[str] = (),
-) -> State:
+) -> SessionState:
     """As `load`, with the optimizer's slots that lie beside the tensors, under the names that `slot_name` gives.
 
     What is named as one of the patterns `fresh` is left out, here and there: the checkpoint is another network's then,
@@ -156,7 +156,9 @@ def load_state(
     verify(path, own, found)
     if not allow_nonfinite:
         refuse_nonfinite(path, found)
-    return State({name: found[name] for name in wanted}, {name: found[name] for name in beside})
+    return SessionState(
+        {name: found[name] for name in wanted}, {name: found[name] for name in beside}
+    )
 
 
 def slots_among(names: Iterable[str], tensors: Collection[str]) -> list[str]:

@@ -15,10 +15,10 @@ from pathlib import Path
 from archspec._numpy import Array
 from archspec._version import __version__
 from archspec.backend import (
-    About,
     BackendError,
     Format,
-    Room,
+    MemoryBudget,
+    Provenance,
     TooLarge,
     available,
     require,
@@ -39,7 +39,7 @@ class Kind:
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path, Room], Mapping[str, Array]]
+    read: Callable[[Path, MemoryBudget], Mapping[str, Array]]
     backend: str = ""
     format: Format | None = None
 
@@ -103,7 +103,9 @@ def read(path: Path, kind: Kind, graph: Graph | None = None) -> dict[str, Array]
     if not path.is_file():
         raise CheckpointError(f"no file {quote(path)}")
     try:
-        return dict(kind.read(path, Room(path, more=COPIES * _bytes(graph) if graph else 0)))
+        return dict(
+            kind.read(path, MemoryBudget(path, more=COPIES * _bytes(graph) if graph else 0))
+        )
     except Failure:
         raise
     except TooLarge as error:
@@ -131,7 +133,7 @@ def write(path: Path, kind: Kind, graph: Graph, sha256: str, tensors: Mapping[st
     require(find_backend(kind.backend))
     values = sum(param.size for _, _, param in graph.parameters())
     summary = f"{values:,} values in {len(tensors)} tensors"
-    about = About(
+    about = Provenance(
         title=graph.name, spec=graph.name, sha256=sha256, summary=summary, version=__version__
     )
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from archspec._numpy import Array, np
-from archspec.backend import BackendError, Native, available
+from archspec.backend import BackendError, TensorLayout, available
 from archspec.backend import load as load_backend
 from archspec.diagnostics import quote
 from archspec.ir.graph import Graph
@@ -28,7 +28,7 @@ class Naming:
     """A way in which a file may call the tensors of a graph: by neutral name, how each is called and laid out there."""
 
     title: str
-    natives: Mapping[str, Native]
+    natives: Mapping[str, TensorLayout]
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
     channels: str | None = None
     note: str = ""
@@ -84,7 +84,7 @@ def mapped(title: str, mapping: mappings.Mapping, whole: Graph) -> Naming:
     """The naming that a mapping gives; what it knows beyond the graph's tensors stays unknown."""
     shapes = {name: param.shape for name, _, param in whole.parameters()}
     natives = {
-        ours: Native(theirs, shapes[ours])
+        ours: TensorLayout(theirs, shapes[ours])
         for theirs, ours in mapping.names.items()
         if ours in shapes
     }
@@ -96,7 +96,7 @@ def _natives(kind: Kind, graph: Graph, whole: Graph) -> Iterator[Naming]:
     if kind.name == "safetensors":
         yield Naming(
             "neutral names",
-            {name: Native(name, param.shape) for name, _, param in whole.parameters()},
+            {name: TensorLayout(name, param.shape) for name, _, param in whole.parameters()},
         )
     for name in (
         [kind.backend]
@@ -109,9 +109,11 @@ def _natives(kind: Kind, graph: Graph, whole: Graph) -> Iterator[Naming]:
             backend = load_backend(name)
         except BackendError:
             continue
-        yield Naming(f"{name}'s own names", backend.natives(whole))
+        yield Naming(f"{name}'s own names", backend.tensor_layout(whole))
         if graph is not whole:
-            yield Naming(f"{name}'s own names, of the inference graph", backend.natives(graph))
+            yield Naming(
+                f"{name}'s own names, of the inference graph", backend.tensor_layout(graph)
+            )
 
 
 def translate(
@@ -131,7 +133,7 @@ def translate(
     tensors: dict[str, Array] = {}
     for name, _, param in graph.parameters():
         native = way.natives[name]
-        neutral = native.into(param.shape, found[native.name])
+        neutral = native.to_portable(param.shape, found[native.name])
         with np.errstate(
             over="ignore"
         ):  # what float32 cannot hold becomes infinite, which is looked for

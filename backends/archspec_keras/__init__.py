@@ -7,9 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from archspec.backend import About, Backend, Engine, Format, Native, Room
+from archspec.backend import Backend, Engine, Format, MemoryBudget, Provenance, TensorLayout
 from archspec.backend.session import Precision, Session
-from archspec.backend.trainer import Plan, Trainer
+from archspec.backend.trainer import Trainer, TrainerConfig
 from archspec.diagnostics import Failure
 from archspec.ir.graph import Graph, Node
 from archspec_keras.lowerings import LOWERED
@@ -18,7 +18,7 @@ from archspec_keras.lowerings import LOWERED
 
 
 def _emit(
-    graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+    graph: Graph, about: Provenance, weights: Path | None = None, /, **options: Any
 ) -> Mapping[str, bytes]:
     from archspec_keras.source import emit
 
@@ -44,7 +44,7 @@ def _open(folder: Path, graph: Graph, precision: Precision) -> Session:
     return KerasSession(folder, graph, precision)
 
 
-def _trainer(folder: Path, plan: Plan) -> Trainer:
+def _trainer(folder: Path, plan: TrainerConfig) -> Trainer:
     _require_derivatives()
     from archspec_keras.trainer import KerasTrainer
 
@@ -63,7 +63,7 @@ def _require_derivatives() -> None:
         raise Failure(f"Keras on {engine} takes no derivatives", help, 2)
 
 
-def _natives(graph: Graph) -> Mapping[str, Native]:
+def _natives(graph: Graph) -> Mapping[str, TensorLayout]:
     from archspec_keras.layout import natives
 
     return natives(graph)
@@ -75,13 +75,13 @@ def _explain(graph: Graph, node: Node) -> str:
     return explain(graph, node)
 
 
-def _read(path: Path, room: Room) -> Mapping[str, Any]:
+def _read(path: Path, room: MemoryBudget) -> Mapping[str, Any]:
     from archspec_keras.files import read
 
     return read(path, room)
 
 
-def _write(path: Path, graph: Graph, about: About, tensors: Mapping[str, Any]) -> None:
+def _write(path: Path, graph: Graph, about: Provenance, tensors: Mapping[str, Any]) -> None:
     from archspec_keras.files import write
 
     write(path, graph, about, tensors)
@@ -96,7 +96,7 @@ BACKEND = Backend(
     emit=_emit,
     load=_load,
     predict=_predict,
-    natives=_natives,
+    tensor_layout=_natives,
     explain=_explain,
     open=_open,
     trainer=_trainer,

@@ -10,7 +10,7 @@ from archspec_keras.lowerings import lower
 # What the emitted file uses by these names.
 _FILE = (
     "keras layers ops np reduce operator KerasTensor PathLike Sequence name x skip inputs heads train build_model"
-    " load_weights layer_name neutral_shape dict list sum zip set isinstance sorted SPARE RENAMED ROLES"
+    " load_weights layer_name neutral_shape dict list sum zip set isinstance sorted TRAIN_ONLY RENAMED ROLES"
 ).split()
 
 _RESERVED = frozenset((*RESERVED, *_FILE))

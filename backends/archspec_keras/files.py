@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archspec.backend import About, Room, TooLarge
+from archspec.backend import MemoryBudget, Provenance, TooLarge
 from archspec.codegen.runtime import emitted
 from archspec.ir.graph import Graph
 from archspec_keras.layout import natives
@@ -28,7 +28,7 @@ _LARGEST = 2**26
 """So many bytes the description of a model's layers has at the most, whatever its weights take."""
 
 
-def read(path: Path, room: Room) -> dict[str, NDArray[Any]]:
+def read(path: Path, room: MemoryBudget) -> dict[str, NDArray[Any]]:
     """The tensors of a file by `LAYER/variable`; raises ValueError where it is none, or is damaged.
 
     HDF5 numbers the layers of each class as the description lists them, and the variables of a layer as it made them.
@@ -56,14 +56,14 @@ def read(path: Path, room: Room) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _values(name: str, variable: Any, room: Room) -> NDArray[Any]:
+def _values(name: str, variable: Any, room: MemoryBudget) -> NDArray[Any]:
     # HDF5 can take a dataset's bytes from any file of this machine; a link finds none, as the file is open in memory.
     if variable.external or variable.is_virtual:
         raise ValueError(f"{name} lies in another file")
     # Chunks can be packed, and objects of any length: HDF5 unpacks them without a bound, and Keras writes neither.
     if variable.chunks or variable.dtype.hasobject:
         raise ValueError(f"{name} is no plain array of numbers")
-    room.take(variable.size * variable.dtype.itemsize, name)
+    room.charge(variable.size * variable.dtype.itemsize, name)
     return np.asarray(variable)
 
 
@@ -86,7 +86,7 @@ def _variables(layer: Any) -> list[str]:
     return ["alpha"] if layer["class_name"] == "PReLU" else ["kernel", "bias"]
 
 
-def write(path: Path, graph: Graph, about: About, tensors: Mapping[str, NDArray[Any]]) -> None:
+def write(path: Path, graph: Graph, about: Provenance, tensors: Mapping[str, NDArray[Any]]) -> None:
     """Writes the model with these neutral tensors as Keras saves it, all of its heads included."""
     known = natives(graph)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".archspec-") as name:
@@ -98,7 +98,7 @@ def write(path: Path, graph: Graph, about: About, tensors: Mapping[str, NDArray[
         for neutral, tensor in tensors.items():
             if known[neutral].name in own:
                 own[known[neutral].name].assign(
-                    known[neutral].out_of(np.asarray(tensor, np.float32))
+                    known[neutral].from_portable(np.asarray(tensor, np.float32))
                 )
         model.save(folder / "model.keras")
         (folder / "model.keras").replace(path)

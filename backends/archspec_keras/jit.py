@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from archspec.backend.trainer import Plan
+from archspec.backend.trainer import TrainerConfig
 from archspec.diagnostics import Failure
 
 Tensors = dict[str, Any]
@@ -46,7 +46,7 @@ class Compiler(Protocol):
         ...
 
 
-def compiler(plan: Plan) -> Compiler:
+def compiler(plan: TrainerConfig) -> Compiler:
     """That of the engine that Keras was imported with; raises `Failure` for what it has no way to do."""
     engine = keras.backend.backend()
     if plan.device:
@@ -59,14 +59,14 @@ def compiler(plan: Plan) -> Compiler:
     return {"tensorflow": TensorFlow, "jax": Jax, "torch": Torch}[engine](plan)
 
 
-def _refuse_many(plan: Plan, engine: str, count: int) -> None:
-    if plan.learns and count > 1:
+def _refuse_many(plan: TrainerConfig, engine: str, count: int) -> None:
+    if plan.training and count > 1:
         help = "CUDA_VISIBLE_DEVICES=0 leaves one; KERAS_BACKEND=jax takes them all, as torchrun does with --backend torch"
         raise Failure(f"Keras on {engine} trains on one GPU, and there are {count}", help)
 
 
 class TensorFlow:
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TrainerConfig) -> None:
         import tensorflow as tf
 
         from archspec_keras.tf_state import Held
@@ -106,7 +106,7 @@ class TensorFlow:
 class Jax:
     """It compiles always, one program for all devices: what is summed over a batch is summed over all of them."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TrainerConfig) -> None:
         import jax
 
         self.devices = jax.devices()
@@ -142,7 +142,7 @@ class Jax:
 class Torch:
     """It computes as it goes: nothing is compiled."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TrainerConfig) -> None:
         import torch
 
         if plan.compile:

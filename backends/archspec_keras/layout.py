@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archspec.backend import Native
+from archspec.backend import TensorLayout
 from archspec.codegen.lowering import Module
 from archspec.ir.graph import Graph, Node
 from archspec.ir.op import ParamSpec
@@ -19,7 +19,7 @@ _NORM = {
 }
 
 
-def natives(graph: Graph) -> Mapping[str, Native]:
+def natives(graph: Graph) -> Mapping[str, TensorLayout]:
     """By neutral name; a tensor is called `LAYER/variable` in Keras."""
     paths = Paths(graph)
     return {
@@ -28,20 +28,22 @@ def natives(graph: Graph) -> Mapping[str, Native]:
     }
 
 
-def _native(graph: Graph, layer: str, node: Node, param: ParamSpec) -> Native:
+def _native(graph: Graph, layer: str, node: Node, param: ParamSpec) -> TensorLayout:
     shape, axes = param.shape, range(len(param.shape))
     if node.op.kind == "prelu":
         rank = len(graph.inputs(node)[0]) - 1
-        return Native(f"{layer}/alpha", (*(1,) * rank, *shape))
+        return TensorLayout(f"{layer}/alpha", (*(1,) * rank, *shape))
     if node.op.family == "norm":
         order = (*axes[1:], 0)
-        return Native(f"{layer}/{_NORM[param.role]}", tuple(shape[axis] for axis in order), order)
+        return TensorLayout(
+            f"{layer}/{_NORM[param.role]}", tuple(shape[axis] for axis in order), order
+        )
     if param.role == "bias":
-        return Native(f"{layer}/bias", shape)
+        return TensorLayout(f"{layer}/bias", shape)
     order = (*axes[2:], 1, 0)
     native = tuple(shape[axis] for axis in order)
     (entering,) = graph.inputs(node)
     lowered = lower(node.op, entering)
     if isinstance(lowered, Module) and lowered.target.startswith("layers.Depthwise"):
         native = (*native[:-2], entering[0], shape[0] // entering[0])
-    return Native(f"{layer}/kernel", native, order)
+    return TensorLayout(f"{layer}/kernel", native, order)

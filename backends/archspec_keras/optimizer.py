@@ -17,7 +17,7 @@ from typing import Any
 
 from keras import ops
 
-from archspec.backend.optimizer import AdamW, Momentum, rule_of
+from archspec.backend.optimizer import SGD, AdamW, update_rule
 from archspec.ir.recipe import Recipe
 
 Tensors = dict[str, Any]
@@ -27,15 +27,15 @@ Rule = Callable[..., tuple[Any, Tensors]]
 
 def rule(recipe: Recipe) -> Rule:
     """How a tensor moves; slots are zero before the first update, whose count is 1."""
-    match rule_of(recipe):
-        case Momentum() as momentum:
+    match update_rule(recipe):
+        case SGD() as momentum:
             return lambda *given: _momentum(momentum, *given)
         case AdamW() as adamw:
             return lambda *given: _adamw(adamw, *given)
 
 
 def _momentum(
-    own: Momentum, tensor: Any, gradient: Any, slots: Tensors, rate: Any, decay: float, update: Any
+    own: SGD, tensor: Any, gradient: Any, slots: Tensors, rate: Any, decay: float, update: Any
 ) -> tuple[Any, Tensors]:
     g = gradient + decay * tensor if decay else gradient
     if not own.momentum:
@@ -74,7 +74,7 @@ def averaged(recipe: Recipe, mean: Tensors, tensors: Tensors, update: Any) -> Te
     """The mean of the tensors after an update; that of the first is the tensors."""
     share = 1 / update
     if recipe.average == "ema":
-        share = ops.where(update == 1, 1.0, 1 - recipe.decay)
+        share = ops.where(update == 1, 1.0, 1 - recipe.ema_decay)
     return {name: kept + share * (tensors[name] - kept) for name, kept in mean.items()}
 
 

@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from archspec.backend.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
+from archspec.backend.session import (
+    ForwardResult,
+    Gradients,
+    OutputCotangents,
+    Precision,
+    SessionState,
+    SgdConfig,
+    slot_name,
+)
 from archspec.codegen.runtime import emitted
 from archspec.ir.graph import Graph
 from archspec.ir.recipe import Recipe
@@ -68,10 +76,17 @@ class KerasSession:
         }  # one that compiles keeps the rates in it
 
     def forward(
-        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
-    ) -> Result:
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        return_activations: bool = False,
+        dropout: bool = False,
+    ) -> ForwardResult:
         with precise(self.precision), self._dropping(dropout):
-            values = self.engines[dropout].run(self._model(train, keep), self._input(x), train)
+            values = self.engines[dropout].run(
+                self._model(train, return_activations), self._input(x), train
+            )
         found = {name: first(y) for name, y in values.items()}
         names = {head.name for head in self.graph.heads if train or not head.train_only}
         activations = {name[1:]: value for name, value in found.items() if name.startswith("/")}
@@ -79,10 +94,10 @@ class KerasSession:
         updates = (
             {name: self._value(name) for name in self.variables if name in moving} if train else {}
         )
-        return Result({name: found[name] for name in names}, activations, updates)
+        return ForwardResult({name: found[name] for name in names}, activations, updates)
 
-    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
-        outputs, entering, found = self._derivatives(x, pull, train)
+    def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
+        outputs, entering, found = self._derivatives(x, cotangents, train)
         zeros = {
             name: np.zeros(p.shape, self.precision)
             for name, _, p in self.graph.parameters()
@@ -90,9 +105,9 @@ class KerasSession:
         }
         return Gradients(outputs, entering, {**zeros, **found})
 
-    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+    def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
         """By the rule that training moves tensors by; what no output reads has a gradient of zeros."""
-        _, _, gradients = self._derivatives(x, pull, True)
+        _, _, gradients = self._derivatives(x, cotangents, True)
         move = rule(Recipe(momentum=optimizer.momentum, nesterov=optimizer.nesterov))
         how = optimizer.learning_rate, optimizer.weight_decay, 1
         tensor = keras.ops.convert_to_tensor
@@ -106,10 +121,10 @@ class KerasSession:
                 self._assign({name: numpy(moved)})
                 self.slots |= {keys[slot]: numpy(value) for slot, value in slots.items()}
 
-    def state(self) -> State:
-        return State({name: self._value(name) for name in self.shapes}, dict(self.slots))
+    def state(self) -> SessionState:
+        return SessionState({name: self._value(name) for name in self.shapes}, dict(self.slots))
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: SessionState) -> None:
         state.check(self.graph)
         self._assign(state.tensors)
         self.slots = {
@@ -133,7 +148,7 @@ class KerasSession:
         return self.watched[train]
 
     def _derivatives(
-        self, x: Array, pull: Pull, train: bool
+        self, x: Array, pull: OutputCotangents, train: bool
     ) -> tuple[dict[str, Array], Array, dict[str, Array]]:
         """The outputs, and the derivatives with respect to the input and the trained tensors, all neutral."""
 
@@ -173,10 +188,10 @@ class KerasSession:
         return self._neutral(name, numpy(self.variables[name].value))
 
     def _neutral(self, name: str, native: Array) -> Array:
-        return self.natives[name].into(self.shapes[name], native)
+        return self.natives[name].to_portable(self.shapes[name], native)
 
     def _native(self, name: str, neutral: Array) -> Array:
-        return self.natives[name].out_of(np.asarray(neutral, self.precision))
+        return self.natives[name].from_portable(np.asarray(neutral, self.precision))
 
     def _assign(self, tensors: Mapping[str, Array]) -> None:
         with precise(self.precision):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from archspec.backend import About
+from archspec.backend import Provenance
 from archspec.codegen import file
 from archspec.codegen.classes import Class, form_classes
 from archspec.codegen.constructor_args import resolve
@@ -32,12 +32,12 @@ from archspec_keras.paths import Paths, plain
 from archspec_keras.train_only_weights import spare
 
 
-def emit(graph: Graph, about: About) -> dict[str, bytes]:
+def emit(graph: Graph, about: Provenance) -> dict[str, bytes]:
     """The files of a build, `model.py` alone."""
     return {"model.py": source(graph, about).encode()}
 
 
-def source(graph: Graph, about: About) -> str:
+def source(graph: Graph, about: Provenance) -> str:
     """The module's text."""
     helpers, paths = helper_sources(), Paths(graph)
     classes = functions(graph, helpers)
@@ -174,10 +174,10 @@ def loader(name: str, graph: Graph, paths: Paths) -> str:
         functions = [text.replace(parts, 'path.replace(".", "-")') for text in functions]
     unused = spare(graph)
     if unused:
-        roles = f"SPARE = {literal(unused)}\n{roles}"
+        roles = f"TRAIN_ONLY = {literal(unused)}\n{roles}"
     else:
         load = load.replace(
-            'faults += [] if name.startswith(SPARE) else [f"{name} is unexpected"]',
+            'faults += [] if name.startswith(TRAIN_ONLY) else [f"{name} is unexpected"]',
             'faults.append(f"{name} is unexpected")',
         )
     text = "\n\n\n".join([roles, *functions, load, build])

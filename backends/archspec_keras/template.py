@@ -1,6 +1,7 @@
-"""The end of every emitted file: from `SPARE` on it is this text, the network's function in the place of `network`."""
+"""The end of every emitted file, from `TRAIN_ONLY` on, with the network's own `network`."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 # Keras and the engines are typed in part alone.
 
@@ -13,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers
 
-SPARE = ("aux1.", "aux2.")
+TRAIN_ONLY = ("aux1.", "aux2.")
 RENAMED = {"3x3 reduce": "3x3_reduce"}
 
 
@@ -48,7 +49,7 @@ def neutral_shape(layer: layers.Layer, variable: Any) -> tuple[int, ...]:
 
 
 def load_weights(model: keras.Model, path: str | PathLike[str]) -> None:
-    """Fill the model from a safetensors file with the spec's names; raise a ValueError that tells all that differs."""
+    """Load a safetensors file with the spec's names; raise ValueError for all that differs."""
     from safetensors.numpy import load_file
 
     found: dict[str, np.ndarray] = {}
@@ -62,7 +63,7 @@ def load_weights(model: keras.Model, path: str | PathLike[str]) -> None:
         scope, _, role = name.rpartition(".")
         key = f"{layer_name(scope)}.{role}"
         if key not in wanted:
-            faults += [] if name.startswith(SPARE) else [f"{name} is unexpected"]
+            faults += [] if name.startswith(TRAIN_ONLY) else [f"{name} is unexpected"]
             continue
         found[key] = tensor
         expected = neutral_shape(*wanted[key])

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from archspec.backend.trainer import Plan
+from archspec.backend.trainer import TrainerConfig
 from archspec_keras.jit import Tensors, compiler
 from archspec_keras.optimizer import averaged, clipped, head_loss, rule
 
@@ -40,11 +40,15 @@ class Steps:
     """The steps of a model; `variables` are its own by neutral name, and `seeds` those of its random numbers."""
 
     def __init__(
-        self, model: Any, variables: Mapping[str, Any], seeds: Mapping[str, Any], plan: Plan
+        self,
+        model: Any,
+        variables: Mapping[str, Any],
+        seeds: Mapping[str, Any],
+        plan: TrainerConfig,
     ) -> None:
         self.model, self.variables, self.seeds, self.plan = model, variables, seeds, plan
         self.inference: Any = keras.Model(model.inputs, model.output[plan.graph.heads[0].name])
-        self.settings, self.rule = plan.settings, rule(plan.recipe)
+        self.settings, self.rule = plan.param_groups, rule(plan.recipe)
         moving = {name for name, _, param in plan.graph.parameters() if not param.trainable}
         self.moving = [name for name in variables if name in moving]
         self.compiler = compiler(plan)
@@ -90,18 +94,24 @@ class Steps:
     def _updated(self, state: State, gradients: Tensors, rate: Any) -> State:
         recipe, updates = self.plan.recipe, state.updates + 1
         update = ops.cast(updates, "float32")
-        gradients = clipped(gradients, recipe.clip)
+        gradients = clipped(gradients, recipe.clip_norm)
         tensors, slots = (
             dict(state.tensors),
             {slot: dict(kept) for slot, kept in state.slots.items()},
         )
         rates = {
-            factor: rate * factor for factor in {setting.rate for setting in self.settings.values()}
+            factor: rate * factor
+            for factor in {setting.lr_multiplier for setting in self.settings.values()}
         }
         for name, setting in self.settings.items():
             own = {slot: kept[name] for slot, kept in slots.items()}
             tensors[name], own = self.rule(
-                tensors[name], gradients[name], own, rates[setting.rate], setting.decay, update
+                tensors[name],
+                gradients[name],
+                own,
+                rates[setting.lr_multiplier],
+                setting.weight_decay,
+                update,
             )
             for slot, value in own.items():
                 slots[slot][name] = value

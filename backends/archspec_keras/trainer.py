@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from archspec.backend.optimizer import rule_of
+from archspec.backend.optimizer import update_rule
 from archspec.backend.session import slot_name
-from archspec.backend.trainer import SCALE, Plan, Standing, parts
+from archspec.backend.trainer import LOSS_SCALE, TrainerConfig, TrainState, microbatches
 from archspec.codegen.runtime import emitted
 from archspec_keras.layout import natives
 from archspec_keras.runtime import numpy
@@ -30,15 +30,18 @@ Array = NDArray[Any]
 class KerasTrainer:
     """Implements `archspec.backend.trainer.Trainer`."""
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, plan: TrainerConfig) -> None:
         self.plan = plan
         weights = folder / "weights.safetensors"
         with _policy(plan.recipe.precision):
             model: Any = emitted(folder).build_model(weights, train=True)
         self.natives = natives(plan.graph)
         self.shapes = {name: param.shape for name, _, param in plan.graph.parameters()}
-        self.settings, self.slots = plan.settings, rule_of(plan.recipe).slots
-        still = {self.natives[f"{path}.running_mean"].name.partition("/")[0] for path in plan.still}
+        self.settings, self.slots = plan.param_groups, update_rule(plan.recipe).slots
+        still = {
+            self.natives[f"{path}.running_mean"].name.partition("/")[0]
+            for path in plan.frozen_batch_norms
+        }
         for layer in model.layers:
             layer.trainable = (
                 layer.name not in still
@@ -60,9 +63,9 @@ class KerasTrainer:
             model, variables, {name: one.state for name, one in self.seeds.items()}, plan
         )
         self.device = self.steps.compiler.device()
-        self.restore(Standing(load_file(weights)))
+        self.restore(TrainState(load_file(weights)))
 
-    def step(self, x: Array, y: Array, rate: float, size: int | None = None) -> None:
+    def step(self, x: Array, y: Array, learning_rate: float, size: int | None = None) -> None:
         assert size in (None, len(x)), "it has no group"
         self.taken += 1
         y = y.astype(np.float32 if y.dtype.kind == "f" else np.int32)
@@ -73,11 +76,11 @@ class KerasTrainer:
                 self._batch(y[part], y.dtype),
                 self._tensor(len(x[part]) / len(x)),
             )
-            for part in parts(len(x), self.plan.recipe.accumulate)
+            for part in microbatches(len(x), self.plan.recipe.accumulate)
         )
         for part in before:
             self.state, gathered = self.steps.gather(self.state, gathered, *part)
-        self.state, _ = self.steps.finish(self.state, gathered, *last, self._tensor(rate))
+        self.state, _ = self.steps.finish(self.state, gathered, *last, self._tensor(learning_rate))
 
     def losses(self) -> Mapping[str, float]:
         fresh = self._sums()  # in the order of the heads, which JAX forgets
@@ -90,7 +93,7 @@ class KerasTrainer:
     def predict(self, x: Array) -> Array:
         return numpy(self.steps.predict(self.state.average or self.state.tensors, self._batch(x)))
 
-    def save(self) -> Standing:
+    def save(self) -> TrainState:
         state, slots = self.state, dict[str, Array]()
         updates = int(numpy(state.updates))
         if updates:
@@ -101,27 +104,29 @@ class KerasTrainer:
         average = self._neutral(state.average) if updates else {}
         own = {name: numpy(value) for name, value in state.seeds.items()}
         if state.scale:
-            own[SCALE] = np.array([float(numpy(state.scale[name])) for name in ("factor", "good")])
-        return Standing(self._neutral(state.tensors), slots, average, updates, own)
+            own[LOSS_SCALE] = np.array(
+                [float(numpy(state.scale[name])) for name in ("factor", "good")]
+            )
+        return TrainState(self._neutral(state.tensors), slots, average, updates, own)
 
-    def restore(self, standing: Standing) -> None:
-        own = {**self._fresh(standing.updates), **standing.own}
+    def restore(self, state: TrainState) -> None:
+        own = {**self._fresh(state.updates), **state.backend_state}
         slots = {
             slot: self._native(
                 {
-                    name: standing.slots.get(slot_name(name, slot), np.zeros(self.shapes[name]))
+                    name: state.slots.get(slot_name(name, slot), np.zeros(self.shapes[name]))
                     for name in self.settings
                 }
             )
             for slot in self.slots
         }
-        mean = (standing.average or standing.tensors) if self.plan.recipe.average != "none" else {}
+        mean = (state.average or state.tensors) if self.plan.recipe.average != "none" else {}
         scale = {}
         if self.plan.recipe.precision == "float16":
-            factor, good = own[SCALE].tolist()
+            factor, good = own[LOSS_SCALE].tolist()
             scale = {"factor": self._tensor(factor), "good": self._tensor(good, "int32")}
         seeds = {name: self._tensor(own[name], one.state.dtype) for name, one in self.seeds.items()}
-        tensors, updates = self._native(standing.tensors), self._tensor(standing.updates, "int32")
+        tensors, updates = self._native(state.tensors), self._tensor(state.updates, "int32")
         self.state = State(tensors, slots, self._native(mean), seeds, self._sums(), updates, scale)
         self.taken = 0
 
@@ -132,7 +137,7 @@ class KerasTrainer:
         drawn = np.random.SeedSequence(self.plan.recipe.seed, spawn_key=(updates,))
         seeds = np.random.default_rng(drawn).integers(2**31, size=len(self.seeds))
         return {
-            SCALE: np.array([2.0**16, 0]),  # that of PyTorch's `GradScaler`
+            LOSS_SCALE: np.array([2.0**16, 0]),  # that of PyTorch's `GradScaler`
             **{name: np.array([seed, 0]) for name, seed in zip(self.seeds, seeds, strict=True)},
         }
 
@@ -142,13 +147,14 @@ class KerasTrainer:
 
     def _neutral(self, tensors: Mapping[str, Any]) -> dict[str, Array]:
         return {
-            name: self.natives[name].into(self.shapes[name], numpy(value))
+            name: self.natives[name].to_portable(self.shapes[name], numpy(value))
             for name, value in tensors.items()
         }
 
     def _native(self, tensors: Mapping[str, Array]) -> dict[str, Any]:
         return {
-            name: self._tensor(self.natives[name].out_of(value)) for name, value in tensors.items()
+            name: self._tensor(self.natives[name].from_portable(value))
+            for name, value in tensors.items()
         }
 
     def _tensor(self, value: Any, dtype: Any = np.float32) -> Any:

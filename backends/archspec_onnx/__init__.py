@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archspec.backend import About, Backend, Engine, Format, Native, Room
+from archspec.backend import Backend, Engine, Format, MemoryBudget, Provenance, TensorLayout
 from archspec.backend.session import Precision, Session
 from archspec.ir.graph import Graph, Node
 from archspec_onnx.lowerings import LOWERED
@@ -17,7 +17,7 @@ from archspec_onnx.options import OPTIONS
 
 
 def _emit(
-    graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+    graph: Graph, about: Provenance, weights: Path | None = None, /, **options: Any
 ) -> Mapping[str, bytes]:
     from archspec_onnx.model import emit
 
@@ -42,9 +42,9 @@ def _open(folder: Path, graph: Graph, precision: Precision) -> Session:
     return OnnxSession(folder, graph, precision)
 
 
-def _natives(graph: Graph) -> Mapping[str, Native]:
+def _natives(graph: Graph) -> Mapping[str, TensorLayout]:
     names = Names(graph).tensors
-    return {name: Native(names[name], param.shape) for name, _, param in graph.parameters()}
+    return {name: TensorLayout(names[name], param.shape) for name, _, param in graph.parameters()}
 
 
 def _explain(graph: Graph, node: Node) -> str:
@@ -53,13 +53,13 @@ def _explain(graph: Graph, node: Node) -> str:
     return explain(graph, node)
 
 
-def _read(path: Path, room: Room) -> Mapping[str, Any]:
+def _read(path: Path, room: MemoryBudget) -> Mapping[str, Any]:
     from archspec_onnx.files import read
 
     return read(path, room)
 
 
-def _write(path: Path, graph: Graph, about: About, tensors: Mapping[str, Any]) -> None:
+def _write(path: Path, graph: Graph, about: Provenance, tensors: Mapping[str, Any]) -> None:
     from archspec_onnx.files import write
 
     write(path, graph, about, tensors)
@@ -74,7 +74,7 @@ BACKEND = Backend(
     emit=_emit,
     load=_load,
     predict=_predict,
-    natives=_natives,
+    tensor_layout=_natives,
     explain=_explain,
     open=_open,
     modes=("eval", "train"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, numpy_helper
 from safetensors.numpy import save
 
-from archspec.backend import About, Room
+from archspec.backend import MemoryBudget, Provenance
 from archspec.diagnostics import quote
 from archspec.ir.graph import Graph
 from archspec_onnx.model import build_model
@@ -25,7 +25,7 @@ from archspec_onnx.tensors import LIMIT, Tensors
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
-def read(path: Path, room: Room) -> dict[str, NDArray[Any]]:
+def read(path: Path, room: MemoryBudget) -> dict[str, NDArray[Any]]:
     """The floating-point initialisers of a model; those kept in other files only from within the model's folder.
 
     Raises ValueError where the file is no model, is damaged, or points out of its folder.
@@ -45,7 +45,7 @@ def read(path: Path, room: Room) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _array(tensor: TensorProto, folder: Path, room: Room) -> NDArray[Any]:
+def _array(tensor: TensorProto, folder: Path, room: MemoryBudget) -> NDArray[Any]:
     """A tensor's values; half precision as single, which numpy computes with."""
     whole = TensorProto()
     whole.CopyFrom(tensor)
@@ -60,7 +60,7 @@ def _array(tensor: TensorProto, folder: Path, room: Room) -> NDArray[Any]:
     return array.astype(np.float64 if tensor.data_type == TensorProto.DOUBLE else np.float32)
 
 
-def _external(tensor: TensorProto, folder: Path, room: Room) -> bytes:
+def _external(tensor: TensorProto, folder: Path, room: MemoryBudget) -> bytes:
     """The bytes that an initialiser points at, in a file of the model's own folder."""
     stated = {entry.key: entry.value for entry in tensor.external_data}
     what = f"the initialiser {quote(tensor.name)}"
@@ -80,14 +80,14 @@ def _external(tensor: TensorProto, folder: Path, room: Room) -> bytes:
         raise ValueError(
             f"{what} is {size} bytes, and not those from {offset} on, {length} long, in {quote(location)}"
         )
-    room.admit(file)
-    room.take(2 * length, tensor.name)  # any number of initialisers can point at the same bytes
+    room.add_file(file)
+    room.charge(2 * length, tensor.name)  # any number of initialisers can point at the same bytes
     with file.open("rb") as opened:
         opened.seek(offset)
         return opened.read(length)
 
 
-def write(path: Path, graph: Graph, about: About, tensors: Mapping[str, NDArray[Any]]) -> None:
+def write(path: Path, graph: Graph, about: Provenance, tensors: Mapping[str, NDArray[Any]]) -> None:
     """Writes the eval-mode model with all the tensors of the graph, those too that only train mode reads.
 
     Where they exceed what protobuf can hold, they lie beside it in a safetensors file of the same name.

@@ -18,7 +18,7 @@ from onnx import (
     shape_inference,
 )
 
-from archspec.backend import About
+from archspec.backend import Provenance
 from archspec.ir.graph import Graph, Node
 from archspec.ir.types import Shape
 from archspec_onnx.functions import fold
@@ -35,7 +35,7 @@ BATCH = "N"
 
 def emit(
     graph: Graph,
-    about: About,
+    about: Provenance,
     weights: Path | None = None,
     /,
     *,
@@ -58,7 +58,7 @@ def emit(
 
 def build_model(
     network: Network,
-    about: About,
+    about: Provenance,
     tensors: Tensors,
     opset: int,
     *,

@@ -8,8 +8,15 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from archspec.backend import About
-from archspec.backend.session import Gradients, Precision, Pull, Result, Sgd, State
+from archspec.backend import Provenance
+from archspec.backend.session import (
+    ForwardResult,
+    Gradients,
+    OutputCotangents,
+    Precision,
+    SessionState,
+    SgdConfig,
+)
 from archspec.diagnostics import Failure
 from archspec.ir.graph import Graph
 from archspec_onnx.model import MODEL, build_model, value
@@ -40,11 +47,16 @@ class OnnxSession:
         self._sessions: dict[tuple[bool, bool], Runner] = {}
 
     def forward(
-        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
-    ) -> Result:
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        return_activations: bool = False,
+        dropout: bool = False,
+    ) -> ForwardResult:
         """Outputs and activations come from a run each: with `dropout`, from draws of their own."""
         network = self._network(train)
-        activations = self._activations(x, network, dropout) if keep else {}
+        activations = self._activations(x, network, dropout) if return_activations else {}
         wanted = [*network.heads.values(), *network.updates.values()]
         found = self._session(train, False).run(x, wanted, dropout=dropout)
         outputs = dict(zip(network.heads, found, strict=False))
@@ -52,18 +64,18 @@ class OnnxSession:
         if updates:
             self.tensors |= updates
             self._sessions.clear()
-        return Result(outputs, activations, updates)
+        return ForwardResult(outputs, activations, updates)
 
-    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
+    def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
         _refuse()
 
-    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+    def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
         _refuse()
 
-    def state(self) -> State:
-        return State(dict(self.tensors), dict(self.slots))
+    def state(self) -> SessionState:
+        return SessionState(dict(self.tensors), dict(self.slots))
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: SessionState) -> None:
         state.check(self.graph)
         self.tensors |= {
             name: np.asarray(tensor, np.float32) for name, tensor in state.tensors.items()
@@ -95,7 +107,7 @@ class OnnxSession:
             model = read_model(self.folder / MODEL, weights=False)
             built = next((entry.value for entry in model.metadata_props if entry.key == "mode"), "")
             if keep or built != ("train" if train else "eval"):
-                about = About(title="", spec="", sha256="", summary="", version="")
+                about = Provenance(title="", spec="", sha256="", summary="", version="")
                 model = build_model(network, about, self.weights, self.opset, external=True)
             if keep:
                 outputs = {info.name for info in model.graph.output}

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from archspec.backend import About, Backend, Format, Native, Room
-from archspec.backend.process_group import Group
+from archspec.backend import Backend, Format, MemoryBudget, Provenance, TensorLayout
+from archspec.backend.process_group import ProcessGroup
 from archspec.backend.session import Precision, Session
-from archspec.backend.trainer import Plan, Trainer
+from archspec.backend.trainer import Trainer, TrainerConfig
 from archspec.ir.graph import Graph, Node
 from archspec_torch.lowerings import LOWERED
 
@@ -18,7 +18,7 @@ from archspec_torch.lowerings import LOWERED
 
 
 def _emit(
-    graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+    graph: Graph, about: Provenance, weights: Path | None = None, /, **options: Any
 ) -> Mapping[str, bytes]:
     from archspec_torch.source import emit
 
@@ -43,23 +43,23 @@ def _open(folder: Path, graph: Graph, precision: Precision) -> Session:
     return TorchSession(folder, graph, precision)
 
 
-def _trainer(folder: Path, plan: Plan) -> Trainer:
+def _trainer(folder: Path, plan: TrainerConfig) -> Trainer:
     from archspec_torch.trainer import TorchTrainer
 
     return TorchTrainer(folder, plan)
 
 
 @contextmanager
-def _join() -> Generator[Group]:
+def _join() -> Generator[ProcessGroup]:
     from archspec_torch.process_group import joined
 
     with joined() as group:
         yield group
 
 
-def _natives(graph: Graph) -> Mapping[str, Native]:
+def _natives(graph: Graph) -> Mapping[str, TensorLayout]:
     keys = attributes(graph)
-    return {name: Native(keys[name], param.shape) for name, _, param in graph.parameters()}
+    return {name: TensorLayout(keys[name], param.shape) for name, _, param in graph.parameters()}
 
 
 def _explain(graph: Graph, node: Node) -> str:
@@ -68,13 +68,13 @@ def _explain(graph: Graph, node: Node) -> str:
     return explain(graph, node)
 
 
-def _read(path: Path, room: Room) -> Mapping[str, Any]:
+def _read(path: Path, room: MemoryBudget) -> Mapping[str, Any]:
     from archspec_torch.files import read
 
     return read(path, room)
 
 
-def _write(path: Path, graph: Graph, about: About, tensors: Mapping[str, Any]) -> None:
+def _write(path: Path, graph: Graph, about: Provenance, tensors: Mapping[str, Any]) -> None:
     from archspec_torch.files import write
 
     write(path, {attributes(graph)[name]: tensor for name, tensor in tensors.items()})
@@ -86,15 +86,15 @@ BACKEND = Backend(
     extra="torch",
     lowered=frozenset(LOWERED),
     gaps={},
-    mixed={"hard_sigmoid": "1/6 in its derivative"},
+    float32_constants={"hard_sigmoid": "1/6 in its derivative"},
     emit=_emit,
     load=_load,
     predict=_predict,
-    natives=_natives,
+    tensor_layout=_natives,
     explain=_explain,
     open=_open,
     trainer=_trainer,
-    join=_join,
+    init_process_group=_join,
     modes=("eval", "train", "grad", "step"),
     precisions=("float32", "float64"),
     formats=(Format(name="state_dict", suffixes=(".pt", ".pth"), read=_read, write=_write),),

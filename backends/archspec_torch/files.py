@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from archspec.backend import Room, TooLarge
+from archspec.backend import MemoryBudget, TooLarge
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Under which keys training scripts keep a state_dict beside other things."""
 
 
-def read(path: Path, room: Room) -> dict[str, NDArray[Any]]:
+def read(path: Path, room: MemoryBudget) -> dict[str, NDArray[Any]]:
     """The tensors of a file by their keys; what counts batches is no weight and is left out.
 
     Raises ValueError where the file is none, is damaged, or holds objects: torch refuses to build them.
@@ -28,7 +28,7 @@ def read(path: Path, room: Room) -> dict[str, NDArray[Any]]:
                 path
             ) as archive:  # torch takes memory for what it states, and no more
                 for info in archive.infolist():
-                    room.take(info.file_size, info.filename)
+                    room.charge(info.file_size, info.filename)
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, TooLarge):
         raise
@@ -53,9 +53,9 @@ def _mapping(value: Any) -> Mapping[Any, Any] | None:
     return cast("Mapping[Any, Any]", value) if isinstance(value, Mapping) else None
 
 
-def _numpy(key: str, tensor: torch.Tensor, room: Room) -> NDArray[Any]:
+def _numpy(key: str, tensor: torch.Tensor, room: MemoryBudget) -> NDArray[Any]:
     tensor = tensor.detach()
-    room.take(
+    room.charge(
         tensor.numel() * max(tensor.element_size(), 4), key
     )  # a view can be any number of times what it shows
     return (tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor).numpy()

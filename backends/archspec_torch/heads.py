@@ -1,4 +1,4 @@
-"""What the network returns: its main output, and in train mode those of the heads that only training has."""
+"""What the network returns: its main output, and in train mode those of train-only heads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archspec_torch.forward import Forward
 
 
 class Outputs:
-    """The outputs of a network; `late` are the values of its train-only heads, `name` the tuple's class."""
+    """The outputs of a network; `late` are those of train-only heads, `name` the tuple's class."""
 
     def __init__(self, graph: Graph, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""Layers that torch has none of: what a network uses of them is copied into its file, as it stands here.
+"""Layers that torch lacks. Those that a network uses are copied into its file as they stand here.
 
 The 1-D and 3-D forms are these with another number in their names.
 """
@@ -26,7 +26,7 @@ class PaddedConv2d(nn.Conv2d):
 
 
 class CroppedConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution that cuts an amount of its own off each side: pairs, the last axis first."""
+    """A transposed convolution that crops each side by its own amount, last axis first."""
 
     def __init__(self, *sizes: Any, sides: Sequence[int], **options: Any) -> None:
         super().__init__(*sizes, **options)  # pyright: ignore[reportUnknownMemberType]
@@ -59,7 +59,7 @@ class PaddedMaxPool2d(nn.MaxPool2d):
 
 
 class PaddedAvgPool2d(nn.AvgPool2d):
-    """An average pool with any padding: pairs, the last axis first. What hangs over the padded end never counts."""
+    """An average pool with any padding, last axis first; the overhang is never counted."""
 
     def __init__(
         self, *sizes: Any, sides: Sequence[int], overhang: Sequence[int], **options: Any
@@ -78,7 +78,7 @@ class PaddedAvgPool2d(nn.AvgPool2d):
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):
-    """torch's own, in every dtype: the 3-D pool that torch takes the means with has no half precision on a CPU."""
+    """torch's own, in half precision on a CPU too, where the 3-D pool that it uses has none."""
 
     def forward(self, input: Tensor) -> Tensor:
         squares = (input * input).flatten(2).unsqueeze(1)
@@ -130,7 +130,7 @@ class Crop(nn.Module):
 
 
 class NearestResize(nn.Module):
-    """Nearest neighbours by whole numbers, where the ratio of the sizes is not exact in floating point."""
+    """Nearest neighbours in integer arithmetic, for size ratios that floats do not hold."""
 
     def __init__(self, size: Sequence[int], half_pixel: bool = False) -> None:
         super().__init__()

@@ -20,29 +20,29 @@ from archspec.diagnostics import Failure
 T = TypeVar("T")
 
 
-class Processes:
+class TorchProcessGroup:
     """Implements `archspec.backend.process_group.Group`."""
 
     def __init__(self) -> None:
-        self.rank, self.ranks = distributed.get_rank(), distributed.get_world_size()
+        self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         return self.rank == 0
 
-    def sum(self, values: NDArray[Any]) -> NDArray[Any]:
+    def all_reduce(self, values: NDArray[Any]) -> NDArray[Any]:
         found = torch.tensor(values, dtype=torch.float64)
         with self.watching():
             distributed.all_reduce(found)
         return found.numpy()
 
-    def gather(self, value: T) -> list[T]:
-        found: list[Any] = [None] * self.ranks
+    def all_gather(self, value: T) -> list[T]:
+        found: list[Any] = [None] * self.world_size
         with self.watching():
             distributed.all_gather_object(found, value)
         return found
 
-    def shared(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         found: list[Any] = [value]
         with self.watching():
             distributed.broadcast_object_list(found)
@@ -55,14 +55,14 @@ class Processes:
         except RuntimeError as error:
             if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
                 raise
-            if not self.leads:
+            if not self.is_main:
                 raise SystemExit(1) from error
             help = "memory may have run out; --resume goes on from the last checkpoint"
             raise Failure("a process that trains with this one was lost", help) from error
 
 
 @contextmanager
-def joined() -> Generator[Processes]:
+def joined() -> Generator[TorchProcessGroup]:
     """The group that the environment describes, and in it a GPU for this process where there are any."""
     backend = "gloo"
     if torch.cuda.is_available():
@@ -79,7 +79,7 @@ def joined() -> Generator[Processes]:
     except (RuntimeError, ValueError) as error:
         message = f"this process cannot join the others: {error}"
         raise Failure(message, "start them by torchrun, which says where they meet") from error
-    yield Processes()
+    yield TorchProcessGroup()
     # Not where it failed: what another process still waits for would have to be waited for.
     distributed.destroy_process_group()
 

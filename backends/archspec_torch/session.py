@@ -11,7 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from archspec.backend.session import Gradients, Precision, Pull, Result, Sgd, State, slot_name
+from archspec.backend.session import (
+    ForwardResult,
+    Gradients,
+    OutputCotangents,
+    Precision,
+    SessionState,
+    SgdConfig,
+    slot_name,
+)
 from archspec.codegen.module_tree import Part
 from archspec.ir.graph import Graph
 from archspec_torch.group_norm_workaround import guard
@@ -35,10 +43,15 @@ class TorchSession:
         self.optimizer: torch.optim.SGD | None = None
 
     def forward(
-        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
-    ) -> Result:
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        return_activations: bool = False,
+        dropout: bool = False,
+    ) -> ForwardResult:
         seen: dict[int, Array] = {}
-        hooks = list(self._watch(seen)) if keep else []
+        hooks = list(self._watch(seen)) if return_activations else []
         try:
             with torch.no_grad():
                 outputs = self._outputs(self._tensor(x), train, dropout)
@@ -53,16 +66,16 @@ class TorchSession:
             for name, node, param in self.graph.parameters()
             if not param.trainable and node.index in ran
         }
-        return Result(
+        return ForwardResult(
             _arrays(outputs),
             activations,
             {name: tensors[name] for name in tensors if name in moving},
         )
 
-    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
+    def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
         self.model.zero_grad()
         entering = self._tensor(x).requires_grad_()
-        outputs = self._backward(entering, pull, train)
+        outputs = self._backward(entering, cotangents, train)
         found: dict[str, Array] = {}
         own = dict(self.model.named_parameters())
         for name, _, param in self.graph.parameters():
@@ -72,7 +85,7 @@ class TorchSession:
         input = np.zeros(x.shape) if entering.grad is None else _array(entering.grad)
         return Gradients(outputs, input, found)
 
-    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+    def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
         if not list(self.model.parameters()):  # torch's optimizers refuse to have nothing to do
             self.forward(x, train=True)
             return
@@ -86,13 +99,13 @@ class TorchSession:
                 weight_decay=optimizer.weight_decay,
             )
         self.optimizer.zero_grad()
-        self._backward(self._tensor(x), pull, True)
+        self._backward(self._tensor(x), cotangents, True)
         for parameter in self.model.parameters():
             if parameter.grad is None:  # torch would leave it out, and its weight decay with it
                 parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()  # pyright: ignore[reportUnknownMemberType]
 
-    def state(self) -> State:
+    def state(self) -> SessionState:
         kept = self.model.state_dict()
         tensors = {name: _array(kept[key]) for name, key in self.attributes.items()}
         slots: dict[str, Array] = {}
@@ -106,9 +119,9 @@ class TorchSession:
                 )
                 if buffer is not None:
                     slots[slot_name(name, "momentum")] = _array(buffer)
-        return State(tensors, slots)
+        return SessionState(tensors, slots)
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: SessionState) -> None:
         state.check(self.graph)
         own = {self.attributes[name]: self._tensor(value) for name, value in state.tensors.items()}
         self.model.load_state_dict(own, strict=False)
@@ -139,7 +152,7 @@ class TorchSession:
             head.name: y for head, y in zip(heads, _several(result), strict=False) if y is not None
         }
 
-    def _backward(self, x: torch.Tensor, pull: Pull, train: bool) -> dict[str, Array]:
+    def _backward(self, x: torch.Tensor, pull: OutputCotangents, train: bool) -> dict[str, Array]:
         outputs = self._outputs(x, train)
         found = _arrays(outputs)
         shares = {name: share for name, share in pull(found).items() if outputs[name].requires_grad}

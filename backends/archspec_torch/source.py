@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from archspec.backend import About
+from archspec.backend import Provenance
 from archspec.codegen import file
 from archspec.codegen.classes import Class, form_classes
 from archspec.codegen.constructor_args import resolve
@@ -31,12 +31,12 @@ from archspec_torch.inplace import overwrite_inputs
 from archspec_torch.weights import Renaming, renaming, tensor_attributes
 
 
-def emit(graph: Graph, about: About) -> dict[str, bytes]:
+def emit(graph: Graph, about: Provenance) -> dict[str, bytes]:
     """The files of a build, `model.py` alone."""
     return {"model.py": source(graph, about).encode()}
 
 
-def source(graph: Graph, about: About) -> str:
+def source(graph: Graph, about: Provenance) -> str:
     """The module's text."""
     helpers = helper_sources()
     *inner, top = classes = _classes(graph, helpers)

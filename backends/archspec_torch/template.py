@@ -1,4 +1,4 @@
-"""The end of every emitted file: from `attribute` on it is this text, the network's class in the place of `Network`."""
+"""The end of every emitted file, from `attribute` on, with the network's class for `Network`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def attribute(name: str) -> str:
 
 
 def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
-    """Fill the model from a safetensors file with the spec's names; raise a ValueError that tells all that differs."""
+    """Load a safetensors file with the spec's names; raise ValueError for all that differs."""
     from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 
     found = {attribute(name): tensor for name, tensor in load_file(path).items()}
@@ -47,7 +47,7 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
 
 
 def build_model(weights: str | PathLike[str] | None = None) -> Network:
-    """Build the network in eval mode, with the weights of a safetensors file or with torch's initial ones."""
+    """Build the network in eval mode, with a safetensors file's weights or torch's own."""
     model = Network()
     if weights is not None:
         load_weights(model, weights)

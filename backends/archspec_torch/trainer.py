@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from archspec.backend.session import slot_name
-from archspec.backend.trainer import SCALE, Plan, Standing, shares
+from archspec.backend.trainer import LOSS_SCALE, TrainerConfig, TrainState, rank_slices
 from archspec.diagnostics import Failure, quote
 from archspec.ir.graph import Head
 from archspec.ir.recipe import Recipe
@@ -37,15 +37,15 @@ SLOTS = {"momentum": "momentum_buffer", "mean": "exp_avg", "square": "exp_avg_sq
 class TorchTrainer:
     """Implements `archspec.backend.trainer.Trainer`."""
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, plan: TrainerConfig) -> None:
         self.plan, recipe = plan, plan.recipe
         self.group = plan.group
         self.place = _place(plan)
         if self.place.type == "cpu":
             keep_freed()
-        many = self.group.ranks > 1
+        many = self.group.world_size > 1
         self.device = (
-            f"{self.group.ranks} processes, {described(self.place)}"
+            f"{self.group.world_size} processes, {described(self.place)}"
             if many
             else described(self.place)
         )
@@ -67,16 +67,18 @@ class TorchTrainer:
         self.parameters = {
             name: named[key] for name, key in self.attributes.items() if key in named
         }
-        settings = plan.settings
+        settings = plan.param_groups
         for name, parameter in self.parameters.items():
             parameter.requires_grad_(name in settings)
         self.trained = [self.parameters[name] for name in settings]
-        means = [self.attributes[f"{path}.running_mean"] for path in plan.still]
+        means = [self.attributes[f"{path}.running_mean"] for path in plan.frozen_batch_norms]
         self.still = [self.model.get_submodule(name.rpartition(".")[0]) for name in means]
         groups: dict[Any, list[nn.Parameter]] = {}
         for name, setting in settings.items():
             groups.setdefault(setting, []).append(self.parameters[name])
-        self.optimizer = _optimizer(recipe, [(s.rate, s.decay, own) for s, own in groups.items()])
+        self.optimizer = _optimizer(
+            recipe, [(s.lr_multiplier, s.weight_decay, own) for s, own in groups.items()]
+        )
         self.mean = deepcopy(self.model) if recipe.average != "none" else None
         self.updates = 0
         self._remember({})
@@ -89,7 +91,7 @@ class TorchTrainer:
         self.steps = 0
         self._seed()
 
-    def step(self, x: Array, y: Array, rate: float, size: int | None = None) -> None:
+    def step(self, x: Array, y: Array, learning_rate: float, size: int | None = None) -> None:
         if not self.model.training:
             self.model.train()
             for norm in self.still:
@@ -97,14 +99,14 @@ class TorchTrainer:
         with self.group.watching():
             self._gradients(x, y, len(x) if size is None else size)
         self.steps += 1
-        if self._moved(rate):
+        if self._moved(learning_rate):
             self.updates += 1
             self._average()
 
     def _gradients(self, x: Array, y: Array, size: int) -> None:
         """Those of the whole batch, in every process of the group."""
         self.optimizer.zero_grad()
-        own = shares(size, self.plan.recipe.accumulate, self.group.rank, self.group.ranks)
+        own = rank_slices(size, self.plan.recipe.accumulate, self.group.rank, self.group.world_size)
         ends = np.cumsum([part.stop - part.start for part in own])[:-1]
         for values, labels in zip(np.split(x, ends), np.split(y, ends), strict=True):
             total = self._loss(
@@ -115,16 +117,16 @@ class TorchTrainer:
         for parameter in self.trained:
             if parameter.grad is None:  # torch would leave it out, and its weight decay with it
                 parameter.grad = torch.zeros_like(parameter)
-        if self.group.ranks > 1:
+        if self.group.world_size > 1:
             summed([parameter.grad for parameter in self.trained if parameter.grad is not None])
 
     def _moved(self, rate: float) -> bool:
         """Takes the optimizer's step; whether there was one, which in float16 an overflow leaves out."""
         if not self.trained:
             return True
-        if self.plan.recipe.clip is not None:
+        if self.plan.recipe.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.trained, self.plan.recipe.clip)
+            nn.utils.clip_grad_norm_(self.trained, self.plan.recipe.clip_norm)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         before = self.scaler.get_scale()
@@ -158,7 +160,7 @@ class TorchTrainer:
         own = (
             torch.stack([*self.sums.values()]).cpu().double().numpy() if self.sums else np.zeros(0)
         )
-        means = (self.group.sum(own) / max(self.steps, 1)).tolist()
+        means = (self.group.all_reduce(own) / max(self.steps, 1)).tolist()
         found = dict(zip(self.sums, means, strict=True))
         self.sums, self.steps = {}, 0
         return found
@@ -169,40 +171,40 @@ class TorchTrainer:
             result: Any = model.eval()(self._tensor(x))
         return _several(result)[0].float().cpu().numpy()
 
-    def save(self) -> Standing:
+    def save(self) -> TrainState:
         slots: dict[str, Array] = {}
         for name, parameter in self.parameters.items() if self.updates else ():
             kept: Mapping[str, Any] = self.optimizer.state.get(parameter, {})
             for slot, key in SLOTS.items():
                 if kept.get(key) is not None:
                     slots[slot_name(name, slot)] = _array(kept[key])
-        own = {"torch.random": np.stack(self.group.gather(torch.get_rng_state().numpy()))}
+        own = {"torch.random": np.stack(self.group.all_gather(torch.get_rng_state().numpy()))}
         if self.place.type == "cuda":
             own["torch.cuda"] = np.stack(
-                self.group.gather(torch.cuda.get_rng_state(self.place).numpy())
+                self.group.all_gather(torch.cuda.get_rng_state(self.place).numpy())
             )
         if self.scaler.is_enabled():
             scale = self.scaler.state_dict()
-            own[SCALE] = np.array([scale["scale"], scale["_growth_tracker"]])
+            own[LOSS_SCALE] = np.array([scale["scale"], scale["_growth_tracker"]])
         mean = {} if self.mean is None or not self.updates else self._tensors(self.mean)
-        return Standing(self._tensors(self.model), slots, mean, self.updates, own)
+        return TrainState(self._tensors(self.model), slots, mean, self.updates, own)
 
-    def restore(self, standing: Standing) -> None:
-        self._load(self.model, standing.tensors)
+    def restore(self, state: TrainState) -> None:
+        self._load(self.model, state.tensors)
         if self.mean is not None:
-            self._load(self.mean, standing.average or standing.tensors)
-        self.updates = standing.updates
-        self._remember(standing.slots)
-        own = standing.own
+            self._load(self.mean, state.average or state.tensors)
+        self.updates = state.updates
+        self._remember(state.slots)
+        own = state.backend_state
         self._seed()  # for what has no state here: another backend's run, or that of fewer processes
-        if len(own.get("torch.random", ())) == self.group.ranks:
+        if len(own.get("torch.random", ())) == self.group.world_size:
             torch.set_rng_state(torch.as_tensor(own["torch.random"][self.group.rank]))
-        if len(own.get("torch.cuda", ())) == self.group.ranks and self.place.type == "cuda":
+        if len(own.get("torch.cuda", ())) == self.group.world_size and self.place.type == "cuda":
             torch.cuda.set_rng_state(
                 torch.as_tensor(own["torch.cuda"][self.group.rank]), self.place
             )
-        if SCALE in own and self.scaler.is_enabled():
-            scale, tracker = own[SCALE].tolist()
+        if LOSS_SCALE in own and self.scaler.is_enabled():
+            scale, tracker = own[LOSS_SCALE].tolist()
             self.scaler.load_state_dict(
                 {**self.scaler.state_dict(), "scale": scale, "_growth_tracker": int(tracker)}
             )
@@ -238,7 +240,7 @@ class TorchTrainer:
         share = (
             1 / self.updates
             if recipe.average == "polyak" or self.updates == 1
-            else 1 - recipe.decay
+            else 1 - recipe.ema_decay
         )
         ours, theirs = (
             [t for t in model.state_dict().values() if t.is_floating_point()]
@@ -299,9 +301,9 @@ def _head_loss(head: Head, output: torch.Tensor, y: torch.Tensor, smoothing: flo
     return F.binary_cross_entropy_with_logits(output, wanted, reduction="none").sum(1).mean()
 
 
-def _place(plan: Plan) -> torch.device:
-    if plan.group.ranks > 1 and plan.device and ":" in plan.device:
-        message = f"{plan.group.ranks} processes cannot all have {quote(plan.device)}"
+def _place(plan: TrainerConfig) -> torch.device:
+    if plan.group.world_size > 1 and plan.device and ":" in plan.device:
+        message = f"{plan.group.world_size} processes cannot all have {quote(plan.device)}"
         raise Failure(
             message,
             f"--device {plan.device.partition(':')[0]} gives each process one of its own",

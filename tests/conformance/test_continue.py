@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import archspec
-from archspec.backend.session import Precision, Pull, Session, Sgd, State
+from archspec.backend.session import OutputCotangents, Precision, Session, SessionState, SgdConfig
 from archspec.conformance.backend_under_test import Subject
 from archspec.conformance.compare import compare_all
 from archspec.equivalence.test_inputs import Material
@@ -27,7 +27,7 @@ from tests.helpers.specs import checked
 Array = NDArray[Any]
 Opened = Callable[[str], Subject]
 
-OPTIMIZER = Sgd(learning_rate=0.01, momentum=0.9, nesterov=True, weight_decay=1e-3)
+OPTIMIZER = SgdConfig(learning_rate=0.01, momentum=0.9, nesterov=True, weight_decay=1e-3)
 STEPS = 10
 TARGETS = ("torch", "keras", "keras@jax")
 
@@ -65,7 +65,7 @@ def opened() -> Generator[Opened]:
         yield target
 
 
-def loss(graph: Graph, labels: Array) -> Pull:
+def loss(graph: Graph, labels: Array) -> OutputCotangents:
     """Softmax cross entropy of each head times its weight, the mean over the batch: what differentiation needs of it."""
     weights = {head.name: head.weight for head in graph.heads}
 
@@ -101,7 +101,7 @@ def session(subject: Subject, spec: Spec, precision: Precision) -> Session:
 
 
 @cache
-def twenty(name: str) -> State:
+def twenty(name: str) -> SessionState:
     """The reference's tensors and slots after all steps."""
     spec = spec_of(name)
     reference = ReferenceSession(spec.graph, started(spec))
@@ -109,7 +109,7 @@ def twenty(name: str) -> State:
     return reference.state()
 
 
-def equal(found: State, expected: State, bound: float, what: str) -> None:
+def equal(found: SessionState, expected: SessionState, bound: float, what: str) -> None:
     compare_all(found.tensors, expected.tensors, bound=bound, what=what)
     compare_all(found.slots, expected.slots, bound=bound, what=f"slots, {what}")
 
@@ -169,7 +169,7 @@ def test_without_its_slots_training_goes_another_way(opened: Opened) -> None:
     first = session(opened("torch"), spec, "float64")
     train(first, spec.graph, 0, STEPS)
     second = session(opened("torch"), spec, "float64")
-    second.restore(State(first.state().tensors))
+    second.restore(SessionState(first.state().tensors))
     train(second, spec.graph, STEPS, STEPS)
     with pytest.raises(AssertionError, match="more than 0.01"):
         equal(second.state(), twenty("with heads"), 1e-2, "without slots")

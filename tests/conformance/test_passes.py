@@ -12,7 +12,7 @@ from archspec.conformance.compare import compare
 from archspec.conformance.specs import Drawn, specs
 from archspec.ir.graph import Graph
 from archspec.passes import inference
-from archspec.reference import run
+from archspec.reference import evaluate
 from archspec.weights.init import initial
 from tests.helpers.specs import checked
 
@@ -20,9 +20,9 @@ from tests.helpers.specs import checked
 def assert_same_in_eval(before: Graph, after: Graph, seed: int) -> None:
     x = np.random.default_rng(seed).standard_normal((2, *before.input))
     weights = initial(before, seed)
-    expected = run(before, weights, x).outputs
+    expected = evaluate(before, weights, x).outputs
     kept = {name: weights[name] for name, _, _ in after.parameters()}
-    found = run(after, kept, x).outputs
+    found = evaluate(after, kept, x).outputs
     assert list(found) == list(expected)
     for head, value in expected.items():
         compare(found[head], value, bound=0, what=head)

@@ -18,7 +18,7 @@ from archspec.compiler import write
 from archspec.conformance.compare import compare
 from archspec.equivalence import Report
 from archspec.frontend.files import shipped
-from archspec.reference import run
+from archspec.reference import evaluate
 from archspec.weights.checkpoint import load as load_weights
 
 SPECS = sorted(path.stem for path in shipped().glob("*.yaml"))
@@ -72,7 +72,7 @@ print(y.tolist())
     )
     assert done.returncode == 0, done.stderr
     weights = load_weights(folder / "weights.safetensors", spec.graph)
-    expected = run(spec.graph, weights, np.ones((2, 1, 32, 32))).outputs["main"]
+    expected = evaluate(spec.graph, weights, np.ones((2, 1, 32, 32))).outputs["main"]
     compare(np.array(eval(done.stdout)), expected, what="lenet5 on its own")
 
 

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from archspec.analysis.stats import stats
 from archspec.backend import load as load_backend
-from archspec.compiler import about
+from archspec.compiler import provenance
 from archspec.conformance.compare import compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import Drawn, specs
 from archspec.equivalence.test_inputs import weights
-from archspec.ir.op import Run
+from archspec.ir.op import EvalContext
 from archspec.passes import inference
-from archspec.reference import run
+from archspec.reference import evaluate
 from tests.helpers.effort import examples
 from tests.helpers.specs import checked
 
@@ -40,8 +40,12 @@ def test_the_shapes_and_counts_that_stats_predicts_come_out(drawn: Drawn, seed: 
     x = spread((2, *drawn.input), seed)
     for train in (False, True):
         predicted = stats(spec, train=train)
-        came = run(
-            spec.graph, weights(spec.graph, seed), x, Run(train=train, dropout=False), keep=True
+        came = evaluate(
+            spec.graph,
+            weights(spec.graph, seed),
+            x,
+            EvalContext(train=train, dropout=False),
+            return_activations=True,
         ).activations
         listed = {layer.path: layer.output for layer in predicted.layers}
         assert len(listed) == len(predicted.layers)
@@ -67,8 +71,8 @@ def test_the_inference_pass_and_float32_leave_the_main_output_as_it_is(
     x = spread((3, *drawn.input), seed)
     left = {name: values[name] for name, _, _ in graph.parameters()}
     compare_all(
-        run(graph, left, x).outputs,
-        run(spec.graph, values, x).outputs,
+        evaluate(graph, left, x).outputs,
+        evaluate(spec.graph, values, x).outputs,
         bound=1e-12,
         what="inference",
     )
@@ -81,7 +85,7 @@ def test_the_emitted_source_is_the_same_each_time_and_keeps_within_its_lines(
     name: str, drawn: Drawn
 ) -> None:
     spec, backend = checked(drawn.text), load_backend(name)
-    source = backend.emit(spec.graph, about(spec))["model.py"]
-    assert source == backend.emit(spec.graph, about(spec))["model.py"]
+    source = backend.emit(spec.graph, provenance(spec))["model.py"]
+    assert source == backend.emit(spec.graph, provenance(spec))["model.py"]
     lines = source.decode().splitlines()
-    assert all(len(line) <= 120 or line.endswith("# noqa: E501") for line in lines)
+    assert all(len(line) <= 100 or line.endswith("# noqa: E501") for line in lines)

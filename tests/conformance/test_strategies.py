@@ -17,7 +17,7 @@ from archspec.conformance.fields import schema
 from archspec.conformance.ops import MAX_RANK, accepted, inputs, kinds, op_values, shapes, takes
 from archspec.conformance.specs import Drawn, specs
 from archspec.conformance.suite.networks import SHARDS, over
-from archspec.ir.op import Op, Run
+from archspec.ir.op import EvalContext, Op
 from archspec.ir.types import Shape, Size
 from archspec.ops import OPS
 from tests.helpers.specs import checked
@@ -123,7 +123,9 @@ class Echo(Op):
     gain: float = Field(1.0, ge=0.5, le=2)
     mode: str = Field("left", json_schema_extra={"enum": ["left", "right"]})
 
-    def reference(self, inputs: Sequence[Array], params: Mapping[str, Array], run: Run) -> Array:
+    def reference(
+        self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
+    ) -> Array:
         return inputs[0] * self.gain
 
 
@@ -192,7 +194,7 @@ def constructs(spec: Drawn) -> Iterator[str]:
         for declared in args.values() if isinstance(args, dict) else ["int" for _ in args]:
             yield f"argument {declared.partition(' ')[0]}"
             yield "a default" if "=" in declared else "no default"
-    many = {kind for kind, op in OPS.items() if op.many}
+    many = {kind for kind, op in OPS.items() if op.variadic}
     for step in mappings(data):
         if isinstance(step.get("from"), list):
             yield from (f"{kind} by from" for kind in many if kind in step)
@@ -316,7 +318,10 @@ def test_the_suites_networks_have_every_op_every_rule_and_every_construct(
     seen = {construct for spec in networks for construct in constructs(spec)}
     wanted = WANTED | {f"op {kind}" for kind in OPS}
     wanted |= {
-        f"{kind} {how}" for kind, op in OPS.items() if op.many for how in ("of branches", "by from")
+        f"{kind} {how}"
+        for kind, op in OPS.items()
+        if op.variadic
+        for how in ("of branches", "by from")
     }
     fields = [(name, field) for kind in OPS for name, field in schema(kind).items()]
     wanted |= {

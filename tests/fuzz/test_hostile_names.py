@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archspec.backend import load as load_backend
-from archspec.compiler import about, check, write
+from archspec.compiler import check, provenance, write
 from archspec.conformance.ops import spread
 from archspec.diagnostics.codes import CODES
 from archspec.equivalence.test_inputs import weights
@@ -263,7 +263,7 @@ def fitting(place: str, word: str) -> str:
 
 
 def source(spec: Spec) -> str:
-    return load_backend("torch").emit(spec.graph, about(spec))["model.py"].decode()
+    return load_backend("torch").emit(spec.graph, provenance(spec))["model.py"].decode()
 
 
 # The loader has one more table where names collide.
@@ -276,7 +276,7 @@ def computed(spec: Spec) -> list[np.ndarray]:
     """All outputs in eval mode and in train mode, with weights that do not depend on names."""
     backend = load_backend("torch")
     with tempfile.TemporaryDirectory() as folder:
-        for name, content in backend.emit(spec.graph, about(spec)).items():
+        for name, content in backend.emit(spec.graph, provenance(spec)).items():
             (Path(folder) / name).write_bytes(content)
         save(Path(folder) / "weights.safetensors", weights(spec.graph, 0))
         session = backend.open(Path(folder), spec.graph, "float64")
@@ -302,7 +302,7 @@ def hold(text: str) -> bool:
         assert differences(emitted, PLAIN["EXACT = {" in emitted], "good") == []
         # Only an entry of the loader's table is as long as the name in it.
         assert all(
-            len(line) <= 120 or line.startswith(("    '", '    "')) for line in emitted.splitlines()
+            len(line) <= 100 or line.startswith(("    '", '    "')) for line in emitted.splitlines()
         )
         assert emitted.isascii() or all(c.isprintable() or c == "\n" for c in emitted)
         for y, expected in zip(computed(spec), EXPECTED, strict=True):

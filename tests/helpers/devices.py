@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from archspec.backend import load
-from archspec.backend.trainer import Plan
+from archspec.backend.trainer import TrainerConfig
 from archspec.compiler import write
 from tests.helpers.ranks import DEEP, RECIPES, batches
 from tests.helpers.specs import TWO_HEADS, checked
@@ -26,7 +26,7 @@ def main(out: Path) -> None:
         recipe = RECIPES[name]
         with tempfile.TemporaryDirectory() as folder:
             build = write(spec, backend, Path(folder) / "net", seed=0)
-            trainer: Any = backend.trainer(build, Plan(spec.graph, recipe))
+            trainer: Any = backend.trainer(build, TrainerConfig(spec.graph, recipe))
         losses: list[Any] = []
         shards: list[list[int]] = []
         for x, y, rate in batches()[:MANY]:

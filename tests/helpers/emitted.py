@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from archspec.backend import About
+from archspec.backend import Provenance
 from archspec.ir.graph import Graph
 from archspec_torch import BACKEND, attributes
 
-ABOUT = About(
+ABOUT = Provenance(
     title="A net. On nets, 2015",
     spec="net.yaml",
     sha256="0" * 64,
@@ -28,7 +28,7 @@ ABOUT = About(
 _numbers = itertools.count()
 
 
-def source(graph: Graph, about: About = ABOUT) -> str:
+def source(graph: Graph, about: Provenance = ABOUT) -> str:
     files = BACKEND.emit(graph, about)
     assert list(files) == ["model.py"]
     return files["model.py"].decode()

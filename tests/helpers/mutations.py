@@ -14,7 +14,7 @@ from typing import Any
 import onnx
 from onnx import ModelProto
 
-from archspec.backend import About, Backend
+from archspec.backend import Backend, Provenance
 from archspec.ir.graph import Graph
 
 Mutation = Callable[[Backend], Backend]
@@ -26,7 +26,7 @@ def of_graph(change: Callable[[Graph], Graph]) -> Mutation:
 
     def mutation(backend: Backend) -> Backend:
         def emit(
-            graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+            graph: Graph, about: Provenance, weights: Path | None = None, /, **options: Any
         ) -> Files:
             changed = change(graph)
             assert str(changed) != str(graph), "the mutation does not touch this graph"
@@ -57,7 +57,7 @@ def of_files(change: Callable[[Files], Files]) -> Mutation:
 
     def mutation(backend: Backend) -> Backend:
         def emit(
-            graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+            graph: Graph, about: Provenance, weights: Path | None = None, /, **options: Any
         ) -> Files:
             files = backend.emit(graph, about, weights, **options)
             changed = change(files)
@@ -73,7 +73,9 @@ def built_with(mutation: Mutation, **options: Any) -> Mutation:
     """The backend builds with these options, and makes that mistake."""
 
     def both(backend: Backend) -> Backend:
-        def emit(graph: Graph, about: About, weights: Path | None = None, /, **given: Any) -> Files:
+        def emit(
+            graph: Graph, about: Provenance, weights: Path | None = None, /, **given: Any
+        ) -> Files:
             return backend.emit(graph, about, weights, **(given | options))
 
         return mutation(replace(backend, emit=emit))

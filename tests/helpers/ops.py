@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from archspec.ir.op import Op, Run, ShapeError
+from archspec.ir.op import EvalContext, Op, ShapeError
 from archspec.ir.types import Shape
 from archspec.ops import OPS
 
@@ -37,11 +37,14 @@ def parameters(op: Op, *inputs: Shape, seed: int = 1) -> dict[str, Array]:
 
 
 def evaluate(
-    op: Op, *inputs: Array, params: Mapping[str, Array] | None = None, run: Run | None = None
+    op: Op,
+    *inputs: Array,
+    params: Mapping[str, Array] | None = None,
+    run: EvalContext | None = None,
 ) -> Array:
     """The reference; its output has the shape that the op predicts, and its inputs stay as they were."""
     before = [x.copy() for x in inputs]
-    y = op.reference(inputs, params or {}, run or Run())
+    y = op.reference(inputs, params or {}, run or EvalContext())
     assert y.shape == (len(inputs[0]), *op.shape(*(x.shape[1:] for x in inputs)))
     assert y.dtype == np.float64
     for x, old in zip(inputs, before, strict=True):

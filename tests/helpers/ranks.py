@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from archspec.backend import load
-from archspec.backend.trainer import Plan, shares
+from archspec.backend.trainer import TrainerConfig, rank_slices
 from archspec.compiler import write
 from archspec.diagnostics import Failure
 from archspec.frontend.loader import Spec
@@ -25,10 +25,10 @@ from tests.helpers.specs import TWO_HEADS, checked
 RECIPES = {
     "sgd": Recipe(momentum=0.9, weight_decay=0.01),
     "adamw, clipped": Recipe(
-        optimizer="adamw", clip=0.5, label_smoothing=0.1, average="ema", decay=0.7
+        optimizer="adamw", clip_norm=0.5, label_smoothing=0.1, average="ema", ema_decay=0.7
     ),
     "in parts": Recipe(accumulate=3, average="polyak"),
-    "frozen": Recipe(freeze=("one.*", "bn.*"), rates={"two.*": 3.0}),
+    "frozen": Recipe(freeze=("one.*", "bn.*"), lr_multipliers={"two.*": 3.0}),
 }
 SIZES = (8, 7, 3, 2, 5)
 """Of whole batches: with three processes the one of two samples leaves one process without any."""
@@ -49,12 +49,12 @@ def stepped(recipe: Recipe, folder: Path, group: Any, drop: float = 0.0) -> dict
     spec, backend = checked(TWO_HEADS.replace("drop: 0.0", f"drop: {drop}")), load("torch")
     assert backend.trainer is not None
     trainer = backend.trainer(
-        write(spec, backend, folder, seed=0), Plan(spec.graph, recipe, group=group)
+        write(spec, backend, folder, seed=0), TrainerConfig(spec.graph, recipe, group=group)
     )
     losses: list[Any] = []
     for x, y, rate in batches():
         if recipe.accumulate <= len(x):
-            own = np.r_[tuple(shares(len(x), recipe.accumulate, group.rank, group.ranks))]
+            own = np.r_[tuple(rank_slices(len(x), recipe.accumulate, group.rank, group.world_size))]
             trainer.step(x[own], y[own], rate, len(x))
             losses.append(trainer.losses())
     return {"losses": losses, "standing": trainer.save(), "device": trainer.device}

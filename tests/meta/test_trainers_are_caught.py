@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from archspec.backend.trainer import Plan, Standing, Trainer
+from archspec.backend.trainer import Trainer, TrainerConfig, TrainState
 from archspec.conformance.suite import trainer as suite
 from archspec.conformance.training import RECIPES
 from archspec.frontend.loader import Spec
@@ -23,7 +23,9 @@ def opener(kind: type[ReferenceTrainer] = ReferenceTrainer, **instead: Any) -> O
     """Opens such trainers, which take these fields of the recipe to have these values."""
 
     def opened(spec: Spec, recipe: Recipe, seed: int = 0) -> Trainer:
-        return kind(Plan(spec.graph, recipe.model_copy(update=instead)), initial(spec.graph, seed))
+        return kind(
+            TrainerConfig(spec.graph, recipe.model_copy(update=instead)), initial(spec.graph, seed)
+        )
 
     return opened
 
@@ -71,7 +73,7 @@ def test_another_recipe_is_seen(recipe: str, instead: Mapping[str, Any]) -> None
 class Unweighted(ReferenceTrainer):
     """All heads count alike."""
 
-    def __init__(self, plan: Plan, tensors: Any) -> None:
+    def __init__(self, plan: TrainerConfig, tensors: Any) -> None:
         heads = tuple(replace(head, weight=1.0) for head in plan.graph.heads)
         super().__init__(replace(plan, graph=replace(plan.graph, heads=heads)), tensors)
 
@@ -97,7 +99,7 @@ class Unaveraged(ReferenceTrainer):
 class Unfrozen(ReferenceTrainer):
     """Statistics stay where they are frozen, and those of the batch are used."""
 
-    def __init__(self, plan: Plan, tensors: Any) -> None:
+    def __init__(self, plan: TrainerConfig, tensors: Any) -> None:
         super().__init__(plan, tensors)
         self.session.still = ()
 
@@ -105,7 +107,7 @@ class Unfrozen(ReferenceTrainer):
 class Eager(ReferenceTrainer):
     """Slots are there before the first step."""
 
-    def save(self) -> Standing:
+    def save(self) -> TrainState:
         return (
             super().save()
             if self.steps
@@ -117,8 +119,8 @@ def forgetting(**parts: Any) -> type[ReferenceTrainer]:
     """It takes these parts of where it stood to be these."""
 
     class Forgetting(ReferenceTrainer):
-        def restore(self, standing: Standing) -> None:
-            super().restore(replace(standing, **parts))
+        def restore(self, state: TrainState) -> None:
+            super().restore(replace(state, **parts))
 
     return Forgetting
 
@@ -127,9 +129,9 @@ def moving(part: str) -> type[ReferenceTrainer]:
     """What was saved moves with it."""
 
     class Moving(ReferenceTrainer):
-        def step(self, x: Any, y: Any, rate: float, size: int | None = None) -> None:
+        def step(self, x: Any, y: Any, learning_rate: float, size: int | None = None) -> None:
             before = getattr(self.standing, part)
-            super().step(x, y, rate, size)
+            super().step(x, y, learning_rate, size)
             before |= getattr(self.standing, part)
 
     return Moving

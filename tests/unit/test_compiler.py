@@ -11,7 +11,7 @@ import pytest
 import archspec
 from archspec.backend import Gap
 from archspec.backend import load as load_backend
-from archspec.compiler import about, compile_spec, write
+from archspec.compiler import compile_spec, provenance, write
 from archspec.diagnostics import Failure, SpecError
 
 HEAD = "archspec: 1\nname: net\ninput: [3, 8, 8]\n"
@@ -101,7 +101,7 @@ def test_overrides_are_part_of_the_hash() -> None:
 def test_inference_leaves_out_train_only_parts(tmp_path: Path) -> None:
     spec = archspec.load("googlenet")
     built = compile_spec(spec, load_backend("torch"), optimize="inference")
-    source = load_backend("torch").emit(built.graph, about(spec))["model.py"].decode()
+    source = load_backend("torch").emit(built.graph, provenance(spec))["model.py"].decode()
     assert "Dropout" not in source
     assert not any(name.startswith("aux") for name in built.weights)
     whole = compile_spec(spec, load_backend("torch"))

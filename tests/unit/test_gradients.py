@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import archspec
 from archspec.backend import load as load_backend
-from archspec.backend.session import Pull, Session, Sgd, State
+from archspec.backend.session import OutputCotangents, Session, SessionState, SgdConfig
 from archspec.compiler import write
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
@@ -23,8 +23,8 @@ from archspec.conformance.specs import Drawn, specs
 from archspec.equivalence.test_inputs import weights
 from archspec.frontend.files import shipped
 from archspec.ir.graph import Graph, Head
-from archspec.ir.op import Op, Run
-from archspec.reference import ReferenceSession, gradients, run
+from archspec.ir.op import EvalContext, Op
+from archspec.reference import ReferenceSession, evaluate, gradients
 from archspec.weights.checkpoint import load as load_weights
 from tests.helpers.derivative import assert_derivative, shares
 from tests.helpers.effort import examples
@@ -45,9 +45,9 @@ def test_of_random_specs_they_are_the_slopes_of_the_outputs(
     params, x, mode = (
         weights(graph, seed),
         spread((3, *drawn.input), seed),
-        Run(train=train, dropout=False),
+        EvalContext(train=train, dropout=False),
     )
-    outputs = lambda x: run(graph, params, x, mode).outputs
+    outputs = lambda x: evaluate(graph, params, x, mode).outputs
     with np.errstate(over="ignore", invalid="ignore"):
         expected = outputs(x)
         assume(all(np.isfinite(y).all() for y in expected.values()))
@@ -61,7 +61,7 @@ def test_of_random_specs_they_are_the_slopes_of_the_outputs(
     def value(name: str) -> Callable[[Any], float]:
         def at(moved: Any) -> float:
             tensors = {**params, "": x, name: moved}
-            ends = run(graph, tensors, tensors[""], mode).outputs
+            ends = evaluate(graph, tensors, tensors[""], mode).outputs
             return sum(float((y * given[head]).sum()) for head, y in ends.items())
 
         return at
@@ -102,7 +102,7 @@ def test_what_is_read_twice_or_given_twice_adds_up(train: bool) -> None:
         derivatives = {"main": outputs["main"], "same": np.full_like(outputs["same"], 3)}
         return derivatives | ({"aux": np.exp(outputs["aux"])} if train else {})
 
-    found = gradients(graph, params, x, pull, Run(train=train, dropout=False))
+    found = gradients(graph, params, x, pull, EvalContext(train=train, dropout=False))
     expected = {
         name: tensor.grad if tensor.grad is not None else torch.zeros_like(tensor)
         for name, tensor in t.items()
@@ -114,7 +114,7 @@ def test_what_is_read_twice_or_given_twice_adds_up(train: bool) -> None:
 
 def test_what_the_loss_does_not_depend_on_has_zeros() -> None:
     graph, x = two_heads(), batch(3, 4)
-    found = gradients(graph, weights(graph, 0), x, lambda _: {}, Run(train=True))
+    found = gradients(graph, weights(graph, 0), x, lambda _: {}, EvalContext(train=True))
     assert found.input.shape == x.shape
     assert not found.input.any()
     assert {name: g.any() for name, g in found.tensors.items()} == dict.fromkeys(
@@ -142,7 +142,9 @@ def test_dropout_that_drops_is_refused() -> None:
     b = Builder(4)
     b.add("dropout", "dropout", rate=0.5)
     with pytest.raises(ValueError, match="keeps no mask"):
-        gradients(b.graph(), {}, batch(2, 4), dict, Run(train=True, rng=np.random.default_rng(0)))
+        gradients(
+            b.graph(), {}, batch(2, 4), dict, EvalContext(train=True, rng=np.random.default_rng(0))
+        )
 
 
 class Probe(Op):
@@ -151,13 +153,15 @@ class Probe(Op):
     kind = "probe"
     family = "probe"
 
-    def reference(self, inputs: Sequence[Any], params: Mapping[str, Any], run: Run) -> Any:
+    def reference(
+        self, inputs: Sequence[Any], params: Mapping[str, Any], context: EvalContext
+    ) -> Any:
         y = inputs[0] + 1
         SEEN.append(weakref.ref(y))
         return y
 
     def vjp(
-        self, inputs: Sequence[Any], params: Mapping[str, Any], run: Run, cotangent: Any
+        self, inputs: Sequence[Any], params: Mapping[str, Any], context: EvalContext, cotangent: Any
     ) -> Any:
         ALIVE.append(sum(ref() is not None for ref in SEEN))
         return (cotangent + 0,), {}
@@ -226,16 +230,16 @@ def test_of_every_shipped_spec_they_are_torchs(name: str, tmp_path: Path) -> Non
 
 
 OPTIMIZERS = [
-    Sgd(learning_rate=0.1),
-    Sgd(learning_rate=0.05, weight_decay=0.1),
-    Sgd(learning_rate=0.05, momentum=0.9),
-    Sgd(learning_rate=0.05, momentum=0.5, weight_decay=0.01),
-    Sgd(learning_rate=0.02, momentum=0.9, nesterov=True, weight_decay=0.05),
+    SgdConfig(learning_rate=0.1),
+    SgdConfig(learning_rate=0.05, weight_decay=0.1),
+    SgdConfig(learning_rate=0.05, momentum=0.9),
+    SgdConfig(learning_rate=0.05, momentum=0.5, weight_decay=0.01),
+    SgdConfig(learning_rate=0.02, momentum=0.9, nesterov=True, weight_decay=0.05),
 ]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_steps_of_sgd_are_those_of_torchs_optimizer(optimizer: Sgd) -> None:
+def test_steps_of_sgd_are_those_of_torchs_optimizer(optimizer: SgdConfig) -> None:
     rng = np.random.default_rng(0)
     tensors: Mapping[str, Any] = {
         "a": rng.normal(size=(3, 2)),
@@ -286,19 +290,19 @@ def normal() -> tuple[Graph, dict[str, Any]]:
 def test_train_mode_moves_the_sessions_own_statistics() -> None:
     graph, tensors = normal()
     session, x = ReferenceSession(graph, tensors), batch(4, 2, 5)
-    assert session.forward(x).updates == {}
+    assert session.forward(x).running_stats == {}
     compare_all(session.state().tensors, tensors, bound=0)
-    first = session.forward(x, train=True, keep=True)
+    first = session.forward(x, train=True, return_activations=True)
     assert list(first.activations) == [node.path for node in graph.nodes]
     y = first.activations["conv"]
     assert_same(
-        first.updates["norm.running_mean"],
+        first.running_stats["norm.running_mean"],
         0.75 * tensors["norm.running_mean"] + 0.25 * y.mean(axis=(0, 2)),
     )
     session.gradients(x, squares)
     session.gradients(x, squares, train=False)
     moved = session.state().tensors
-    mean = 0.75 * first.updates["norm.running_mean"] + 0.25 * y.mean(axis=(0, 2))
+    mean = 0.75 * first.running_stats["norm.running_mean"] + 0.25 * y.mean(axis=(0, 2))
     compare_all(
         moved,
         {**tensors, "norm.running_mean": mean, "norm.running_var": moved["norm.running_var"]},
@@ -310,10 +314,10 @@ def test_train_mode_moves_the_sessions_own_statistics() -> None:
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS[-2:], ids=str)
-def test_steps_and_a_state_that_travels_are_torchs(optimizer: Sgd, tmp_path: Path) -> None:
+def test_steps_and_a_state_that_travels_are_torchs(optimizer: SgdConfig, tmp_path: Path) -> None:
     graph, ours, theirs = opened("lenet5", tmp_path)
     batches = [np.random.default_rng(i).standard_normal((2, *graph.input)) for i in range(4)]
-    pull: Pull = lambda outputs: {"main": 0.1 * outputs["main"]}
+    pull: OutputCotangents = lambda outputs: {"main": 0.1 * outputs["main"]}
     for session in (ours, theirs):
         for x in batches[:2]:
             session.step(x, pull, optimizer)
@@ -326,11 +330,11 @@ def test_steps_and_a_state_that_travels_are_torchs(optimizer: Sgd, tmp_path: Pat
             session.step(x, pull, optimizer)
     _assert_same_state(ours.state(), theirs.state())
     compare_all(fresh.state().tensors, ours.state().tensors, bound=0)
-    ours.restore(State(middle.tensors))
+    ours.restore(SessionState(middle.tensors))
     assert ours.state().slots == {}
 
 
-def _assert_same_state(found: State, expected: State) -> None:
+def _assert_same_state(found: SessionState, expected: SessionState) -> None:
     compare_all(found.tensors, expected.tensors, bound=1e-10, what="tensors")
     compare_all(found.slots, expected.slots, bound=1e-10, what="slots")
 
@@ -347,7 +351,7 @@ def test_a_state_is_a_copy_and_may_hold_a_part() -> None:
     compare_all(
         session.state().tensors, {name: value - 1 for name, value in tensors.items()}, bound=1e-7
     )
-    session.restore(State({"classifier.bias": np.array([5.0, 6.0])}))
+    session.restore(SessionState({"classifier.bias": np.array([5.0, 6.0])}))
     assert session.state().tensors["classifier.bias"].tolist() == [5, 6]
     compare(session.state().tensors["conv.bias"], tensors["conv.bias"] - 1, bound=1e-7)
 
@@ -367,14 +371,14 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(
         ReferenceSession(graph, tensors | changed)
     session = ReferenceSession(graph, tensors)
     with pytest.raises(ValueError, match=message):
-        session.restore(State({"classifier.bias": np.ones(2), **changed}))
+        session.restore(SessionState({"classifier.bias": np.ones(2), **changed}))
     for slot, value in (
         ("conv.bias@momentum", np.zeros(4)),
         ("no such tensor@momentum", np.zeros(3)),
         ("norm.running_mean@momentum", np.zeros(3)),
     ):
         with pytest.raises(ValueError, match=slot):
-            session.restore(State({"classifier.bias": np.ones(2)}, {slot: value}))
+            session.restore(SessionState({"classifier.bias": np.ones(2)}, {slot: value}))
     compare_all(session.state().tensors, tensors, bound=0)
     with pytest.raises(ValueError, match=r"conv\.bias.*found nothing"):
         ReferenceSession(graph, {"conv.weight": tensors["conv.weight"]})

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from archspec.ir.graph import Graph, Head
-from archspec.ir.op import Op, Run
-from archspec.reference import run
+from archspec.ir.op import EvalContext, Op
+from archspec.reference import evaluate
 from tests.helpers.graphs import Builder
 from tests.helpers.ops import assert_same, batch
 
@@ -68,23 +68,23 @@ def by_torch(
 def test_a_network_is_torchs_in_both_modes(train: bool) -> None:
     graph = small()
     params, x = parameters(graph), batch(2, 3, 8, 8)
-    result = run(graph, params, x, Run(train=train))
+    result = evaluate(graph, params, x, EvalContext(train=train))
     expected, bn = by_torch(params, x, train)
     assert set(result.outputs) == set(expected)
     for name, value in expected.items():
         assert_same(result.outputs[name], value)
-    assert set(result.updates) == (
+    assert set(result.running_stats) == (
         {"stem.bn.running_mean", "stem.bn.running_var"} if train else set()
     )
-    for name, value in result.updates.items():
+    for name, value in result.running_stats.items():
         assert_same(value, bn.get_buffer(name.removeprefix("stem.bn.")))
 
 
 def test_activations_come_by_path_in_execution_order_and_only_where_asked_for() -> None:
     graph = small()
     params, x = parameters(graph), batch(2, 3, 8, 8)
-    assert run(graph, params, x).activations == {}
-    kept = run(graph, params, x, keep=True).activations
+    assert evaluate(graph, params, x).activations == {}
+    kept = evaluate(graph, params, x, return_activations=True).activations
     assert list(kept) == [node.path for node in graph.nodes if not node.path.startswith("aux")]
     assert all(
         kept[node.path].shape == (2, *node.shape) for node in graph.nodes if node.path in kept
@@ -98,7 +98,9 @@ class Probe(Op):
     kind = "probe"
     family = "probe"
 
-    def reference(self, inputs: Sequence[Any], params: Mapping[str, Any], run: Run) -> Any:
+    def reference(
+        self, inputs: Sequence[Any], params: Mapping[str, Any], context: EvalContext
+    ) -> Any:
         SEEN.append(weakref.ref(inputs[0]))
         ALIVE.append(sum(ref() is not None for ref in SEEN))
         return inputs[0] + 1
@@ -116,7 +118,9 @@ def test_values_are_let_go_after_their_last_use(keep: bool, alive: list[int]) ->
     for i in range(4):
         b.add(f"p{i}", Probe())
     x = batch(2, 3).astype(np.float32)  # the runner's own float64 copy is what the first probe sees
-    assert_same(run(b.graph(), {}, x, keep=keep).outputs["main"], x.astype(float) + 4)
+    assert_same(
+        evaluate(b.graph(), {}, x, return_activations=keep).outputs["main"], x.astype(float) + 4
+    )
     assert alive == ALIVE
 
 
@@ -127,7 +131,7 @@ def test_a_value_that_is_read_twice_or_is_itself_an_output_lives_on() -> None:
     last = b.add("last", "add", first, 0)
     graph = b.graph(Head("main", last), Head("first", first), Head("twice", 2), Head("input", 0))
     x = batch(2, 3)
-    outputs = run(graph, {}, x).outputs
+    outputs = evaluate(graph, {}, x).outputs
     relu = np.maximum(x, 0)
     for name, value in {"main": relu + x, "first": relu, "twice": 2 * relu, "input": x}.items():
         assert_same(outputs[name], value)
@@ -138,16 +142,18 @@ def test_only_what_the_heads_need_is_computed() -> None:
     b.add("needed", "relu")
     b.add("not needed", "linear", out=4)
     graph = b.graph(Head("main", 1), Head("aux", 2, train_only=True))
-    assert set(run(graph, {}, batch(2, 3)).outputs) == {"main"}  # without the tensors of the other
+    assert set(evaluate(graph, {}, batch(2, 3)).outputs) == {
+        "main"
+    }  # without the tensors of the other
     with pytest.raises(ValueError, match=r"not needed\.weight"):
-        run(graph, {}, batch(2, 3), Run(train=True))
+        evaluate(graph, {}, batch(2, 3), EvalContext(train=True))
 
 
 def test_the_mode_stays_as_it_was() -> None:
-    mode = Run(train=True)
+    mode = EvalContext(train=True)
     graph = small()
-    assert run(graph, parameters(graph), batch(2, 3, 8, 8), mode).updates
-    assert mode.updates == {}
+    assert evaluate(graph, parameters(graph), batch(2, 3, 8, 8), mode).running_stats
+    assert mode.running_stats == {}
 
 
 def test_dropout_draws_another_mask_for_each_layer() -> None:
@@ -156,25 +162,25 @@ def test_dropout_draws_another_mask_for_each_layer() -> None:
     b.add("b", "dropout", 0, rate=0.5)
     graph = b.graph(Head("a", 1), Head("b", 2))
     x = np.ones((1, 1000))
-    outputs = run(graph, {}, x, Run(train=True, rng=np.random.default_rng(0))).outputs
+    outputs = evaluate(graph, {}, x, EvalContext(train=True, rng=np.random.default_rng(0))).outputs
     assert 300 < (outputs["a"] != outputs["b"]).sum() < 700
-    again = run(graph, {}, x, Run(train=True, rng=np.random.default_rng(0))).outputs
+    again = evaluate(graph, {}, x, EvalContext(train=True, rng=np.random.default_rng(0))).outputs
     assert (again["a"] == outputs["a"]).all()
-    assert_same(run(graph, {}, x, Run(train=True, dropout=False)).outputs["a"], x)
+    assert_same(evaluate(graph, {}, x, EvalContext(train=True, dropout=False)).outputs["a"], x)
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (2, 3, 8), (2, 1, 8, 8), ()])
 def test_an_input_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
     graph = small()
     with pytest.raises(ValueError, match="3x8x8"):
-        run(graph, parameters(graph), np.zeros(shape))
+        evaluate(graph, parameters(graph), np.zeros(shape))
 
 
 def test_a_tensor_that_is_missing_or_does_not_fit_is_named() -> None:
     graph = small()
     params = parameters(graph)
     with pytest.raises(ValueError, match=r"left\.bias.*2, found 3"):
-        run(graph, params | {"left.bias": np.zeros(3)}, batch(2, 3, 8, 8))
+        evaluate(graph, params | {"left.bias": np.zeros(3)}, batch(2, 3, 8, 8))
     del params["left.bias"]
     with pytest.raises(ValueError, match=r"left\.bias.*2, found nothing"):
-        run(graph, params, batch(2, 3, 8, 8))
+        evaluate(graph, params, batch(2, 3, 8, 8))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archspec.backend import Room, TooLarge
+from archspec.backend import MemoryBudget, TooLarge
 
 
 def packed(folder: Path, content: bytes, how: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -25,30 +25,30 @@ def stating(path: Path, true: int, stated: int) -> Path:
     return path
 
 
-def unzip(path: Path, room: Room) -> bytes:
+def unzip(path: Path, room: MemoryBudget) -> bytes:
     with zipfile.ZipFile(path) as archive:
         return room.unzip(archive, "content")
 
 
 def test_it_is_used_up_and_grows_with_each_file_once(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(bytes(10))
-    room = Room(tmp_path / "a", more=5)
-    room.admit(tmp_path / "a")
-    room.take(2**26 + 4 * 10 + 3, "the first")
-    room.take(2, "the second")
+    room = MemoryBudget(tmp_path / "a", more=5)
+    room.add_file(tmp_path / "a")
+    room.charge(2**26 + 4 * 10 + 3, "the first")
+    room.charge(2, "the second")
     with pytest.raises(TooLarge, match="`the third` takes 1 bytes, where 0 are left"):
-        room.take(1, "the third")
+        room.charge(1, "the third")
 
 
 def test_what_fits_is_unpacked(tmp_path: Path) -> None:
-    room = Room()
+    room = MemoryBudget()
     assert unzip(packed(tmp_path, b"hello" * 99), room) == b"hello" * 99
-    assert room.left == Room().left - 5 * 99
+    assert room.left == MemoryBudget().left - 5 * 99
 
 
 def test_what_is_stated_to_be_too_large_is_not_unpacked(tmp_path: Path) -> None:
     with pytest.raises(TooLarge, match="`content` takes 67,108,865 bytes"):
-        unzip(packed(tmp_path, bytes(2**26 + 1)), Room())
+        unzip(packed(tmp_path, bytes(2**26 + 1)), MemoryBudget())
 
 
 @pytest.mark.parametrize(("size", "stated"), [(2**25 + 1, 999), (999, 2**25 + 1)])
@@ -56,7 +56,7 @@ def test_a_size_that_is_a_lie_is_found_out_in_little_memory(
     tmp_path: Path, size: int, stated: int
 ) -> None:
     path = stating(packed(tmp_path, bytes(size)), size, stated)
-    room = Room()
+    room = MemoryBudget()
     tracemalloc.start()
     try:
         if stated < size:
@@ -72,4 +72,4 @@ def test_a_size_that_is_a_lie_is_found_out_in_little_memory(
 @pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_what_unpacks_without_a_bound_is_refused(tmp_path: Path, how: int) -> None:
     with pytest.raises(ValueError, match="`content` is packed in an unusual way"):
-        unzip(packed(tmp_path, b"hello", how), Room())
+        unzip(packed(tmp_path, b"hello", how), MemoryBudget())

@@ -45,15 +45,15 @@ def test_every_tensor_has_a_name_and_a_layout_that_leads_back(backend: Backend) 
 
     for kind in sorted(backend.lowered):
         graph = read(layer_spec(*simplest(kind))).graph
-        natives = backend.natives(graph)
+        natives = backend.tensor_layout(graph)
         shapes = {name: param.shape for name, _, param in graph.parameters()}
         assert set(natives) == set(shapes), kind
         assert len({native.name for native in natives.values()}) == len(natives), kind
         for name, native in natives.items():
             values = np.arange(math.prod(shapes[name])).reshape(shapes[name])
-            there = native.out_of(values)
+            there = native.from_portable(values)
             assert there.shape == tuple(native.shape), name
-            assert (native.into(shapes[name], there) == values).all(), name
+            assert (native.to_portable(shapes[name], there) == values).all(), name
 
 
 def test_every_node_can_be_explained(backend: Backend) -> None:

@@ -41,8 +41,8 @@ def test_layer(subject: Subject, backend: Backend, kind: str) -> None:
         subject.holds(spec, given, "train", "grad", "step", precision="float64")
 
     holds()
-    if kind in backend.mixed and subject.usual:
-        precise = replace(subject.target, backend=replace(backend, mixed={}))
+    if kind in backend.float32_constants and subject.usual:
+        precise = replace(subject.target, backend=replace(backend, float32_constants={}))
         subject = replace(subject, target=precise)
         with pytest.raises(AssertionError, match="the bound is"):
             holds()

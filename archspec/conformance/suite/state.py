@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from archspec.backend.session import Session, State, slot_name
+from archspec.backend.session import Session, SessionState, slot_name
 from archspec.conformance.backend_under_test import Subject
 from archspec.conformance.compare import compare_all
 from archspec.conformance.layers import layer_spec, read, simplest
@@ -24,16 +24,16 @@ def opened(subject: Subject) -> Iterator[tuple[Graph, Material, Session]]:
             yield spec.graph, given, subject.open(spec, given, subject.precision("float32"))
 
 
-def misfits(graph: Graph) -> Iterator[tuple[State, str]]:
+def misfits(graph: Graph) -> Iterator[tuple[SessionState, str]]:
     """States that a network may not go on from, each with one fault, and what is said of it."""
     import numpy as np
 
     (name, _, param), *_ = graph.parameters()
     fits, longer = np.ones(param.shape), np.ones((*param.shape, 7))
     unknown, slot = f"{name}s", slot_name(name, "momentum")
-    yield State({unknown: fits}), f"`{unknown}` is no tensor of this network"
-    yield State({name: longer}), f"`{name}` is .*, found .*x7"
-    yield State({}, {slot: longer}), f"`{slot}` is .*, found .*x7"
+    yield SessionState({unknown: fits}), f"`{unknown}` is no tensor of this network"
+    yield SessionState({name: longer}), f"`{name}` is .*, found .*x7"
+    yield SessionState({}, {slot: longer}), f"`{slot}` is .*, found .*x7"
     strange = {name: fits, slot_name(unknown, "momentum"): fits}
     strange |= {
         slot_name(n, "momentum"): np.ones(p.shape)
@@ -41,7 +41,10 @@ def misfits(graph: Graph) -> Iterator[tuple[State, str]]:
         if not p.trainable
     }
     for each, value in strange.items():
-        yield State({}, {each: value}), f"`{each}` is a slot of no trainable tensor of this network"
+        yield (
+            SessionState({}, {each: value}),
+            f"`{each}` is a slot of no trainable tensor of this network",
+        )
 
 
 def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(subject: Subject) -> None:
@@ -50,7 +53,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(subject: Subje
         for misfit, message in misfits(graph):
             # From its process a ValueError comes as a Failure that says so.
             with pytest.raises((ValueError, Failure), match=message):
-                session.restore(State({**moved, **misfit.tensors}, misfit.slots))
+                session.restore(SessionState({**moved, **misfit.tensors}, misfit.slots))
         found = session.state()
         compare_all(found.tensors, given.tensors, bound=1e-6)
         assert not found.slots
@@ -59,5 +62,5 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(subject: Subje
 def test_tensors_that_are_not_given_stay_as_they_are(subject: Subject) -> None:
     for _, given, session in opened(subject):
         name, value = next(iter(given.tensors.items()))
-        session.restore(State({name: 2 * value}))
+        session.restore(SessionState({name: 2 * value}))
         compare_all(session.state().tensors, {**given.tensors, name: 2 * value}, bound=1e-6)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from archspec.backend import Backend
-from archspec.backend.trainer import Standing, Trainer
+from archspec.backend.trainer import Trainer, TrainState
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.layers import read
 from archspec.conformance.training import RECIPES, batches, definition, net, opened
@@ -37,7 +37,7 @@ def trainer(backend: Backend, tmp_path: Path) -> Opener:
     return partial(opened, backend, tmp_path)
 
 
-def compare_standing(found: Standing, wanted: Standing) -> None:
+def compare_standing(found: TrainState, wanted: TrainState) -> None:
     """All that travels from one backend to another."""
     assert found.updates == wanted.updates
     compare_all(found.tensors, wanted.tensors, what="tensors")
@@ -68,7 +68,7 @@ def test_what_is_frozen_is_trained_as_it_is_evaluated(trainer: Opener) -> None:
     spec = net()
     one = trainer(spec, Recipe(freeze=("bn.*",)))
     one.restore(
-        Standing(
+        TrainState(
             one.save().tensors
             | {"bn.running_mean": np.full(4, 3.0), "bn.running_var": np.full(4, 0.1)}
         )

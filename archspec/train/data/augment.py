@@ -39,7 +39,7 @@ def vary(
     else:
         box = crop_box(image.size, augment.area, augment.aspect, random)
         image = image.crop(box).resize((shape[2], shape[1]), resampling(steps.interpolation))
-    if augment.mirror and random.random() < 0.5:
+    if augment.flip and random.random() < 0.5:
         image = ImageOps.mirror(image)
     image = _coloured(image, augment, random)
     # Last, so that what is moved in is zero.

@@ -14,7 +14,7 @@ from numpy.random import PCG64, SeedSequence
 from numpy.random import Generator as Random
 from numpy.typing import NDArray
 
-from archspec.backend.trainer import shares
+from archspec.backend.trainer import rank_slices
 from archspec.diagnostics import Failure, quote
 from archspec.images import Unreadable
 from archspec.train.data.source import Sample, Source
@@ -106,7 +106,7 @@ class Batches:
     def __getitem__(self, step: int) -> Batch:
         epoch, place = divmod(step, self.steps)
         indices = self._order(epoch)[place * self.batch : (place + 1) * self.batch].tolist()
-        mine = np.r_[tuple(shares(len(indices), self.accumulate, self.rank, self.ranks))]
+        mine = np.r_[tuple(rank_slices(len(indices), self.accumulate, self.rank, self.ranks))]
         x, y = np.empty((len(mine), *self.prepare.shape), np.float32), np.empty(len(mine), np.int64)
         bad: list[str] = []
         count = 0

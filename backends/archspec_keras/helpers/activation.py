@@ -1,6 +1,7 @@
 """Activations that Keras has none of, or that mean something else there."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 # pyright: reportOperatorIssue=false, reportOptionalSubscript=false, reportOptionalOperand=false
 # pyright: reportOptionalMemberAccess=false, reportArgumentType=false, reportUnknownLambdaType=false
@@ -25,7 +26,7 @@ class LeakyReLU(layers.LeakyReLU):
 
 @keras.saving.register_keras_serializable(package="archspec")
 class Gelu(layers.Layer):
-    """x times the normal distribution function at x, exact or by the tanh approximation that BERT and GPT used."""
+    """x times the normal distribution function at x, exact or by BERT's tanh approximation."""
 
     def __init__(self, approximate: bool = False, **options: Any) -> None:
         super().__init__(**options)

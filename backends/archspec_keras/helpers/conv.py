@@ -1,6 +1,7 @@
 """Convolutions that Keras has none of, or that mean something else there."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 # pyright: reportOperatorIssue=false, reportOptionalSubscript=false, reportOptionalOperand=false
 # pyright: reportOptionalMemberAccess=false, reportArgumentType=false, reportUnknownLambdaType=false
@@ -17,7 +18,7 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable(package="archspec")
 class SpreadConv2D(layers.Conv2D):
-    """A convolution with any stride, dilation and groups at once: the kernel's taps are spread with zeros."""
+    """A convolution with any stride, dilation and groups: zeros spread the kernel's taps."""
 
     def __init__(
         self, *sizes: Any, dilation_rate: Any = 1, groups: int = 1, **options: Any
@@ -61,9 +62,9 @@ class SpreadConv2D(layers.Conv2D):
 
 @keras.saving.register_keras_serializable(package="archspec")
 class CroppedConv2DTranspose(layers.Layer):
-    """A transposed convolution with groups, any dilation, and an amount of its own cut off each side.
+    """A transposed convolution with groups, any dilation, and its own crop on each side.
 
-    `extra` rows are added after the output. The kernel is [*kernel_size, filters / groups, channels].
+    `extra` rows follow the output. The kernel is [*kernel_size, filters / groups, channels].
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """Normalisations that Keras has none of, or that mean something else there."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 # pyright: reportOperatorIssue=false, reportOptionalSubscript=false, reportOptionalOperand=false
 # pyright: reportOptionalMemberAccess=false, reportArgumentType=false, reportUnknownLambdaType=false
@@ -17,7 +18,7 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable(package="archspec")
 class BatchNormalization(layers.BatchNormalization):
-    """Keras's own, with a variance that is exact on each engine, and whose unbiased form the moving one follows."""
+    """Keras's own, with an exact batch variance, whose unbiased form updates the running one."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         before = ops.convert_to_tensor(self.moving_variance) * self.momentum
@@ -29,7 +30,7 @@ class BatchNormalization(layers.BatchNormalization):
         return outputs
 
     def _moments(self, inputs: Any, mask: Any) -> tuple[Any, Any]:
-        # On torch Keras subtracts the squared mean from the mean square, which may leave less than nothing.
+        # On torch, Keras subtracts the squared mean from the mean square and may go below zero.
         mean = ops.mean(inputs, self._reduction_axes, keepdims=True)
         variance = ops.mean(ops.square(inputs - mean), self._reduction_axes)
         return ops.squeeze(mean, self._reduction_axes), variance
@@ -46,7 +47,7 @@ class LocalResponseNormalization(layers.Layer):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def call(self, inputs: Any) -> Any:
-        # A product with a band matrix, and a power by its logarithm: both are quicker than what they stand for.
+        # A band matrix sums neighbours and a logarithm gives the power: both are faster.
         at = np.arange(inputs.shape[-1])
         band = (np.abs(at[:, None] - at) <= self.size // 2) * (self.alpha / self.size)
         total = self.k + ops.matmul(ops.square(inputs), ops.convert_to_tensor(band, inputs.dtype))

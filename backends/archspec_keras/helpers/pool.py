@@ -1,6 +1,7 @@
 """Pools that Keras has none of, or that mean something else there."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 # pyright: reportOperatorIssue=false, reportOptionalSubscript=false, reportOptionalOperand=false
 # pyright: reportOptionalMemberAccess=false, reportArgumentType=false, reportUnknownLambdaType=false
@@ -86,7 +87,7 @@ class SlidingMax(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="archspec")
 class SlidingMean(layers.Layer):
-    """An average pool with any border in any number of dimensions, axis by axis; `counted` of the border is counted."""
+    """An average pool with any border and rank, axis by axis; `counted` rows of it count."""
 
     def __init__(
         self,
@@ -135,7 +136,7 @@ class SlidingMean(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="archspec")
 class AdaptivePooling(layers.Layer):
-    """As many bins as asked for: bin i of m over n positions is floor(i * n / m) to ceil((i + 1) * n / m)."""
+    """A pool into m bins: bin i covers floor(i * n / m) to ceil((i + 1) * n / m) of n rows."""
 
     def __init__(self, size: Sequence[int], how: str = "mean", **options: Any) -> None:
         super().__init__(**options)

@@ -1,6 +1,7 @@
 """Layers that move values that Keras has none of, or that mean something else there."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 # pyright: reportOperatorIssue=false, reportOptionalSubscript=false, reportOptionalOperand=false
 # pyright: reportOptionalMemberAccess=false, reportArgumentType=false, reportUnknownLambdaType=false
@@ -38,7 +39,7 @@ class ChannelShuffle(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="archspec")
 class Border(layers.Layer):
-    """A border around the positions, a pair for each axis: a constant, the mirrored inside, or the repeated edge."""
+    """A border, a pair for each axis: a constant, the mirrored inside, or the repeated edge."""
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class Border(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="archspec")
 class NearestResize(layers.Layer):
-    """Nearest neighbours: of m over n positions, i takes that below i * n / m, or (i + 0.5) * n / m if `half_pixel`."""
+    """Nearest neighbours: row i of m reads floor(i * n / m), or of i + 0.5 if `half_pixel`."""
 
     def __init__(self, size: Sequence[int], half_pixel: bool = False, **options: Any) -> None:
         super().__init__(**options)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archspec.backend import Backend, Native
+from archspec.backend import Backend, TensorLayout
 from archspec.backend.session import Precision, Session
-from archspec.backend.trainer import Plan, Trainer
+from archspec.backend.trainer import Trainer, TrainerConfig
 from archspec.ir.graph import Graph
 from archspec_plain.gaps import GAPS
 from archspec_plain.lowerings import LOWERED
@@ -38,15 +38,15 @@ def _open(folder: Path, graph: Graph, precision: Precision) -> Session:
     return PlainSession(folder, graph, precision)
 
 
-def _trainer(folder: Path, plan: Plan) -> Trainer:
+def _trainer(folder: Path, plan: TrainerConfig) -> Trainer:
     from archspec_plain.trainer import PlainTrainer
 
     return PlainTrainer(folder, plan)
 
 
-def _natives(graph: Graph) -> Mapping[str, Native]:
+def _natives(graph: Graph) -> Mapping[str, TensorLayout]:
     """The emitted model keeps every tensor under its neutral name, in its neutral layout."""
-    return {name: Native(name, param.shape) for name, _, param in graph.parameters()}
+    return {name: TensorLayout(name, param.shape) for name, _, param in graph.parameters()}
 
 
 BACKEND = Backend(
@@ -58,7 +58,7 @@ BACKEND = Backend(
     emit=emit,
     load=_load,
     predict=_predict,
-    natives=_natives,
+    tensor_layout=_natives,
     explain=explain,
     open=_open,
     trainer=_trainer,

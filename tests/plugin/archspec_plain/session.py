@@ -9,7 +9,14 @@ from typing import Any
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
-from archspec.backend.session import Gradients, Precision, Pull, Result, Sgd, State
+from archspec.backend.session import (
+    ForwardResult,
+    Gradients,
+    OutputCotangents,
+    Precision,
+    SessionState,
+    SgdConfig,
+)
 from archspec.diagnostics import Failure
 from archspec.ir.graph import Graph
 
@@ -35,8 +42,13 @@ class PlainSession:
         self.restore(self.state())
 
     def forward(
-        self, x: Array, *, train: bool = False, keep: bool = False, dropout: bool = False
-    ) -> Result:
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        return_activations: bool = False,
+        dropout: bool = False,
+    ) -> ForwardResult:
         rng = self.rng if dropout else None
         values: dict[str, Array] = self.model.values(x.astype(self.precision), train=train, rng=rng)
         heads = {head.name: head.node for head in self.graph.heads if train or not head.train_only}
@@ -47,18 +59,18 @@ class PlainSession:
             if not param.trainable and node.path in values
         ]
         updates = {name: self.model.tensors[name] for name in moved} if train else {}
-        return Result(outputs, values if keep else {}, updates)
+        return ForwardResult(outputs, values if return_activations else {}, updates)
 
-    def gradients(self, x: Array, pull: Pull, *, train: bool = True) -> Gradients:
+    def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
         raise Failure("numpy differentiates nothing")
 
-    def step(self, x: Array, pull: Pull, optimizer: Sgd) -> None:
+    def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
         raise Failure("numpy differentiates nothing")
 
-    def state(self) -> State:
-        return State(dict(self.model.tensors))
+    def state(self) -> SessionState:
+        return SessionState(dict(self.model.tensors))
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: SessionState) -> None:
         state.check(self.graph)
         self.model.tensors |= {
             name: tensor.astype(self.precision) for name, tensor in state.tensors.items()

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from archspec.backend import About
+from archspec.backend import Provenance
 from archspec.codegen.file import head, packaged, standard_imports
 from archspec.codegen.literals import literal
 from archspec.codegen.printer import signature, statement
@@ -16,7 +16,7 @@ from archspec_plain.lowerings import LOWERED, Site
 
 
 def emit(
-    graph: Graph, about: About, weights: Path | None = None, /, **options: Any
+    graph: Graph, about: Provenance, weights: Path | None = None, /, **options: Any
 ) -> Mapping[str, bytes]:
     """The files of a build: `model.py` alone."""
     called = network(graph)

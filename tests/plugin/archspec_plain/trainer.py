@@ -11,9 +11,9 @@ import numpy as np
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
-from archspec.backend.optimizer import averaged, clipped, rule_of
+from archspec.backend.optimizer import clip_by_global_norm, update_average, update_rule
 from archspec.backend.session import slot_name
-from archspec.backend.trainer import Plan, Standing, parts
+from archspec.backend.trainer import TrainerConfig, TrainState, microbatches
 from archspec.diagnostics import Failure
 from archspec_plain.session import load
 
@@ -29,26 +29,26 @@ class PlainTrainer:
 
     device = "numpy"
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, plan: TrainerConfig) -> None:
         if plan.recipe.precision != "float32":
             raise Failure(
                 f"numpy does not train in {plan.recipe.precision}", "--set train.precision=float32"
             )
         self.plan, self.settings, self.rule, self.still = (
             plan,
-            plan.settings,
-            rule_of(plan.recipe),
-            plan.still,
+            plan.param_groups,
+            update_rule(plan.recipe),
+            plan.frozen_batch_norms,
         )
         self.heads = [head for head in plan.graph.heads if head.loss != "none"]
         self.model, self.sums, self.steps = load(folder), dict[str, float](), 0
-        self.restore(Standing(self.model.tensors))
+        self.restore(TrainState(self.model.tensors))
 
-    def step(self, x: Array, y: Array, rate: float, size: int | None = None) -> None:
+    def step(self, x: Array, y: Array, learning_rate: float, size: int | None = None) -> None:
         recipe, update = self.plan.recipe, self.standing.updates + 1
         tensors, slots = self._double(self.standing.tensors), dict(self.standing.slots)
         gradients = {name: np.zeros_like(tensors[name]) for name in self.settings}
-        for number, part in enumerate(parts(len(x), recipe.accumulate)):
+        for number, part in enumerate(microbatches(len(x), recipe.accumulate)):
             share, drawn = len(x[part]) / len(x), [recipe.seed, update, number]
             losses = partial(self._losses, x=x[part], y=y[part], drawn=drawn)
             for name, gradient in gradients.items():
@@ -58,7 +58,7 @@ class PlainTrainer:
             ).items():  # which moves the statistics among the tensors
                 self.sums[name] = self.sums.get(name, 0.0) + share * value
         self.steps += 1
-        gradients = clipped(gradients, recipe.clip)
+        gradients = clip_by_global_norm(gradients, recipe.clip_norm)
         for name, setting in self.settings.items():
             keys = {slot: slot_name(name, slot) for slot in self.rule.slots}
             own = {slot: slots[key] for slot, key in keys.items() if key in slots}
@@ -66,13 +66,13 @@ class PlainTrainer:
                 tensors[name],
                 gradients[name],
                 own,
-                rate=rate * setting.rate,
-                decay=setting.decay,
+                rate=learning_rate * setting.lr_multiplier,
+                decay=setting.weight_decay,
                 update=update,
             )
             slots |= {keys[slot]: value for slot, value in own.items()}
-        average = averaged(recipe, self.standing.average, tensors, update)
-        self.standing = Standing(_single(tensors), _single(slots), _single(average), update)
+        average = update_average(recipe, self.standing.average, tensors, update)
+        self.standing = TrainState(_single(tensors), _single(slots), _single(average), update)
 
     def losses(self) -> Mapping[str, float]:
         found = {name: value / self.steps for name, value in self.sums.items()}
@@ -83,11 +83,11 @@ class PlainTrainer:
         self.model.tensors = self.standing.average or self.standing.tensors
         return self.model(x)
 
-    def save(self) -> Standing:
+    def save(self) -> TrainState:
         return self.standing
 
-    def restore(self, standing: Standing) -> None:
-        self.standing = standing
+    def restore(self, state: TrainState) -> None:
+        self.standing = state
 
     def _losses(
         self, tensors: Tensors, x: Array, y: Array, drawn: list[int]

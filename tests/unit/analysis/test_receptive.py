@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import archspec
 from archspec.analysis.receptive import receptive
 from archspec.ir.graph import Graph
-from archspec.ir.op import Run
+from archspec.ir.op import EvalContext
 from tests.helpers.graphs import Builder
 
 
@@ -22,7 +22,7 @@ def touched(graph: Graph) -> np.ndarray:
     values = [np.eye(graph.input[1])[:, None]]
     for node in graph.nodes[1:]:
         params = {param.role: np.ones(param.shape) for param in graph.params(node)}
-        values.append(node.op.reference([values[i] for i in node.inputs], params, Run()))
+        values.append(node.op.reference([values[i] for i in node.inputs], params, EvalContext()))
     return values[-1].sum(axis=1).T != 0
 
 

@@ -71,7 +71,7 @@ def test_each_backend_says_what_it_builds_and_how_it_lays_tensors_out(
     graph = load(net).graph
     assert {"torch", "keras", "onnx"} <= entry["backends"].keys()
     for name, found in entry["backends"].items():
-        natives = find(name).natives(graph)
+        natives = find(name).tensor_layout(graph)
         assert found["lowering"] == find(name).explain(graph, graph.nodes[-1])
         for tensor, native in found["tensors"].items():
             assert native["name"] == natives[tensor].name

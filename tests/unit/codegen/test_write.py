@@ -62,7 +62,7 @@ def test_a_formatter_leaves_statements_as_they_are(drawn: list[tuple[Code, bool]
         )
         lines += statement(start, code, 4)
     text = "\n".join([*lines, ""])
-    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "120", "-"]
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "100", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == text
@@ -97,7 +97,7 @@ def test_signatures_break_as_a_formatter_breaks_them(tmp_path: Path) -> None:
         "format",
         "--isolated",
         "--line-length",
-        "120",
+        "100",
         "--check",
         str(path),
     ]

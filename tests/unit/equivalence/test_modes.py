@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archspec.backend.session import Gradients, Mode, Result, State
+from archspec.backend.session import ForwardResult, Gradients, Mode, SessionState
 from archspec.equivalence.layer import layer_spec
 from archspec.equivalence.measure import ROUNDING, Expected
 from archspec.equivalence.modes import MODES, OPTIMIZER, Quantity, expected, measure
@@ -43,17 +43,24 @@ class Session(ReferenceSession):
     change: Callable[[Any], Any] = staticmethod(lambda given: given)
 
     def forward(
-        self, x: Any, *, train: bool = False, keep: bool = False, dropout: bool = False
-    ) -> Result:
-        return self.change(super().forward(x, train=train, keep=keep, dropout=dropout))
+        self,
+        x: Any,
+        *,
+        train: bool = False,
+        return_activations: bool = False,
+        dropout: bool = False,
+    ) -> ForwardResult:
+        return self.change(
+            super().forward(x, train=train, return_activations=return_activations, dropout=dropout)
+        )
 
-    def gradients(self, x: Any, pull: Any, *, train: bool = True) -> Gradients:
+    def gradients(self, x: Any, cotangents: Any, *, train: bool = True) -> Gradients:
         plain, self.change = self.change, lambda given: given
-        found = super().gradients(x, pull, train=train)
+        found = super().gradients(x, cotangents, train=train)
         self.change = plain
         return plain(found)
 
-    def state(self) -> State:
+    def state(self) -> SessionState:
         return self.change(super().state())
 
 

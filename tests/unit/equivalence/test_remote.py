@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from archspec.backend import BackendError, load
-from archspec.backend.session import Sgd, State
+from archspec.backend.session import SessionState, SgdConfig
 from archspec.diagnostics import Failure
 from archspec.equivalence.plan import built
 from archspec.equivalence.remote import Remote, Target
@@ -49,10 +49,11 @@ def test_every_call_gives_what_the_session_itself_gives(
     with opened("torch", spec, given, tmp_path) as remote:
         here = load("torch").open(tmp_path / "build", spec.graph, "float64")
         for session in (remote, here):
-            session.restore(State(dict(given.tensors)))
+            session.restore(SessionState(dict(given.tensors)))
         for train in (False, True):
             there, own = (
-                session.forward(given.x, train=train, keep=True) for session in (remote, here)
+                session.forward(given.x, train=train, return_activations=True)
+                for session in (remote, here)
             )
             for what in ("outputs", "activations", "updates"):
                 same(getattr(there, what), getattr(own, what))
@@ -62,7 +63,7 @@ def test_every_call_gives_what_the_session_itself_gives(
             same(there.outputs, own.outputs)
             same({"input": there.input, **there.tensors}, {"input": own.input, **own.tensors})
         for session in (remote, here):
-            session.step(given.x, given.pull, Sgd(learning_rate=0.1, momentum=0.9))
+            session.step(given.x, given.pull, SgdConfig(learning_rate=0.1, momentum=0.9))
         assert here.state().slots
         same(remote.state().tensors, here.state().tensors)
         same(remote.state().slots, here.state().slots)

@@ -185,9 +185,9 @@ def test_every_layer_can_be_a_spec_of_its_own(kind: str) -> None:
 
 def test_inputs_of_a_merge_are_cut_from_one_vector_each_its_own() -> None:
     graph = checked(layer_spec("add", {}, (2, 3), (2, 1), (1, 3))).graph
-    from archspec.reference import run
+    from archspec.reference import evaluate
 
-    found = run(graph, {}, np.arange(11.0).reshape(1, 1, 11)).outputs["main"]
+    found = evaluate(graph, {}, np.arange(11.0).reshape(1, 1, 11)).outputs["main"]
     a, b, c = (
         np.arange(6.0).reshape(2, 3),
         np.array([[6.0], [7.0]]),

@@ -57,7 +57,7 @@ def test_the_schema_knows_every_key_and_op() -> None:
     step = found["$defs"]["step"]["anyOf"][1]["properties"]
     assert set(step) == {*RESERVED, *OPS, "repeat", "table"}
     for kind, op in OPS.items():
-        if not op.many:
+        if not op.variadic:
             assert set(found["$defs"][f"op.{kind}"]["properties"]) == set(op.model_fields)
 
 

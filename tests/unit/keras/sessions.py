@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archspec.backend import About, load
+from archspec.backend import Provenance, load
 from archspec.backend.session import Precision, Session
 from archspec.ir.graph import Graph
 from archspec.weights.checkpoint import save
 
-ABOUT = About(
+ABOUT = Provenance(
     title="A net. On nets, 2015",
     spec="net.yaml",
     sha256="0" * 64,

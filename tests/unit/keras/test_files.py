@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from archspec import weights
-from archspec.backend import BackendError, Room, TooLarge
+from archspec.backend import BackendError, MemoryBudget, TooLarge
 from archspec.weights.inspect import inspect
 from archspec_keras import files
 from tests.helpers.specs import checked
@@ -25,7 +25,7 @@ Put = Callable[[Any, Path], None]
 
 
 def read(path: Path) -> Any:
-    return files.read(path, Room(path))
+    return files.read(path, MemoryBudget(path))
 
 
 def inside(file: Any, other: Path) -> None:

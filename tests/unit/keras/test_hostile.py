@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archspec.backend import About
+from archspec.backend import Provenance
 from archspec.conformance.compare import compare_all
 from archspec.equivalence.test_inputs import weights
 from archspec.ir.graph import Graph
-from archspec.ir.op import Run
-from archspec.reference import run
+from archspec.ir.op import EvalContext
+from archspec.reference import evaluate
 from archspec_keras.source import source
 from tests.unit.keras.sessions import session
 from tests.unit.torch.test_hostile import STRANGE, network
@@ -30,7 +30,7 @@ def strange(seed: int) -> tuple[Graph, str]:
     graph = network(rng)
     title, spec, digest, summary, version = ("".join(rng.choices(STRANGE, k=2)) for _ in range(5))
     return graph, source(
-        graph, About(title=title, spec=spec, sha256=digest, summary=summary, version=version)
+        graph, Provenance(title=title, spec=spec, sha256=digest, summary=summary, version=version)
     )
 
 
@@ -87,7 +87,7 @@ def test_strange_names_are_names_and_nothing_else(seed: int) -> None:
     x = np.linspace(-1, 1, 3 * 72).reshape(3, 2, 6, 6)
     opened = session(graph, values)
     for train in (False, True):
-        expected = run(graph, values, x, Run(train=train)).outputs
+        expected = evaluate(graph, values, x, EvalContext(train=train)).outputs
         compare_all(opened.forward(x, train=train).outputs, expected, bound=1e-10)
 
 
@@ -115,7 +115,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "command", [["check", "--select", "E,F,I,B,UP,W"], ["format", "--check"]], ids=" ".join
 )
 def test_even_strange_files_are_neat(files: Path, command: list[str]) -> None:
-    options = ["--isolated", "--line-length", "120", "--no-cache", str(files)]
+    options = ["--isolated", "--line-length", "100", "--no-cache", str(files)]
     done = subprocess.run(
         [sys.executable, "-m", "ruff", *command, *options], capture_output=True, text=True
     )

@@ -137,7 +137,7 @@ def test_a_type_checker_and_a_linter_find_nothing(tmp_path: Path) -> None:
     report = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
     assert report["generalDiagnostics"] == []
     assert report["summary"]["filesAnalyzed"] == len(list(tmp_path.glob("*.py")))
-    options = ["--isolated", "--line-length", "120", "--no-cache", str(tmp_path)]
+    options = ["--isolated", "--line-length", "100", "--no-cache", str(tmp_path)]
     for command in (["check", "--select", "E,F,I,B,UP,W"], ["format", "--check"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, *options], capture_output=True, text=True

@@ -15,12 +15,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import archspec
-from archspec.backend import Room
+from archspec.backend import MemoryBudget
 from archspec.conformance.compare import compare
 from archspec.ir.graph import Graph
-from archspec.ir.op import Run
+from archspec.ir.op import EvalContext
 from archspec.ops import OPS
-from archspec.reference import run
+from archspec.reference import evaluate
 from archspec_keras import BACKEND
 from tests.helpers.graphs import Builder
 from tests.unit.keras.sessions import ABOUT, build
@@ -70,7 +70,9 @@ def x(graph: Graph) -> Array:
 
 @pytest.fixture(scope="module")
 def expected(folder: Path, graph: Graph, x: Array) -> Array:
-    return run(graph, load_file(folder / "weights.safetensors"), x, Run()).outputs["main"]
+    return evaluate(graph, load_file(folder / "weights.safetensors"), x, EvalContext()).outputs[
+        "main"
+    ]
 
 
 def module(folder: Path) -> Any:
@@ -117,13 +119,15 @@ def test_a_saved_file_is_read_by_its_natives(folder: Path, graph: Graph, tmp_pat
     )
     (form,) = BACKEND.formats
     found, natives = (
-        form.read(tmp_path / "net.keras", Room(tmp_path / "net.keras")),
-        BACKEND.natives(graph),
+        form.read(tmp_path / "net.keras", MemoryBudget(tmp_path / "net.keras")),
+        BACKEND.tensor_layout(graph),
     )
     weights = load_file(folder / "weights.safetensors")
     assert set(found) == {native.name for native in natives.values()}
     for name, tensor in weights.items():
-        assert np.array_equal(natives[name].into(tensor.shape, found[natives[name].name]), tensor)
+        assert np.array_equal(
+            natives[name].to_portable(tensor.shape, found[natives[name].name]), tensor
+        )
 
 
 def test_a_written_file_is_loaded_by_keras(
@@ -141,7 +145,7 @@ def test_a_written_file_is_loaded_by_keras(
 def test_a_damaged_file_is_told(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "net.keras").write_bytes(content)
     with pytest.raises(ValueError, match=r"no \.keras file"):
-        BACKEND.formats[0].read(tmp_path / "net.keras", Room())
+        BACKEND.formats[0].read(tmp_path / "net.keras", MemoryBudget())
 
 
 def test_an_exported_model_is_the_same(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from archspec.backend.session import Session, Sgd
+from archspec.backend.session import Session, SgdConfig
 from archspec.conformance.compare import compare_all
 from archspec.equivalence.test_inputs import weights
 from archspec.ir.graph import Graph
@@ -44,7 +44,7 @@ def test_a_step_by_nothing_is_remembered() -> None:
 
     for rate in (0.0, 0.1, 0.0):
         for one in sessions:
-            one.step(x, pull, Sgd(learning_rate=rate, momentum=0.9, weight_decay=0.1))
+            one.step(x, pull, SgdConfig(learning_rate=rate, momentum=0.9, weight_decay=0.1))
         found, wanted = (one.state() for one in sessions)
         compare_all(found.slots, wanted.slots, bound=1e-9, what="slots")
         compare_all(found.tensors, wanted.tensors, bound=1e-9, what="tensors")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from archspec.backend import load
-from archspec.backend.trainer import SCALE, Standing
+from archspec.backend.trainer import LOSS_SCALE, TrainState
 from archspec.conformance.plugin import SUITE
 from archspec.conformance.training import batches, net, opened
 from archspec.frontend.loader import Spec
@@ -96,11 +96,13 @@ def test_a_step_that_overflows_is_left_out_and_halves_the_scale(tmp_path: Path) 
     losses(one, spec, rate=0.1)
     before = one.save()
     one.restore(
-        Standing(before.tensors, before.slots, {}, before.updates, {SCALE: np.array([2.0**60, 7])})
+        TrainState(
+            before.tensors, before.slots, {}, before.updates, {LOSS_SCALE: np.array([2.0**60, 7])}
+        )
     )
     losses(one, spec, rate=0.1)
     after = one.save()
-    assert after.own[SCALE].tolist() == [2.0**57, 0]
+    assert after.backend_state[LOSS_SCALE].tolist() == [2.0**57, 0]
     assert all((after.tensors[name] == before.tensors[name]).all() for name in one.settings)
     assert all((after.slots[name] == value).all() for name, value in before.slots.items())
 
@@ -108,10 +110,10 @@ def test_a_step_that_overflows_is_left_out_and_halves_the_scale(tmp_path: Path) 
 def test_the_scale_grows_after_so_many_steps_without_overflow(tmp_path: Path) -> None:
     spec = net()
     one = trainer(spec, Recipe(precision="float16"), tmp_path)
-    assert one.save().own[SCALE].tolist() == [2.0**16, 0]
-    one.restore(Standing(one.save().tensors, own={SCALE: np.array([8.0, 1998])}))
+    assert one.save().backend_state[LOSS_SCALE].tolist() == [2.0**16, 0]
+    one.restore(TrainState(one.save().tensors, backend_state={LOSS_SCALE: np.array([8.0, 1998])}))
     losses(one, spec, rate=0.1)
-    assert one.save().own[SCALE].tolist() == [16.0, 1]
+    assert one.save().backend_state[LOSS_SCALE].tolist() == [16.0, 1]
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
@@ -127,7 +129,7 @@ def test_what_others_build_afterwards_is_not_in_half_precision(
 def test_where_all_weights_are_frozen_the_statistics_move_alone(tmp_path: Path) -> None:
     spec = net()
     one = trainer(
-        spec, Recipe(freeze=("*.weight", "*.bias"), clip=1.0, precision="float16"), tmp_path
+        spec, Recipe(freeze=("*.weight", "*.bias"), clip_norm=1.0, precision="float16"), tmp_path
     )
     before, _ = one.save(), losses(one, spec, rate=0.1)
     after = one.save().tensors

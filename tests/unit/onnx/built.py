@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, shape_inference
 
 from archspec.backend import load
-from archspec.compiler import about
+from archspec.compiler import provenance
 from archspec.equivalence.test_inputs import weights
 from archspec.frontend.loader import Spec
 
@@ -34,7 +34,7 @@ def built(
         write_tensors(folder / "weights.safetensors", own)
         chosen = {key: option.default for key, option in ONNX.options.items()} | options
         for file, content in ONNX.emit(
-            spec.graph, about(spec), folder / "weights.safetensors", **chosen
+            spec.graph, provenance(spec), folder / "weights.safetensors", **chosen
         ).items():
             (folder / file).write_bytes(content)
         yield folder

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import archspec
-from archspec.backend import Room, TooLarge
-from archspec.compiler import about
+from archspec.backend import MemoryBudget, TooLarge
+from archspec.compiler import provenance
 from archspec.conformance.compare import compare
 from archspec.conformance.ops import spread
 from archspec.equivalence.test_inputs import weights
-from archspec.reference import run
+from archspec.reference import evaluate
 from archspec_onnx import files, model
 from tests.helpers.specs import checked
 from tests.unit.onnx.built import ONNX, built
@@ -28,7 +28,7 @@ from tests.unit.onnx.test_model import SMALL
 
 
 def read(path: Path) -> Mapping[str, NDArray[Any]]:
-    return FORMAT.read(path, Room(path))
+    return FORMAT.read(path, MemoryBudget(path))
 
 
 def with_initialisers(path: Path, *tensors: TensorProto) -> Path:
@@ -52,17 +52,17 @@ def pointing(location: str, **where: object) -> TensorProto:
 def test_a_file_that_is_written_holds_every_tensor_and_runs(tmp_path: Path) -> None:
     spec = checked(SMALL)
     own = weights(spec.graph, 0)
-    FORMAT.write(tmp_path / "net.onnx", spec.graph, about(spec), own)
+    FORMAT.write(tmp_path / "net.onnx", spec.graph, provenance(spec), own)
     found = read(tmp_path / "net.onnx")
-    natives = ONNX.natives(spec.graph)
+    natives = ONNX.tensor_layout(spec.graph)
     assert found.keys() == {native.name for native in natives.values()}
     assert all(
-        (natives[name].into(own[name].shape, found[natives[name].name]) == own[name]).all()
+        (natives[name].to_portable(own[name].shape, found[natives[name].name]) == own[name]).all()
         for name in own
     )
     x = spread((2, 3, 9, 9), 0)
     onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
-    compare(ONNX.predict(tmp_path / "net.onnx", x), run(spec.graph, own, x).outputs["main"])
+    compare(ONNX.predict(tmp_path / "net.onnx", x), evaluate(spec.graph, own, x).outputs["main"])
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
 
 
@@ -71,7 +71,7 @@ def test_what_does_not_fit_lies_beside(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(model, "LIMIT", 1000)
     spec = archspec.load("lenet5")
     own = weights(spec.graph, 0)
-    FORMAT.write(tmp_path / "net.onnx", spec.graph, about(spec), own)
+    FORMAT.write(tmp_path / "net.onnx", spec.graph, provenance(spec), own)
     assert {path.name for path in tmp_path.iterdir()} == {"net.onnx", "net.safetensors"}
     found = read(tmp_path / "net.onnx")
     assert all((found[name] == tensor).all() for name, tensor in own.items())

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archspec
-from archspec.compiler import about, write
+from archspec.compiler import provenance, write
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import Drawn, specs
 from archspec.equivalence.test_inputs import weights
-from archspec.ir.op import Run
-from archspec.reference import run
+from archspec.ir.op import EvalContext
+from archspec.reference import evaluate
 from archspec.weights.init import initial
 from archspec_onnx import tensors
 from archspec_onnx.options import NEWEST, OLDEST
@@ -104,7 +104,7 @@ def test_every_opset_says_the_same_in_the_least_format_that_holds_it(
     onnx.checker.check_model(model, full_check=True)
     assert model.opset_import[0].version == opset
     assert model.ir_version == next(row[1] for row in onnx.helper.VERSION_TABLE if row[2] == opset)
-    compare(ONNX.predict(model, x), run(spec.graph, own, x).outputs["main"])
+    compare(ONNX.predict(model, x), evaluate(spec.graph, own, x).outputs["main"])
 
 
 def test_the_newest_opset_is_the_newest_that_the_engine_runs_and_draws_no_remark() -> None:
@@ -129,7 +129,7 @@ def test_the_batch_is_free(batch: int) -> None:
     spec = checked(SMALL)
     own = weights(spec.graph, 0)
     x = spread((batch, 3, 9, 9), batch).astype(np.float32)
-    compare(ONNX.predict(model_of(spec, own), x), run(spec.graph, own, x).outputs["main"])
+    compare(ONNX.predict(model_of(spec, own), x), evaluate(spec.graph, own, x).outputs["main"])
 
 
 # Names, and what a model says of itself.
@@ -206,8 +206,12 @@ def test_names_that_meet_are_told_apart() -> None:
     for train in (False, True):
         with built(spec, {}, train=train) as folder:
             accepted(ONNX.load(folder))
-            found = ONNX.open(folder, spec.graph, "float32").forward(x, train=train, keep=True)
-        expected = run(spec.graph, {}, x, Run(train=train, dropout=False), keep=True)
+            found = ONNX.open(folder, spec.graph, "float32").forward(
+                x, train=train, return_activations=True
+            )
+        expected = evaluate(
+            spec.graph, {}, x, EvalContext(train=train, dropout=False), return_activations=True
+        )
         compare_all(found.outputs, expected.outputs)
         compare_all(found.activations, expected.activations)
     assert {v.name for v in model_of(spec, {}).graph.output} == {"main", "other", "first"}
@@ -223,7 +227,7 @@ def test_a_network_that_does_nothing_copies_its_input() -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_strange_names_are_names_and_nothing_else(seed: int, tmp_path: Path) -> None:
-    from archspec.backend import About
+    from archspec.backend import Provenance
     from archspec_onnx.names import Names
     from tests.unit.onnx.built import write_tensors
     from tests.unit.torch.test_hostile import STRANGE, network
@@ -233,7 +237,7 @@ def test_strange_names_are_names_and_nothing_else(seed: int, tmp_path: Path) -> 
     own = {name: rng.random(param.shape) + 0.5 for name, _, param in graph.parameters()}
     write_tensors(tmp_path / "weights.safetensors", own)
     title, spec, digest, summary, version = (random.Random(seed).choice(STRANGE) for _ in range(5))
-    said = About(title=title, spec=spec, sha256=digest, summary=summary, version=version)
+    said = Provenance(title=title, spec=spec, sha256=digest, summary=summary, version=version)
     x = np.linspace(-1, 1, 3 * 72).reshape(3, 2, 6, 6)
     for functions in (False, True):
         files = ONNX.emit(graph, said, tmp_path / "weights.safetensors", functions=functions)
@@ -247,7 +251,7 @@ def test_strange_names_are_names_and_nothing_else(seed: int, tmp_path: Path) -> 
         ]
         assert all(part.name and part.name.isprintable() for part in named)
         assert len({node.name for node in model.graph.node}) == len(model.graph.node)
-        compare(ONNX.predict(model, x), run(graph, own, x).outputs[graph.heads[0].name])
+        compare(ONNX.predict(model, x), evaluate(graph, own, x).outputs[graph.heads[0].name])
     assert len(set(Names(graph).tensors.values())) == len(own)
 
 
@@ -291,7 +295,9 @@ def test_weights_that_protobuf_cannot_hold_stay_beside(
     loaded = ONNX.load(folder)
     (folder / "weights.safetensors").unlink()
     x = spread((2, *spec.graph.input), 0)
-    compare(ONNX.predict(loaded, x), run(spec.graph, initial(spec.graph, 0), x).outputs["main"])
+    compare(
+        ONNX.predict(loaded, x), evaluate(spec.graph, initial(spec.graph, 0), x).outputs["main"]
+    )
 
 
 @pytest.mark.skipif(
@@ -313,10 +319,10 @@ def test_over_two_gigabytes(tmp_path: Path) -> None:
 def test_weights_are_asked_for(tmp_path: Path) -> None:
     spec = archspec.load("lenet5")
     with pytest.raises(ValueError, match="give the neutral checkpoint"):
-        ONNX.emit(spec.graph, about(spec))
+        ONNX.emit(spec.graph, provenance(spec))
     other = write(archspec.load("lenet5", classes=7), ONNX, tmp_path / "out")
     with pytest.raises(ValueError, match=re.escape("is F32 [10, 84], found F32 [7, 84]")):
-        ONNX.emit(spec.graph, about(spec), other / "weights.safetensors")
+        ONNX.emit(spec.graph, provenance(spec), other / "weights.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ import pytest
 from onnx import numpy_helper
 
 import archspec
-from archspec.backend.session import Sgd, State
+from archspec.backend.session import SessionState, SgdConfig
 from archspec.compiler import write
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
 from archspec.diagnostics import Failure
 from archspec.equivalence.test_inputs import weights
-from archspec.ir.op import Run
-from archspec.reference import run
+from archspec.ir.op import EvalContext
+from archspec.reference import evaluate
 from archspec_onnx import runtime
 from tests.helpers.specs import checked
 from tests.unit.onnx.built import ONNX, built
@@ -37,12 +37,17 @@ def test_a_build_of_any_kind_is_opened_in_both_modes(options: dict[str, bool]) -
     with built(SPEC, OWN, **options) as folder:
         session = ONNX.open(folder, SPEC.graph, "float32")
         for keep in (True, False):
-            found = session.forward(X, keep=keep)
-            expected = run(SPEC.graph, OWN, X, keep=keep)
+            found = session.forward(X, return_activations=keep)
+            expected = evaluate(SPEC.graph, OWN, X, return_activations=keep)
             compare_all(found.outputs, expected.outputs)
-            assert (found.activations.keys(), found.updates) == (expected.activations.keys(), {})
-        found = session.forward(X, train=True, keep=True)
-    expected = run(SPEC.graph, OWN, X, Run(train=True, dropout=False), keep=True)
+            assert (found.activations.keys(), found.running_stats) == (
+                expected.activations.keys(),
+                {},
+            )
+        found = session.forward(X, train=True, return_activations=True)
+    expected = evaluate(
+        SPEC.graph, OWN, X, EvalContext(train=True, dropout=False), return_activations=True
+    )
     for part in ("outputs", "activations", "updates"):
         compare_all(getattr(found, part), getattr(expected, part))
 
@@ -53,9 +58,11 @@ def test_train_mode_moves_the_statistics_that_eval_mode_uses() -> None:
         session = ONNX.open(folder, SPEC.graph, "float32")
         for _ in range(2):
             session.forward(X, train=True)
-            own |= run(SPEC.graph, own, X, Run(train=True, dropout=False)).updates
+            own |= evaluate(
+                SPEC.graph, own, X, EvalContext(train=True, dropout=False)
+            ).running_stats
         compare_all(session.state().tensors, own)
-        compare_all(session.forward(X).outputs, run(SPEC.graph, own, X).outputs)
+        compare_all(session.forward(X).outputs, evaluate(SPEC.graph, own, X).outputs)
 
 
 def test_tensors_are_put_in_place_and_slots_are_carried() -> None:
@@ -64,13 +71,13 @@ def test_tensors_are_put_in_place_and_slots_are_carried() -> None:
     with built(SPEC, OWN) as folder:
         session = ONNX.open(folder, SPEC.graph, "float32")
         session.forward(X)
-        session.restore(State(other, slots))
-        compare_all(session.forward(X).outputs, run(SPEC.graph, other, X).outputs)
+        session.restore(SessionState(other, slots))
+        compare_all(session.forward(X).outputs, evaluate(SPEC.graph, other, X).outputs)
         state = session.state()
         compare_all(state.tensors, other)
         assert state.slots.keys() == slots.keys()
         with pytest.raises(ValueError, match="`out.weight` is 5x16, found 5x15"):
-            session.restore(State({"out.weight": np.ones((5, 15))}))
+            session.restore(SessionState({"out.weight": np.ones((5, 15))}))
 
 
 def test_what_it_cannot_do_is_refused_with_a_reason() -> None:
@@ -78,7 +85,7 @@ def test_what_it_cannot_do_is_refused_with_a_reason() -> None:
         session = ONNX.open(folder, SPEC.graph, "float32")
         for refused in (
             lambda: session.gradients(X, lambda outputs: outputs),
-            lambda: session.step(X, lambda outputs: outputs, Sgd(learning_rate=0.1)),
+            lambda: session.step(X, lambda outputs: outputs, SgdConfig(learning_rate=0.1)),
         ):
             with pytest.raises(
                 Failure, match="ONNX Runtime computes no gradients; train with another backend"
@@ -147,7 +154,7 @@ def test_a_build_in_python_is_a_model_with_its_weights() -> None:
 
     compare(
         ONNX.predict(model, x),
-        run(spec.graph, initial(spec.graph, 0, spec.document.init), x).outputs["main"],
+        evaluate(spec.graph, initial(spec.graph, 0, spec.document.init), x).outputs["main"],
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn import functional as F
 
-from archspec.ir.op import Run
+from archspec.ir.op import EvalContext
 from tests.helpers.ops import (
     assert_refused,
     assert_same,
@@ -40,11 +40,11 @@ def test_batch_norm_is_torchs_with_its_moving_statistics(
     params = parameters(op, shape)
     module = BATCH_NORM[len(shape)](6, eps, momentum, affine).double().train(train)
     module.load_state_dict(tensors(params), strict=False)
-    x, run = batch(4, *shape, seed=3) * 2 + 1, Run(train=train)
+    x, run = batch(4, *shape, seed=3) * 2 + 1, EvalContext(train=train)
     found = evaluate(op, x, params=params, run=run)
     assert_same(found, module(torch.from_numpy(x)))
-    assert set(run.updates) == ({"running_mean", "running_var"} if train else set())
-    for role, value in run.updates.items():
+    assert set(run.running_stats) == ({"running_mean", "running_var"} if train else set())
+    for role, value in run.running_stats.items():
         assert_same(value, module.get_buffer(role))
 
 
@@ -66,7 +66,7 @@ def test_batch_norm_of_single_values_raises_in_train_mode() -> None:
     op = build("batch_norm")
     params = parameters(op, (3,))
     with pytest.raises(ValueError, match="more than one value"):
-        evaluate(op, batch(1, 3), params=params, run=Run(train=True))
+        evaluate(op, batch(1, 3), params=params, run=EvalContext(train=True))
     assert evaluate(op, batch(1, 3), params=params).shape == (1, 3)
 
 
@@ -108,7 +108,9 @@ def test_instance_norm_is_torchs_in_both_modes(
     expected = F.instance_norm(
         x, weight=found.get("weight"), bias=found.get("bias"), use_input_stats=True, eps=eps
     )
-    assert_same(evaluate(op, batch(2, *shape), params=params, run=Run(train=train)), expected)
+    assert_same(
+        evaluate(op, batch(2, *shape), params=params, run=EvalContext(train=train)), expected
+    )
 
 
 @given(SHAPES, st.sampled_from([1, 3, 5, 13]), st.floats(0, 2), st.floats(0, 2), st.floats(0.5, 2))

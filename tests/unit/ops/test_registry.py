@@ -101,7 +101,7 @@ def ops_with_numbers(number: int) -> list[Op]:
 def test_nothing_is_allocated_for_what_is_mentioned(shape: tuple[int, ...]) -> None:
     accepted = 0
     for op in ops_with_numbers(10**12):
-        inputs = (shape, shape) if op.many else (shape,)
+        inputs = (shape, shape) if op.variadic else (shape,)
         tracemalloc.start()
         try:
             op.shape(*inputs)

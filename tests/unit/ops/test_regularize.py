@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from archspec.ir.op import Run
+from archspec.ir.op import EvalContext
 from tests.helpers.ops import batch, build, evaluate
 
 
-@pytest.mark.parametrize("run", [Run(), Run(train=True, dropout=False)])
-def test_dropout_does_nothing_in_eval_mode_and_where_it_is_off(run: Run) -> None:
+@pytest.mark.parametrize("run", [EvalContext(), EvalContext(train=True, dropout=False)])
+def test_dropout_does_nothing_in_eval_mode_and_where_it_is_off(run: EvalContext) -> None:
     x = batch(2, 50)
     assert (evaluate(build("dropout", rate=0.4), x, run=run) == x).all()
 
@@ -22,7 +22,7 @@ def test_dropout_keeps_the_mean(rate: float, seed: int) -> None:
     y = evaluate(
         build("dropout", rate=rate),
         np.ones((20, 1000)),
-        run=Run(train=True, rng=np.random.default_rng(seed)),
+        run=EvalContext(train=True, rng=np.random.default_rng(seed)),
     )
     kept = y != 0
     np.testing.assert_allclose(y[kept], 1 / (1 - rate))
@@ -31,7 +31,7 @@ def test_dropout_keeps_the_mean(rate: float, seed: int) -> None:
 
 def test_dropout_without_a_generator_says_what_is_missing() -> None:
     with pytest.raises(ValueError, match="rng"):
-        evaluate(build("dropout", rate=0.4), batch(2, 5), run=Run(train=True))
+        evaluate(build("dropout", rate=0.4), batch(2, 5), run=EvalContext(train=True))
 
 
 @pytest.mark.parametrize("rate", [1, 1.5, -0.1])

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from archspec.conformance.fields import schema
 from archspec.conformance.ops import MAX_RANK, accepted, inputs, op_values, shapes, takes
-from archspec.ir.op import Op, Run
+from archspec.ir.op import EvalContext, Op
 from archspec.ir.types import Shape
 from archspec.ops import OPS
 from tests.helpers.derivative import Array, assert_derivative
@@ -35,7 +35,7 @@ class Case:
 @st.composite
 def cases(draw: st.DrawFn, kind: str) -> Case:
     shape = draw(shapes(*(rank for rank in range(MAX_RANK + 1) if takes(kind, rank))))
-    entering = draw(_operands(kind, shape)) if OPS[kind].many else [shape]
+    entering = draw(_operands(kind, shape)) if OPS[kind].variadic else [shape]
     op = build(kind, **draw(op_values(kind, *entering)))
     values = tuple(draw(inputs(shape, batch=2)) for shape in entering)
     return Case(op, values, draw(st.integers(0, 2**32 - 1)))
@@ -60,7 +60,7 @@ def test_it_is_the_slope_of_the_reference(kind: str) -> None:
         op, seed, rng = case.op, case.seed, np.random.default_rng(case.seed)
         samples = [x.shape[1:] for x in case.inputs]
         params = parameters(op, *samples, seed=seed)
-        run = lambda: Run(train=train, dropout=False)
+        run = lambda: EvalContext(train=train, dropout=False)
         y = op.reference(case.inputs, params, run())
         cotangent = rng.uniform(-1, 1, y.shape)
         before = [value.copy() for value in (*case.inputs, *params.values(), cotangent)]
@@ -88,7 +88,7 @@ def test_it_is_the_slope_of_the_reference(kind: str) -> None:
 
 
 def pulled(op: Op, x: Array, cotangent: Array, params: Mapping[str, Array] | None = None) -> Array:
-    return op.vjp([x], params or {}, Run(), cotangent)[0][0]
+    return op.vjp([x], params or {}, EvalContext(), cotangent)[0][0]
 
 
 def by_torch(function: Callable[[Any], Any], x: Array, cotangent: Array) -> Array:
@@ -124,7 +124,7 @@ def test_prelu_at_its_kink_is_torchs() -> None:
     x, weight = np.array([[-1.0, 0.0], [0.0, 2.0]]), np.array([0.5, 0.25])
     entering, learnt = (torch.from_numpy(value).requires_grad_() for value in (x, weight))
     expected = torch.autograd.grad(F.prelu(entering, learnt).sum(), (entering, learnt))
-    (found,), own = build("prelu").vjp([x], {"weight": weight}, Run(), np.ones_like(x))
+    (found,), own = build("prelu").vjp([x], {"weight": weight}, EvalContext(), np.ones_like(x))
     assert_same(found, expected[0])
     assert_same(own["weight"], expected[1])
 
@@ -190,7 +190,7 @@ def test_the_tails_of_sigmoid_and_tanh_are_even() -> None:
 
 def test_the_product_of_others_is_right_where_values_are_zero() -> None:
     zero, one, two = (np.array([[value, 1.0]]) for value in (0.0, 1.0, 2.0))
-    found, _ = build("multiply").vjp([zero, two, one], {}, Run(), np.array([[3.0, 5.0]]))
+    found, _ = build("multiply").vjp([zero, two, one], {}, EvalContext(), np.array([[3.0, 5.0]]))
     for gradient, expected in zip(found, ([6.0, 5.0], [0.0, 5.0], [0.0, 5.0]), strict=True):
         assert_same(gradient, np.array([expected]))
 
@@ -198,10 +198,10 @@ def test_the_product_of_others_is_right_where_values_are_zero() -> None:
 def test_dropout_that_drops_has_no_derivative() -> None:
     x, op = batch(2, 3), build("dropout", rate=0.5)
     with pytest.raises(ValueError, match=r"keeps no mask.*dropout=False"):
-        op.vjp([x], {}, Run(train=True, rng=np.random.default_rng(0)), x)
-    for run in (Run(), Run(train=True, dropout=False)):
+        op.vjp([x], {}, EvalContext(train=True, rng=np.random.default_rng(0)), x)
+    for run in (EvalContext(), EvalContext(train=True, dropout=False)):
         assert_same(op.vjp([x], {}, run, x)[0][0], x)
-    assert_same(build("dropout", rate=0).vjp([x], {}, Run(train=True), x)[0][0], x)
+    assert_same(build("dropout", rate=0).vjp([x], {}, EvalContext(train=True), x)[0][0], x)
 
 
 def test_an_op_that_declares_none_says_so() -> None:
@@ -210,4 +210,4 @@ def test_an_op_that_declares_none_says_so() -> None:
         family = "strange"
 
     with pytest.raises(TypeError, match="Strange declares no derivative"):
-        Strange().vjp([batch(1, 1)], {}, Run(), batch(1, 1))
+        Strange().vjp([batch(1, 1)], {}, EvalContext(), batch(1, 1))

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from archspec.conformance.compare import compare_all
-from archspec.ir.op import Run
-from archspec.reference import run
+from archspec.ir.op import EvalContext
+from archspec.reference import evaluate
 from tests.helpers.emitted import by_head, filled, run_source, source, tensors
 from tests.helpers.specs import checked
 
@@ -20,7 +20,7 @@ def computed(text: str, *, train: bool = False) -> str:
     emitted = source(graph)
     values = tensors(graph)
     x = np.random.default_rng(3).normal(size=(3, *graph.input))
-    expected = run(graph, values, x, Run(train=train, dropout=False)).outputs
+    expected = evaluate(graph, values, x, EvalContext(train=train, dropout=False)).outputs
     result = filled(graph, run_source(emitted), values, train=train)(torch.from_numpy(x))
     compare_all(by_head(graph, result, train=train), expected, bound=1e-10)
     return emitted

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from archspec.backend import load
-from archspec.backend.trainer import Plan
+from archspec.backend.trainer import TrainerConfig
 from archspec.compiler import write
 from archspec.conformance.compare import compare
 from archspec.equivalence.modes import measure
@@ -49,7 +49,8 @@ def test_a_trainer_goes_on(tmp_path: Path) -> None:
     assert backend.trainer is not None
     spec = checked(SPEC_OF_PICTURES)
     trainer = backend.trainer(
-        write(spec, backend, tmp_path / "b", seed=0), Plan(spec.graph, Recipe(freeze=("one.*",)))
+        write(spec, backend, tmp_path / "b", seed=0),
+        TrainerConfig(spec.graph, Recipe(freeze=("one.*",))),
     )
     trainer.step(np.ones((2, 3, 8, 8), np.float32), np.zeros(2, np.int64), 0.1)
     assert np.isfinite(trainer.losses()["loss"])

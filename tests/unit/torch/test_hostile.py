@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import torch
 
-from archspec.backend import About
+from archspec.backend import Provenance
 from archspec.conformance.compare import compare_all
 from archspec.ir.expr import Attribute, Expr, Name
 from archspec.ir.graph import Graph, Head, Input, Node, Scope
-from archspec.ir.op import Op, Run
+from archspec.ir.op import EvalContext, Op
 from archspec.ir.types import Patch
 from archspec.ops import OPS
-from archspec.reference import run
+from archspec.reference import evaluate
 from tests.helpers.emitted import by_head, filled, run_source, source, tensors
 from tests.helpers.graphs import SPAN
 
@@ -96,7 +96,7 @@ def strange(seed: int) -> tuple[Graph, str]:
     graph = network(rng)
     title, spec, digest, summary, version = ("".join(rng.choices(STRANGE, k=2)) for _ in range(5))
     return graph, source(
-        graph, About(title=title, spec=spec, sha256=digest, summary=summary, version=version)
+        graph, Provenance(title=title, spec=spec, sha256=digest, summary=summary, version=version)
     )
 
 
@@ -109,7 +109,7 @@ def test_strange_names_are_names_and_nothing_else(seed: int) -> None:
     x = torch.linspace(-1, 1, 3 * 72, dtype=torch.float64).reshape(3, 2, 6, 6)
     for train in (False, True):
         model = filled(graph, run_source(text), values, train=train)
-        expected = run(graph, values, x.numpy(), Run(train=train)).outputs
+        expected = evaluate(graph, values, x.numpy(), EvalContext(train=train)).outputs
         compare_all(by_head(graph, model(x), train=train), expected, bound=1e-10)
 
 
@@ -175,7 +175,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "command", [["check", "--select", "E,F,I,B,UP,W"], ["format", "--check"]], ids=["check", "format"]
 )  # fmt: skip
 def test_even_strange_files_are_neat(files: Path, command: list[str]) -> None:
-    options: list[Any] = ["--isolated", "--line-length", "120", "--no-cache", files]
+    options: list[Any] = ["--isolated", "--line-length", "100", "--no-cache", files]
     done = subprocess.run(
         [sys.executable, "-m", "ruff", *command, *options],
         capture_output=True,

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from archspec.ir.op import Run
-from archspec.reference import run
+from archspec.ir.op import EvalContext
+from archspec.reference import evaluate
 from tests.helpers.emitted import filled, run_source, source, tensors
 from tests.helpers.specs import checked
 
@@ -79,9 +79,9 @@ network: [unit, {name: v, unit: ~}]
     assert entering.grad is not None
 
     def value(step: float) -> float:
-        moved = run(graph, values, x + step * direction, Run(train=True, dropout=False)).outputs[
-            "main"
-        ]
+        moved = evaluate(
+            graph, values, x + step * direction, EvalContext(train=True, dropout=False)
+        ).outputs["main"]
         return float((moved * share).sum())
 
     slope = (value(1e-6) - value(-1e-6)) / 2e-6

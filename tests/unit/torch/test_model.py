@@ -143,15 +143,15 @@ def test_weights_that_do_not_fit_are_listed_at_once(folder: Path, tmp_path: Path
 @pytest.mark.parametrize("name", ["googlenet", "googlenet-torchvision", "lenet5"])
 def test_the_emitted_file_passes_the_linters_as_it_is(name: str, tmp_path: Path) -> None:
     spec = archspec.load(name)
-    from archspec.compiler import about
+    from archspec.compiler import provenance
 
     path = tmp_path / "model.py"
-    path.write_bytes(load_backend("torch").emit(spec.graph, about(spec))["model.py"])
+    path.write_bytes(load_backend("torch").emit(spec.graph, provenance(spec))["model.py"])
     for command in (
-        ["check", "--isolated", "--select", "E,F,I,B,UP,W,SIM", "--line-length", "120"],
+        ["check", "--isolated", "--select", "E,F,I,B,UP,W,SIM", "--line-length", "100"],
         ["format", "--check"],
     ):
-        options = ["--isolated", "--line-length", "120"] if command[0] == "format" else []
+        options = ["--isolated", "--line-length", "100"] if command[0] == "format" else []
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, *options, str(path)],
             capture_output=True,
@@ -164,10 +164,10 @@ def test_the_emitted_file_passes_the_linters_as_it_is(name: str, tmp_path: Path)
 def test_one_class_per_block_with_the_blocks_arguments() -> None:
     import ast
 
-    from archspec.compiler import about
+    from archspec.compiler import provenance
 
     spec = archspec.load("googlenet")
-    tree = ast.parse(load_backend("torch").emit(spec.graph, about(spec))["model.py"])
+    tree = ast.parse(load_backend("torch").emit(spec.graph, provenance(spec))["model.py"])
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     assert list(classes) == [
         "LocalResponseNorm", "Convolution", "ReducedConvolution", "Inception", "Classifier", "Auxiliary",
@@ -181,7 +181,7 @@ def test_one_class_per_block_with_the_blocks_arguments() -> None:
     assert [a.arg for a in init.args.args] == [
         "self", "in_channels", "n1x1", "n3x3_reduce", "n3x3", "n5x5_reduce", "n5x5", "pool_proj",
     ]  # fmt: skip
-    source = load_backend("torch").emit(spec.graph, about(spec))["model.py"].decode()
+    source = load_backend("torch").emit(spec.graph, provenance(spec))["model.py"].decode()
     assert (
         "        self.inception_3a = Inception(192,  64,   96, 128,   16,  32,    32)\n" in source
     )

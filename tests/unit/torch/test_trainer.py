@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from archspec.backend import load
-from archspec.backend.trainer import Plan
+from archspec.backend.trainer import TrainerConfig
 from archspec.compiler import write
 from archspec.diagnostics import Failure
 from archspec.ir.recipe import Recipe
@@ -23,7 +23,7 @@ from tests.helpers.specs import TWO_HEADS, checked
 def trainer(folder: Path, recipe: Recipe) -> Any:
     spec, backend = checked(TWO_HEADS), load("torch")
     assert backend.trainer is not None
-    return backend.trainer(write(spec, backend, folder, seed=0), Plan(spec.graph, recipe))
+    return backend.trainer(write(spec, backend, folder, seed=0), TrainerConfig(spec.graph, recipe))
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def unwritten() -> Generator[None]:
 def test_momentum_begins_at_nothing_where_the_first_step_overflows(
     clip: float | None, tmp_path: Path
 ) -> None:
-    recipe = Recipe(momentum=0.9, precision="float16", clip=clip)
+    recipe = Recipe(momentum=0.9, precision="float16", clip_norm=clip)
     late, plain = (trainer(tmp_path / name, recipe) for name in ("late", "plain"))
     x, y, rate = batches()[0]
     late.step(np.full_like(x, np.inf), y, rate)

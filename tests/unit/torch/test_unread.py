@@ -8,8 +8,8 @@ import torch
 
 from archspec.conformance.compare import compare_all
 from archspec.ir.graph import Graph
-from archspec.ir.op import Run
-from archspec.reference import run
+from archspec.ir.op import EvalContext
+from archspec.reference import evaluate
 from archspec_torch import attributes
 from tests.helpers.emitted import by_head, filled, run_source, source, tensors
 from tests.helpers.specs import checked
@@ -78,14 +78,14 @@ def trained(text: str) -> tuple[Graph, str]:
     graph = checked(f"{HEAD}input: [3, 4, 4]\n{text}").graph
     emitted, values = source(graph), tensors(graph)
     x = np.random.default_rng(3).normal(size=(3, *graph.input))
-    expected = run(graph, values, x, Run(train=True, dropout=False))
+    expected = evaluate(graph, values, x, EvalContext(train=True, dropout=False))
     model = filled(graph, run_source(emitted), values, train=True)
     compare_all(
         by_head(graph, model(torch.from_numpy(x)), train=True), expected.outputs, bound=1e-10
     )
     state, names = model.state_dict(), attributes(graph)
     after = {name: state[names[name]].numpy() for name in values}
-    compare_all(after, {**values, **expected.updates}, bound=1e-10)
+    compare_all(after, {**values, **expected.running_stats}, bound=1e-10)
     return graph, emitted
 
 

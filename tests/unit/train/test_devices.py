@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from archspec.backend import load
-from archspec.backend.trainer import SCALE, Plan
+from archspec.backend.trainer import LOSS_SCALE, TrainerConfig
 from archspec.cli import main
 from archspec.compiler import write
 from archspec.conformance.compare import compare_all
@@ -27,7 +27,9 @@ BACKENDS = ["torch", "keras"]
 def trainer(backend: str, folder: Path, recipe: Recipe, **plan: Any) -> Any:
     spec, found = checked(TWO_HEADS), load(backend)
     assert found.trainer is not None
-    return found.trainer(write(spec, found, folder, seed=0), Plan(spec.graph, recipe, **plan))
+    return found.trainer(
+        write(spec, found, folder, seed=0), TrainerConfig(spec.graph, recipe, **plan)
+    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -81,9 +83,11 @@ def test_the_scale_of_float16_travels(here: str, there: str, tmp_path: Path) -> 
     )  # statistics that took what overflowed
     one.step(x, y, rate)
     other.restore(one.save())
-    assert one.save().own[SCALE].tolist() == other.save().own[SCALE].tolist() == [2.0**15, 1]
+    assert (
+        one.save().own[LOSS_SCALE].tolist() == other.save().own[LOSS_SCALE].tolist() == [2.0**15, 1]
+    )
     other.step(x, y, rate)
-    assert other.save().own[SCALE].tolist() == [2.0**15, 2]
+    assert other.save().own[LOSS_SCALE].tolist() == [2.0**15, 2]
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
@@ -129,7 +133,7 @@ def test_compiled_it_trains_as_the_reference_does(backend: str, tmp_path: Path) 
     recipe = RECIPES["adamw, clipped"]
     mine = trainer(backend, tmp_path / "net", recipe, compile=True)
     wanted = ReferenceTrainer(
-        Plan(checked(TWO_HEADS).graph, recipe), initial(checked(TWO_HEADS).graph, 0)
+        TrainerConfig(checked(TWO_HEADS).graph, recipe), initial(checked(TWO_HEADS).graph, 0)
     )
     for x, y, rate in batches():
         mine.step(x, y, rate)

@@ -17,7 +17,7 @@ from sklearn import metrics
 from torch.nn import functional as F
 
 from archspec.backend import load as load_backend
-from archspec.backend.process_group import Alone
+from archspec.backend.process_group import SingleProcess
 from archspec.cli import main
 from archspec.train import evaluation, tables
 from archspec.train.data import Batch, open_data
@@ -32,7 +32,7 @@ args: {out: 3, loss: cross_entropy}
 network: [{name: conv, conv: {out: 4, kernel: 3}}, relu, global_avg_pool, flatten, {name: fc, linear: {out: $out}}]
 heads: {main: {loss: LOSS}}
 preprocess: {channels: gray, scale: 0.00392156862745098, crop: none}
-train: {learning_rate: 0.5, epochs: 4, batch: 16, momentum: 0.9, average: ema, decay: 0.5}
+train: {learning_rate: 0.5, epochs: 4, batch: 16, momentum: 0.9, average: ema, ema_decay: 0.5}
 """
 
 
@@ -133,13 +133,13 @@ def _most_often(classes: Any) -> int | None:
     return int(np.bincount(classes).argmax()) if len(classes) else None
 
 
-class Heard(Alone):
+class Heard(SingleProcess):
     """Adds up what one process after the other gives: the last of them has the sum."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
 
-    def sum(self, values: Any) -> Any:
+    def all_reduce(self, values: Any) -> Any:
         self.values.append(values)
         return np.sum(self.values, axis=0)
 

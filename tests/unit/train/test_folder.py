@@ -30,7 +30,7 @@ input: [1, 8, 8]
 network: [{name: conv, conv: {out: 4, kernel: 3}}, relu, global_avg_pool, flatten, {name: fc, linear: {out: 3}}]
 heads: {main: {loss: cross_entropy}}
 preprocess: {channels: gray, scale: 0.00392156862745098, crop: none}
-train: {learning_rate: 3, epochs: 4, batch: 8, momentum: 0.9, average: ema, decay: 0.5}
+train: {learning_rate: 3, epochs: 4, batch: 8, momentum: 0.9, average: ema, ema_decay: 0.5}
 """
 LABELS = "labels: [dark, grey, bright]\n"
 

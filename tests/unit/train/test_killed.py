@@ -33,7 +33,7 @@ train:
   batch: 16
   optimizer: adamw
   average: ema
-  augment: {shift: 2, mirror: true}
+  augment: {shift: 2, flip: true}
 """
 KILLS = 2 if settings().max_examples <= 100 else 20
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archspec.backend.trainer import Plan, Standing
+from archspec.backend.trainer import TrainerConfig, TrainState
 from archspec.diagnostics import Failure
 from archspec.images import Unreadable
 from archspec.ir.recipe import Recipe, Schedule
@@ -75,7 +75,7 @@ def run(folder: Path, feed: Feed | None = None, **options: Any) -> Run:
 
 
 def trainer(recipe: Recipe = RECIPE) -> ReferenceTrainer:
-    return ReferenceTrainer(Plan(SPEC.graph, recipe), initial(SPEC.graph, 0))
+    return ReferenceTrainer(TrainerConfig(SPEC.graph, recipe), initial(SPEC.graph, 0))
 
 
 def go_on(folder: Path, **options: Any) -> Any:
@@ -197,7 +197,7 @@ def test_a_loss_that_is_not_finite_stops_it_and_the_last_checkpoint_is_good(tmp_
             found = super().losses()
             return {name: float("nan") for name in found} if self.standing.updates > 7 else found
 
-    mine = Diverging(Plan(SPEC.graph, RECIPE), initial(SPEC.graph, 0))
+    mine = Diverging(TrainerConfig(SPEC.graph, RECIPE), initial(SPEC.graph, 0))
     with pytest.raises(Failure, match="the loss is nan after step 8"):
         train(run(tmp_path), mine, Place())
     assert [path.name for path in checkpoints(tmp_path)] == [path_of(tmp_path, 5).name]
@@ -206,14 +206,14 @@ def test_a_loss_that_is_not_finite_stops_it_and_the_last_checkpoint_is_good(tmp_
 @pytest.mark.parametrize("what", ["tensors", "slots", "average"])
 def test_what_is_not_finite_is_not_saved(what: str, tmp_path: Path) -> None:
     class Spoilt(ReferenceTrainer):
-        def save(self) -> Standing:
+        def save(self) -> TrainState:
             standing = super().save()
             kept = getattr(standing, what)
             return replace(
                 standing, **{what: {name: value * np.inf for name, value in kept.items()}}
             )
 
-    mine = Spoilt(Plan(SPEC.graph, RECIPE), initial(SPEC.graph, 0))
+    mine = Spoilt(TrainerConfig(SPEC.graph, RECIPE), initial(SPEC.graph, 0))
     with pytest.raises(Failure, match="has values that are not finite after step 5"):
         train(run(tmp_path), mine, Place())
     assert checkpoints(tmp_path) == []

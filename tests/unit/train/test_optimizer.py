@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn, get_swa_avg_fn
 
-from archspec.backend.optimizer import averaged, clipped, rule_of
+from archspec.backend.optimizer import clip_by_global_norm, update_average, update_rule
 from archspec.conformance.compare import compare, compare_all
 from archspec.ir.recipe import Recipe
 
@@ -35,7 +35,7 @@ RULES: dict[str, tuple[Recipe, Callable[..., torch.optim.Optimizer], float]] = {
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_is_torchs_while_the_rate_moves(name: str) -> None:
     recipe, make, decay = RULES[name]
-    rng, rule = np.random.default_rng(0), rule_of(recipe)
+    rng, rule = np.random.default_rng(0), update_rule(recipe)
     tensor = rng.standard_normal((3, 4))
     theirs = torch.tensor(tensor, requires_grad=True)
     optimizer = make([theirs], lr=1.0, weight_decay=decay)
@@ -66,12 +66,14 @@ def test_clipping_is_torchs(norm: float | None) -> None:
         for name, p in zip(gradients, theirs, strict=True)
         if p.grad is not None
     }
-    compare_all(clipped(gradients, norm), wanted, bound=1e-6)  # torch adds 1e-6 to the norm
+    compare_all(
+        clip_by_global_norm(gradients, norm), wanted, bound=1e-6
+    )  # torch adds 1e-6 to the norm
 
 
 @pytest.mark.parametrize("average", ["polyak", "ema"])
 def test_averages_are_torchs(average: Any) -> None:
-    recipe = Recipe(average="ema", decay=0.7) if average == "ema" else Recipe(average="polyak")
+    recipe = Recipe(average="ema", ema_decay=0.7) if average == "ema" else Recipe(average="polyak")
     model = torch.nn.Linear(2, 3, dtype=torch.float64)
     theirs = AveragedModel(
         model, avg_fn=get_ema_avg_fn(0.7) if average == "ema" else get_swa_avg_fn()
@@ -85,11 +87,11 @@ def test_averages_are_torchs(average: Any) -> None:
                 )
         theirs.update_parameters(model)
         tensors = {name: value.numpy().copy() for name, value in model.state_dict().items()}
-        mean = averaged(recipe, mean, tensors, update)
+        mean = update_average(recipe, mean, tensors, update)
         compare_all(
             mean, {n: v.numpy() for n, v in theirs.module.state_dict().items()}, bound=1e-12
         )
 
 
 def test_no_average_is_none() -> None:
-    assert averaged(Recipe(), {}, {"w": np.ones(2)}, 3) == {}
+    assert update_average(Recipe(), {}, {"w": np.ones(2)}, 3) == {}

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from archspec.backend import load
-from archspec.backend.trainer import Plan, parts, shares
+from archspec.backend.trainer import TrainerConfig, microbatches, rank_slices
 from archspec.conformance.compare import compare, compare_all
 from archspec.frontend.loader import Spec
 from archspec.reference.trainer import ReferenceTrainer
@@ -61,7 +61,7 @@ def test_losses_and_weights_are_those_of_the_reference_on_whole_batches(
     name: str, found: list[dict[str, Any]]
 ) -> None:
     spec, recipe = checked(TWO_HEADS), RECIPES[name]
-    wanted = ReferenceTrainer(Plan(spec.graph, recipe), initial(spec.graph, 0))
+    wanted = ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial(spec.graph, 0))
     losses: list[Any] = []
     for x, y, rate in batches():
         if recipe.accumulate <= len(x):
@@ -104,8 +104,8 @@ def test_it_says_how_many_compute(found: list[dict[str, Any]]) -> None:
 def test_shares_hold_each_sample_once_and_of_each_part_alike(
     size: int, count: int, ranks: int
 ) -> None:
-    given = [shares(size, count, rank, ranks) for rank in range(ranks)]
-    for at, part in enumerate(parts(size, count)):
+    given = [rank_slices(size, count, rank, ranks) for rank in range(ranks)]
+    for at, part in enumerate(microbatches(size, count)):
         own = [range(size)[one[at]] for one in given]
         assert [index for some in own for index in some] == list(range(size)[part])
         assert max(map(len, own)) - min(map(len, own)) <= 1

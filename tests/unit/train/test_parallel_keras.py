@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from archspec.backend import load
-from archspec.backend.trainer import Plan
+from archspec.backend.trainer import TrainerConfig
 from archspec.cli import main
 from archspec.compiler import write
 from archspec.conformance.compare import compare_all
@@ -50,7 +50,7 @@ def test_two_devices_of_jax_make_the_updates_of_the_reference(
     name: str, found: dict[str, Any]
 ) -> None:
     spec, own = checked(TWO_HEADS), found[name]
-    wanted = ReferenceTrainer(Plan(spec.graph, RECIPES[name]), initial(spec.graph, 0))
+    wanted = ReferenceTrainer(TrainerConfig(spec.graph, RECIPES[name]), initial(spec.graph, 0))
     assert own["device"] == "jax, 2 x cpu"
     assert own["shards"] == [[4, 4], [7, 7], [3, 3], [1, 1], [5, 5]][:MANY]
     for (x, y, rate), losses in zip(batches()[:MANY], own["losses"], strict=True):
@@ -62,7 +62,9 @@ def test_two_devices_of_jax_make_the_updates_of_the_reference(
 def trainer(folder: Path, **plan: Any) -> Any:
     spec, backend = checked(TWO_HEADS), load("keras")
     assert backend.trainer is not None
-    return backend.trainer(write(spec, backend, folder / "net"), Plan(spec.graph, Recipe(), **plan))
+    return backend.trainer(
+        write(spec, backend, folder / "net"), TrainerConfig(spec.graph, Recipe(), **plan)
+    )
 
 
 @pytest.fixture

@@ -109,9 +109,9 @@ def test_the_papers_rate_falls_by_4_percent_every_8_epochs() -> None:
             "`momentum` is for the optimizer sgd, found adamw",
         ),
         (Recipe, {"betas": (0.9, 0.99)}, "`betas` is for the optimizer adamw, found sgd"),
-        (Recipe, {"decay": 0.9}, "`decay` is for the average ema, found none"),
+        (Recipe, {"ema_decay": 0.9}, "`ema_decay` is for the average ema, found none"),
         (Recipe, {"nesterov": True}, "`nesterov` needs a `momentum` above 0"),
-        (Recipe, {"exempt": ("bias",)}, "`exempt` needs a `weight_decay` above 0"),
+        (Recipe, {"no_decay": ("bias",)}, "`no_decay` needs a `weight_decay` above 0"),
         (Recipe, {"batch": 3, "accumulate": 10}, "a batch of 3 cannot be computed in 10 parts"),
         (
             Recipe,

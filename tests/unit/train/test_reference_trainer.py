@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 import archspec
-from archspec.backend.trainer import Plan, Setting, settings
+from archspec.backend.trainer import ParamGroup, TrainerConfig, param_groups
 from archspec.conformance.compare import compare, compare_all
 from archspec.diagnostics import Failure
 from archspec.ir.recipe import Recipe
@@ -21,11 +21,13 @@ from tests.helpers.specs import TWO_HEADS, checked
 
 RECIPES = {
     "sgd": Recipe(momentum=0.9, nesterov=True, weight_decay=0.01),
-    "adamw": Recipe(optimizer="adamw", weight_decay=0.1, exempt=("bias", "norm")),
-    "clipped": Recipe(clip=0.5, label_smoothing=0.1),
+    "adamw": Recipe(optimizer="adamw", weight_decay=0.1, no_decay=("bias", "norm")),
+    "clipped": Recipe(clip_norm=0.5, label_smoothing=0.1),
     "in parts": Recipe(batch=8, accumulate=2, momentum=0.5),
     "averaged": Recipe(average="polyak"),
-    "frozen": Recipe(freeze=("one.*",), rates={"two.*": 3.0, "two.bias": 0.5}, momentum=0.9),
+    "frozen": Recipe(
+        freeze=("one.*",), lr_multipliers={"two.*": 3.0, "two.bias": 0.5}, momentum=0.9
+    ),
     "still": Recipe(freeze=("one.*", "bn.running_*"), momentum=0.9, accumulate=2),
 }
 
@@ -36,8 +38,10 @@ def by_torch(model: Any, recipe: Recipe, batches: list[Any], rates: list[float])
     groups: list[dict[str, Any]] = []
     for name, parameter in model.named_parameters():
         frozen = name.startswith("one.") and bool(recipe.freeze)
-        factor = {"two.weight": 3.0, "two.bias": 0.5}.get(name, 1.0) if recipe.rates else 1.0
-        exempt = bool(recipe.exempt) and ("bias" in name or name.startswith("bn."))
+        factor = (
+            {"two.weight": 3.0, "two.bias": 0.5}.get(name, 1.0) if recipe.lr_multipliers else 1.0
+        )
+        exempt = bool(recipe.no_decay) and ("bias" in name or name.startswith("bn."))
         if not frozen:
             decay = 0.0 if exempt else recipe.weight_decay
             groups.append({"params": [parameter], "weight_decay": decay, "factor": factor})
@@ -65,8 +69,10 @@ def by_torch(model: Any, recipe: Recipe, batches: list[Any], rates: list[float])
             )
             (value / recipe.accumulate).backward()
             whole += value.item() / recipe.accumulate
-        if recipe.clip:
-            torch.nn.utils.clip_grad_norm_([p for g in groups for p in g["params"]], recipe.clip)
+        if recipe.clip_norm:
+            torch.nn.utils.clip_grad_norm_(
+                [p for g in groups for p in g["params"]], recipe.clip_norm
+            )
         optimizer.step()
         losses.append(whole)
     return losses
@@ -80,7 +86,7 @@ def test_it_trains_as_a_plain_loop_does(name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     batches = [(rng.standard_normal((8, 2, 6, 6)), rng.integers(0, 4, 8)) for _ in range(4)]
     rates = [0.1, 0.2, 0.05, 0.1]
-    trainer = ReferenceTrainer(Plan(spec.graph, recipe), tensors)
+    trainer = ReferenceTrainer(TrainerConfig(spec.graph, recipe), tensors)
     found: list[float] = []
     means: list[Any] = []
     for (x, y), rate in zip(batches, rates, strict=True):
@@ -91,12 +97,14 @@ def test_it_trains_as_a_plain_loop_does(name: str, tmp_path: Path) -> None:
     model.load_state_dict(
         {name: torch.tensor(value) for name, value in tensors.items()}, strict=False
     )
-    compare(found, by_torch(model, recipe, batches, rates), bound=1e-6 if recipe.clip else 1e-9)
+    compare(
+        found, by_torch(model, recipe, batches, rates), bound=1e-6 if recipe.clip_norm else 1e-9
+    )
     kept, own = (
         trainer.save(),
         {n: v.numpy() for n, v in model.state_dict().items() if "num_batches" not in n},
     )
-    compare_all(kept.tensors, own, bound=1e-5 if recipe.clip else 1e-9, what=name)
+    compare_all(kept.tensors, own, bound=1e-5 if recipe.clip_norm else 1e-9, what=name)
     assert kept.updates == 4
     if recipe.average == "polyak":
         mean = {key: np.mean([one[key] for one in means], axis=0) for key in means[0]}
@@ -104,11 +112,12 @@ def test_it_trains_as_a_plain_loop_does(name: str, tmp_path: Path) -> None:
 
 
 def test_it_goes_on_from_where_it_stood() -> None:
-    recipe, spec = Recipe(optimizer="adamw", average="ema", decay=0.5), checked(TWO_HEADS)
+    recipe, spec = Recipe(optimizer="adamw", average="ema", ema_decay=0.5), checked(TWO_HEADS)
     rng = np.random.default_rng(0)
     batches = [(rng.standard_normal((4, 2, 6, 6)), rng.integers(0, 4, 4)) for _ in range(4)]
     whole, first, second = (
-        ReferenceTrainer(Plan(spec.graph, recipe), initial(spec.graph, seed)) for seed in (0, 0, 1)
+        ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial(spec.graph, seed))
+        for seed in (0, 0, 1)
     )
     for x, y in batches:
         whole.step(x, y, 0.1)
@@ -129,17 +138,19 @@ def test_it_goes_on_from_where_it_stood() -> None:
 def test_what_is_predicted_is_the_averages() -> None:
     spec = checked(TWO_HEADS)
     trainer = ReferenceTrainer(
-        Plan(spec.graph, Recipe(average="ema", decay=0.9)), initial(spec.graph, 0)
+        TrainerConfig(spec.graph, Recipe(average="ema", ema_decay=0.9)), initial(spec.graph, 0)
     )
     x, y = np.random.default_rng(0).standard_normal((4, 2, 6, 6)), np.arange(4)
     for _ in range(3):
         trainer.step(x, y, 0.5)
-    plain = ReferenceTrainer(Plan(spec.graph, Recipe()), trainer.save().average)
+    plain = ReferenceTrainer(TrainerConfig(spec.graph, Recipe()), trainer.save().average)
     compare(trainer.predict(x), plain.predict(x), bound=0.0)
     assert (
         np.abs(
             trainer.predict(x)
-            - ReferenceTrainer(Plan(spec.graph, Recipe()), trainer.save().tensors).predict(x)
+            - ReferenceTrainer(TrainerConfig(spec.graph, Recipe()), trainer.save().tensors).predict(
+                x
+            )
         ).max()
         > 1e-3
     )
@@ -147,26 +158,31 @@ def test_what_is_predicted_is_the_averages() -> None:
 
 def test_settings_by_pattern_and_kind() -> None:
     recipe = Recipe(
-        weight_decay=0.5, exempt=("norm",), freeze=("one.*",), rates={"two.*": 2.0, "*.bias": 3.0}
+        weight_decay=0.5,
+        no_decay=("norm",),
+        freeze=("one.*",),
+        lr_multipliers={"two.*": 2.0, "*.bias": 3.0},
     )
-    assert settings(recipe, checked(TWO_HEADS).graph) == {
-        "bn.weight": Setting(1.0, 0.0),
-        "bn.bias": Setting(3.0, 0.0),
-        "two.weight": Setting(2.0, 0.5),
-        "two.bias": Setting(3.0, 0.5),
-        "side.fc.weight": Setting(1.0, 0.5),
-        "side.fc.bias": Setting(3.0, 0.5),
+    assert param_groups(recipe, checked(TWO_HEADS).graph) == {
+        "bn.weight": ParamGroup(1.0, 0.0),
+        "bn.bias": ParamGroup(3.0, 0.0),
+        "two.weight": ParamGroup(2.0, 0.5),
+        "two.bias": ParamGroup(3.0, 0.5),
+        "side.fc.weight": ParamGroup(1.0, 0.5),
+        "side.fc.bias": ParamGroup(3.0, 0.5),
     }
 
 
-@pytest.mark.parametrize("recipe", [Recipe(freeze=("onee.*",)), Recipe(rates={"tow.weight": 2.0})])
+@pytest.mark.parametrize(
+    "recipe", [Recipe(freeze=("onee.*",)), Recipe(lr_multipliers={"tow.weight": 2.0})]
+)
 def test_a_pattern_that_fits_nothing_is_refused(recipe: Recipe) -> None:
     with pytest.raises(Failure, match="no tensor is named as"):
-        settings(recipe, checked(TWO_HEADS).graph)
+        param_groups(recipe, checked(TWO_HEADS).graph)
 
 
 def test_a_mean_that_is_frozen_without_its_variance_is_refused() -> None:
-    plan = Plan(checked(TWO_HEADS).graph, Recipe(freeze=("*.running_mean",)))
+    plan = TrainerConfig(checked(TWO_HEADS).graph, Recipe(freeze=("*.running_mean",)))
     with pytest.raises(
         Failure, match=r"of `bn` \(.*spec.yaml:7:16\) one is frozen, and one is not"
     ) as caught:
@@ -184,5 +200,5 @@ def test_a_mean_that_is_frozen_without_its_variance_is_refused() -> None:
 )
 def test_a_rate_by_which_nothing_is_trained_is_refused(freeze: Any, rates: Any, idle: str) -> None:
     with pytest.raises(Failure) as caught:
-        settings(Recipe(freeze=freeze, rates=rates), checked(TWO_HEADS).graph)
+        param_groups(Recipe(freeze=freeze, lr_multipliers=rates), checked(TWO_HEADS).graph)
     assert caught.value.message == f"no tensor is trained by the rate of `{idle}`"

@@ -29,7 +29,7 @@ network:
   - {name: fc, linear: {out: $classes}}
 heads: {main: {classes: $classes}}
 preprocess: {channels: gray, scale: 0.00392156862745098, crop: none}
-train: {learning_rate: 0.5, epochs: 3, batch: 16, momentum: 0.9, average: ema, decay: 0.5}
+train: {learning_rate: 0.5, epochs: 3, batch: 16, momentum: 0.9, average: ema, ema_decay: 0.5}
 """
 BACKENDS = ["torch", "keras"]
 
@@ -273,8 +273,17 @@ def test_a_damaged_checkpoint_is_passed_over_on_the_way(capsys: pytest.CaptureFi
 def test_what_a_run_remembers_does_not_change_on_the_way(
     change: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trained("--set", "train.momentum=~", "--set", "train.decay=~", "--set", "train.average=none")
-    more = ["--set", "train.momentum=~", "--set", "train.decay=~", "--set", "train.average=none"]
+    trained(
+        "--set", "train.momentum=~", "--set", "train.ema_decay=~", "--set", "train.average=none"
+    )
+    more = [
+        "--set",
+        "train.momentum=~",
+        "--set",
+        "train.ema_decay=~",
+        "--set",
+        "train.average=none",
+    ]
     assert trained("--resume", *more, "--set", f"train.{change}") == 1
     assert f"was trained with `{change.partition('=')[0]}`" in capsys.readouterr().err
 

@@ -16,7 +16,7 @@ import torch
 
 import archspec
 from archspec import weights
-from archspec.backend import Backend, BackendError, Format, Native, Room, registry
+from archspec.backend import Backend, BackendError, Format, MemoryBudget, TensorLayout, registry
 from archspec.diagnostics import Failure
 from archspec.frontend.loader import Spec
 from archspec.ir.graph import Graph
@@ -66,15 +66,15 @@ def test_a_state_dict_is_what_the_emitted_model_loads(spec: Spec, tmp_path: Path
 def fake(**changes: Any) -> Backend:
     """A backend whose convolutions are [*kernel, in, out] and whose linear layers are [in, out], in `.fake` files."""
 
-    def natives(graph: Graph) -> Mapping[str, Native]:
+    def natives(graph: Graph) -> Mapping[str, TensorLayout]:
         axes = {2: (1, 0), 4: (2, 3, 1, 0)}
         return {
-            name: Native(f"fake/{name}", tuple(param.shape[a] for a in order), order)
+            name: TensorLayout(f"fake/{name}", tuple(param.shape[a] for a in order), order)
             for name, _, param in graph.parameters()
             for order in [axes.get(len(param.shape), tuple(range(len(param.shape))))]
         }
 
-    def read(path: Path, room: Room) -> Mapping[str, Any]:
+    def read(path: Path, room: MemoryBudget) -> Mapping[str, Any]:
         with np.load(path, allow_pickle=False) as file:
             return {key.replace("|", "/"): file[key] for key in file.files}
 
@@ -82,12 +82,15 @@ def fake(**changes: Any) -> Backend:
         names = natives(graph)
         with path.open("wb") as file:
             arrays: Any = {
-                names[k].name.replace("/", "|"): names[k].out_of(v) for k, v in tensors.items()
+                names[k].name.replace("/", "|"): names[k].from_portable(v)
+                for k, v in tensors.items()
             }
             np.savez(file, **arrays)
 
     form = Format(name="fake", suffixes=(".fake",), read=read, write=write)
-    return dataclasses.replace(BACKEND, name="fake", natives=natives, formats=(form,), **changes)
+    return dataclasses.replace(
+        BACKEND, name="fake", tensor_layout=natives, formats=(form,), **changes
+    )
 
 
 @pytest.fixture
@@ -169,11 +172,11 @@ def test_a_file_that_fails_over_a_package_that_is_there_is_damaged(
 def test_a_file_may_hold_several_times_what_the_network_needs_and_no_more(
     spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rooms: list[Room] = []
+    rooms: list[MemoryBudget] = []
 
-    def greedy(path: Path, room: Room) -> Any:
+    def greedy(path: Path, room: MemoryBudget) -> Any:
         rooms.append(room)
-        room.take(room.left + 1, "the bomb")
+        room.charge(room.left + 1, "the bomb")
 
     install(
         monkeypatch,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from archspec.backend import BackendError, available, find, load
-from archspec.backend.session import Session, Sgd
+from archspec.backend.session import Session, SgdConfig
 from archspec.compiler import write
 from archspec.conformance.compare import compare_all
 from archspec.frontend.loader import Spec
@@ -20,7 +20,7 @@ from archspec.weights.init import initial
 from tests.helpers.specs import checked
 from tests.helpers.tensors import TEXT
 
-OPTIMIZER = Sgd(learning_rate=0.001, momentum=0.9, nesterov=True, weight_decay=0.01)
+OPTIMIZER = SgdConfig(learning_rate=0.001, momentum=0.9, nesterov=True, weight_decay=0.01)
 STEPS = 10
 
 

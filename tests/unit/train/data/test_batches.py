@@ -20,7 +20,7 @@ from archspec.train.data.source import Arrays, Files
 from tests.unit.train.data.common import PLAIN, numbered, picture
 
 VARIED = Prepare(
-    (1, 8, 8), Preprocess(channels="gray"), Augment(shift=1, mirror=True, brightness=0.4)
+    (1, 8, 8), Preprocess(channels="gray"), Augment(shift=1, flip=True, brightness=0.4)
 )
 
 

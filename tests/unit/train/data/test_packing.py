@@ -78,7 +78,7 @@ def test_training_sees_the_same_batches(folder: Path, tmp_path: Path, workers: i
     pack(folder, tmp_path / "packed", shard_size=20_000)
 
     def batches(data: Data, workers: int) -> Any:
-        augment = Augment(area=(0.5, 1), mirror=True)
+        augment = Augment(area=(0.5, 1), flip=True)
         return Batches(data.train, Prepare((3, 16, 16), Preprocess(), augment), 5, 3, workers).at(0)
 
     plain, packed = batches(open_data(folder), 0), batches(open_data(tmp_path / "packed"), workers)

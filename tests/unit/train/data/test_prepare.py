@@ -39,7 +39,7 @@ def test_pictures_enter_training_as_they_enter_run(photographs: list[Path], name
     shape = spec.graph.nodes[0].shape
     for path in photographs:
         expected = load_picture(path, steps, shape)
-        prepare = pickle.loads(pickle.dumps(Prepare(shape, steps, Augment(mirror=True))))
+        prepare = pickle.loads(pickle.dumps(Prepare(shape, steps, Augment(flip=True))))
         found = prepare(Sample(path, 0, path.name), None)
         assert found.dtype == np.float32
         assert found.shape == shape
@@ -53,7 +53,7 @@ def test_pictures_enter_training_as_they_enter_run(photographs: list[Path], name
 def test_a_picture_is_varied_and_normalised_after_that() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     steps = Preprocess(mean=(0.5, 0.4, 0.3), std=(0.2,), channels="bgr")
-    prepare = Prepare((3, 8, 8), steps, Augment(mirror=True))
+    prepare = Prepare((3, 8, 8), steps, Augment(flip=True))
     plain = load_picture(pixels, steps, (3, 8, 8))
     found = {
         prepare(Sample(pixels, 0, ""), np.random.default_rng(seed)).tobytes() for seed in range(20)

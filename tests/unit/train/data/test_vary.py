@@ -114,7 +114,7 @@ def test_the_order_of_the_colours_is_drawn_and_followed() -> None:
 
 
 def test_every_other_picture_is_mirrored() -> None:
-    found = [varied(Augment(mirror=True), np.random.default_rng(seed)) for seed in range(200)]
+    found = [varied(Augment(flip=True), np.random.default_rng(seed)) for seed in range(200)]
     mirrored = [bool((x == PIXELS[:, ::-1]).all()) for x in found]
     assert all(turned or (x == PIXELS).all() for turned, x in zip(mirrored, found, strict=True))
     assert 75 <= sum(mirrored) <= 125  # 3.5 deviations
