@@ -17,7 +17,7 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def refuse_idle(patterns: Iterable[str], names: Collection[str]) -> None:
+def check_patterns_match(patterns: Iterable[str], names: Collection[str]) -> None:
     """Raises `Failure` for a pattern that no tensor's name follows."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):

@@ -269,7 +269,7 @@ def keys(model: type[BaseModel]) -> set[str]:
         ("The file", network.KEYS),
         ("blocks", arguments.TYPES),
         ("Steps", step.RESERVED),
-        ("heads", keys(document.HeadForm)),
+        ("heads", keys(document.HeadSection)),
         ("claims", keys(document.Claims)),
         ("preprocess and labels", keys(document.Preprocess)),
         ("train", keys(recipe.Recipe)),

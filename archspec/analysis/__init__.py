@@ -1,4 +1,4 @@
-"""What can be said of a network without running it: counts, memory, receptive fields, a paper's claims."""
+"""Figures of a network without running it: counts, memory, receptive fields, a paper's claims."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from archspec.ir.graph import Graph
 
 
 class HasGraph(Protocol):
-    """A spec, or whatever else carries a network."""
+    """A spec, or anything else that carries a network."""
 
     @property
     def graph(self) -> Graph: ...
 
 
 def graph_of(subject: Graph | HasGraph) -> Graph:
-    """The network itself, of a spec or of a graph."""
+    """Return the network of a spec, or the graph itself."""
     return subject if isinstance(subject, Graph) else subject.graph

@@ -1,11 +1,11 @@
-"""The figures that a paper prints, held against ours.
+"""Figures that a paper prints, compared with ours.
 
->>> read("2.7K", {"K": 1024}) == (Fraction(27, 10) * 1024, Fraction(5, 100) * 1024)
+>>> parse_figure("2.7K", {"K": 1024}) == (Fraction(27, 10) * 1024, Fraction(5, 100) * 1024)
 True
 
-A printed figure stands for everything that rounds to it: `2.7K` for 2.65K to 2.75K. Ours agrees if it lies within the
-tolerance of that range; a depth is exact. An erratum excuses a step from agreeing, and is reported where there is
-nothing to excuse. So is a figure that cannot be read.
+A printed figure stands for everything that rounds to it: `2.7K` for 2.65K to 2.75K. Ours agrees if
+it lies within the tolerance of that range; a depth has to be exact. An erratum excuses a step whose
+figures differ; one that excuses nothing is reported, and so is a figure that cannot be read.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from archspec.ir.graph import Graph
 Status = Literal["agrees", "erratum", "differs", "unreadable"]
 
 _FIGURE = re.compile(r"([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?(?:\.([0-9]+))?\s*([^\W\d_]*)")
-_LONGEST = 60
-_OURS = {"params": "params", "ops": "macs", "depth": "depth"}
+_MAX_LENGTH = 60
+_FIELDS = {"params": "params", "ops": "macs", "depth": "depth"}
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
     """One printed figure.
 
-    `path` is the step's, empty for the whole network; `difference` is (ours - printed) / printed, None where that has
-    no meaning. An `erratum` that is not needed stands beside the status `agrees`, and has no quantity where the step
-    prints nothing.
+    `path` is the step's, empty for the whole network. `difference` is (ours - printed) / printed,
+    None where that has no meaning. An `erratum` that is not needed accompanies the status `agrees`,
+    and has no quantity where the step prints nothing.
     """
 
     path: str
@@ -51,11 +51,11 @@ class ClaimResult:
 
     @property
     def unneeded(self) -> bool:
-        """The step has an erratum, and nothing of it differs."""
+        """The step has an erratum although none of its figures differs."""
         return self.status == "agrees" and self.erratum != ""
 
 
-class HasClaims(Protocol):
+class SpecWithClaims(Protocol):
     """A spec: a network and the sections around it."""
 
     @property
@@ -64,80 +64,79 @@ class HasClaims(Protocol):
     def document(self) -> Document: ...
 
 
-def claims(spec: HasClaims) -> tuple[ClaimResult, ...]:
-    """Every printed figure of a spec, step by step as they are printed, then those of the whole network."""
+def compare_claims(spec: SpecWithClaims) -> tuple[ClaimResult, ...]:
+    """Return every printed figure of a spec, in the order of its steps, then the network's."""
     section = spec.document.claims or Claims.model_validate({})
-    whole = stats(spec)
-    return tuple(_errata([*_steps(whole, section), *_totals(whole, section)], section.errata))
+    ours = stats(spec)
+    results = [*_step_results(ours, section), *_total_results(ours, section)]
+    return tuple(_with_errata(results, section.errata))
 
 
-def read(text: str, units: Mapping[str, int | float]) -> tuple[Fraction, Fraction] | None:
-    """A printed figure's value and what its rounding hides on either side; None where it cannot be read."""
-    match = _FIGURE.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+def parse_figure(text: str, units: Mapping[str, int | float]) -> tuple[Fraction, Fraction] | None:
+    """Return a printed figure's value and half a unit of its last digit; None if unreadable."""
+    if len(text) > _MAX_LENGTH:
+        return None
+    match = _FIGURE.fullmatch(text.strip())
     if not match or not (match[1] or match[2]) or (match[3] and match[3] not in units):
         return None
     scale = units[match[3]] if match[3] else 1
     if not math.isfinite(scale):
         return None
-    unit = Fraction(scale)
     decimals = match[2] or ""
     digits = (match[1] or "0").replace(",", "")
-    last = unit / 10 ** len(decimals)
-    return int(digits + decimals) * last, last / 2
+    last_digit = Fraction(scale) / 10 ** len(decimals)
+    return int(digits + decimals) * last_digit, last_digit / 2
 
 
-def _steps(whole: Stats, section: Claims) -> Iterator[ClaimResult]:
-    claimed = whole.graph.claims
-    found = groups.along(whole.graph, whole.layers, {claim.path for claim in claimed})
-    for claim in claimed:
-        group = found.get(claim.path)
-        ours: int = getattr(group, _OURS[claim.quantity]) if group else 0
-        yield _judge(claim.path, claim.quantity, claim.text, ours, section, claim.span)
+def _step_results(ours: Stats, section: Claims) -> Iterator[ClaimResult]:
+    printed = ours.graph.claims
+    totals = groups.at_paths(ours.graph, ours.layers, {claim.path for claim in printed})
+    for claim in printed:
+        step = totals.get(claim.path)
+        counted: int = getattr(step, _FIELDS[claim.quantity]) if step else 0
+        yield _judge(claim.path, claim.quantity, claim.text, counted, section, claim.span)
 
 
-def _totals(whole: Stats, section: Claims) -> Iterator[ClaimResult]:
+def _total_results(ours: Stats, section: Claims) -> Iterator[ClaimResult]:
     for quantity, printed in section.totals.items():
-        yield _judge("", quantity, str(printed), getattr(whole, quantity), section, None)
+        yield _judge("", quantity, str(printed), getattr(ours, quantity), section, None)
 
 
 def _judge(
     path: str, quantity: str, text: str, ours: int, section: Claims, span: Span | None
 ) -> ClaimResult:
-    figure = read(text, section.units)
+    figure = parse_figure(text, section.units)
     if figure is None:
         return ClaimResult(path, quantity, text, None, ours, None, "unreadable", span=span)
-    value, hidden = figure
+    value, rounding = figure
     tolerance = Fraction(section.tolerance)
     if quantity.startswith("depth"):
-        hidden = tolerance = Fraction(0)
-    agrees = (value - hidden) * (1 - tolerance) <= ours <= (value + hidden) * (1 + tolerance)
+        rounding = tolerance = Fraction(0)
+    agrees = (value - rounding) * (1 - tolerance) <= ours <= (value + rounding) * (1 + tolerance)
+    status: Status = "agrees" if agrees else "differs"
     difference = _ratio(ours - value, value)
-    return ClaimResult(
-        path, quantity, text, value, ours, difference, "agrees" if agrees else "differs", span=span
-    )
+    return ClaimResult(path, quantity, text, value, ours, difference, status, span=span)
 
 
 def _ratio(part: Fraction, whole: Fraction) -> float | None:
     try:
         return float(part / whole) if whole else None
-    except OverflowError:  # beyond any float: as good as no ratio at all
+    except OverflowError:  # beyond the range of floats, a ratio tells nothing
         return None
 
 
-def _errata(results: list[ClaimResult], errata: Mapping[str, str]) -> Iterator[ClaimResult]:
-    """The results, with each erratum beside what it excuses, or beside the step that needs no excuse."""
-    wrong = {result.path for result in results if result.status == "differs"}
+def _with_errata(results: list[ClaimResult], errata: Mapping[str, str]) -> Iterator[ClaimResult]:
+    """Yield the results, each erratum attached to what it excuses or to a step that agrees."""
+    differing = {result.path for result in results if result.status == "differs"}
     for result in results:
         text = errata.get(result.path, "")
         if text and result.status == "differs":
             yield replace(result, status="erratum", erratum=text)
-        elif text and result.path not in wrong and result.status == "agrees":
+        elif text and result.path not in differing and result.status == "agrees":
             yield replace(result, erratum=text)
         else:
             yield result
-    known = {result.path for result in results}
-    yield from (
-        ClaimResult(path, "", "", None, 0, None, "agrees", text)
-        for path, text in errata.items()
-        if path not in known
-    )
+    paths = {result.path for result in results}
+    for path, text in errata.items():
+        if path not in paths:
+            yield ClaimResult(path, "", "", None, 0, None, "agrees", text)

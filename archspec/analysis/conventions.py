@@ -1,9 +1,10 @@
-"""What other tools print for the same network, from their own rules, and where they part from ours.
+"""Figures that other tools print for the same network, and where they differ from ours.
 
-Each convention is data: for the kinds of layer that a tool counts, how often it counts which quantity. The rules were
-read off the tools' sources (fvcore 0.1.5, torchinfo 1.8.0, ptflops 0.7.5, PyTorch 2.13, Keras 3). They are for one
-sample in eval mode, of a network written for PyTorch as torchvision writes GoogLeNet: layers and pools as modules,
-activations as functions. What a tool has no rule for, it counts as nothing.
+Each convention is data: for the kinds of layer that a tool counts, how often it counts which
+quantity. The rules were read off the tools' sources (fvcore 0.1.5, torchinfo 1.8.0, ptflops 0.7.5,
+PyTorch 2.13, Keras 3). They hold for one sample in eval mode, of a network written for PyTorch as
+torchvision writes GoogLeNet: layers and pools as modules, activations as functions. A layer that no
+rule covers counts as nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ Quantity = Literal["macs", "input", "output", "params", "spread", "bias", "affin
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How often a tool counts each quantity of these kinds of layer, and why; `rank` and `where` narrow it down."""
+class CountingRule:
+    """Factors by which a tool counts the quantities of these kinds of layer, and why.
+
+    `rank` (spatial axes) and `where` (values of fields) restrict the layers that it covers.
+    """
 
     kinds: str
     counts: Mapping[Quantity, int]
@@ -41,29 +45,30 @@ class Rule:
 
 @dataclass(frozen=True)
 class Convention:
-    """How a tool comes by its figures.
+    """A tool's way of counting.
 
-    `parameters` are those of `all` heads, with the `moving` statistics, only the `weights` of layers, or not printed;
-    `operations` is what the tool calls its other figure, None where it prints none.
+    `parameters` says which values the tool counts as parameters: those of `all` heads, trainable
+    values and `running_stats`, only the `weights` of layers, or `none`, where it prints no such
+    figure. `operations` is the tool's name for its other figure, None where it prints none.
     """
 
     operations: str | None
-    rules: tuple[Rule, ...]
-    parameters: Literal["all", "moving", "weights", "none"]
+    rules: tuple[CountingRule, ...]
+    parameters: Literal["all", "running_stats", "weights", "none"]
     remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Why a tool's figure is not ours, and by how much."""
+    """One reason why a tool's figure differs from ours, and the amount."""
 
     why: str
     amount: int
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """A tool's figures for a network, and ours; each difference list accounts for the whole of the gap."""
+class ToolFigures:
+    """A tool's figures for a network beside ours; the differences add up to the whole gap."""
 
     tool: str
     params: int | None
@@ -78,48 +83,50 @@ class Figures:
 
 _LAYERS = "conv conv_transpose linear"
 _POOLS = "max_pool avg_pool global_avg_pool global_max_pool adaptive_avg_pool adaptive_max_pool"
-_WINDOWS = Rule(
+_WINDOWS = CountingRule(
     "conv conv_transpose",
     {"spread": 1},
     "the bias counts, and a transposed convolution by its output's positions",
 )
-_BIASED = Rule(_LAYERS, {"macs": 1, "bias": 1}, "adding a bias counts one for each output value")
+_BIASED = CountingRule(
+    _LAYERS, {"macs": 1, "bias": 1}, "adding a bias counts one for each output value"
+)
 
 CONVENTIONS: Mapping[str, Convention] = {
     "torch": Convention(
         "FLOPs",
-        (Rule(_LAYERS, {"macs": 2}, "a multiply-add counts as two operations"),),
+        (CountingRule(_LAYERS, {"macs": 2}, "a multiply-add counts as two operations"),),
         "none",
         "torch.utils.flop_counter.FlopCounterMode, one forward pass.",
     ),
     "fvcore": Convention(
         "flops",
         (
-            Rule(_LAYERS, {"macs": 1}),
-            Rule(
+            CountingRule(_LAYERS, {"macs": 1}),
+            CountingRule(
                 "batch_norm",
                 {"input": 1, "affine": 1},
                 "batch norm counts two for each value, one without a learnt scale",
             ),
-            Rule(
+            CountingRule(
                 "layer_norm group_norm instance_norm",
                 {"input": 4, "affine": 1},
                 "other norms count five for each value, four without a learnt scale",
             ),
-            Rule(
+            CountingRule(
                 "global_avg_pool adaptive_avg_pool",
                 {"input": 1},
                 "global and adaptive average pools count their input",
                 2,
             ),
-            Rule(
+            CountingRule(
                 "resize",
                 {"output": 1},
                 "nearest resizing counts its output",
                 2,
                 {"mode": "nearest", "coordinates": "asymmetric"},
             ),
-            Rule(
+            CountingRule(
                 "resize",
                 {"output": 4},
                 "bilinear resizing counts four for each output value",
@@ -134,46 +141,48 @@ CONVENTIONS: Mapping[str, Convention] = {
         "mult-adds",
         (
             _WINDOWS,
-            Rule("linear", {"params": 1}, "the bias of a linear layer counts"),
-            Rule(
+            CountingRule("linear", {"params": 1}, "the bias of a linear layer counts"),
+            CountingRule(
                 "batch_norm layer_norm group_norm instance_norm prelu",
                 {"params": 1},
-                "a norm's scale and shift and a prelu's weight count once each, whatever the size of the map",
+                "a norm's scale and shift and a prelu's weight count once, whatever the map's size",
             ),
         ),
         "all",
-        "torchinfo.summary; every weight and bias is multiplied by the positions of a convolution, else by one.",
+        "torchinfo.summary; every weight and bias counts once for each position of a convolution, "
+        "else once.",
     ),
     "ptflops": Convention(
         "MACs",
         (
             _BIASED,
-            Rule(
+            CountingRule(
                 _POOLS,
                 {"input": 2},
                 "a pool counts its input twice: its module's hook and the function in it both do",
             ),
-            Rule(
+            CountingRule(
                 "batch_norm group_norm instance_norm",
                 {"input": 1, "affine": 1},
                 "a norm counts two for each value, one without a learnt scale",
             ),
-            Rule("layer_norm", {"input": 1}, "layer norm counts its input"),
-            Rule(
+            CountingRule("layer_norm", {"input": 1}, "layer norm counts its input"),
+            CountingRule(
                 "relu relu6 elu gelu silu softmax",
                 {"input": 1},
-                "an activation counts its input; written as a module, relu, elu and gelu count twice",
+                "an activation counts its input; as modules, relu, elu and gelu count twice",
             ),
-            Rule("prelu", {"input": 2}, "prelu counts its input twice"),
-            Rule("resize", {"output": 1}, "resizing counts its output"),
-            Rule(
+            CountingRule("prelu", {"input": 2}, "prelu counts its input twice"),
+            CountingRule("resize", {"output": 1}, "resizing counts its output"),
+            CountingRule(
                 "lrn",
                 {"input": 4, "border": 1},
-                "local response norm counts the square, the padded mean, its scaling and its offset",
+                "local response norm counts the square, the padded mean, its scaling and offset",
             ),
         ),
         "all",
-        "ptflops.get_model_complexity_info with its default backend, pytorch; see ptflops-aten for the other.",
+        "ptflops.get_model_complexity_info with its default backend, pytorch; "
+        "see ptflops-aten for the other.",
     ),
     "ptflops-aten": Convention(
         "MACs", (_BIASED,), "all", "ptflops.get_model_complexity_info with backend='aten'."
@@ -181,101 +190,116 @@ CONVENTIONS: Mapping[str, Convention] = {
     "keras": Convention(
         None,
         (),
-        "moving",
-        "keras.Model.summary(): its total takes in the moving statistics, and it prints no operations.",
+        "running_stats",
+        "keras.Model.summary(): the total includes running statistics; it prints no operations.",
     ),
     "paper": Convention(
         "ops",
-        (Rule(_LAYERS, {"macs": 1}),),
+        (CountingRule(_LAYERS, {"macs": 1}),),
         "weights",
-        "As papers count by hand: weights of convolutions and linear layers without their biases, and multiply-adds.",
+        "As papers count by hand: weights of convolutions and linear layers without their biases, "
+        "and multiply-adds.",
     ),
 }
 
 
-def figures(subject: Graph | HasGraph, tool: str) -> Figures:
-    """What a tool of `CONVENTIONS` prints for a spec or a graph, for one sample.
+def tool_figures(subject: Graph | HasGraph, tool: str) -> ToolFigures:
+    """Return what a tool of `CONVENTIONS` prints for a spec or a graph, for one sample.
 
     >>> from archspec import load
-    >>> figures(load("googlenet"), "torch").count
+    >>> tool_figures(load("googlenet"), "torch").count
     3165343744
     """
-    convention, graph = CONVENTIONS[tool], graph_of(subject)
-    whole = stats(graph)
-    params = tuple(_params(whole, convention))
-    printed = convention.parameters != "none"
-    gaps = tuple(_gaps(whole, convention)) if convention.operations else ()
-    return Figures(
+    convention = CONVENTIONS[tool]
+    ours = stats(graph_of(subject))
+    param_differences = tuple(_param_differences(ours, convention))
+    params: int | None = None
+    if convention.parameters != "none":
+        params = ours.params + sum(difference.amount for difference in param_differences)
+    count: int | None = None
+    count_differences: tuple[Difference, ...] = ()
+    if convention.operations:
+        count_differences = tuple(_count_differences(ours, convention))
+        count = ours.macs + sum(difference.amount for difference in count_differences)
+    return ToolFigures(
         tool=tool,
-        params=whole.params + sum(gap.amount for gap in params) if printed else None,
-        our_params=whole.params,
-        params_differ=params,
+        params=params,
+        our_params=ours.params,
+        params_differ=param_differences,
         operations=convention.operations,
-        count=whole.macs + sum(gap.amount for gap in gaps) if convention.operations else None,
-        our_macs=whole.macs,
-        count_differs=gaps,
+        count=count,
+        our_macs=ours.macs,
+        count_differs=count_differences,
         remark=convention.remark,
     )
 
 
-def _params(whole: Stats, convention: Convention) -> Iterator[Difference]:
-    if convention.parameters == "all" and whole.params_with_aux != whole.params:
-        yield Difference(
-            "train-only heads are part of the model", whole.params_with_aux - whole.params
-        )
-    if convention.parameters == "moving" and whole.moving:
-        yield Difference("moving statistics count as parameters", whole.moving)
-    if convention.parameters == "weights":
-        layers = ((whole.graph.nodes[layer.node], layer) for layer in whole.layers if layer.params)
-        weights = sum(
-            p.size
-            for node, _ in layers
-            if node.op.depth == "layer"
-            for p in whole.graph.params(node)
-            if p.role == "weight"
-        )
-        if weights != whole.params:
+def _param_differences(ours: Stats, convention: Convention) -> Iterator[Difference]:
+    match convention.parameters:
+        case "all" if ours.params_with_aux != ours.params:
+            amount = ours.params_with_aux - ours.params
+            yield Difference("train-only heads are part of the model", amount)
+        case "running_stats" if ours.running_stats:
+            yield Difference("running statistics count as parameters", ours.running_stats)
+        case "weights" if (weights := _layer_weights(ours)) != ours.params:
+            amount = weights - ours.params
             yield Difference(
-                "biases, and what norms and activations learn, do not count", weights - whole.params
+                "biases and the parameters of norms and activations do not count", amount
             )
+        case _:
+            pass
 
 
-def _gaps(whole: Stats, convention: Convention) -> Iterator[Difference]:
-    """The tool's count less our MACs, by the rule that makes it; rules that make none are left out."""
-    gaps: dict[str, int] = {}
-    for layer in whole.layers:
-        node = whole.graph.nodes[layer.node]
-        inputs = whole.graph.inputs(node)
+def _layer_weights(ours: Stats) -> int:
+    """Return the weights of convolutions and linear layers, without their biases."""
+    nodes = (ours.graph.nodes[layer.node] for layer in ours.layers)
+    return sum(
+        param.size
+        for node in nodes
+        if node.op.depth == "layer"
+        for param in ours.graph.params(node)
+        if param.role == "weight"
+    )
+
+
+def _count_differences(ours: Stats, convention: Convention) -> Iterator[Difference]:
+    """Yield the tool's count less our MACs, by the rule that makes it; zeros are left out."""
+    amounts: dict[str, int] = {}
+    for layer in ours.layers:
+        node = ours.graph.nodes[layer.node]
+        inputs = ours.graph.inputs(node)
         rule = next((r for r in convention.rules if r.covers(node, len(inputs[0]) - 1)), None)
         if rule is None:
-            why, count = f"{node.op.kind} does not count", 0
+            why = f"{node.op.kind} does not count"
+            count = 0
         else:
-            amounts = quantities(node, layer.macs, inputs[0], whole.graph.params(node))
-            why, count = (
-                rule.why,
-                sum(factor * amounts[name] for name, factor in rule.counts.items()),
-            )
-        gaps[why] = gaps.get(why, 0) + count - layer.macs
-    yield from (Difference(why, amount) for why, amount in gaps.items() if amount)
+            why = rule.why
+            measured = quantities(node, layer.macs, inputs[0], ours.graph.params(node))
+            count = sum(factor * measured[name] for name, factor in rule.counts.items())
+        amounts[why] = amounts.get(why, 0) + count - layer.macs
+    yield from (Difference(why, amount) for why, amount in amounts.items() if amount)
 
 
 def quantities(
     node: Node, macs: int, input: tuple[int, ...], params: tuple[ParamSpec, ...]
 ) -> dict[Quantity, int]:
-    """What rules count of a layer.
+    """Return the quantities of a layer that rules count.
 
-    `spread` is its parameters at every position of the output, `bias` its output if it has a bias, `affine` its input
-    if it learns a scale, `border` the channels that an LRN pads by, at every position.
+    `spread` is its parameters at every position of the output, `bias` its output if it has a bias,
+    `affine` its input if it learns a scale, `border` the channels that an LRN pads by, at every
+    position.
     """
     trainable = sum(p.size for p in params if p.trainable)
     positions = math.prod(node.shape[1:])
+    output = math.prod(node.shape)
+    padded_channels = getattr(node.op, "size", 1) - 1 if node.op.kind == "lrn" else 0
     return {
         "macs": macs,
         "input": math.prod(input),
-        "output": math.prod(node.shape),
+        "output": output,
         "params": trainable,
         "spread": trainable * positions,
-        "bias": math.prod(node.shape) if any(p.role == "bias" for p in params) else 0,
+        "bias": output if any(p.role == "bias" for p in params) else 0,
         "affine": math.prod(input) if trainable else 0,
-        "border": (getattr(node.op, "size", 1) - 1) * positions if node.op.kind == "lrn" else 0,
+        "border": padded_channels * positions,
     }

@@ -1,4 +1,4 @@
-"""Each layer's parameters and multiply-adds, and which output needs it."""
+"""Parameters and multiply-adds of each layer, and the output that needs it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from archspec.ir.op import Op
 from archspec.ir.types import Shape
 
 
-class Layer(NamedTuple):
-    """One layer's share: trainable values, multiply-adds of one sample, values of moving statistics.
+class LayerStats(NamedTuple):
+    """One layer: trainable values, multiply-adds of one sample, values of running statistics.
 
-    `block` is the block that it was written in, `row` the step of the network that holds it, `head` the train-only head
-    that alone needs it; each is empty where there is none.
+    `block` is the block that it was written in, `row` the step of the network that holds it, and
+    `head` the train-only head that alone needs it; each is empty where there is none.
     """
 
     node: int
@@ -25,7 +25,7 @@ class Layer(NamedTuple):
     output: Shape
     params: int
     macs: int
-    moving: int
+    running_stats: int
     block: str
     row: str
     head: str
@@ -33,7 +33,7 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HeadStats:
-    """An output and what it needs beyond the outputs before it; `on` is the step that it hangs on."""
+    """An output and what it adds to the outputs before it; `on` is the step that it reads."""
 
     name: str
     on: str
@@ -43,37 +43,50 @@ class HeadStats:
     train_only: bool
 
 
-def layers(graph: Graph) -> Iterator[Layer]:
-    """Every layer that some output needs, in execution order."""
-    owner, place = _owners(graph), cache(_place)
+def layers(graph: Graph) -> Iterator[LayerStats]:
+    """Yield every layer that some output needs, in execution order."""
+    owner = _owners(graph)
+    block_and_row = cache(_block_and_row)
     for node in graph.nodes[1:]:
-        if (head := owner.get(node.index)) is None:
+        head = owner.get(node.index)
+        if head is None:
             continue
-        cost = _cost(node.op, *graph.inputs(node))
-        block, row = place(node.scope)
-        yield Layer(
-            node.index, node.path, node.op.kind, node.shape, *cost, block, row or node.name, head
+        params, macs, running_stats = _cost(node.op, *graph.inputs(node))
+        block, row = block_and_row(node.scope)
+        yield LayerStats(
+            node=node.index,
+            path=node.path,
+            op=node.op.kind,
+            output=node.shape,
+            params=params,
+            macs=macs,
+            running_stats=running_stats,
+            block=block,
+            row=row or node.name,
+            head=head,
         )
 
 
+# Deep networks repeat a few layers hundreds of times; each distinct one is counted once.
 @lru_cache(maxsize=2**12)
 def _cost(op: Op, *inputs: Shape) -> tuple[int, int, int]:
-    """Trainable values, multiply-adds and moving statistics; equal layers on equal inputs are counted once."""
+    """Return trainable values, multiply-adds and values of running statistics."""
     params = op.params(*inputs)
-    trainable, moving = (sum(p.size for p in params if p.trainable == t) for t in (True, False))
-    return trainable, op.macs(*inputs), moving
+    trainable = sum(p.size for p in params if p.trainable)
+    running_stats = sum(p.size for p in params if not p.trainable)
+    return trainable, op.macs(*inputs), running_stats
 
 
-def _place(scope: Scope) -> tuple[str, str]:
-    """The block that a scope is written in and the step of the network that holds it; empty in the network itself."""
+def _block_and_row(scope: Scope) -> tuple[str, str]:
+    """Return the block a scope is written in and the network's step that holds it, or ""."""
     chain = list(scope.chain())
-    return next((around.block for around in chain if around.block), ""), chain[-2].name if len(
-        chain
-    ) > 1 else ""
+    block = next((around.block for around in chain if around.block), "")
+    row = chain[-2].name if len(chain) > 1 else ""
+    return block, row
 
 
 def step(node: Node) -> Node | Scope:
-    """The step of the network itself that a node belongs to."""
+    """Return the step of the network itself that a node belongs to."""
     scope = node.scope
     if scope.parent is None:
         return node
@@ -83,20 +96,29 @@ def step(node: Node) -> Node | Scope:
     return scope
 
 
-def heads(graph: Graph, layers: tuple[Layer, ...]) -> Iterator[HeadStats]:
-    """The outputs, those of the inference graph first; the shares of all add up to the whole."""
-    by_node, seen = {layer.node: layer for layer in layers}, {0}
+def heads(graph: Graph, layers: tuple[LayerStats, ...]) -> Iterator[HeadStats]:
+    """Yield the outputs, those of the inference graph first; their figures add up to the whole."""
+    by_node = {layer.node: layer for layer in layers}
+    seen = {0}
     for head in sorted(graph.heads, key=lambda head: head.train_only):
-        own = [by_node[i] for i in graph.reachable((head,)) - seen if i in by_node]
-        entry = {i for layer in own for i in graph.nodes[layer.node].inputs} & seen - {0}
-        seen.update(layer.node for layer in own)
-        on = step(graph.nodes[max(entry)]).name if entry else ""
-        params, macs = sum(layer.params for layer in own), sum(layer.macs for layer in own)
-        yield HeadStats(head.name, on, graph.nodes[head.node].shape, params, macs, head.train_only)
+        added = [by_node[i] for i in graph.reachable((head,)) - seen if i in by_node]
+        entry = {i for layer in added for i in graph.nodes[layer.node].inputs} & seen - {0}
+        seen.update(layer.node for layer in added)
+        yield HeadStats(
+            name=head.name,
+            on=step(graph.nodes[max(entry)]).name if entry else "",
+            output=graph.nodes[head.node].shape,
+            params=sum(layer.params for layer in added),
+            macs=sum(layer.macs for layer in added),
+            train_only=head.train_only,
+        )
 
 
 def _owners(graph: Graph) -> dict[int, str]:
-    """The train-only head that alone needs a node, "" in the inference graph; nodes that nothing needs are left out."""
+    """Return the train-only head that alone needs a node, or "" in the inference graph.
+
+    Nodes that no output needs are left out.
+    """
     owner = dict.fromkeys(graph.inference, "")
     for head in graph.heads:
         for index in graph.reachable((head,)):

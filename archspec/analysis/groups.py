@@ -1,20 +1,21 @@
-"""Layers taken together: by the network's steps (a paper's rows), by block, or along any path of the spec."""
+"""Totals over layers: by the network's steps (a paper's rows), by block, or by path in the spec."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from archspec.analysis.count import Layer, step
+from archspec.analysis.count import LayerStats, step
 from archspec.ir.graph import Graph, Node, Scope
 from archspec.ir.types import Shape
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupTotals:
     """Totals over `layers` layers. A row has an output; a block has `count` instances.
 
-    `depth` is how many layers with parameters lie on the longest path through it (through the deepest instance).
+    `depth` is the number of layers with parameters on the longest path through the group, or
+    through the deepest instance of a block.
     """
 
     name: str
@@ -28,7 +29,7 @@ class Group:
 
 
 def longest(nodes: Iterable[Node], kinds: Collection[str] = ("layer",)) -> dict[int, int]:
-    """How many of these kinds (`layer`, `pool`) lie on the longest path to each node, among these nodes alone."""
+    """Return the longest path to each node, in layers of these kinds, among these nodes alone."""
     depth: dict[int, int] = {}
     for node in nodes:
         before = max([depth.get(i, 0) for i in node.inputs], default=0)
@@ -36,40 +37,50 @@ def longest(nodes: Iterable[Node], kinds: Collection[str] = ("layer",)) -> dict[
     return depth
 
 
-def rows(graph: Graph, layers: Iterable[Layer]) -> Iterator[Group]:
-    """One group for each step of the network itself, in execution order."""
-    parts: dict[str, list[Layer]] = {}
+def rows(graph: Graph, layers: Iterable[LayerStats]) -> Iterator[GroupTotals]:
+    """Yield the totals of each step of the network itself, in execution order."""
+    by_row: dict[str, list[LayerStats]] = {}
     for layer in layers:
-        parts.setdefault(layer.row, []).append(layer)
-    for name, part in parts.items():
-        written = step(graph.nodes[part[0].node])
+        by_row.setdefault(layer.row, []).append(layer)
+    for name, members in by_row.items():
+        written = step(graph.nodes[members[0].node])
         kind = (written.block or written.kind) if isinstance(written, Scope) else written.op.kind
-        yield _group(graph, name, kind, [part])
+        yield _totals(graph, name, kind, [members])
 
 
-def blocks(graph: Graph, layers: Iterable[Layer]) -> Iterator[Group]:
-    """One group for each block; what stands in a block within a block counts in both."""
-    parts: dict[str, dict[Scope, list[Layer]]] = {}
+def blocks(graph: Graph, layers: Iterable[LayerStats]) -> Iterator[GroupTotals]:
+    """Yield the totals of each block; a layer of a block within a block counts in both."""
+    by_block: dict[str, dict[Scope, list[LayerStats]]] = {}
     for layer in layers:
         for scope in graph.nodes[layer.node].scope.chain():
             if scope.block:
-                parts.setdefault(scope.block, {}).setdefault(scope, []).append(layer)
-    for name, instances in parts.items():
-        yield _group(graph, name, "block", list(instances.values()))
+                by_block.setdefault(scope.block, {}).setdefault(scope, []).append(layer)
+    for name, instances in by_block.items():
+        yield _totals(graph, name, "block", list(instances.values()))
 
 
-def along(graph: Graph, layers: Iterable[Layer], paths: Collection[str]) -> dict[str, Group]:
-    """The groups of the steps at these paths; a step without a layer has none."""
-    parts: dict[str, list[Layer]] = {}
+def at_paths(
+    graph: Graph, layers: Iterable[LayerStats], paths: Collection[str]
+) -> dict[str, GroupTotals]:
+    """Return the totals of the steps at these paths; a step without a layer has none."""
+    by_path: dict[str, list[LayerStats]] = {}
     for layer in layers:
         scopes = graph.nodes[layer.node].scope.chain()
         for path in {layer.path, *(scope.path for scope in scopes)} & set(paths):
-            parts.setdefault(path, []).append(layer)
-    return {path: _group(graph, path, "step", [part]) for path, part in parts.items()}
+            by_path.setdefault(path, []).append(layer)
+    return {path: _totals(graph, path, "step", [members]) for path, members in by_path.items()}
 
 
-def _group(graph: Graph, name: str, type: str, parts: list[list[Layer]]) -> Group:
-    every = [layer for part in parts for layer in part]
-    depth = max(max(longest(graph.nodes[layer.node] for layer in part).values()) for part in parts)
-    params, macs = sum(layer.params for layer in every), sum(layer.macs for layer in every)
-    return Group(name, type, len(parts), len(every), every[-1].output, params, macs, depth)
+def _totals(graph: Graph, name: str, type: str, instances: list[list[LayerStats]]) -> GroupTotals:
+    layers = [layer for members in instances for layer in members]
+    depths = (longest(graph.nodes[layer.node] for layer in members) for members in instances)
+    return GroupTotals(
+        name=name,
+        type=type,
+        count=len(instances),
+        layers=len(layers),
+        output=layers[-1].output,
+        params=sum(layer.params for layer in layers),
+        macs=sum(layer.macs for layer in layers),
+        depth=max(max(depth.values()) for depth in depths),
+    )

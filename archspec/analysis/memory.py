@@ -1,7 +1,8 @@
-"""Bytes of float32 that a network needs for a batch: its parameters, and its activations in inference and in training.
+"""Bytes of float32 that a network needs for a batch: parameters, and activations in both modes.
 
-Every layer's output is counted as a buffer of its own: nothing runs in place, no buffer is an alias of another, and the
-scratch memory of a framework's kernels is not counted. What a framework takes is therefore somewhat less or more.
+Every layer's output counts as a buffer of its own: nothing runs in place, no buffer aliases
+another, and the scratch memory of a framework's kernels is left out. A framework therefore takes
+somewhat less or more.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """All in bytes.
+    """Bytes that a network needs for `batch` samples.
 
-    `params` and `moving`: trainable values and moving statistics of the inference graph.
-    `peak`: the most that is alive at one time in inference: while a layer computes, its output, and every value before
-    it (the input too) that it or a later layer still reads; `peak_node` is that layer.
-    `training`: the input and every layer's output, train-only heads included, all kept for the backward pass.
-    Parameters, their gradients, the gradients of activations and an optimizer's state come on top.
-    `outputs`, `alive`: by node, its own output, and what is alive while it computes (0 outside the inference graph).
+    `params` and `running_stats` are those of the inference graph. `peak` is the most that is alive
+    at one time in inference, while `peak_node` computes: its output, and every earlier value (the
+    input too) that it or a later layer still reads. `training` is the input and every layer's
+    output, train-only heads included, all kept for the backward pass; parameters, gradients and
+    optimizer state come on top. By node, `outputs` is its own output and `alive` is what is alive
+    while it computes (0 outside the inference graph).
     """
 
     batch: int
     params: int
-    moving: int
+    running_stats: int
     peak: int
     peak_node: int
     training: int
@@ -39,7 +40,7 @@ class Memory:
 
 
 def memory(subject: Graph | HasGraph, batch: int = 1) -> Memory:
-    """The memory of a spec or a graph for `batch` samples."""
+    """Return the memory of a spec or a graph for `batch` samples."""
     graph = graph_of(subject)
     needed = graph.reachable(graph.heads)
     outputs = tuple(
@@ -48,26 +49,34 @@ def memory(subject: Graph | HasGraph, batch: int = 1) -> Memory:
     alive = _alive(graph, outputs)
     peak_node = max(range(len(alive)), key=alive.__getitem__)
     inference = [layer for layer in layers(graph) if not layer.head]
-    params, moving = (
-        BYTES * sum(layer.params for layer in inference),
-        BYTES * sum(layer.moving for layer in inference),
+    return Memory(
+        batch=batch,
+        params=BYTES * sum(layer.params for layer in inference),
+        running_stats=BYTES * sum(layer.running_stats for layer in inference),
+        peak=alive[peak_node],
+        peak_node=peak_node,
+        training=sum(outputs),
+        outputs=outputs,
+        alive=alive,
     )
-    return Memory(batch, params, moving, alive[peak_node], peak_node, sum(outputs), outputs, alive)
 
 
 def _alive(graph: Graph, outputs: tuple[int, ...]) -> tuple[int, ...]:
-    """What is alive while each node computes: a value is born there and dies after its last reader."""
+    """Return the bytes alive while each node computes: a value dies after its last reader."""
     nodes = [node for node in graph.nodes if node.index in graph.inference]
-    last = {node.index: node.index for node in nodes}
+    last_reader = {node.index: node.index for node in nodes}
     for node in nodes:
-        last.update(dict.fromkeys(node.inputs, node.index))
+        last_reader.update(dict.fromkeys(node.inputs, node.index))
     for head in graph.heads:
         if not head.train_only:
-            last[head.node] = len(graph.nodes)
+            last_reader[head.node] = len(graph.nodes)  # the caller reads it, after every node
+
     dying: dict[int, list[int]] = {}
-    for index, reader in last.items():
+    for index, reader in last_reader.items():
         dying.setdefault(reader, []).append(index)
-    now, alive = 0, [0] * len(graph.nodes)
+
+    now = 0
+    alive = [0] * len(graph.nodes)
     for node in nodes:
         now += outputs[node.index]
         alive[node.index] = now

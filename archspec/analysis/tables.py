@@ -1,6 +1,7 @@
-"""Tables as aligned text, CSV, Markdown and HTML. Names in them are a stranger's text and stay text in each.
+"""Tables as aligned text, CSV, Markdown and HTML. Names come from strangers and stay plain text.
 
->>> table = Table((Column("layer"), Column("MACs", "number")), (("conv1", 118013952), ("a|b", 0)), ("total", 118013952))
+>>> columns = (Column("layer"), Column("MACs", "number"))
+>>> table = Table(columns, (("conv1", 118013952), ("a|b", 0)), ("total", 118013952))
 >>> print(text(table))
 layer         MACs
 ------------------
@@ -30,16 +31,18 @@ Cell = str | int | float | None
 
 Kind = Literal["text", "number", "share"]
 
-_LONGEST = 60
-_MARKDOWN = re.compile(
-    r"[\\`*<>|\[\]&~$]|(?<![^\W_])_|_(?![^\W_])"
-)  # an underscore within a word is plain text
+_MAX_WIDTH = 60
+# An underscore within a word is plain text.
+_MARKDOWN = re.compile(r"[\\`*<>|\[\]&~$]|(?<![^\W_])_|_(?![^\W_])")
 _FORMULA = tuple("=+-@\t\r")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column and how its numbers read: `number` with thousands separators, `share` as a signed percentage."""
+    """A column and the format of its numbers.
+
+    `number` has thousands separators, `share` is a signed percentage.
+    """
 
     name: str
     kind: Kind = "text"
@@ -47,15 +50,20 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under columns; the total, which has as many cells, stands apart and is not data."""
+    """Rows under columns, and a total of as many cells, which is set apart and is not data."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     total: tuple[Cell, ...] | None = None
 
 
+def number_columns(*names: str) -> tuple[Column, ...]:
+    """Return a column of numbers for each name."""
+    return tuple(Column(name, "number") for name in names)
+
+
 def text(table: Table) -> str:
-    """Aligned columns of plain text; what is longer than 60 is cut, but for the last column."""
+    """Return aligned columns of plain text; all but the last are cut at 60 characters."""
     head = [column.name for column in table.columns]
     body = [_shown(table, row) for row in table.rows]
     total = [_shown(table, table.total)] if table.total else []
@@ -70,7 +78,10 @@ def text(table: Table) -> str:
 
 
 def csv(table: Table) -> str:
-    """RFC 4180: CRLF, quotes where needed, plain numbers. A text that a spreadsheet would run gets a ' before it."""
+    """Return RFC 4180: CRLF, quotes where needed, plain numbers.
+
+    A text that a spreadsheet would execute as a formula is prefixed with an apostrophe.
+    """
     import csv
     import io
 
@@ -84,7 +95,7 @@ def csv(table: Table) -> str:
 
 
 def markdown(table: Table) -> str:
-    """A GitHub table; what Markdown would read as markup is escaped."""
+    """Return a GitHub table; characters that Markdown would read as markup are escaped."""
     head = [column.name for column in table.columns]
     rule = [":--" if column.kind == "text" else "--:" for column in table.columns]
     body = [_shown(table, row) for row in (*table.rows, *([table.total] if table.total else []))]
@@ -92,8 +103,8 @@ def markdown(table: Table) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def html(table: Table, caption: str = "", most: int = 1000) -> str:
-    """A table element of at most so many rows."""
+def html(table: Table, caption: str = "", max_rows: int = 1000) -> str:
+    """Return a table element of at most `max_rows` rows."""
     from html import escape
 
     def row(cells: Sequence[str], tag: str) -> str:
@@ -105,8 +116,8 @@ def html(table: Table, caption: str = "", most: int = 1000) -> str:
         return f"<tr>{''.join(inside)}</tr>"
 
     head = row([column.name for column in table.columns], "th")
-    body = "".join(row(_shown(table, cells), "td") for cells in table.rows[:most])
-    more = len(table.rows) - most
+    body = "".join(row(_shown(table, cells), "td") for cells in table.rows[:max_rows])
+    more = len(table.rows) - max_rows
     rest = f'<tr><td colspan="{len(table.columns)}">and {more:,} more</td></tr>' if more > 0 else ""
     foot = f"<tfoot>{row(_shown(table, table.total), 'th')}</tfoot>" if table.total else ""
     title = f"<caption>{escape(visible(caption))}</caption>" if caption else ""
@@ -128,15 +139,15 @@ def _format(cell: Cell, kind: Kind) -> str:
 
 
 def _cut(cell: str) -> str:
-    if width(cell) <= _LONGEST:
+    if width(cell) <= _MAX_WIDTH:
         return cell
-    while width(cell) > _LONGEST - 3:
-        cell = cell[: min(len(cell) - 1, _LONGEST)]
+    while width(cell) > _MAX_WIDTH - 3:
+        cell = cell[: min(len(cell) - 1, _MAX_WIDTH)]
     return cell + "..."
 
 
 def _aligned(row: list[str], widths: list[int], columns: tuple[Column, ...]) -> str:
-    gaps = [" " * (most - width(cell)) for cell, most in zip(row, widths, strict=True)]
+    gaps = [" " * (column - width(cell)) for cell, column in zip(row, widths, strict=True)]
     cells = [
         c + gap if column.kind == "text" else gap + c
         for c, gap, column in zip(row, gaps, columns, strict=True)
@@ -149,5 +160,5 @@ def _inert(cell: str) -> str:
 
 
 def escaped(cell: str) -> str:
-    """A text as Markdown shows it unchanged."""
+    """Return a text that Markdown shows unchanged."""
     return _MARKDOWN.sub(lambda match: "\\" + match[0], cell)

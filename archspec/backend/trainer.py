@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from archspec._numpy import Array
-from archspec._patterns import matches, refuse_idle
+from archspec._patterns import check_patterns_match, matches
 from archspec.backend.process_group import ProcessGroup, SingleProcess
 from archspec.diagnostics import Failure, quote
 from archspec.ir.graph import Graph, Node
@@ -36,7 +36,7 @@ class ParamGroup:
 
 def param_groups(recipe: Recipe, graph: Graph) -> dict[str, ParamGroup]:
     """By name, every tensor that is trained, in the order of the graph; raises `Failure` for an idle pattern."""
-    refuse_idle(
+    check_patterns_match(
         (*recipe.freeze, *recipe.lr_multipliers), [name for name, _, _ in graph.parameters()]
     )
     found: dict[str, ParamGroup] = {}

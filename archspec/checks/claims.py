@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.analysis.claims import ClaimResult, claims
+from archspec.analysis.claims import ClaimResult, compare_claims
 from archspec.diagnostics import Report, quote
 from archspec.ir.check_input import CheckInput
 
@@ -13,7 +13,7 @@ def printed_figures(spec: CheckInput, report: Report) -> None:
     if spec.overridden or (spec.document.claims is None and not spec.graph.claims):
         return
     own = spec.graph.root.span.source
-    for result in claims(spec):
+    for result in compare_claims(spec):
         if result.status in ("differs", "unreadable"):
             if (result.span or spec.claims).source is own:
                 _differs(result, spec, report)

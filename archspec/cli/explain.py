@@ -1,10 +1,10 @@
-"""`archspec explain`: the page of an error's code."""
+"""`archspec explain`: print the page of an error code."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "explain an error's code"
+HELP = "explain an error code"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,10 +13,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from archspec.diagnostics import Failure, did_you_mean, quote
-    from archspec.diagnostics.codes import CODES, page
+    from archspec.diagnostics.codes import codes, page
 
     code = options.code.upper()
-    if code not in CODES:
-        raise Failure(f"unknown code {quote(options.code)}", did_you_mean(code, CODES, "codes"), 2)
+    if code not in codes():
+        help = did_you_mean(code, codes(), "codes")
+        raise Failure(f"unknown code {quote(options.code)}", help, 2)
     print(page(code), end="")
     return 0

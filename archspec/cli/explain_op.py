@@ -34,13 +34,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from archspec.analysis.locate import alike
+    from archspec.analysis.locate import group_equal
     from archspec.diagnostics.render import visible
 
     backends = _backends(options)
     graph, nodes, placed = _meant(options)
     lowered = [_Lowered(backend, graph) for backend in backends]
-    found = [_data(graph, group, lowered, placed) for group in alike(graph, nodes)]
+    found = [_data(graph, group, lowered, placed) for group in group_equal(graph, nodes)]
     if options.format == "json":
         print(json.dumps(found, indent=2))
         return 0

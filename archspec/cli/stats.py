@@ -1,4 +1,4 @@
-"""`archspec stats`: what a network costs, layer by layer; the paper's figures and other tools' held against ours."""
+"""`archspec stats`: the costs of a network by layer, beside the paper's and other tools' figures."""
 
 from __future__ import annotations
 
@@ -26,26 +26,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=("table", "json", "csv", "markdown"),
         default="table",
-        help="how it is printed",
+        help="output format",
     )
     parser.add_argument(
         "--by",
         choices=("layer", "block", "row"),
         default="layer",
-        help="one line for each of these",
+        help="print one line for each of these",
     )
     parser.add_argument(
         "--train", action="store_true", help="list the layers of train-only heads too"
     )
     parser.add_argument(
-        "--batch", type=_positive, default=1, metavar="N", help="samples that memory is counted for"
+        "--batch",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="samples in the batch that memory is counted for",
     )
     other = parser.add_mutually_exclusive_group()
     other.add_argument(
-        "--claims", action="store_true", help="hold the paper's printed figures against ours"
+        "--claims", action="store_true", help="compare the paper's printed figures with ours"
     )
     other.add_argument(
-        "--as", dest="tool", choices=TOOLS, help="another tool's figures, and why they differ"
+        "--as",
+        "--tool",
+        dest="tool",
+        choices=TOOLS,
+        help="show another tool's figures, and why they differ",
     )
 
 
@@ -87,13 +95,13 @@ def _data(counted: Stats, spec: Spec, options: argparse.Namespace) -> dict[str, 
 
     result = report.data(counted, options.by)
     if options.claims:
-        from archspec.analysis.claims import claims
+        from archspec.analysis.claims import compare_claims
 
-        result["claims"] = report.claim_data(claims(spec))
+        result["claims"] = report.claim_data(compare_claims(spec))
     if options.tool:
-        from archspec.analysis.conventions import figures
+        from archspec.analysis.conventions import tool_figures
 
-        result["as"] = report.figures_data(figures(spec, options.tool))
+        result["as"] = report.tool_data(tool_figures(spec, options.tool))
     return result
 
 
@@ -111,15 +119,18 @@ def _print(counted: Stats, spec: Spec, options: argparse.Namespace) -> None:
 
 
 def _table(counted: Stats, spec: Spec, options: argparse.Namespace) -> tuple[Table, list[str]]:
-    """What is printed, and what is said beneath it."""
+    """Return the table and the notes below it."""
     from archspec.analysis import report
+    from archspec.analysis.stats import summary
 
     if options.claims:
-        from archspec.analysis.claims import claims
+        from archspec.analysis.claims import compare_claims
 
-        return report.claim_table(results := claims(spec)), report.claim_remarks(results)
+        results = compare_claims(spec)
+        return report.claim_table(results), report.claim_notes(results)
     if options.tool:
-        from archspec.analysis.conventions import figures
+        from archspec.analysis.conventions import tool_figures
 
-        return report.figures_table(found := figures(spec, options.tool)), [found.remark]
-    return report.table(counted, options.by), report.summary(counted)
+        figures = tool_figures(spec, options.tool)
+        return report.tool_table(figures), [figures.remark]
+    return report.table(counted, options.by), summary(counted)

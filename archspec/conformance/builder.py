@@ -15,7 +15,7 @@ from archspec.conformance.expressions import Env, Spelled
 from archspec.conformance.fields import schema, ways
 from archspec.conformance.ops import accepted, drawn_fields, kinds
 from archspec.conformance.spec_ast import BlockDraft, Frame, Interpreter, Refused, Step, seen
-from archspec.ir.types import Shape, format_shape, numbers
+from archspec.ir.types import Shape, format_shape, positive_ints
 
 STEPS = ("s{0}", "#{0}x{0}", "a {0}/b", "step #{0}", "{0}x{0}", "x-{0}", "{0}")
 ARGUMENTS = (
@@ -284,7 +284,9 @@ class Builder:
     def patch(self, scope: Scope, step: Step, fields: dict[str, Any]) -> None:
         """Has a kernel and a stride come from one argument, 3x3/2."""
         sizes = [
-            size for name in ("kernel", "stride") if (size := numbers(fields.get(name))) is not None
+            size
+            for name in ("kernel", "stride")
+            if (size := positive_ints(fields.get(name))) is not None
         ]
         if scope.root or len(sizes) < 2 or not self.once_in(3):
             return
@@ -305,7 +307,7 @@ def _types(value: Any) -> list[str]:
     """The argument types that hold a value."""
     if isinstance(value, bool | int | float):
         return [type(value).__name__]
-    size = numbers(value)
+    size = positive_ints(value)
     if isinstance(value, str):
         return ["str", "size"] if size else ["patch", "str"] if "/" in value else ["str"]
     return ["shape", "size"] if size and len(size) <= 3 else ["shape"] if size else []

@@ -24,7 +24,7 @@ from archspec.conformance.fields import Room, values
 from archspec.conformance.ops import shapes
 from archspec.conformance.spec_ast import Frame, HeadDraft, Interpreter, Refused, Step, body_data
 from archspec.frontend.yaml_writer import yaml_text
-from archspec.ir.document import HeadForm
+from archspec.ir.document import HeadSection
 from archspec.ir.types import Shape
 from archspec.ops import OPS
 
@@ -150,7 +150,7 @@ def _head(builder: Builder, step: Step, shape: Shape, count: int) -> dict[str, H
 
 def _form(builder: Builder, shape: Shape) -> dict[str, Any]:
     """How a head is trained; the classes that it states are as many as its output is wide."""
-    fields = HeadForm.model_json_schema()["properties"]
+    fields = HeadSection.model_json_schema()["properties"]
     return {
         "classes": shape[0],
         **{name: builder.draw(values(fields[name], Room())) for name in ("loss", "weight")},

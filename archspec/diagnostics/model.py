@@ -150,8 +150,8 @@ class Report:
     """
 
     limit: int = 200
-    met: int = 0
-    found: dict[tuple[str, Span], Diagnostic] = field(
+    error_count: int = 0
+    by_location: dict[tuple[str, Span], Diagnostic] = field(
         default_factory=dict[tuple[str, Span], Diagnostic]
     )
     stack: tuple[Note, ...] = ()  # the block instances around the place being read
@@ -167,17 +167,19 @@ class Report:
         help: str = "",
         severity: Severity = "error",
     ) -> None:
-        self.met += severity == "error"
+        self.error_count += severity == "error"
         key = (code, span)
-        known = self.found.get(key)
+        known = self.by_location.get(key)
         if known is not None:
             if self.stack and len(known.notes) < 8 and self.stack[0] not in known.notes:
-                self.found[key] = replace(known, notes=(*known.notes, self.stack[0]))
-        elif len(self.found) < self.limit:
-            self.found[key] = Diagnostic(
+                self.by_location[key] = replace(known, notes=(*known.notes, self.stack[0]))
+        elif len(self.by_location) < self.limit:
+            self.by_location[key] = Diagnostic(
                 code, message, span, severity, found, (*notes, *self.stack), help
             )
-        if self.met >= 10 * self.limit or (severity == "error" and len(self.found) >= self.limit):
+        if self.error_count >= 10 * self.limit or (
+            severity == "error" and len(self.by_location) >= self.limit
+        ):
             raise SpecError(self.diagnostics)
 
     def stop(self, code: str, span: Span, message: str, *, help: str = "") -> NoReturn:
@@ -193,11 +195,11 @@ class Report:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Everything found, in the order of the text, errors and warnings alike."""
-        return tuple(sorted(self.found.values(), key=lambda d: d.span.key))
+        return tuple(sorted(self.by_location.values(), key=lambda d: d.span.key))
 
     @property
     def failed(self) -> bool:
-        return any(d.severity == "error" for d in self.found.values())
+        return any(d.severity == "error" for d in self.by_location.values())
 
     def raise_if_failed(self) -> None:
         if self.failed:

@@ -21,7 +21,7 @@ from archspec.frontend.tree import List, Map, Scalar, Tree
 from archspec.frontend.tree import describe as describe_tree
 from archspec.frontend.yaml import resolve
 from archspec.ir.expr import ExprError, describe
-from archspec.ir.types import LIMIT, Patch, numbers
+from archspec.ir.types import LIMIT, Patch, positive_ints
 
 TYPES = {
     "int": "an int",
@@ -56,7 +56,7 @@ def coerce(kind: str, value: Any) -> Any:
         case "patch" if isinstance(value, str):
             result = Patch.parse(value)
         case "patch" | "size" | "shape":
-            size = numbers(value)
+            size = positive_ints(value)
             result = Patch(size) if size is not None and kind == "patch" else size
         case _:
             pass

@@ -62,4 +62,4 @@ def _faultless(name: str, text: str) -> tuple[Tree, int] | None:
     """A text's tree and how many values it holds; None where something is wrong with it."""
     report, room = Report(), Room()
     tree = read(Source(name, text), report, room=room)
-    return None if tree is None or report.found else (tree, Room.values - room.values)
+    return None if tree is None or report.by_location else (tree, Room.values - room.values)

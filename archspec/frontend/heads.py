@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from archspec.diagnostics import Note, Report, Span, did_you_mean, quote
 from archspec.frontend.pydantic_errors import in_tree
 from archspec.frontend.tree import Map, Tree
-from archspec.ir.document import HeadForm
+from archspec.ir.document import HeadSection
 from archspec.ir.graph import Head
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Heads:
     """
 
     def __init__(
-        self, forms: Mapping[str, HeadForm] | None, tree: Tree | None, report: Report
+        self, forms: Mapping[str, HeadSection] | None, tree: Tree | None, report: Report
     ) -> None:
         self.known, self.forms, self.report = forms is not None, forms or {}, report
         self.spans: dict[str, Span] = (
@@ -87,7 +87,7 @@ class Heads:
         Where a row is lost, they may hang there.
         """
         found: list[Head] = []
-        main_form = self.forms.get("main") or HeadForm.model_validate({})
+        main_form = self.forms.get("main") or HeadSection.model_validate({})
         for key in ("block", "at"):
             if getattr(main_form, key) is not None:
                 spelt = "from" if key == "at" else key
@@ -108,7 +108,7 @@ class Heads:
                 )
         return tuple(found)
 
-    def _unattached(self, name: str, form: HeadForm, frame: Frame) -> None:
+    def _unattached(self, name: str, form: HeadSection, frame: Frame) -> None:
         if form.at is None:
             help = "name it under `aux` of a step, or give it `from: STEP`"
             self.report.error(

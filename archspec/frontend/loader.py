@@ -109,9 +109,9 @@ def override(tree: Map, text: str, report: Report) -> None:
             "AS0002", whole, f"an override reads ADDRESS=VALUE, found {quote(text)}", help=help
         )
         return
-    met = report.met
+    met = report.error_count
     wanted = read(source, report, start=len(address) + 1)
-    if wanted is not None and report.met == met:
+    if wanted is not None and report.error_count == met:
         change(
             tree,
             "set",

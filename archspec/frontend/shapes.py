@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from archspec.ir.types import Shape, numbers
+from archspec.ir.types import Shape, positive_ints
 
 
 def claimed_shape(value: Any) -> Shape | None:
     """The shape that a stated output means, channels first; None if it is none."""
-    size = numbers(value)
+    size = positive_ints(value)
     if size is None or isinstance(value, list | tuple):
         return size
     return (size[-1], *size[:-1])

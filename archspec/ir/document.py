@@ -32,7 +32,7 @@ class Origin(Section):
         return ", ".join(part for part in parts if part)
 
 
-class HeadForm(Section):
+class HeadSection(Section):
     """`heads.NAME`: an output and how it is trained; `main` is the network's own."""
 
     block: str | None = Field(
@@ -136,7 +136,7 @@ class Document(Section):
     """The whole of a spec but for its bodies."""
 
     source: Origin | None = None
-    heads: dict[str, HeadForm] = Field(default_factory=dict)
+    heads: dict[str, HeadSection] = Field(default_factory=dict)
     claims: Claims | None = None
     preprocess: Preprocess | None = None
     labels: Annotated[tuple[str, ...], Field(strict=False)] | None = None

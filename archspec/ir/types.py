@@ -41,7 +41,7 @@ def parse_size(value: Any) -> Any:
     return value
 
 
-def numbers(value: Any) -> tuple[int, ...] | None:
+def positive_ints(value: Any) -> tuple[int, ...] | None:
     """What `parse_size` makes of a value, where that is positive ints and nothing else."""
     size = parse_size(value)
     parts = cast("tuple[Any, ...]", size) if isinstance(size, tuple) else ()

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from archspec._numpy import Array, np
-from archspec._patterns import matches, refuse_idle
+from archspec._patterns import check_patterns_match, matches
 from archspec.backend.session import SessionState
 from archspec.diagnostics import Failure, quote
 from archspec.ir.graph import Graph
@@ -137,7 +137,7 @@ def load_state(
         own = metadata(path, file)
         every: list[str] = file.keys()
         there = [name for name in every if not matches(name.partition("@")[0], fresh)]
-        refuse_idle(fresh, known | {*every})
+        check_patterns_match(fresh, known | {*every})
         foreign = None if any_spec or fresh else _foreign(own, graph, whole)
         if problems := list(_problems(file, there, wanted, known)):
             lines = (*((foreign,) if foreign else ()), *(line for _, line in problems))

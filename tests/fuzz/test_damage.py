@@ -15,7 +15,7 @@ from archspec.analysis.stats import stats
 from archspec.compiler import check
 from archspec.conformance.specs import specs
 from archspec.diagnostics import Diagnostic, Span
-from archspec.diagnostics.codes import CODES
+from archspec.diagnostics.codes import codes
 from archspec.diagnostics.render import render_github, render_json, render_text
 from archspec.frontend.files import shipped
 from archspec.frontend.loader import Spec
@@ -56,7 +56,7 @@ def hold(content: str | bytes, sets: Sequence[str] = ()) -> Spec | None:
 
 def located(diagnostic: Diagnostic, path: Path) -> None:
     """A known code, words, and a place within a text that exists."""
-    assert diagnostic.code in CODES
+    assert diagnostic.code in codes()
     assert diagnostic.message.strip()
     for span in (diagnostic.span, *(note.span for note in diagnostic.notes if note.span)):
         within(span)

@@ -50,6 +50,12 @@ class Block:
     def language(self) -> str:
         return self.info[0] if self.info else ""
 
+    @property
+    def title(self) -> str:
+        """The `title="..."` after the fence, which the site shows above the block."""
+        titles = [re.fullmatch(r'title="(.*)"', word) for word in self.info[1:]]
+        return next((title[1] for title in titles if title), "")
+
     def all(self, key: str) -> list[str]:
         return [value for name, value in self.comments if name == key]
 

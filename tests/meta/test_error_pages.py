@@ -27,7 +27,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def page(fail: str, good: str, title: str = "# AS0001: broken", above: str = "") -> str:
-    return f"{title}\n\n{above}\n```yaml fail\n{fail}\n```\n\n```yaml good\n{good}\n```\n"
+    return (
+        f'{title}\n\n{above}\n```yaml title="fails"\n{fail}\n```\n\n'
+        f'```yaml title="fixed"\n{good}\n```\n'
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,12 +55,12 @@ def test_a_true_page_passes(text: str, tmp_path: Path, monkeypatch: pytest.Monke
         (page("fine", "fine"), "yields nothing"),
         (page("error AS0002", "fine"), "not AS0001 alone"),
         (page("error AS0001\nwarning AS0002", "fine"), "not AS0001 alone"),
-        (page("error AS0001", "error AS0001"), "the mended spec"),
-        (page("error AS0001", "error AS0002"), "the mended spec"),
-        (page("warning AS0001", "warning AS0001"), "the mended spec"),
-        (page("error AS0001", "fine", "# AS0001: mended"), "opens with"),
-        (page("error AS0001", "fine").replace("yaml good", "yaml"), "needs one block"),
-        (page("error AS0001", "fine").replace("yaml fail", "yaml"), "needs one block"),
+        (page("error AS0001", "error AS0001"), "the fixed spec"),
+        (page("error AS0001", "error AS0002"), "the fixed spec"),
+        (page("warning AS0001", "warning AS0001"), "the fixed spec"),
+        (page("error AS0001", "fine", "# AS0001: another"), "opens with"),
+        (page("error AS0001", "fine").replace('yaml title="fixed"', "yaml"), "needs one block"),
+        (page("error AS0001", "fine").replace('yaml title="fails"', "yaml"), "needs one block"),
     ],
 )
 def test_a_false_page_fails(
@@ -89,6 +92,6 @@ def test_padding_and_encoding_reach_the_file(
     monkeypatch.chdir(tmp_path)
     above = "<!-- pad: 5000 -->\n<!-- encoding: latin-1 -->"
     check_page(page("error AS0001\n# é", "fine", above=above), "AS0001", "broken", tmp_path, main)
-    data = (tmp_path / "fail.yaml").read_bytes()
+    data = (tmp_path / "fails.yaml").read_bytes()
     assert b"\xe9" in data
     assert 5000 <= len(data) < 5010

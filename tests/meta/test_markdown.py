@@ -104,5 +104,6 @@ def test_shown_output_is_compared_whole(shown: str, fits: bool) -> None:
 
 
 def test_words_after_the_language_are_kept() -> None:
-    (block,) = blocks(page("```yaml fail", "a: 1", "```"))
-    assert (block.language, block.info, block.body) == ("yaml", ("yaml", "fail"), "a: 1\n")
+    (block,) = blocks(page('```yaml title="fails" linenums="1"', "a: 1", "```"))
+    assert block.info == ("yaml", 'title="fails"', 'linenums="1"')
+    assert (block.language, block.title, block.body) == ("yaml", "fails", "a: 1\n")

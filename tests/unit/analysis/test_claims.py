@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 import archspec
-from archspec.analysis.claims import ClaimResult, claims, read
+from archspec.analysis.claims import ClaimResult, compare_claims, parse_figure
 from archspec.ir.document import Claims, Document
 from archspec.ir.graph import Claim, Graph, Scope
 from tests.helpers.graphs import SPAN, Builder
@@ -31,7 +31,7 @@ UNITS = {"K": 1024, "M": 1000000}
 def test_a_figure_stands_for_what_rounds_to_it(
     text: str, value: Fraction, hidden: Fraction
 ) -> None:
-    assert read(text, UNITS) == (value, hidden)
+    assert parse_figure(text, UNITS) == (value, hidden)
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_a_figure_stands_for_what_rounds_to_it(
     ],
 )
 def test_what_cannot_be_read(text: str) -> None:
-    assert read(text, UNITS) is None
+    assert parse_figure(text, UNITS) is None
 
 
 def test_a_unit_has_to_be_finite() -> None:
-    assert read("3X", {"X": float("inf")}) is None
+    assert parse_figure("3X", {"X": float("inf")}) is None
 
 
 class Paper:
@@ -80,7 +80,7 @@ class Paper:
         )
 
     def judged(self) -> list[tuple[str, str, str]]:
-        return [(result.path, result.quantity, result.status) for result in claims(self)]
+        return [(result.path, result.quantity, result.status) for result in compare_claims(self)]
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,13 @@ def test_what_is_compared() -> None:
         ("a", "depth", "2"),
         ("a.one", "params", "100000"),
     )
-    assert [(r.ours, r.difference) for r in claims(paper)] == [
+    assert [(r.ours, r.difference) for r in compare_claims(paper)] == [
         (200000, 0.0),
         (200000, 0.0),
         (2, 0.0),
         (100000, 0.0),
     ]
-    (result,) = claims(Paper(("a", "params", "160000")))
+    (result,) = compare_claims(Paper(("a", "params", "160000")))
     assert (result.status, result.value, result.difference) == ("differs", 160000, 0.25)
 
 
@@ -132,7 +132,9 @@ def test_a_depth_is_exact() -> None:
 
 
 def test_a_step_that_holds_no_layer_has_nothing() -> None:
-    assert [(r.ours, r.status) for r in claims(Paper(("gone", "params", "5")))] == [(0, "differs")]
+    assert [(r.ours, r.status) for r in compare_claims(Paper(("gone", "params", "5")))] == [
+        (0, "differs")
+    ]
 
 
 def test_the_whole_network() -> None:
@@ -158,7 +160,7 @@ def test_errata_excuse_what_differs_and_nothing_else() -> None:
         ("b", "ops", "many"),
         errata=errata,
     )
-    results = claims(paper)
+    results = compare_claims(paper)
     assert [(r.path, r.quantity, r.status, r.erratum, r.unneeded) for r in results] == [
         ("a", "params", "erratum", "a misprint", False),
         ("a", "depth", "agrees", "", False),
@@ -169,12 +171,12 @@ def test_errata_excuse_what_differs_and_nothing_else() -> None:
 
 
 def test_a_ratio_beyond_all_floats() -> None:
-    (result,) = claims(Paper(("a", "params", "1X"), units={"X": 1e-308}))
+    (result,) = compare_claims(Paper(("a", "params", "1X"), units={"X": 1e-308}))
     assert (result.status, result.difference) == ("differs", None)
 
 
 def test_without_claims_nothing_is_held() -> None:
-    assert claims(Paper()) == ()
+    assert compare_claims(Paper()) == ()
 
 
 # What is wrong in the paper's table 1: of a separable 7x7 with depth multiplier 8 (7*7*3*8 + 24*64 = 2,712 weights,
@@ -189,7 +191,7 @@ MISPRINTS = {
 
 
 def test_googlenet() -> None:
-    results = claims(archspec.load("googlenet"))
+    results = compare_claims(archspec.load("googlenet"))
     assert {(r.path, r.quantity) for r in results if r.status == "erratum"} == MISPRINTS
     assert all(r.status in ("agrees", "erratum") and not r.unneeded for r in results)
     printed: dict[tuple[str, str], ClaimResult] = {(r.path, r.quantity): r for r in results}

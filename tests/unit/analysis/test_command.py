@@ -122,7 +122,7 @@ def test_memory_is_that_of_the_batch(run: Run) -> None:
         one["activations_inference"] == 4 * 2 * 6 * 28 * 28
     )  # the first convolution and its activation
     said = run("lenet5", "--batch", "64")
-    assert f"{64 * 36.75 / 1024:.1f} MiB of activations at most in inference" in said
+    assert f"{64 * 36.75 / 1024:.1f} MiB peak activations at inference" in said
     assert (
         f"{many['activations_training'] / 2**20:.1f} MiB kept in training, for a batch of 64"
         in said

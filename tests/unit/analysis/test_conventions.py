@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import archspec
-from archspec.analysis.conventions import CONVENTIONS, figures
+from archspec.analysis.conventions import CONVENTIONS, tool_figures
 from archspec.analysis.stats import stats
 from archspec.cli.stats import TOOLS
 from archspec.ir.graph import Graph, Head
@@ -158,7 +158,7 @@ def test_a_tool_counts_as_its_convention_says(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         params, count = measure(Twin(graph).eval())
-    found = figures(graph, measure.__name__.removeprefix("measure_").replace("_", "-"))
+    found = tool_figures(graph, measure.__name__.removeprefix("measure_").replace("_", "-"))
     assert (found.params, found.count) == (params, count)
 
 
@@ -178,7 +178,7 @@ def test_a_tool_counts_as_its_convention_says(
     ],
 )
 def test_torchvisions_googlenet(tool: str, params: int | None, count: int | None) -> None:
-    found = figures(archspec.load("googlenet-torchvision"), tool)
+    found = tool_figures(archspec.load("googlenet-torchvision"), tool)
     assert (found.params, found.count) == (params, count)
 
 
@@ -200,13 +200,13 @@ def test_keras_counts_moving_statistics() -> None:
     b.add("drop", "dropout", rate=0.5)
     b.add("flatten", "flatten")
     b.add("fc", "linear", out=5)
-    assert figures(b.graph(), "keras").params == model.count_params()
+    assert tool_figures(b.graph(), "keras").params == model.count_params()
 
 
 @pytest.mark.parametrize("tool", sorted(CONVENTIONS))
 @pytest.mark.parametrize("network", [classic, residual, norms, upsampling])
 def test_the_differences_account_for_the_whole_gap(tool: str, network: Callable[[], Graph]) -> None:
-    graph, found = network(), figures(network(), tool)
+    graph, found = network(), tool_figures(network(), tool)
     whole = stats(graph)
     if found.count is not None:
         assert whole.macs + sum(gap.amount for gap in found.count_differs) == found.count
@@ -220,12 +220,12 @@ def test_heads_of_training_are_part_of_the_model() -> None:
     main = b.add("main", "linear", out=4)
     aux = b.add("aux", "linear", 0, out=3)
     graph = b.graph(Head("main", main), Head("aux", aux, train_only=True))
-    assert [figures(graph, tool).params for tool in ("torchinfo", "keras", "paper")] == [
+    assert [tool_figures(graph, tool).params for tool in ("torchinfo", "keras", "paper")] == [
         36 + 27,
         36,
         32,
     ]
-    assert figures(graph, "torchinfo").count == 36
+    assert tool_figures(graph, "torchinfo").count == 36
 
 
 def test_the_command_line_knows_every_convention() -> None:

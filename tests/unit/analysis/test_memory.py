@@ -57,7 +57,11 @@ def test_activations_grow_with_the_batch_and_parameters_do_not() -> None:
     b.add("norm", "batch_norm")
     one, many = memory(b.graph()), memory(b.graph(), batch=7)
     assert (many.peak, many.training) == (7 * one.peak, 7 * one.training)
-    assert (one.params, one.moving) == (many.params, many.moving) == (4 * (216 + 8 + 16), 4 * 16)
+    assert (
+        (one.params, one.running_stats)
+        == (many.params, many.running_stats)
+        == (4 * (216 + 8 + 16), 4 * 16)
+    )
 
 
 def test_a_network_without_layers_holds_its_input() -> None:

@@ -63,7 +63,7 @@ def test_hand_arithmetic() -> None:
         sum(macs.values()),
         2 * sum(macs.values()),
     )
-    assert found.moving == 2 * 8
+    assert found.running_stats == 2 * 8
     assert (found.depth, found.depth_with_pools) == (4, 5)  # stem, reduce, left, fc; and the pool
     assert [layer.path for layer in found.layers] == [
         "stem", "reduce", "left", "right", "merge", "norm", "pool", "flatten", "fc",
@@ -81,7 +81,7 @@ def test_torch_counts_the_same() -> None:
     buffers = [
         tensor.numel() for name, tensor in model.named_buffers() if "num_batches" not in name
     ]
-    assert found.moving == sum(buffers)
+    assert found.running_stats == sum(buffers)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_twenty_thousand_layers_are_counted_at_once() -> None:
         ("step", 20_000, 20_000, 1)
     ]
     assert len(found.by("row")) == 20_000
-    assert found.receptive[-1].size == (40_001, 40_001)
+    assert found.receptive_fields[-1].size == (40_001, 40_001)
 
 
 def test_rows_and_blocks() -> None:
@@ -309,7 +309,7 @@ def test_other_networks(spec: str, params: int, with_aux: int, macs: int) -> Non
 def test_batch_norm_in_place_of_biases() -> None:
     """Of the faithful network: less 7,280 biases, with a scale and a shift for each of 7,280 channels."""
     found = stats(archspec.load("googlenet-bn"))
-    assert (found.params, found.moving) == (6998552 - 7280 + 14560, 14560)
+    assert (found.params, found.running_stats) == (6998552 - 7280 + 14560, 14560)
 
 
 def test_a_reduction_in_front_of_a_5x5_convolution() -> None:

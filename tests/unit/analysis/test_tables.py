@@ -124,7 +124,7 @@ def test_html_holds_no_markup_of_a_name(given_names: list[str]) -> None:
 
 
 def test_html_shows_so_many_rows() -> None:
-    shown = tables.html(of(*((f"layer{i}", i, None) for i in range(25))), most=10)
+    shown = tables.html(of(*((f"layer{i}", i, None) for i in range(25))), max_rows=10)
     assert "layer9" in shown
     assert "layer10" not in shown
     assert "and 15 more" in shown

@@ -20,6 +20,7 @@ from archspec.frontend.tree import data
 from archspec.frontend.yaml import read
 from archspec.ir.document import Document
 from archspec.ops import OPS
+from tests.helpers.error_pages import spec_blocks
 from tests.helpers.language import good, net
 from tests.helpers.markdown import blocks
 
@@ -78,10 +79,9 @@ def test_the_starter_passes() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_mended_specs_of_the_error_pages_pass(page: Path) -> None:
-    for block in blocks(page.read_text(), page.name):
-        if block.info[1:] == ("good",):
-            assert faults(block.body) == []
+def test_the_fixed_specs_of_the_error_pages_pass(page: Path) -> None:
+    _, fixed = spec_blocks([*blocks(page.read_text(), page.name)], page.name)
+    assert faults(fixed.body) == []
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,8 @@ def test_the_mended_specs_of_the_error_pages_pass(page: Path) -> None:
     ids=lambda page: page.stem,
 )
 def test_mistakes_of_form_are_stopped(page: Path) -> None:
-    for block in blocks(page.read_text(), page.name):
-        if block.info[1:] == ("fail",):
-            assert faults(block.body), "an editor would show nothing"
+    fails, _ = spec_blocks([*blocks(page.read_text(), page.name)], page.name)
+    assert faults(fails.body), "an editor would show nothing"
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from archspec.compiler import check
 from archspec.diagnostics import Source
-from archspec.diagnostics.codes import CODES
+from archspec.diagnostics.codes import codes
 from archspec.diagnostics.render import render_json, render_text
+from tests.helpers.error_pages import spec_blocks
 from tests.helpers.language import found, marked, net, read, the
 from tests.helpers.markdown import blocks, write
 
@@ -31,18 +32,18 @@ MARKS = {  # of the failing spec of each code's page
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("code", sorted(CODES.keys() - {"AS0801"}))
+@pytest.mark.parametrize("code", sorted(codes().keys() - {"AS0801"}))
 def test_the_failing_spec_of_a_page_is_marked_where_it_fails(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     page = list(blocks((ERRORS / f"{code}.md").read_text(), code))
-    fail = next(block for block in page if block.info[1:] == ("fail",))
+    fails, fixed = spec_blocks(page, code)
     for block in page:
-        if block.all("file") and block.info[1:] != ("good",):
+        if block.all("file") and block is not fixed:
             write(block, tmp_path)
-    path = write(fail, tmp_path, fail.one("file", "fail.yaml"))
-    _, diagnostics = check(fail.one("path", path.name), sets=shlex.split(fail.one("args"))[1:])
+    path = write(fails, tmp_path, fails.one("file", "fails.yaml"))
+    _, diagnostics = check(fails.one("path", path.name), sets=shlex.split(fails.one("args"))[1:])
     assert {diagnostic.code for diagnostic in diagnostics} == {code}
     assert {marked(diagnostic.span) for diagnostic in diagnostics} == {MARKS[code]}
 

@@ -22,7 +22,7 @@ def tree(text: str) -> Tree:
     report = Report()
     found = read(Source("t.yaml", text), report)
     assert found is not None, report.diagnostics
-    assert not report.found
+    assert not report.by_location
     return found
 
 

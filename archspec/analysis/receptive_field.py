@@ -1,8 +1,9 @@
-"""What one element of a layer's output sees of the input: its receptive field and total stride, per axis.
+"""Receptive field and total stride of each layer, per axis: the input that one output element sees.
 
-A window of size k and stride s adds (k - 1) * stride to the field and multiplies the stride by s; an upsampling divides
-the stride. Where branches meet, the field spans all of theirs. The field is that of the arithmetic: it may reach past
-the input's border, and the statistics of a normalisation are not part of it.
+A window of size k and stride s adds (k - 1) * stride to the receptive field and multiplies the
+stride by s; an upsampling divides the stride. Where branches meet, the field spans all of theirs.
+It is arithmetic: it may reach past the border of the input, and the statistics of a normalisation
+are not part of it.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ Number = int | Fraction
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """Per axis, in positions of the input: the field's size, its step from output to output, where the first starts.
+class ReceptiveField:
+    """Size, step from one output to the next, and first position, per axis in input positions.
 
-    `whole` says that a layer saw all positions of its input at once, as a linear layer does: what follows sees no less.
+    `whole` is set once a layer has seen every position of its input, as a linear layer does.
     """
 
     size: tuple[int, ...]
@@ -32,29 +33,29 @@ class Field:
     whole: bool = False
 
 
-def receptive(subject: Graph | HasGraph) -> tuple[Field, ...]:
-    """The field of every node, by its index."""
+def receptive_fields(subject: Graph | HasGraph) -> tuple[ReceptiveField, ...]:
+    """Return the receptive field of every node, by its index."""
     graph = graph_of(subject)
     rank = len(graph.input) - 1
-    fields = [Field((1,) * rank, (1,) * rank, (0,) * rank)]
+    fields = [ReceptiveField((1,) * rank, (1,) * rank, (0,) * rank)]
     for node in graph.nodes[1:]:
-        fields.append(_through(node, graph.inputs(node), _span([fields[i] for i in node.inputs])))
+        entering = _span([fields[i] for i in node.inputs])
+        fields.append(_through(node, graph.inputs(node), entering))
     return tuple(fields)
 
 
-def _span(fields: Sequence[Field]) -> Field:
-    """The field that spans all of these."""
+def _span(fields: Sequence[ReceptiveField]) -> ReceptiveField:
+    """Return the smallest field that contains all of these."""
     if len(fields) == 1:
         return fields[0]
     start = tuple(map(min, *(f.start for f in fields)))
     ends = [[a + n for a, n in zip(f.start, f.size, strict=True)] for f in fields]
     size = tuple(math.ceil(end - a) for end, a in zip(map(max, *ends), start, strict=True))
-    return Field(
-        size, tuple(map(max, *(f.stride for f in fields))), start, any(f.whole for f in fields)
-    )
+    stride = tuple(map(max, *(f.stride for f in fields)))
+    return ReceptiveField(size, stride, start, any(f.whole for f in fields))
 
 
-def _through(node: Node, inputs: tuple[Shape, ...], field: Field) -> Field:
+def _through(node: Node, inputs: tuple[Shape, ...], field: ReceptiveField) -> ReceptiveField:
     if field.whole or not field.size:
         return field
     window = node.op.window(*inputs)
@@ -62,12 +63,12 @@ def _through(node: Node, inputs: tuple[Shape, ...], field: Field) -> Field:
         return _slide(field, zip(*window, strict=True))
     if node.op.variadic or len(node.shape) == len(inputs[0]):
         return field
-    # flatten and reshape do away with the positions: what follows sees all of them
+    # flatten and reshape drop the positions: every later layer sees all of them
     seen = _slide(field, ((n, 1, 0) for n in inputs[0][1:]))
-    return Field(seen.size, seen.stride, seen.start, whole=True)
+    return ReceptiveField(seen.size, seen.stride, seen.start, whole=True)
 
 
-def _slide(field: Field, window: Iterable[tuple[int, Number, int]]) -> Field:
+def _slide(field: ReceptiveField, window: Iterable[tuple[int, Number, int]]) -> ReceptiveField:
     axes = [
         (
             math.ceil(size + (reach - 1) * stride),
@@ -79,7 +80,7 @@ def _slide(field: Field, window: Iterable[tuple[int, Number, int]]) -> Field:
         )
     ]
     size, stride, start = zip(*axes, strict=True)
-    return Field(size, stride, start)
+    return ReceptiveField(size, stride, start)
 
 
 def _reduced(value: Number) -> Number:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from archspec.analysis.locate import alike, at_line, at_path
+from archspec.analysis.locate import at_line, at_path, group_equal
 from archspec.compiler import load
 from archspec.diagnostics import Failure
 from archspec.frontend.loader import Spec
@@ -69,9 +69,9 @@ def test_layers_of_a_path(spec: Spec, path: str, paths: list[str]) -> None:
 @pytest.mark.parametrize(
     ("line", "help"),
     [
-        (2, "the nearest with layers: 7"),
-        (9, "the nearest with layers: 8 and 10"),
-        (99, "the nearest with layers: 15"),
+        (2, "the nearest lines with layers: 7"),
+        (9, "the nearest lines with layers: 8 and 10"),
+        (99, "the nearest lines with layers: 15"),
     ],
 )
 def test_a_line_without_layers(spec: Spec, line: int, help: str) -> None:
@@ -94,7 +94,7 @@ def test_an_unknown_path_is_answered_with_the_nearest(spec: Spec) -> None:
 
 def test_layers_are_alike_where_fields_and_inputs_are(spec: Spec) -> None:
     """The first convolution reads 3 channels, the second and third 4, and that of the branch has another width."""
-    groups = alike(spec.graph, at_line(spec.graph, spec.path, 7))
+    groups = group_equal(spec.graph, at_line(spec.graph, spec.path, 7))
     assert [[node.path for node in group] for group in groups] == [
         ["one.conv"],
         ["two.conv", "three.conv"],

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archspec
-from archspec.analysis.receptive import receptive
+from archspec.analysis.receptive_field import receptive_fields
 from archspec.ir.graph import Graph
 from archspec.ir.op import EvalContext
 from tests.helpers.graphs import Builder
@@ -79,7 +79,7 @@ def test_branches_together_see_what_each_sees(
 
 def compare(graph: Graph) -> None:
     """Every output whose field lies inside the input depends on that field, from its first position to its last."""
-    field, seen = receptive(graph)[-1], touched(graph)
+    field, seen = receptive_fields(graph)[-1], touched(graph)
     inside = 0
     for i, row in enumerate(seen):
         first = int(field.start[0] + i * field.stride[0])
@@ -94,7 +94,7 @@ def test_each_axis_has_its_own() -> None:
     b = Builder(1, 40, 40)
     b.add("conv", "conv", out=1, kernel=[3, 5], stride=[1, 2], dilation=[2, 1])
     b.add("pool", "max_pool", kernel=[2, 3], stride=[2, 1])
-    field = receptive(b.graph())[-1]
+    field = receptive_fields(b.graph())[-1]
     assert field.size == (5 + 1, 5 + 2 * 2)
     assert field.stride == (2, 2)
 
@@ -104,7 +104,7 @@ def test_padding_and_cropping_move_the_field() -> None:
     b.add("pad", "pad", padding=[[3, 0]])
     b.add("crop", "crop", sides=[[1, 0]])
     b.add("conv", "conv", out=1, kernel=3, padding=1)
-    field = receptive(b.graph())[-1]
+    field = receptive_fields(b.graph())[-1]
     assert (field.start, field.size) == ((-3 + 1 - 1,), (3,))
 
 
@@ -113,14 +113,14 @@ def test_upsampling_divides_the_stride() -> None:
     b.add("down", "conv", out=1, kernel=2, stride=4)
     up = b.add("up", "conv_transpose", out=1, kernel=2, stride=2)
     b.add("resize", "resize", up, scale=4, mode="nearest", coordinates="asymmetric")
-    fields = receptive(b.graph())
+    fields = receptive_fields(b.graph())
     assert [field.stride[0] for field in fields] == [1, 4, 2, Fraction(1, 2)]
     assert fields[2].size == (
         2,
         2,
     )  # a 2x2 kernel at stride 2 reads one position for each it writes
     b.add("conv", "conv", out=1, kernel=3)
-    assert receptive(b.graph())[-1].size == (2 + 1, 2 + 1)
+    assert receptive_fields(b.graph())[-1].size == (2 + 1, 2 + 1)
 
 
 def test_a_field_after_upsampling_holds_all_that_an_output_depends_on() -> None:
@@ -129,7 +129,7 @@ def test_a_field_after_upsampling_holds_all_that_an_output_depends_on() -> None:
     b.add("up", "conv_transpose", out=1, kernel=3, stride=2, bias=False)
     b.add("smooth", "conv", out=1, kernel=3, bias=False)
     b.add("resize", "resize", scale=2, mode="linear", coordinates="half_pixel")
-    field = receptive(b.graph())[-1]
+    field = receptive_fields(b.graph())[-1]
     widths = [np.ptp(np.flatnonzero(row)) + 1 for row in touched(b.graph())]
     assert max(widths) <= field.size[0] <= max(widths) + 2
 
@@ -139,7 +139,7 @@ def test_a_gate_sees_everything() -> None:
     conv = b.add("conv", "conv", out=1, kernel=3, padding=1)
     pool = b.add("pool", "global_avg_pool", conv)
     b.add("gate", "multiply", conv, b.add("squeeze", "conv", pool, out=1, kernel=1))
-    assert receptive(b.graph())[-1].size == (3 + 7, 3 + 7)
+    assert receptive_fields(b.graph())[-1].size == (3 + 7, 3 + 7)
 
 
 def test_flattening_sees_the_whole() -> None:
@@ -149,7 +149,7 @@ def test_flattening_sees_the_whole() -> None:
     b.add("fc", "linear", out=9)
     b.add("square", "reshape", to=[1, 3, 3])
     b.add("after", "conv", out=1, kernel=3)
-    fields = receptive(b.graph())
+    fields = receptive_fields(b.graph())
     assert not fields[1].whole
     assert all(field.whole and field.size == (7, 7) for field in fields[2:])
 
@@ -159,7 +159,7 @@ def test_a_vector_has_no_positions() -> None:
     b.add("fc", "linear", out=9)
     b.add("square", "reshape", to=[1, 3, 3])
     b.add("conv", "conv", out=1, kernel=3)
-    assert [field.size for field in receptive(b.graph())] == [(), (), (), ()]
+    assert [field.size for field in receptive_fields(b.graph())] == [(), (), (), ()]
 
 
 @pytest.mark.parametrize(
@@ -177,5 +177,5 @@ def test_a_vector_has_no_positions() -> None:
 def test_googlenet(row: str, size: int, stride: int) -> None:
     graph = archspec.load("googlenet").graph
     last = max(node.index for node in graph.nodes if node.path.split(".")[0] == row)
-    field = receptive(graph)[last]
+    field = receptive_fields(graph)[last]
     assert (field.size, field.stride) == ((size, size), (stride, stride))
