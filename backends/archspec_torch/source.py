@@ -156,4 +156,12 @@ def loader(name: str, renamed: Renaming) -> str:
     else:
         every = "{attribute(name): tensor for name, tensor in load_file(path).items()}"
         blocks = [load.replace(every, "load_file(path)"), build]
-    return re.sub(r"\bNetwork\b", name, "\n\n\n".join(blocks))
+    *blocks, build = [re.sub(r"\bNetwork\b", name, block) for block in blocks]
+    return "\n\n\n".join([*blocks, _wrapped_head(build)])
+
+
+def _wrapped_head(function: str) -> str:
+    """Break the head of a function where a long name of the network takes it over the line."""
+    head, _, body = function.partition("\n")
+    start, parameter, end = re.split(r"\((?=weights)|(?<=None)\)", head)
+    return "\n".join([*signature(start, [parameter], end, 0), body])
