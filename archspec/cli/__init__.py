@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from archspec._version import __version__
+from archspec.cli.common import Parser, report_failure
 
 COMMANDS = (
     "check",
@@ -52,25 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("ARCHSPEC_TRACEBACK"):
             raise
-        from archspec.cli.common import report_failure
-
         return report_failure(error, options)
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="archspec",
-        description="From a paper's table to a running network.",
-        allow_abbrev=False,
-    )
+    parser = Parser(prog="archspec", description="From a paper's table to a running network.")
     parser.add_argument("--version", action="version", version=f"archspec {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     called = [name for name in COMMANDS if name in given[:1]] or COMMANDS
     for name in called:
         module: Any = import_module(f"archspec.cli.{name.replace('-', '_')}")
-        command = commands.add_parser(
-            name, help=module.HELP, description=module.HELP, allow_abbrev=False
-        )
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.arguments(command)
         if name in given[:1] and hasattr(module, "late_arguments"):
             module.late_arguments(command, given[1:])

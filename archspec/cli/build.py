@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
         weights=weights,
         optimize=options.optimize,
         options={key: getattr(options, _PREFIX + key) for key in backend.options},
-        any_spec=options.any_spec,
+        any_spec=options.ignore_spec,
         allow_nonfinite=options.allow_nonfinite,
         remark=lambda text: say(f"note: {text}", options),
     )

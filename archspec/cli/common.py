@@ -13,6 +13,39 @@ if TYPE_CHECKING:
     from archspec.frontend.loader import Spec
 
 
+RENAMED_FLAGS = {
+    "--any-spec": "--ignore-spec",
+    "--fresh": "--reinit",
+    "--held-out": "--val-split",
+    "--report-every": "--log-every",
+}
+"""Flags by their old names. An old one is an error that names the new one."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of commands that knows the old names of flags and takes no abbreviations.
+
+    Its subparsers are of this class too.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        settings["allow_abbrev"] = False
+        super().__init__(**settings)
+
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride] - of its overloads
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:
+        """Parse as argparse does, then exit with code 2 if an unknown flag is one that was renamed."""
+        options, unknown = super().parse_known_args(args, namespace)
+        for word in unknown:
+            old = word.partition("=")[0]
+            new = RENAMED_FLAGS.get(old)
+            # Only where this command has the new flag: elsewhere the old one never existed.
+            if new in self._option_string_actions:
+                self.error(f"{old} was renamed: use {new}")
+        return options, unknown
+
+
 def spec_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
     """SPEC, --set and --include, and --quiet for what is said beside the result."""
     help = "a spec's path, or the name of a shipped one"
@@ -43,9 +76,7 @@ def override_arguments(parser: argparse.ArgumentParser) -> None:
 def actions(parser: argparse.ArgumentParser) -> Callable[[str, str], argparse.ArgumentParser]:
     """What a command with commands of its own adds each of them by: its name, and what it does."""
     added = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    return lambda name, help: added.add_parser(
-        name, help=help, description=help, allow_abbrev=False
-    )
+    return lambda name, help: added.add_parser(name, help=help, description=help)
 
 
 class Takes(Protocol):
@@ -57,7 +88,7 @@ class Takes(Protocol):
 def trust_arguments(parser: Takes) -> None:
     """What a file of weights may be in spite of the checks."""
     parser.add_argument(
-        "--any-spec",
+        "--ignore-spec",
         action="store_true",
         help="take a checkpoint of another spec whose tensors fit",
     )

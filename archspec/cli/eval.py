@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", metavar="DATA", help="in place of what the runs were trained on")
     parser.add_argument(
-        "--held-out", type=float, metavar="SHARE", help="a share of those, and not the whole"
+        "--val-split", type=float, metavar="SHARE", help="a share of those, and not the whole"
     )
     parser.add_argument(
         "--crops",
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.data:
         say_which(options.data, options)
-    data = unseen(members, options.data, options.held_out)
+    data = unseen(members, options.data, options.val_split)
     how: Any = {"batch": options.batch, "workers": options.workers, "bad_data": options.bad_data}
     with progress(options.quiet) as watch:
         found = [evaluate(members, data, crops=count, watch=watch, **how) for count in crops]

@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder of pictures, an .npz file, or a set by name",
     )
     data.add_argument(
-        "--held-out",
+        "--val-split",
         type=float,
         metavar="SHARE",
         help="of data without a part for it (default: 0.2)",
@@ -55,11 +55,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", metavar="FILE", help="start from these, and not from random ones"
     )
     weights.add_argument(
-        "--fresh",
+        "--reinit",
         action="append",
         default=[],
         metavar="PATTERN",
-        help="tensors that start afresh in spite of --weights",
+        help="tensors that to reinitialise despite --weights",
     )
     trust_arguments(weights)
     kept = parser.add_argument_group("what is kept")
@@ -70,7 +70,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--resume", action="store_true", help="go on with the run that is there, if one is"
     )
     kept.add_argument(
-        "--report-every",
+        "--log-every",
         type=int,
         default=20,
         metavar="N",
@@ -99,11 +99,11 @@ def run(options: argparse.Namespace) -> int:
     except ImportError:
         message = "what training shows is drawn by rich, which is not installed"
         raise Failure(message, "pip install 'archspec-nn[train]'", 3) from None
-    for name in ("workers", "report_every", "save_every", "keep"):
+    for name in ("workers", "log_every", "save_every", "keep"):
         value, least = getattr(options, name), 0 if name == "workers" else 1
         if value is not None and value < least:
             raise Failure(f"--{name.replace('_', '-')} is at least {least}", exit_code=2)
-    for name in ("fresh", "any_spec", "allow_nonfinite"):
+    for name in ("reinit", "ignore_spec", "allow_nonfinite"):
         if getattr(options, name) and not options.weights:
             raise Failure(
                 f"--{name.replace('_', '-')} is for what --weights gives, and there are none",
@@ -116,13 +116,13 @@ def run(options: argparse.Namespace) -> int:
     )
     chosen = Options(
         data=options.data,
-        held_out=options.held_out,
+        val_split=options.val_split,
         weights=Path(options.weights) if options.weights else None,
-        fresh=tuple(options.fresh),
-        any_spec=options.any_spec,
+        reinit=tuple(options.reinit),
+        ignore_spec=options.ignore_spec,
         allow_nonfinite=options.allow_nonfinite,
         workers=options.workers,
-        every=options.report_every,
+        log_every=options.log_every,
         save_every=options.save_every,
         keep=options.keep,
         bad_data=options.bad_data,

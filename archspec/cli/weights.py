@@ -102,7 +102,7 @@ def _convert(options: argparse.Namespace) -> int:
         spec,
         to=getattr(options, "to", None),
         mapping=getattr(options, "mapping", None),
-        any_spec=options.any_spec,
+        any_spec=options.ignore_spec,
         allow_nonfinite=options.allow_nonfinite,
     )
     for note in loaded.notes:

@@ -46,13 +46,13 @@ class Options:
     """How a run is run; what is learnt is in the recipe."""
 
     data: str
-    held_out: float | None = None
+    val_split: float | None = None
     weights: Path | None = None
-    fresh: tuple[str, ...] = ()
-    any_spec: bool = False
+    reinit: tuple[str, ...] = ()
+    ignore_spec: bool = False
     allow_nonfinite: bool = False
     workers: int = 0
-    every: int = 20
+    log_every: int = 20
     save_every: int | None = None
     keep: int = 2
     bad_data: Literal["error", "skip"] = "error"
@@ -83,7 +83,7 @@ def start(
         if backend.trainer is None:
             help = "`archspec backends` lists those that can"
             raise BackendError(f"the backend {quote(backend.name)} cannot train", help)
-        data = open_data(options.data, options.held_out)
+        data = open_data(options.data, options.val_split)
         refuse_within(options.data, folder)
         refuse_heads(spec, data)
         refuse_single(spec, recipe, len(data.train))
@@ -91,7 +91,7 @@ def start(
         known = facts(spec, backend, "", recipe, data, data.share)
     how = (
         backend.name,
-        options.every,
+        options.log_every,
         options.save_every,
         options.keep,
         options.bad_data,
@@ -171,9 +171,9 @@ def _opened(
             Path(scratch) / "build",
             seed=plan.recipe.seed,
             weights=options.weights if begins else None,
-            any_spec=options.any_spec,
+            any_spec=options.ignore_spec,
             allow_nonfinite=options.allow_nonfinite,
-            fresh=options.fresh if begins else (),
+            fresh=options.reinit if begins else (),
             remark=remark,
         )
         trainer = _trainer(backend, build, plan)
@@ -250,7 +250,7 @@ def _run(
         folder,
         feed,
         scored,
-        options.every,
+        options.log_every,
         options.save_every,
         options.keep,
         group=group,

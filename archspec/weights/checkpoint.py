@@ -36,7 +36,7 @@ from archspec.weights.reinit import advice
 
 KEY, VERSION = "archspec", "1"
 SHOWN = 20
-ANY_SPEC = "if that is meant, `--any-spec` takes it all the same"
+ANY_SPEC = "if that is meant, `--ignore-spec` takes it all the same"
 NONFINITE = "training may have diverged; `--allow-nonfinite` takes it all the same"
 
 

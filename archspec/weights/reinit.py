@@ -1,7 +1,7 @@
 """What to leave out of a checkpoint whose network has another head, so that the rest of it is a start.
 
 >>> advice(["head.fc.weight", "head.fc.bias", "aux.fc.weight"], ["stem.weight", "head.conv.weight"])
-"`archspec train` takes the rest with --fresh 'head.fc.*' --fresh 'aux.*'"
+"`archspec train` takes the rest with --reinit 'head.fc.*' --reinit 'aux.*'"
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def advice(misfits: Collection[str], others: Collection[str]) -> str:
     if not others or len(patterns) > MOST:
         return ""
     return "`archspec train` takes the rest with " + " ".join(
-        f"--fresh {shlex.quote(p)}" for p in patterns
+        f"--reinit {shlex.quote(p)}" for p in patterns
     )
 
 

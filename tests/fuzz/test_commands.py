@@ -167,7 +167,7 @@ OPTIONS = [
     *"--set --include --quiet --format --by --train --batch --claims --as --backend -o --weights --seed --optimize".split(),
     *"--top --labels --graph --help --version json text table csv markdown github block torch keras inference".split(),
     *"AS0301 as0101 AS9999 conv nothing classes=2 classes=x =1 lenet5 googlenet nowhere.yaml . .. - -- ../x 0 -1 5 1e9".split(),
-    *"inspect export import convert --spec --to --mapping --any-spec --allow-nonfinite w.pt w.safetensors w.caffemodel".split(),
+    *"inspect export import convert --spec --to --mapping --ignore-spec --allow-nonfinite w.pt w.safetensors w.caffemodel".split(),
     *["", " ", "\0", "a\nb", "\udc80", "x" * 5000, "/", "/dev/null", "/proc/self/mem"],
 ]
 

@@ -62,7 +62,9 @@ def recorded(
         return made[-1]
 
     watched = replace(engine, trainer=trainer)
-    start(load_spec(spec, sets=sets), watched, folder, Options(data=data, every=1), resume=resume)
+    start(
+        load_spec(spec, sets=sets), watched, folder, Options(data=data, log_every=1), resume=resume
+    )
     (recorder,) = made
     return recorder
 

@@ -46,7 +46,7 @@ def divided(where: str | PathLike[str], parts: Parts, held_out: float | None = N
     elif held_out:
         raise Failure(
             f"{quote(where)} has a part for validation of its own",
-            "leave out --held-out",
+            "leave out --val-split",
             exit_code=2,
         )
     else:

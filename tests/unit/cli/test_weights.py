@@ -194,7 +194,7 @@ def test_faults_leave_nothing_behind(spec: Spec, capsys: pytest.CaptureFixture[s
         code, err = ended(capsys, *arguments)
         assert (code, message in err) == (1, True), err
     assert sorted(Path().iterdir()) == before
-    assert ended(capsys, *to, "other.yaml", "--any-spec")[0] == 0
+    assert ended(capsys, *to, "other.yaml", "--ignore-spec")[0] == 0
 
 
 def test_numbers_that_are_none(spec: Spec, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,6 +216,6 @@ def test_a_build_takes_what_import_takes(spec: Spec, capsys: pytest.CaptureFixtu
     Path("other.yaml").write_text(TEXT.replace("batch_norm: {}", "batch_norm: {eps: 0.5}"))
     built[1], built[5] = "other.yaml", "second"
     assert main([*built, "w.safetensors"]) == 1
-    assert "`--any-spec`" in capsys.readouterr().err
+    assert "`--ignore-spec`" in capsys.readouterr().err
     assert not Path("second").exists()
-    assert main([*built, "w.safetensors", "--any-spec"]) == 0
+    assert main([*built, "w.safetensors", "--ignore-spec"]) == 0

@@ -48,7 +48,7 @@ edit: [{set: {act.aux: ~}}]
 blocks: {auxiliary: ~}
 heads: {main: {loss: binary_cross_entropy, classes: 2}, side: ~}
 """
-FRESH = ["--fresh", "fc.*", "--fresh", "side.*"]
+REINIT = ["--reinit", "fc.*", "--reinit", "side.*"]
 WEIGHTS = "six/weights.safetensors"
 
 
@@ -97,7 +97,7 @@ def test_unasked_nothing_is_left_out_and_all_that_differs_is_told(
   of another shape: `fc.bias` is 6, expected 1
   unexpected: `side.fc.bias`
   unexpected: `side.fc.weight`
-  help: `archspec train` takes the rest with --fresh 'fc.*' --fresh 'side.*'
+  help: `archspec train` takes the rest with --reinit 'fc.*' --reinit 'side.*'
 """
     )
     assert not Path("two").exists()
@@ -117,7 +117,7 @@ def test_what_is_frozen_stays_and_two_classes_are_told_apart(
     backend: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = [
-        *FRESH,
+        *REINIT,
         "--set",
         "train.freeze=['conv.*', 'norm.weight', 'norm.bias']",
         "--set",
@@ -138,7 +138,7 @@ def test_what_is_frozen_stays_and_two_classes_are_told_apart(
 def test_a_checkpoint_of_a_run_will_do_whose_slots_are_left_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert tuned(*FRESH, weights=str(checkpoints(Path("six"))[-1])) == 0
+    assert tuned(*REINIT, weights=str(checkpoints(Path("six"))[-1])) == 0
     said = capsys.readouterr().err
     assert "that are left out, 2: `side.fc.bias`, `side.fc.weight`" in said
     assert "slots of an optimizer that are left out" in said
@@ -158,9 +158,9 @@ def test_a_head_that_would_fit_starts_afresh_too() -> None:
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [
-        (["--fresh", "fcc.*"], 1, "no tensor is named as `fcc.*`"),
-        (["--fresh", "fc.*"], 1, "unexpected: `side.fc.bias`"),
-        (["--fresh", "side.*"], 1, "of another shape: `fc.bias` is 6, expected 1"),
+        (["--reinit", "fcc.*"], 1, "no tensor is named as `fcc.*`"),
+        (["--reinit", "fc.*"], 1, "unexpected: `side.fc.bias`"),
+        (["--reinit", "side.*"], 1, "of another shape: `fc.bias` is 6, expected 1"),
     ],
 )
 def test_a_pattern_too_little_or_for_nothing_is_an_error(
@@ -172,8 +172,8 @@ def test_a_pattern_too_little_or_for_nothing_is_an_error(
 
 
 def test_without_weights_there_is_nothing_to_leave_out(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "two.yaml", "--data", "two.npz", "-o", "two", *FRESH]) == 2
-    assert "--fresh is for what --weights gives" in capsys.readouterr().err
+    assert main(["train", "two.yaml", "--data", "two.npz", "-o", "two", *REINIT]) == 2
+    assert "--reinit is for what --weights gives" in capsys.readouterr().err
 
 
 def test_of_another_kind_of_file_no_part_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,7 +181,7 @@ def test_of_another_kind_of_file_no_part_is_taken(capsys: pytest.CaptureFixture[
         main(["weights", "export", WEIGHTS, "--to", "torch", "--spec", "six.yaml", "-o", "six.pth"])
         == 0
     )
-    assert tuned(*FRESH, weights="six.pth") == 1
+    assert tuned(*REINIT, weights="six.pth") == 1
     assert "`six.pth` no part can be taken" in capsys.readouterr().err
 
 
@@ -201,8 +201,8 @@ def test_the_flag_that_an_error_names_is_one_of_train(capsys: pytest.CaptureFixt
     Path("eps.yaml").write_text(SPEC.replace("batch_norm: ", "batch_norm: {eps: 0.1}"))
     arguments = ["train", "eps.yaml", "--data", "six.npz", "-o", "run", "--weights", WEIGHTS]
     assert main(arguments) == 1
-    assert "`--any-spec` takes it all the same" in capsys.readouterr().err
-    assert main([*arguments, "--any-spec"]) == 0
+    assert "`--ignore-spec` takes it all the same" in capsys.readouterr().err
+    assert main([*arguments, "--ignore-spec"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_library_caller_hears_of_an_idle_pattern() -> None:
 def test_one_frozen_statistic_of_two_is_refused_before_anything_is_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert tuned(*FRESH, "--set", "train.freeze=['norm.running_var']") == 1
+    assert tuned(*REINIT, "--set", "train.freeze=['norm.running_var']") == 1
     error = (
         "error: of the moving statistics of `norm` (six.yaml:7:18) one is frozen, and one is not"
     )

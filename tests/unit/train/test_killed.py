@@ -57,7 +57,7 @@ def command(backend: str, folder: Path) -> list[str]:
         *given,
         "--save-every",
         "2",
-        "--report-every",
+        "--log-every",
         "3",
         "--quiet",
     ]

@@ -30,7 +30,7 @@ GIVEN = [
     "noise.npz",
     "--save-every",
     "2",
-    "--report-every",
+    "--log-every",
     "2",
     "--quiet",
 ]

@@ -144,7 +144,7 @@ def test_other_data_are_refused_since_they_may_hold_what_was_held_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     trained()
-    assert trained("--resume", "--held-out", "0.5") == 1
+    assert trained("--resume", "--val-split", "0.5") == 1
     assert "holding out 0.2; these are other samples" in capsys.readouterr().err
 
 
@@ -215,7 +215,7 @@ def test_crops_that_no_one_takes_are_refused(capsys: pytest.CaptureFixture[str])
 
 def test_runs_of_other_data_are_no_ensemble(capsys: pytest.CaptureFixture[str]) -> None:
     trained(folder="one")
-    trained("--held-out", "0.5", folder="two")
+    trained("--val-split", "0.5", folder="two")
     assert main(["eval", "one", "two"]) == 1
     assert "`two` was trained on other data than `one`" in capsys.readouterr().err
     assert main(["eval", "one", "nothing"]) == 1
@@ -339,7 +339,7 @@ def test_what_the_data_cannot_train_is_refused(
 
 
 def test_what_led_to_a_failure_can_be_seen(capsys: pytest.CaptureFixture[str]) -> None:
-    assert trained("--set", "train.learning_rate=1e20", "--report-every", "1") == 1
+    assert trained("--set", "train.learning_rate=1e20", "--log-every", "1") == 1
     assert "lower the learning rate" in capsys.readouterr().err
     assert "losses.loss" in Path("run/metrics.csv").read_text()
     assert Path("run/curves.svg").stat().st_size > 1000

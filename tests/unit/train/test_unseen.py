@@ -71,14 +71,16 @@ def test_what_a_run_held_out_is_what_it_is_scored_on_wherever_its_data_lie() -> 
 
 def test_the_share_of_a_run_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     for data in ([], ["--data", "own"], ["--data", "./own"]):
-        error = refused(capsys, 2, "--held-out", "0.9", *data)
-        assert "own` was chosen when `run` was trained on it\n  help: leave out --held-out" in error
+        error = refused(capsys, 2, "--val-split", "0.9", *data)
+        assert (
+            "own` was chosen when `run` was trained on it\n  help: leave out --val-split" in error
+        )
 
 
 def test_what_was_trained_on_as_a_whole_has_nothing_to_be_scored_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    trained("all", "own", "--held-out", "0")
+    trained("all", "own", "--val-split", "0")
     capsys.readouterr()
     assert main(["eval", "all"]) == 1
     assert "own` is held out\n  help: other data, which `--data` names" in capsys.readouterr().err
@@ -119,7 +121,7 @@ def test_other_data_are_scored_as_a_whole_or_by_a_share_or_by_their_part_for_it(
     shutil.move("test", "both/train")
     shutil.move("val", "both/val")
     assert len(scored("both")) == 6
-    assert "leave out --held-out" in refused(capsys, 2, "--data", "both", "--held-out", "0.4")
+    assert "leave out --val-split" in refused(capsys, 2, "--data", "both", "--val-split", "0.4")
     assert main(["eval", "run", "--data", "both/train"]) == 0
     assert "30 samples of `both/train`" in capsys.readouterr().out
 
@@ -150,7 +152,7 @@ def test_other_classes_are_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_runs_of_other_samples_have_only_other_data_in_common() -> None:
-    trained("half", "own", "--held-out", "0.5")
+    trained("half", "own", "--val-split", "0.5")
     pictures("test", *KINDS)
     trained("other", "test")
     for second in ("half", "other"):

@@ -103,9 +103,9 @@ def test_a_class_without_pictures_is_named_before_anything_is_written(
 
 
 def test_a_share_of_data_with_their_own_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(trained("--held-out", "7")) == 2
+    assert main(trained("--val-split", "7")) == 2
     assert (
-        "has a part for validation of its own\n  help: leave out --held-out"
+        "has a part for validation of its own\n  help: leave out --val-split"
         in capsys.readouterr().err
     )
     assert not Path("run").exists()

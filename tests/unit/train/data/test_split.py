@@ -65,6 +65,6 @@ def test_no_share_is_taken_of_data_that_have_a_part_of_their_own(tmp_path: Path)
         assert (len(data.train), len(data.held_out), data.share) == (10, 4, 0)
     for share in (0.2, 7, float("nan")):
         with pytest.raises(
-            Failure, match=r"own\.npz` has a part for validation of its own; leave out --held-out"
+            Failure, match=r"own\.npz` has a part for validation of its own; leave out --val-split"
         ):
             open_data(tmp_path / "own.npz", share)
