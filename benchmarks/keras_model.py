@@ -42,13 +42,13 @@ def figures() -> Iterator[Figure]:
 def models(train: bool) -> dict[str, Any]:
     """Both with the same weights; raises AssertionError where they compute something else."""
     from archspec.backend import load as load_backend
-    from archspec.codegen.runtime import emitted
+    from archspec.codegen.runtime import import_model
     from archspec.compiler import load, write
     from benchmarks.peers_keras import copy_weights, googlenet
 
     with TemporaryDirectory() as scratch:
         folder = write(load(SPEC), load_backend("keras"), Path(scratch) / "model")
-        ours = emitted(folder).build_model(folder / "weights.safetensors", train=train)
+        ours = import_model(folder).build_model(folder / "weights.safetensors", train=train)
     theirs = googlenet(train)
     copy_weights(theirs, ours)
     agree(ours, theirs)

@@ -208,10 +208,10 @@ def _fit() -> Call:
 def _keras_model() -> tuple[Any, dict[str, Any], dict[str, float], Any]:
     import keras
 
-    from archspec.codegen.runtime import emitted
+    from archspec.codegen.runtime import import_model
 
     folder = built("keras")
-    model = emitted(folder).build_model(folder / "weights.safetensors", train=True)
+    model = import_model(folder).build_model(folder / "weights.safetensors", train=True)
     weights = {"main": 1.0, "aux1": 0.3, "aux2": 0.3}
     losses = {
         head: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for head in weights

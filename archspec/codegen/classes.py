@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.codegen.dialect import Dialect
-from archspec.codegen.module_tree import Chain, Instance, Join, Part, Several, unfolded
+from archspec.codegen.module_tree import (
+    Instance,
+    MergeCall,
+    ModuleList,
+    Sequential,
+    TreeNode,
+    flatten,
+)
 from archspec.codegen.names import Namespace
 from archspec.codegen.signature import role, scopes_to_block, signature
 from archspec.ir.expr import Expr
@@ -34,7 +41,7 @@ class Param:
 
 
 @dataclass(eq=False)
-class Class:
+class EmittedClass:
     """A class. `entries` name the channels of its inputs, `channels` says those of its outputs in the words of its
     parameters and entries, `equal` are pairs that have to agree for its merges; `code` is what its parts are built by.
     """
@@ -43,10 +50,10 @@ class Class:
     instances: list[Instance]
     dialect: Dialect
     params: list[Param] = field(default_factory=list[Param])
-    entries: tuple[str, ...] = ()
-    channels: tuple[Expr | None, ...] = ()
-    equal: tuple[tuple[Expr, Expr], ...] = ()
-    code: dict[Part, Any] = field(default_factory=dict[Part, Any])
+    input_channels: tuple[str, ...] = ()
+    output_channels: tuple[Expr | None, ...] = ()
+    equal_channels: tuple[tuple[Expr, Expr], ...] = ()
+    constructors: dict[TreeNode, Any] = field(default_factory=dict[TreeNode, Any])
 
     @property
     def example(self) -> Instance:
@@ -63,20 +70,20 @@ def form_classes(
     top: Instance,
     dialect: Dialect,
     taken: Collection[str],
-    resolve: Callable[[Class], None],
-) -> list[Class]:
+    resolve: Callable[[EmittedClass], None],
+) -> list[EmittedClass]:
     """Every class, inner ones first, the network's own last; `resolve` settles the parameters of each."""
     heights: dict[int, list[Instance]] = {}
     _measure(top, heights)
     for height in sorted(heights):
         alike: dict[Hashable, list[Instance]] = {}
         for instance in heights[height]:
-            alike.setdefault(signature(instance, dialect.paths), []).append(instance)
+            alike.setdefault(signature(instance, dialect.portable_paths), []).append(instance)
         for instances in alike.values():
-            cls = Class("", instances, dialect)
+            cls = EmittedClass("", instances, dialect)
             for index, instance in enumerate(instances):
                 instance.cls, instance.index = cls, index
-                _name_parts(instance.parts, dialect)
+                _name_parts(instance.children, dialect)
             resolve(cls)
     classes = _in_order(top)
     _name_classes(graph, classes, dialect, taken)
@@ -84,43 +91,47 @@ def form_classes(
 
 
 def _name_classes(
-    graph: Graph, classes: list[Class], dialect: Dialect, taken: Collection[str]
+    graph: Graph, classes: list[EmittedClass], dialect: Dialect, taken: Collection[str]
 ) -> None:
     # A parameter or a local variable of the same name would hide the class where it is used.
     space = Namespace(*taken, *(param.name for cls in classes for param in cls.params))
-    space.taken.update(part.attr for part in classes[-1].example.steps())
-    whole = classes[-1].name = space.take(dialect.title(graph.name), dialect.join)
-    space.take(f"{whole}Output")
+    space.taken.update(part.attr for part in classes[-1].example.calls())
+    whole = classes[-1].name = space.unique(dialect.class_name(graph.name), dialect.number_prefix)
+    space.unique(f"{whole}Output")
     # Of several forms of a block, the most usual has the block's own name where layers are named apart from it.
     inner = (
-        sorted(classes[:-1], key=lambda cls: -len(cls.instances)) if dialect.paths else classes[:-1]
+        sorted(classes[:-1], key=lambda cls: -len(cls.instances))
+        if dialect.portable_paths
+        else classes[:-1]
     )
     for cls in inner:
         block = scopes_to_block(cls.scope)[-1]
-        name = whole if block.kind == "network" else dialect.title(block.block)
-        name = name if block is cls.scope else dialect.title(f"{name} {role(cls.scope)}")
-        cls.name = space.take(name, dialect.join)
+        name = whole if block.kind == "network" else dialect.class_name(block.block)
+        name = name if block is cls.scope else dialect.class_name(f"{name} {role(cls.scope)}")
+        cls.name = space.unique(name, dialect.number_prefix)
 
 
 def _measure(instance: Instance, heights: dict[int, list[Instance]]) -> int:
     """Sorts instances by how deep the classes within them go."""
-    height = max((_measure(inner, heights) + 1 for inner in within(instance.parts)), default=0)
+    height = max(
+        (_measure(inner, heights) + 1 for inner in instances_in(instance.children)), default=0
+    )
     heights.setdefault(height, []).append(instance)
     return height
 
 
-def within(parts: list[Part]) -> Iterator[Instance]:
+def instances_in(parts: list[TreeNode]) -> Iterator[Instance]:
     """The instances among parts, those in sequences and lists too."""
-    return (part for part in unfolded(parts) if isinstance(part, Instance))
+    return (part for part in flatten(parts) if isinstance(part, Instance))
 
 
-def _in_order(top: Instance) -> list[Class]:
+def _in_order(top: Instance) -> list[EmittedClass]:
     """The classes as they are met, each after those it uses."""
-    seen: dict[Class, None] = {}
+    seen: dict[EmittedClass, None] = {}
 
     def visit(instance: Instance) -> None:
         if instance.cls is not None and instance.cls not in seen:
-            for inner in within(instance.parts):
+            for inner in instances_in(instance.children):
                 visit(inner)
             seen[instance.cls] = None
 
@@ -128,11 +139,11 @@ def _in_order(top: Instance) -> list[Class]:
     return list(seen)
 
 
-def _name_parts(parts: list[Part], dialect: Dialect, numbered: bool = False) -> None:
+def _name_parts(parts: list[TreeNode], dialect: Dialect, numbered: bool = False) -> None:
     """Gives every part the attribute that holds it, or its key in a sequence."""
     space = Namespace()
     for number, part in enumerate(parts):
-        if not isinstance(part, Join):
-            part.attr = str(number) if numbered else space.take(dialect.identifier(part.name))
-        if isinstance(part, Chain | Several):
-            _name_parts(part.parts, dialect, isinstance(part, Several) or part.numbered)
+        if not isinstance(part, MergeCall):
+            part.attr = str(number) if numbered else space.unique(dialect.identifier(part.name))
+        if isinstance(part, Sequential | ModuleList):
+            _name_parts(part.children, dialect, isinstance(part, ModuleList) or part.numbered)

@@ -23,12 +23,12 @@ class Dialect:
 
     lower: Callable[..., Lowered]
     reserved: frozenset[str]
-    title: Callable[[str], str]
-    join: str
-    sequence: Callable[[tuple[tuple[str, Code], ...]], Code]
+    class_name: Callable[[str], str]
+    number_prefix: str
+    sequential: Callable[[tuple[tuple[str, Code], ...]], Code]
     numbered: Callable[[tuple[Code, ...]], Code]
-    several: Callable[[tuple[Code, ...]], Code]
-    paths: bool = False
+    module_list: Callable[[tuple[Code, ...]], Code]
+    portable_paths: bool = False
 
     def identifier(self, text: str, digit: str = "b") -> str:
         """A Python name that hides nothing; `digit` goes before one that would begin with a digit."""

@@ -1,8 +1,8 @@
 """Spec expressions as Python: over the parameters of a class, printed as source.
 
->>> show(apply("//", apply("+", name("out"), const(1)), const(2)))
+>>> to_python(apply("//", apply("+", name("out"), const(1)), const(2)))
 '(out + 1) // 2'
->>> show(total([name("in_channels"), const(0), name("growth")]))
+>>> to_python(sum_of([name("in_channels"), const(0), name("growth")]))
 'in_channels + growth'
 """
 
@@ -53,14 +53,14 @@ def apply(op: str, *args: Expr) -> Expr:
     return made
 
 
-def total(terms: Iterable[Expr]) -> Expr:
+def sum_of(terms: Iterable[Expr]) -> Expr:
     """Their sum, its numbers added up and put last."""
     parts = [part for term in terms for part in summands(term)]
     number = sum(
         part.value for part in parts if isinstance(part, Const) and isinstance(part.value, int)
     )
     named = [part for part in parts if not isinstance(part, Const)]
-    return chain("+", [*named, const(number)] if number or not named else named)
+    return join_operands("+", [*named, const(number)] if number or not named else named)
 
 
 def summands(expr: Expr) -> tuple[Expr, ...]:
@@ -70,13 +70,13 @@ def summands(expr: Expr) -> tuple[Expr, ...]:
     return (expr,)
 
 
-def product(factors: Iterable[Expr]) -> Expr:
+def product_of(factors: Iterable[Expr]) -> Expr:
     """Their product, as it is spoken: `out * 7 * 7`, and a number where all are numbers."""
     parts = [part for part in factors if part != const(1)] or [const(1)]
     return (
         apply_all("*", parts)
         if all(isinstance(part, Const) for part in parts)
-        else chain("*", parts)
+        else join_operands("*", parts)
     )
 
 
@@ -87,7 +87,7 @@ def apply_all(op: str, parts: Sequence[Expr]) -> Expr:
     return result
 
 
-def chain(op: str, parts: Sequence[Expr]) -> Expr:
+def join_operands(op: str, parts: Sequence[Expr]) -> Expr:
     """`a + b + c`, nothing carried out."""
     result = parts[0]
     for part in parts[1:]:
@@ -111,7 +111,7 @@ def substitute(expr: Expr, values: Mapping[str, Expr | None], *, keep: bool = Fa
         return values.get(part.name, part if keep else None) if isinstance(part, Name) else part
 
     found = rewrite(expr, leaf)
-    return total([found]) if isinstance(found, Apply) and found.op == "+" else found
+    return sum_of([found]) if isinstance(found, Apply) and found.op == "+" else found
 
 
 def value_of(expr: Expr, env: Mapping[str, Any]) -> Any:
@@ -132,11 +132,11 @@ def tuple_of(parts: list[Expr]) -> Expr:
     )
 
 
-def settle_division(expr: Expr, envs: Sequence[Mapping[str, Any]]) -> Expr | None:
+def python_division(expr: Expr, envs: Sequence[Mapping[str, Any]]) -> Expr | None:
     """`/` as Python means it: exact division becomes `//`; None where it is exact in some places alone."""
     if not isinstance(expr, Apply):
         return expr
-    args = [settle_division(arg, envs) for arg in expr.args]
+    args = [python_division(arg, envs) for arg in expr.args]
     known = [arg for arg in args if arg is not None]
     if len(known) < len(args):
         return None
@@ -149,7 +149,7 @@ def settle_division(expr: Expr, envs: Sequence[Mapping[str, Any]]) -> Expr | Non
     return settled if exact == {False} else None
 
 
-def show(expr: Expr) -> str:
+def to_python(expr: Expr) -> str:
     """The expression as Python source, with the brackets that it needs."""
     return _show(expr)[0]
 
@@ -163,11 +163,11 @@ def _show(expr: Expr) -> tuple[str, int]:
         case Attribute():
             raise ValueError("an attribute has no Python form")
         case Apply(op, args, _) if op == TUPLE:
-            return f"({', '.join(map(show, args))}{',' if len(args) == 1 else ''})", _ATOM
+            return f"({', '.join(map(to_python, args))}{',' if len(args) == 1 else ''})", _ATOM
         case Apply("round", (arg,), _):
             return f"math.floor({_inside(arg, 5)} + 0.5)", _ATOM
         case Apply(op, args, _) if op in _CALLS:
-            return f"{_CALLS[op]}({', '.join(map(show, args))})", _ATOM
+            return f"{_CALLS[op]}({', '.join(map(to_python, args))})", _ATOM
         case Apply("if", (test, then, other), _):
             return f"{_inside(then, 1)} if {_inside(test, 1)} else {_inside(other, 0)}", 0
         case Apply("not", (arg,), _):

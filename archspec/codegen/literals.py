@@ -28,29 +28,31 @@ def docstring(text: str, limit: int = 2000) -> str:
     return safe[:-1] + "'" if safe.endswith('"') else safe
 
 
-def wrapped(text: str, width: int) -> list[str]:
+def wrap(text: str, width: int) -> list[str]:
     """Lines of that many columns, a full-width letter counting for two; a word that is longer is cut.
 
-    >>> wrapped("going deeper", 8)
+    >>> wrap("going deeper", 8)
     ['going', 'deeper']
     """
     lines = [""]
     for word in text.split():
         joined = f"{lines[-1]} {word}" if lines[-1] else word
-        if columns(joined) <= width:
+        if display_width(joined) <= width:
             lines[-1] = joined
             continue
         lines += [word] if lines[-1] else []
         lines[-1] = lines[-1] or word
-        while columns(lines[-1]) > width:
+        while display_width(lines[-1]) > width:
             cut = next(
-                n for n in range(len(lines[-1]) - 1, -1, -1) if columns(lines[-1][:n]) <= width
+                n
+                for n in range(len(lines[-1]) - 1, -1, -1)
+                if display_width(lines[-1][:n]) <= width
             )
             lines[-1:] = [lines[-1][:cut], lines[-1][cut:]]
     return lines
 
 
-def columns(text: str) -> int:
+def display_width(text: str) -> int:
     """How wide a line is shown."""
     return len(text) + sum(unicodedata.east_asian_width(c) in "WF" for c in text)
 

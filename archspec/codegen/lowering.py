@@ -48,7 +48,7 @@ class Module:
     before: tuple[Module, ...] = ()
 
     @property
-    def steps(self) -> tuple[Module, ...]:
+    def layers(self) -> tuple[Module, ...]:
         """The layers in the order in which the value passes them."""
         return (*self.before, self)
 
@@ -77,12 +77,12 @@ class Merge:
 Lowered = Module | Merge
 
 
-def bare(target: str) -> Callable[[Op, Shape], Module]:
+def no_args(target: str) -> Callable[[Op, Shape], Module]:
     """The lowering of an op that is a layer without arguments."""
     return lambda op, x: Module(target)
 
 
-def plain(size: Any) -> Any:
+def compact(size: Any) -> Any:
     """A size in its shortest spelling: 3 for (3,) and (3, 3)."""
     if not isinstance(size, tuple):
         return size
@@ -94,13 +94,13 @@ def plain(size: Any) -> Any:
     )
 
 
-def restated(
+def field_arg(
     op: Op, field: str, name: str = "", default: Any = REQUIRED, *, keyword: bool = True
 ) -> Arg:
     """An argument that is one of the op's fields as it stands."""
     return Arg(name or field, getattr(op, field), field, default, keyword=keyword)
 
 
-def rank(shape: Shape) -> int:
+def spatial_rank(shape: Shape) -> int:
     """How many axes follow the channels."""
     return len(shape) - 1

@@ -19,22 +19,22 @@ from archspec.codegen.lowering import Merge, Module
 from archspec.ir.graph import Graph, Node, Scope
 
 if TYPE_CHECKING:
-    from archspec.codegen.classes import Class
+    from archspec.codegen.classes import EmittedClass
 
 
 @dataclass(eq=False)
-class Part:
+class TreeNode:
     """Something in a class: `name` as the spec spells it, `levels` its place in neutral names, `attr` its attribute.
 
     `inputs` and `outputs` are the values that enter and leave it, `last` is the last that it computes.
     """
 
     name: str
-    levels: tuple[str, ...]
+    path_parts: tuple[str, ...]
     scope: Scope
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    last: int
+    last_value: int
     row: bool = False
     attr: str = ""
 
@@ -45,7 +45,7 @@ class Part:
 
 
 @dataclass(eq=False, kw_only=True)
-class Leaf(Part):
+class LayerCall(TreeNode):
     """A single layer."""
 
     node: Node
@@ -53,7 +53,7 @@ class Leaf(Part):
 
 
 @dataclass(eq=False, kw_only=True)
-class Join(Part):
+class MergeCall(TreeNode):
     """A merge."""
 
     node: Node
@@ -65,51 +65,51 @@ class Join(Part):
 
 
 @dataclass(eq=False, slots=True)
-class Run:
+class LoopSegment:
     """Iterations that one loop can build: equal in structure, their values equal or growing evenly."""
 
     start: int
-    parts: list[Part]
+    iterations: list[TreeNode]
 
 
 @dataclass(eq=False, kw_only=True)
-class Chain(Part):
+class Sequential(TreeNode):
     """Layers one after the other. The iterations of a repeat are numbered, and cut into runs."""
 
-    parts: list[Part]
+    children: list[TreeNode]
     numbered: bool = False
-    runs: list[Run] = field(default_factory=list[Run])
+    segments: list[LoopSegment] = field(default_factory=list[LoopSegment])
 
 
 @dataclass(eq=False, kw_only=True)
-class Several(Part):
+class ModuleList(TreeNode):
     """Iterations that the class around them calls one by one."""
 
-    parts: list[Part]
+    children: list[TreeNode]
 
 
 @dataclass(eq=False, kw_only=True)
-class Instance(Part):
+class Instance(TreeNode):
     """A scope with a class of its own; `index` is its place among the instances of `cls`, once that is known."""
 
-    parts: list[Part]
-    cls: Class | None = None
+    children: list[TreeNode]
+    cls: EmittedClass | None = None
     index: int = 0
 
-    def steps(self) -> Iterator[Part]:
+    def calls(self) -> Iterator[TreeNode]:
         """What values pass: the parts, and the items of lists."""
-        for part in self.parts:
-            if isinstance(part, Several):
-                yield from part.parts
+        for part in self.children:
+            if isinstance(part, ModuleList):
+                yield from part.children
             else:
                 yield part
 
 
-def unfolded(parts: list[Part]) -> Iterator[Part]:
+def flatten(parts: list[TreeNode]) -> Iterator[TreeNode]:
     """The parts of a class, those of its sequences and lists in place of these."""
     for part in parts:
-        if isinstance(part, Chain | Several):
-            yield from unfolded(part.parts)
+        if isinstance(part, Sequential | ModuleList):
+            yield from flatten(part.children)
         else:
             yield part
 
@@ -137,41 +137,47 @@ class _Builder:
                 break
             child = scope
 
-    def part(self, item: Scope | Node) -> Part:
+    def part(self, item: Scope | Node) -> TreeNode:
         if isinstance(item, Node):
             return self.layer(item)
         whole = self.region(item)
-        only = whole.parts[0]
-        if len(whole.parts) == 1 and isinstance(
-            only, Leaf | Instance if item.block else Leaf | Chain | Instance
+        only = whole.children[0]
+        if len(whole.children) == 1 and isinstance(
+            only, LayerCall | Instance if item.block else LayerCall | Sequential | Instance
         ):
-            return replace(only, name=item.name, levels=(item.name, *only.levels), row=item.row)
+            return replace(
+                only, name=item.name, path_parts=(item.name, *only.path_parts), row=item.row
+            )
         if item.kind in ("branch", "repeat") and _is_chain(whole):
-            return Chain(**_common(whole), parts=whole.parts, numbered=_holds_iterations(item))
-        if _holds_iterations(item):
-            inner = [replace(part, levels=(item.name, *part.levels)) for part in whole.parts]
-            return Several(**_common(whole), parts=inner)
+            return Sequential(
+                **_common(whole), children=whole.children, numbered=_is_whole_repeat(item)
+            )
+        if _is_whole_repeat(item):
+            inner = [
+                replace(part, path_parts=(item.name, *part.path_parts)) for part in whole.children
+            ]
+            return ModuleList(**_common(whole), children=inner)
         return whole
 
-    def layer(self, node: Node) -> Part:
+    def layer(self, node: Node) -> TreeNode:
         lowered = self.dialect.lower(node.op, *self.graph.inputs(node))
         inputs = tuple(dict.fromkeys(node.inputs))
-        shared = Part(
+        shared = TreeNode(
             node.name, (node.name,), node.scope, inputs, (node.index,), node.index, node.row
         )
         if isinstance(lowered, Merge):
-            return Join(**_common(shared), node=node, merge=lowered)
-        return Leaf(**_common(shared), node=node, module=lowered)
+            return MergeCall(**_common(shared), node=node, merge=lowered)
+        return LayerCall(**_common(shared), node=node, module=lowered)
 
     def region(self, scope: Scope) -> Instance:
         parts = [self.part(item) for item in self.items[scope]]
-        last = max((part.last for part in parts), default=0)
+        last = max((part.last_value for part in parts), default=0)
         end = max((self.ends[part.outputs[0]] for part in parts), default=0)
         called = [part for part in parts if self.ends[part.outputs[0]] == end]
         made = {value for part in called for value in part.outputs}
         inputs = tuple(dict.fromkeys(v for part in called for v in part.inputs if v not in made))
         outputs = tuple(sorted(v for v in made if self.last_reader.get(v, -1) > last))
-        shared = Part(
+        shared = TreeNode(
             scope.name,
             (scope.name,),
             scope,
@@ -180,11 +186,11 @@ class _Builder:
             last,
             scope.row,
         )
-        return Instance(**_common(shared), parts=parts)
+        return Instance(**_common(shared), children=parts)
 
 
-def _common(part: Part) -> dict[str, Any]:
-    return {field.name: getattr(part, field.name) for field in fields(Part)}
+def _common(part: TreeNode) -> dict[str, Any]:
+    return {field.name: getattr(part, field.name) for field in fields(TreeNode)}
 
 
 def _ends(graph: Graph) -> list[int]:
@@ -202,28 +208,29 @@ def _ends(graph: Graph) -> list[int]:
     return ends
 
 
-def network(graph: Graph, dialect: Dialect) -> Instance:
+def build_tree(graph: Graph, dialect: Dialect) -> Instance:
     """The whole graph as the parts of its top class."""
     whole = _Builder(graph, dialect).region(graph.root)
     # Heads come last, wherever the spec attaches them.
     parts = sorted(
-        whole.parts, key=lambda part: any(scope.kind == "head" for scope in part.scope.chain())
+        whole.children, key=lambda part: any(scope.kind == "head" for scope in part.scope.chain())
     )
     return replace(
-        whole, inputs=(0,), outputs=tuple(head.node for head in graph.heads), parts=parts
+        whole, inputs=(0,), outputs=tuple(head.node for head in graph.heads), children=parts
     )
 
 
-def _holds_iterations(scope: Scope) -> bool:
+def _is_whole_repeat(scope: Scope) -> bool:
     """Whether a scope is a repeat as a whole; its children are the iterations, of the same kind."""
-    return scope.kind == "repeat" and (scope.parent is None or not _holds_iterations(scope.parent))
+    return scope.kind == "repeat" and (scope.parent is None or not _is_whole_repeat(scope.parent))
 
 
 def _is_chain(whole: Instance) -> bool:
-    parts = whole.parts
+    parts = whole.children
     return (
         all(
-            isinstance(part, Leaf | Chain | Instance) and len(part.inputs) == len(part.outputs) == 1
+            isinstance(part, LayerCall | Sequential | Instance)
+            and len(part.inputs) == len(part.outputs) == 1
             for part in parts
         )
         and all(before.outputs == after.inputs for before, after in pairwise(parts))

@@ -48,14 +48,14 @@ class Namespace:
     """Names that are taken; the same name asked for again gets a number.
 
     >>> space = Namespace()
-    >>> space.take("conv"), space.take("conv")
+    >>> space.unique("conv"), space.unique("conv")
     ('conv', 'conv_2')
     """
 
     def __init__(self, *taken: str) -> None:
         self.taken = set(taken)
 
-    def take(self, name: str, join: str = "_") -> str:
+    def unique(self, name: str, join: str = "_") -> str:
         found, count = name, 1
         while found in self.taken:
             count += 1

@@ -1,6 +1,6 @@
 """Source as formatters leave it: one line where it fits, else an argument a line, with a comma after the last.
 
->>> print(*statement("x = ", Call("torch.cat", (("", Items(("a", "b"))), ("dim", "1"))), 4), sep="\\n")
+>>> print(*statement("x = ", Call("torch.cat", (("", List(("a", "b"))), ("dim", "1"))), 4), sep="\\n")
     x = torch.cat([a, b], dim=1)
 """
 
@@ -32,14 +32,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class List:
     """A list."""
 
     items: tuple[Code, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Infix:
+class BinOp:
     """Operands joined by `+` or `*`."""
 
     operator: str
@@ -47,40 +47,40 @@ class Infix:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Starred:
     """`*(element for counter in numbers)`."""
 
     element: Code
     counter: str
-    numbers: str
+    iterable: str
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class CallResult:
     """A call whose result is called: `Dense(10)(x)`."""
 
     call: Call
     operand: Code
 
 
-Code = str | Call | Items | Infix | Spread | Applied
+Code = str | Call | List | BinOp | Starred | CallResult
 
 
-def flat(code: Code) -> str:
+def one_line(code: Code) -> str:
     """The code on one line."""
     match code:
         case str():
             return code
         case Call(name=name, args=args):
-            return f"{name}({', '.join(_keyword(key) + flat(value) for key, value in args)})"
-        case Items(items):
-            return f"[{', '.join(map(flat, items))}]"
-        case Infix(operator, operands):
+            return f"{name}({', '.join(_keyword(key) + one_line(value) for key, value in args)})"
+        case List(items):
+            return f"[{', '.join(map(one_line, items))}]"
+        case BinOp(operator, operands):
             return f" {operator} ".join(_operand(operator, operand) for operand in operands)
-        case Spread(element, counter, numbers):
-            return f"*({flat(element)} for {counter} in {numbers})"
-        case Applied(call, operand):
-            return f"{flat(call)}({flat(operand)})"
+        case Starred(element, counter, numbers):
+            return f"*({one_line(element)} for {counter} in {numbers})"
+        case CallResult(call, operand):
+            return f"{one_line(call)}({one_line(operand)})"
 
 
 def _keyword(key: str) -> str:
@@ -88,10 +88,10 @@ def _keyword(key: str) -> str:
 
 
 def _operand(operator: str, code: Code) -> str:
-    text = flat(code)
+    text = one_line(code)
     return (
         f"({text})"
-        if operator == "*" and isinstance(code, Infix) and code.operator == "+"
+        if operator == "*" and isinstance(code, BinOp) and code.operator == "+"
         else text
     )
 
@@ -99,34 +99,34 @@ def _operand(operator: str, code: Code) -> str:
 def statement(start: str, code: Code, indent: int) -> list[str]:
     """`start` and the code after it, as lines."""
     pad = " " * indent
-    if isinstance(code, Infix) and indent + len(start) + len(flat(code)) > WIDTH:
-        return [f"{pad}{start}(", *_spread("", code, "", indent + 4), f"{pad})"]
+    if isinstance(code, BinOp) and indent + len(start) + len(one_line(code)) > WIDTH:
+        return [f"{pad}{start}(", *_operand_lines("", code, "", indent + 4), f"{pad})"]
     return _lines(start, code, "", indent)
 
 
 def _lines(start: str, code: Code, end: str, indent: int) -> list[str]:
     pad = " " * indent
-    line = f"{pad}{start}{flat(code)}{end}"
+    line = f"{pad}{start}{one_line(code)}{end}"
     if len(line) <= WIDTH:
         return [line]
     match code:
         case Call(name=name, args=args) if args:
             # A single argument that is a bracket itself needs no comma after it.
-            comma = "" if len(args) == 1 and isinstance(args[0][1], Call | Items) else ","
+            comma = "" if len(args) == 1 and isinstance(args[0][1], Call | List) else ","
             inner = [
                 text
                 for key, value in args
                 for text in _lines(_keyword(key), value, comma, indent + 4)
             ]
             return [f"{pad}{start}{name}(", *inner, f"{pad}){end}"]
-        case Items(items):
+        case List(items):
             inner = [text for item in items for text in _lines("", item, ",", indent + 4)]
             return [f"{pad}{start}[", *inner, f"{pad}]{end}"]
-        case Infix():
-            return _spread(start, code, end, indent)
-        case Spread(element, counter, numbers):
+        case BinOp():
+            return _operand_lines(start, code, end, indent)
+        case Starred(element, counter, numbers):
             loop = f"for {counter} in {numbers}"
-            whole = f"{flat(element)} {loop}"
+            whole = f"{one_line(element)} {loop}"
             fits = indent + 4 + len(whole) <= WIDTH
             inner = (
                 [f"{pad}    {whole}"]
@@ -134,18 +134,18 @@ def _lines(start: str, code: Code, end: str, indent: int) -> list[str]:
                 else [*_lines("", element, "", indent + 4), f"{pad}    {loop}"]
             )
             return [f"{pad}{start}*(", *inner, f"{pad}){end}"]
-        case Applied(call, operand):
-            head = f"{pad}{start}{flat(call)}("
+        case CallResult(call, operand):
+            head = f"{pad}{start}{one_line(call)}("
             if len(head) <= WIDTH:
                 return [head, *_lines("", operand, "", indent + 4), f"{pad}){end}"]
-            return _lines(start, call, f"({flat(operand)}){end}", indent)
+            return _lines(start, call, f"({one_line(operand)}){end}", indent)
         case _:
             return [line]
 
 
-def _spread(start: str, code: Infix, end: str, indent: int) -> list[str]:
+def _operand_lines(start: str, code: BinOp, end: str, indent: int) -> list[str]:
     """Operands under each other, or on the one line that brackets around them leave."""
-    line = f"{' ' * indent}{start}{flat(code)}{end}"
+    line = f"{' ' * indent}{start}{one_line(code)}{end}"
     if len(line) <= WIDTH:
         return [line]
     lines: list[str] = []
@@ -155,7 +155,7 @@ def _spread(start: str, code: Infix, end: str, indent: int) -> list[str]:
     return lines
 
 
-def signature(start: str, parameters: Sequence[str], end: str, indent: int) -> list[str]:
+def function_header(start: str, parameters: Sequence[str], end: str, indent: int) -> list[str]:
     """A function's head."""
     pad = " " * indent
     line = f"{pad}{start}({', '.join(parameters)}){end}"

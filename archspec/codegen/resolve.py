@@ -8,8 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from archspec.codegen.expressions import chain, const, name, parameters, show, tuple_of, value_of
-from archspec.codegen.symbols import Rows, Symbols
+from archspec.codegen.expressions import (
+    const,
+    join_operands,
+    name,
+    parameters,
+    to_python,
+    tuple_of,
+    value_of,
+)
+from archspec.codegen.symbols import CallSites, Symbols
 from archspec.ir.expr import Const, Expr
 
 # Characters of an expression before a parameter reads better; in the network itself, before a number does.
@@ -24,14 +32,14 @@ class Resolver:
 
     def __init__(self, symbols: Symbols) -> None:
         self.symbols = symbols
-        self.longest = _LONGEST_IN_NETWORK if symbols.whole else _LONGEST
-        self.read: set[str] = set()
-        self.lost: set[str] = set()
+        self.longest = _LONGEST_IN_NETWORK if symbols.is_network else _LONGEST
+        self.names_read: set[str] = set()
+        self.hardcoded: set[str] = set()
 
     def settle(
         self,
         values: list[Any],
-        rows: Rows,
+        rows: CallSites,
         wanted: tuple[str, str],
         *,
         hints: Sequence[Expr | None] = (),
@@ -44,21 +52,21 @@ class Resolver:
         `hints` are words that come before the spec's own, as the channels that enter; `written` is what the spec says,
         where `in` has the channels `entering`. A new parameter is the last resort: `wanted` are its name and layer.
         """
-        found = self.words(values, rows, hints, written, entering)
-        if found is None and rows.around is None:
+        found = self.express(values, rows, hints, written, entering)
+        if found is None and rows.outer is None:
             found = self.symbols.new(*wanted, values, default)
         if found is None:
-            found = self.progress(values, rows, hints, wanted)
+            found = self.in_loop(values, rows, hints, wanted)
         if found is None:
             raise ValueError(f"{wanted[0]} changes unevenly within a loop")
-        self.read |= parameters(found)
-        self.symbols.used |= parameters(found) & self.symbols.found.keys()
+        self.names_read |= parameters(found)
+        self.symbols.used |= parameters(found) & self.symbols.candidates.keys()
         return found
 
-    def words(
+    def express(
         self,
         values: list[Any],
-        rows: Rows,
+        rows: CallSites,
         hints: Sequence[Expr | None] = (),
         written: Iterable[Expr] = (),
         entering: Expr | None = None,
@@ -77,7 +85,7 @@ class Resolver:
                 return said
         if alike:
             return const(values[0])
-        for text, param in self.symbols.found.items():
+        for text, param in self.symbols.candidates.items():
             if param.source[0] != "global" and self.fits(name(text), values, rows):
                 return name(text)
         return (
@@ -86,50 +94,51 @@ class Resolver:
             else None
         )
 
-    def _says(self, expr: Expr, values: list[Any], rows: Rows) -> bool:
+    def _says(self, expr: Expr, values: list[Any], rows: CallSites) -> bool:
         """Whether these words, and not just a number, stand for the values; where they fail, they are `lost`."""
         if not parameters(expr):
             return False
         if self.fits(expr, values, rows):
             return True
-        self.lost |= parameters(expr)
+        self.hardcoded |= parameters(expr)
         return False
 
     def _tuple(
-        self, values: list[tuple[Any, ...]], rows: Rows, hints: Sequence[Expr | None]
+        self, values: list[tuple[Any, ...]], rows: CallSites, hints: Sequence[Expr | None]
     ) -> Expr | None:
         """Words for tuples, axis by axis: `(out, 7, 7)`."""
         if len(set(map(len, values))) > 1:
             return None
-        parts = [self.words(list(axis), rows, hints) for axis in zip(*values, strict=True)]
+        parts = [self.express(list(axis), rows, hints) for axis in zip(*values, strict=True)]
         known = [part for part in parts if part is not None]
         return tuple_of(known) if len(known) == len(parts) else None
 
-    def fits(self, expr: Expr, values: list[Any], rows: Rows) -> bool:
+    def fits(self, expr: Expr, values: list[Any], rows: CallSites) -> bool:
         """Whether it gives each row its value."""
-        return len(show(expr)) <= self.longest and self.holds(expr, values, rows)
+        return len(to_python(expr)) <= self.longest and self.holds(expr, values, rows)
 
-    def holds(self, expr: Expr, values: list[Any], rows: Rows) -> bool:
+    def holds(self, expr: Expr, values: list[Any], rows: CallSites) -> bool:
         """Whether it gives each row its value, however long it is."""
         return all(
-            same(value_of(expr, env), value) for env, value in zip(rows.envs, values, strict=True)
+            same(value_of(expr, env), value)
+            for env, value in zip(rows.environments, values, strict=True)
         )
 
-    def known(
-        self, candidates: Iterable[Expr | None], values: list[Any], rows: Rows
+    def first_true(
+        self, candidates: Iterable[Expr | None], values: list[Any], rows: CallSites
     ) -> Expr | None:
         """The first candidate that is true in every row, else the number, if it is the same in all."""
         for candidate in candidates:
             if candidate is not None:
                 if self.holds(candidate, values, rows):
                     return candidate
-                self.lost |= parameters(candidate)
+                self.hardcoded |= parameters(candidate)
         return const(values[0]) if all(same(value, values[0]) for value in values) else None
 
-    def progress(
+    def in_loop(
         self,
         values: list[Any],
-        rows: Rows,
+        rows: CallSites,
         hints: Sequence[Expr | None],
         wanted: tuple[str, str] | None = None,
     ) -> Expr | None:
@@ -137,13 +146,13 @@ class Resolver:
 
         Without `wanted` no parameter is made for what has no words.
         """
-        around = rows.around
+        around = rows.outer
         if around is None:
             return None
         found: dict[int, list[Any]] = {}
-        for row, value in zip(rows.owner, values, strict=True):
+        for row, value in zip(rows.outer_sites, values, strict=True):
             found.setdefault(row, []).append(value)
-        inner = [found[row] for row in range(len(around.envs))]
+        inner = [found[row] for row in range(len(around.environments))]
         grows = [
             row[1] - row[0] if len(row) > 1 and type(row[0]) is type(row[1]) is int else 0
             for row in inner
@@ -153,21 +162,21 @@ class Resolver:
             step if len(row) > 1 else max(grows) for row, step in zip(inner, grows, strict=True)
         ]
         firsts = [
-            row[0] - rows.start * step if step else row[0]
+            row[0] - rows.first * step if step else row[0]
             for row, step in zip(inner, steps, strict=True)
         ]
         if wanted:
             base = self.settle(firsts, around, wanted, hints=hints)
             step = self.settle(steps, around, (f"{wanted[0]} step", wanted[1]))
         else:
-            base, step = self.words(firsts, around, hints), self.words(steps, around)
+            base, step = self.express(firsts, around, hints), self.express(steps, around)
         if base is None or step is None:
             return None
         if step == const(0):
             return base
         counter = name(rows.counter)
-        grown = chain("*", [step, counter] if isinstance(step, Const) else [counter, step])
-        return grown if base == const(0) else chain("+", [base, grown])
+        grown = join_operands("*", [step, counter] if isinstance(step, Const) else [counter, step])
+        return grown if base == const(0) else join_operands("+", [base, grown])
 
 
 def same(a: Any, b: Any) -> bool:

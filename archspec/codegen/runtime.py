@@ -11,7 +11,7 @@ from typing import Any
 _numbers = itertools.count()
 
 
-def emitted(directory: Path) -> Any:
+def import_model(directory: Path) -> Any:
     """The module that a built folder's `model.py` is."""
     path = Path(directory) / "model.py"
     # A unique name lets two builds load side by side, and lets pickle find the module again.

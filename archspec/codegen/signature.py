@@ -8,8 +8,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from archspec.codegen.module_tree import Chain, Instance, Join, Leaf, Part, Run, Several
-from archspec.codegen.schedule import needed
+from archspec.codegen.module_tree import (
+    Instance,
+    LayerCall,
+    LoopSegment,
+    MergeCall,
+    ModuleList,
+    Sequential,
+    TreeNode,
+)
+from archspec.codegen.schedule import needed_calls
 from archspec.ir.graph import Scope
 
 
@@ -19,48 +27,49 @@ def signature(instance: Instance, paths: bool = False) -> Hashable:
     With `paths`, the names that are folded into a part's own are common too.
     """
     local = {value: place for place, value in enumerate(instance.inputs)}
-    steps = list(instance.steps())
+    steps = list(instance.calls())
     places = {part: place for place, part in enumerate(steps)}
     wiring: list[Hashable] = []
-    for part in needed(steps, instance.outputs):
+    for part in needed_calls(steps, instance.outputs):
         wiring.append((places[part], tuple(local[value] for value in part.operands)))
         local.update({value: len(local) + place for place, value in enumerate(part.outputs)})
-    parts = tuple((part.name, structure(part, paths)) for part in instance.parts)
+    parts = tuple((part.name, structure(part, paths)) for part in instance.children)
     *inner, block = scopes_to_block(instance.scope)
     place = block.block, block.kind == "network", tuple(map(role, inner))
     return place, parts, tuple(wiring), tuple(local[value] for value in instance.outputs)
 
 
-def structure(part: Part, paths: bool = False) -> Hashable:
+def structure(part: TreeNode, paths: bool = False) -> Hashable:
     """What a part has in common with those that the same code builds."""
     shape = _shape(part, paths)
-    return (part.levels[1:], shape) if paths else shape
+    return (part.path_parts[1:], shape) if paths else shape
 
 
-def _shape(part: Part, paths: bool) -> Hashable:
+def _shape(part: TreeNode, paths: bool) -> Hashable:
     match part:
-        case Leaf(module=module):
+        case LayerCall(module=module):
             return tuple(
-                (step.target, tuple(arg.name for arg in step.args)) for step in module.steps
+                (step.target, tuple(arg.name for arg in step.args)) for step in module.layers
             )
-        case Join(merge=merge):
+        case MergeCall(merge=merge):
             return merge.operator, merge.module and merge.module.target
-        case Chain(numbered=True):
-            part.runs = runs(part.parts, paths)
+        case Sequential(numbered=True):
+            part.segments = loop_segments(part.children, paths)
             return tuple(
-                (run.start, _first(run, paths), structure(run.parts[0], paths)) for run in part.runs
+                (run.start, _first(run, paths), structure(run.iterations[0], paths))
+                for run in part.segments
             )
-        case Chain() | Several():
-            return tuple((child.name, structure(child, paths)) for child in part.parts)
+        case Sequential() | ModuleList():
+            return tuple((child.name, structure(child, paths)) for child in part.children)
         case Instance(cls=cls):
             return cls
         case _:
             raise TypeError(part)
 
 
-def _first(run: Run, paths: bool) -> str:
+def _first(run: LoopSegment, paths: bool) -> str:
     """The number of the iteration that a run begins with, where layers bear it."""
-    return run.parts[0].levels[0] if paths else ""
+    return run.iterations[0].path_parts[0] if paths else ""
 
 
 def scopes_to_block(scope: Scope) -> list[Scope]:
@@ -83,13 +92,13 @@ def role(scope: Scope) -> str:
     )
 
 
-def runs(parts: list[Part], paths: bool = False) -> list[Run]:
+def loop_segments(parts: list[TreeNode], paths: bool = False) -> list[LoopSegment]:
     """The iterations of a repeat, cut where the structure changes or the values jump."""
     shapes, values = (
         [structure(part, paths) for part in parts],
-        [list(settings(part)) for part in parts],
+        [list(constructor_values(part)) for part in parts],
     )
-    found: list[Run] = []
+    found: list[LoopSegment] = []
     at = 0
     while at < len(parts):
         end = at + 1
@@ -105,14 +114,14 @@ def runs(parts: list[Part], paths: bool = False) -> list[Run]:
             steps, end = moves, end + 1
         if end == at + 2 and any(steps or ()):
             end = at + 1  # two points are always on a line: no reason to see one
-        found.append(Run(at, parts[at:end]))
+        found.append(LoopSegment(at, parts[at:end]))
         at = end
     return found
 
 
-def _follows(before: Part, after: Part) -> bool:
+def _follows(before: TreeNode, after: TreeNode) -> bool:
     """Whether no iteration between them is empty."""
-    return int(after.levels[0]) == int(before.levels[0]) + 1
+    return int(after.path_parts[0]) == int(before.path_parts[0]) + 1
 
 
 def _step(a: Any, b: Any) -> int | None:
@@ -122,19 +131,19 @@ def _step(a: Any, b: Any) -> int | None:
     return b - a if type(a) is int and type(b) is int else None
 
 
-def settings(part: Part) -> Iterator[Any]:
+def constructor_values(part: TreeNode) -> Iterator[Any]:
     """Every value that a part is built with; of a loop its length, where it begins and how it goes on."""
     match part:
-        case Leaf(module=module):
-            yield from (arg.value for step in module.steps for arg in step.args)
-        case Chain(numbered=True):
-            for run in part.runs:
-                yield len(run.parts)
-                yield from settings(run.parts[0])
-                yield from settings(run.parts[min(1, len(run.parts) - 1)])
-        case Chain(parts=parts):
+        case LayerCall(module=module):
+            yield from (arg.value for step in module.layers for arg in step.args)
+        case Sequential(numbered=True):
+            for run in part.segments:
+                yield len(run.iterations)
+                yield from constructor_values(run.iterations[0])
+                yield from constructor_values(run.iterations[min(1, len(run.iterations) - 1)])
+        case Sequential(children=parts):
             for child in parts:
-                yield from settings(child)
+                yield from constructor_values(child)
         case Instance(cls=cls, index=index) if cls is not None:
             yield from (param.values[index] for param in cls.params)
         case _:

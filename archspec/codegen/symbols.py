@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archspec.codegen.classes import Class, Param
-from archspec.codegen.expressions import const, name, rewrite, settle_division
-from archspec.codegen.lowering import plain
+from archspec.codegen.classes import EmittedClass, Param
+from archspec.codegen.expressions import const, name, python_division, rewrite
+from archspec.codegen.lowering import compact
 from archspec.codegen.names import Namespace
 from archspec.codegen.signature import scopes_to_block
 from archspec.ir.expr import Apply, Attribute, Const, Expr, Name
@@ -25,42 +25,42 @@ _GLOBAL, _COUNTER = "$", "{"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class CallSites:
     """The places that one line of source stands for, and what its words mean in each.
 
     Within a loop there is a row for every iteration: `owner` is the row around it, `start` the number of the first,
     `counters` are the loops' counters by the spec's names for them.
     """
 
-    envs: list[ChainMap[str, Any]]
-    around: Rows | None = None
-    owner: Sequence[int] = ()
-    start: int = 0
+    environments: list[ChainMap[str, Any]]
+    outer: CallSites | None = None
+    outer_sites: Sequence[int] = ()
+    first: int = 0
     counter: str = ""
     counters: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
 
-    def inside(self, counts: list[int], start: int, counter: str, keys: Iterable[str]) -> Rows:
+    def inside(self, counts: list[int], start: int, counter: str, keys: Iterable[str]) -> CallSites:
         """The rows of a loop whose iterations are counted by `keys` in the spec."""
         pairs = [(row, i) for row, count in enumerate(counts) for i in range(count)]
-        envs = [self.envs[row].new_child({counter: start + i}) for row, i in pairs]
+        envs = [self.environments[row].new_child({counter: start + i}) for row, i in pairs]
         counters = {**self.counters, **dict.fromkeys(keys, name(counter))}
-        return Rows(envs, self, [row for row, _ in pairs], start, counter, counters)
+        return CallSites(envs, self, [row for row, _ in pairs], start, counter, counters)
 
 
 class Symbols:
     """The parameters that a class may come to have, but for those `left_out`; `used` are those that it has."""
 
-    def __init__(self, graph: Graph, cls: Class, left_out: Collection[str] = ()) -> None:
+    def __init__(self, graph: Graph, cls: EmittedClass, left_out: Collection[str] = ()) -> None:
         self.graph, self.cls, self.identifier = graph, cls, cls.dialect.identifier
-        self.whole = cls.scope is graph.root
-        self.found: dict[str, Param] = {}
-        self.words: dict[tuple[str, str], str] = {}
+        self.is_network = cls.scope is graph.root
+        self.candidates: dict[str, Param] = {}
+        self.names: dict[tuple[str, str], str] = {}
         self.used: set[str] = set()
-        self.left_out = left_out
-        self.space = Namespace()
+        self.excluded = left_out
+        self.namespace = Namespace()
         self.counters: list[str] = []
         count = len(cls.instances)
-        self.rows = Rows([ChainMap[str, Any]({}) for _ in range(count)])
+        self.rows = CallSites([ChainMap[str, Any]({}) for _ in range(count)])
         self.inputs = [self._channels(place) for place in range(len(cls.example.inputs))]
         scopes = scopes_to_block(cls.scope)
         for depth, scope in enumerate(scopes):
@@ -70,14 +70,14 @@ class Symbols:
                 )
         if scopes[-1].kind == "network":
             for key, value in graph.root.args.items():
-                default = value if self.whole else None
+                default = value if self.is_network else None
                 self._declare(key, "", [value] * count, ("global", key), default=default)
 
     def _channels(self, place: int) -> Expr:
         values = [
             self.graph.nodes[instance.inputs[place]].shape[0] for instance in self.cls.instances
         ]
-        if self.whole:
+        if self.is_network:
             return const(values[0])
         vector = len(self.graph.nodes[self.cls.example.inputs[place]].shape) == 1
         text = f"{'skip' if place else 'in'}_{'features' if vector else 'channels'}"
@@ -95,10 +95,10 @@ class Symbols:
                         if patches == 1 and attribute not in scope.args
                         else f"{key} {attribute}"
                     )
-                    sizes = [plain(getattr(v, attribute, None)) for v in values]
+                    sizes = [compact(getattr(v, attribute, None)) for v in values]
                     self._declare(key, attribute, sizes, ("arg", key, attribute), text)
             elif not isinstance(value, list):
-                self._declare(key, "", [plain(v) for v in values], ("arg", key, ""))
+                self._declare(key, "", [compact(v) for v in values], ("arg", key, ""))
 
     def _declare(
         self,
@@ -110,45 +110,45 @@ class Symbols:
         default: Any = None,
     ) -> None:
         found = self._add(self.identifier(text or key, "n"), values, source, default)
-        if found in self.left_out:
+        if found in self.excluded:
             return
-        self.words[key, attribute] = found
+        self.names[key, attribute] = found
         if source[0] == "global":
-            self.words[_GLOBAL + key, attribute] = found
+            self.names[_GLOBAL + key, attribute] = found
 
     def _add(self, wanted: str, values: list[Any], source: tuple[Any, ...], default: Any) -> str:
-        found = self.space.take(wanted)
+        found = self.namespace.unique(wanted)
         keyword = found in _KEYWORDS or not all(type(value) is int for value in values)
         default = _DEFAULTS.get(found) if default is None else default
-        self.found[found] = Param(found, tuple(values), source, keyword, default)
-        for env, value in zip(self.rows.envs, values, strict=True):
+        self.candidates[found] = Param(found, tuple(values), source, keyword, default)
+        for env, value in zip(self.rows.environments, values, strict=True):
             env[found] = value
         return found
 
     def global_argument(self, key: str) -> str:
         """The parameter that passes an argument of the network on."""
-        if (_GLOBAL + key, "") not in self.words:
+        if (_GLOBAL + key, "") not in self.names:
             values = [self.graph.root.args[key]] * len(self.cls.instances)
-            self.words[_GLOBAL + key, ""] = self._add(
+            self.names[_GLOBAL + key, ""] = self._add(
                 self.identifier(key, "n"), values, ("global", key), None
             )
-        return self.words[_GLOBAL + key, ""]
+        return self.names[_GLOBAL + key, ""]
 
     def new(self, wanted: str, whose: str, values: list[Any], default: Any) -> Expr:
         """A parameter that no argument of the block stands for; where its name is taken, with the layer's before it."""
         text = self.identifier(wanted)
-        text = self.identifier(f"{whose} {wanted}") if text in self.space.taken else text
+        text = self.identifier(f"{whose} {wanted}") if text in self.namespace.taken else text
         return name(self._add(text, values, ("new",), default))
 
-    def counter(self, rows: Rows) -> str:
+    def counter(self, rows: CallSites) -> str:
         """The counter of a loop within these rows; side by side, loops share one."""
-        depth = 0 if rows.around is None else self.counters.index(rows.counter) + 1
+        depth = 0 if rows.outer is None else self.counters.index(rows.counter) + 1
         if depth == len(self.counters):
-            free = (letter for letter in "ijkmnpq" if letter not in self.space.taken)
-            self.counters.append(self.space.take(next(free, "i")))
+            free = (letter for letter in "ijkmnpq" if letter not in self.namespace.taken)
+            self.counters.append(self.namespace.unique(next(free, "i")))
         return self.counters[depth]
 
-    def translate(self, expr: Expr, entering: Expr | None, rows: Rows) -> Expr | None:
+    def translate(self, expr: Expr, entering: Expr | None, rows: CallSites) -> Expr | None:
         """An expression of the spec in the parameters' words; None where it says something that they cannot."""
 
         def leaf(part: Expr) -> Expr | None:
@@ -161,7 +161,7 @@ class Symbols:
                     return rows.counters.get(counter[1:], const(number))
                 case Attribute(Name(key, _), attribute, _):
                     return self._word(key, attribute)
-                case Name(key, _) if key.startswith(_GLOBAL) and not self.whole:
+                case Name(key, _) if key.startswith(_GLOBAL) and not self.is_network:
                     return name(self.global_argument(key[1:]))
                 case Name(key, _):
                     return self._word(key, "")
@@ -169,17 +169,17 @@ class Symbols:
                     return None
 
         found = rewrite(expr, leaf)
-        return None if found is None or _joins(found) else settle_division(found, rows.envs)
+        return None if found is None or _joins(found) else python_division(found, rows.environments)
 
     def _word(self, key: str, attribute: str) -> Expr | None:
-        text = self.words.get((key, attribute))
-        if text is None and not attribute and key in self.graph.root.args and not self.whole:
+        text = self.names.get((key, attribute))
+        if text is None and not attribute and key in self.graph.root.args and not self.is_network:
             text = self.global_argument(key)
         return None if text is None else name(text)
 
     def params(self) -> list[Param]:
         """The parameters that are used: plain numbers first, then keywords, then those with defaults."""
-        used = [param for text, param in self.found.items() if text in self.used]
+        used = [param for text, param in self.candidates.items() if text in self.used]
         return sorted(used, key=lambda param: (param.default is not None, param.keyword))
 
 
@@ -206,7 +206,7 @@ def _outward(leaf: Expr, scope: Scope) -> Expr:
             return (
                 Attribute(given, attribute, at)
                 if given
-                else const(plain(getattr(scope.args[key], attribute, None)))
+                else const(compact(getattr(scope.args[key], attribute, None)))
             )
         case _:
             return leaf

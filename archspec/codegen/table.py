@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archspec.codegen.literals import WIDTH
-from archspec.codegen.module_tree import Instance, Part
-from archspec.codegen.printer import Call, Code, flat, statement
+from archspec.codegen.module_tree import Instance, TreeNode
+from archspec.codegen.printer import Call, Code, one_line, statement
 
 _APART = 2  # lines of another kind that a table may hold between two of its rows
 _COLUMNS = 3  # numbers that make a table worth its comment
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row: what it is assigned to, the call and what that reads, its numbers under their titles, and the rest."""
 
     target: str
@@ -26,46 +26,46 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Line:
+class Assignment:
     """An assignment, and the row of a table that it can be."""
 
     target: str
     code: Code
-    row: Row | None = None
+    row: TableRow | None = None
 
-    def plain(self, indent: int) -> list[str]:
+    def as_statement(self, indent: int) -> list[str]:
         """As a statement by itself."""
         return statement(f"{self.target} = ", self.code, indent)
 
 
-def line(part: Part, target: str, code: Code, operands: int = 0) -> Line:
+def assignment(part: TreeNode, target: str, code: Code, operands: int = 0) -> Assignment:
     """The assignment of a part's call, whose first arguments are `operands` values that it reads."""
     if not (
         part.row and isinstance(part, Instance) and part.cls is not None and isinstance(code, Call)
     ):
-        return Line(target, code)
-    unnamed = [flat(value) for key, value in code.args if not key]
+        return Assignment(target, code)
+    unnamed = [one_line(value) for key, value in code.args if not key]
     numbers = tuple(unnamed[operands:])
     titles = tuple(_abbreviated(param.name) for param in part.cls.params[: len(numbers)])
     if len(numbers) < _COLUMNS or not all(map(str.isdecimal, numbers)):
-        return Line(target, code)
+        return Assignment(target, code)
     read = "".join(f"{value}, " for value in unnamed[:operands])
-    rest = "".join(f", {key}={flat(value)}" for key, value in code.args if key)
-    return Line(target, code, Row(target, code.name, read, titles, numbers, rest))
+    rest = "".join(f", {key}={one_line(value)}" for key, value in code.args if key)
+    return Assignment(target, code, TableRow(target, code.name, read, titles, numbers, rest))
 
 
-def assignments(found: Sequence[Line], indent: int) -> list[str]:
+def format_assignments(found: Sequence[Assignment], indent: int) -> list[str]:
     """The statements, tables laid out."""
     lines: list[str] = []
     at = 0
     while at < len(found):
         end = _table_end([each.row for each in found], at)
-        lines += _table(found[at:end], indent) if end > at else found[at].plain(indent)
+        lines += _table(found[at:end], indent) if end > at else found[at].as_statement(indent)
         at = max(end, at + 1)
     return lines
 
 
-def _table_end(rows: Sequence[Row | None], at: int) -> int:
+def _table_end(rows: Sequence[TableRow | None], at: int) -> int:
     """Where a table that begins here ends; `at` where none does."""
     first = rows[at]
     ends = [at]
@@ -78,7 +78,7 @@ def _table_end(rows: Sequence[Row | None], at: int) -> int:
     return ends[-1] + 1 if len(ends) > 1 else at
 
 
-def _table(found: Sequence[Line], indent: int) -> list[str]:
+def _table(found: Sequence[Assignment], indent: int) -> list[str]:
     """Rows under a comment that names their columns, kept from being reformatted."""
     rows = [each.row for each in found if each.row]
     rows = [row for row in rows if row.titles == rows[0].titles]
@@ -102,7 +102,7 @@ def _table(found: Sequence[Line], indent: int) -> list[str]:
             )
             before = f"{' ' * (call - len(row.call))}{row.operands.ljust(read)}"
             text = f"{pad}{row.target.ljust(target)} = {row.call}({before}{cells}{row.rest})"
-        lines += [text] if 0 < len(text) <= WIDTH else each.plain(indent)
+        lines += [text] if 0 < len(text) <= WIDTH else each.as_statement(indent)
     return [*lines, f"{pad}# fmt: on"]
 
 

@@ -29,7 +29,7 @@ class _Activation(Op):
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
     ) -> Array:
-        return self.apply(inputs[0]) + _as_one_is(inputs[0], context)
+        return self.apply(inputs[0]) + _rounding_of_one(inputs[0], context)
 
     def vjp(
         self,
@@ -38,10 +38,12 @@ class _Activation(Op):
         context: EvalContext,
         cotangent: Array,
     ) -> Derivatives:
-        return (cotangent * (self.derivative(inputs[0]) + _as_one_is(cotangent, context)),), {}
+        return (
+            cotangent * (self.derivative(inputs[0]) + _rounding_of_one(cotangent, context)),
+        ), {}
 
 
-def _as_one_is(x: Array, context: EvalContext) -> Array:
+def _rounding_of_one(x: Array, context: EvalContext) -> Array:
     """How far rounding moves a 1: engines compute exp(x) - 1, and slopes as 1 - y², of which little may be left."""
     one = np.ones_like(x)
     return context.perturb(one) - one

@@ -44,7 +44,7 @@ class _Convolution(Op):
 
     def axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Kernel, stride and dilation, a number for each axis."""
-        rank = len(window.spatial(shape, self.kind))
+        rank = len(window.spatial_size(shape, self.kind))
         return (
             window.per_axis(self.kernel, rank, "kernel"),
             window.per_axis(self.stride, rank, "stride"),
@@ -92,7 +92,7 @@ class Conv(_Convolution):
         (x,) = inputs
         kernel, stride, dilation = self.axes(x)
         _check_groups(self.groups, x[0], self.out)
-        return (self.out, *window.sizes(x[1:], self.pads(x), kernel, stride, dilation))
+        return (self.out, *window.output_size(x[1:], self.pads(x), kernel, stride, dilation))
 
     def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
         (x,) = inputs
@@ -128,8 +128,8 @@ class Conv(_Convolution):
         cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
-        own = {"weight": self._of(x).weight(x, cotangent), **self._bias_derivative(cotangent)}
-        return (self._of(x).spread(cotangent, params["weight"]),), own
+        own = {"weight": self._of(x).weight_vjp(x, cotangent), **self._bias_derivative(cotangent)}
+        return (self._of(x).input_vjp(cotangent, params["weight"]),), own
 
     def _of(self, x: Array) -> Correlation:
         shape = x.shape[1:]
@@ -203,7 +203,7 @@ class ConvTranspose(_Convolution):
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
     ) -> Array:
         (x,) = inputs
-        return self._biased(self._of(x).spread(x, params["weight"]), params)
+        return self._biased(self._of(x).input_vjp(x, params["weight"]), params)
 
     def vjp(
         self,
@@ -213,7 +213,7 @@ class ConvTranspose(_Convolution):
         cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
-        own = {"weight": self._of(x).weight(cotangent, x), **self._bias_derivative(cotangent)}
+        own = {"weight": self._of(x).weight_vjp(cotangent, x), **self._bias_derivative(cotangent)}
         return (self._of(x).correlate(cotangent, params["weight"]),), own
 
     def _of(self, x: Array) -> Correlation:

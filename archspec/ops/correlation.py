@@ -8,7 +8,7 @@ three functions serve both ops.
 >>> x, weight = np.array([[[1.0, 2.0, 4.0]]]), np.array([[[10.0, 1.0]]])
 >>> line.correlate(x, weight).tolist()
 [[[12.0, 24.0]]]
->>> line.spread(np.ones((1, 1, 2)), weight).tolist(), line.weight(x, np.ones((1, 1, 2))).tolist()
+>>> line.input_vjp(np.ones((1, 1, 2)), weight).tolist(), line.weight_vjp(x, np.ones((1, 1, 2))).tolist()
 ([[[10.0, 11.0, 1.0]]], [[[3.0, 6.0]]])
 """
 
@@ -38,14 +38,14 @@ class Correlation:
         """y: one matrix product for each sample and group."""
         return (self._rows(weight) @ self._columns(x)).reshape(len(x), -1, *self.out)
 
-    def spread(self, y: Array, weight: Array) -> Array:
+    def input_vjp(self, y: Array, weight: Array) -> Array:
         """The transpose with respect to x: from the shape of y to that of x."""
         columns = self._rows(weight).swapaxes(1, 2) @ self._flat(y)
         taps = columns.reshape(len(y), -1, *self.kernel, *self.out)
         padded = tuple(n + sum(pair) for n, pair in zip(self.size, self.pads, strict=True))
         return window.crop_array(window.fold(taps, self.stride, self.dilation, padded), self.pads)
 
-    def weight(self, x: Array, y: Array) -> Array:
+    def weight_vjp(self, x: Array, y: Array) -> Array:
         """The transpose with respect to the weight: from x and the shape of y to that of the weight."""
         products = (self._flat(y) @ self._columns(x).swapaxes(2, 3)).sum(axis=0)
         return products.reshape(y.shape[1], -1, *self.kernel)
@@ -59,5 +59,5 @@ class Correlation:
     def _columns(self, x: Array) -> Array:
         """[N, groups, C/groups * kernel, out]: what each tap of the window sees from every place."""
         padded = window.pad_array(x, self.pads)
-        taps = window.windows(padded, self.kernel, self.stride, self.dilation, self.out)
+        taps = window.window_view(padded, self.kernel, self.stride, self.dilation, self.out)
         return taps.reshape(len(x), self.groups, -1, math.prod(self.out))

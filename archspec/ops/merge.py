@@ -60,7 +60,7 @@ class _Elementwise(Op):
         return tuple(axis[0] if axis else 1 for axis in axes)
 
 
-def _gathered(share: Array, x: Array) -> Array:
+def _unbroadcast(share: Array, x: Array) -> Array:
     """The transpose of broadcasting: what went to many places from one is added up there."""
     spread = tuple(axis for axis in range(x.ndim) if x.shape[axis] != share.shape[axis])
     return share.sum(axis=spread, keepdims=True)
@@ -87,7 +87,7 @@ class Add(_Elementwise):
         context: EvalContext,
         cotangent: Array,
     ) -> Derivatives:
-        return tuple(_gathered(cotangent, x) for x in inputs), {}
+        return tuple(_unbroadcast(cotangent, x) for x in inputs), {}
 
 
 class Multiply(_Elementwise):
@@ -113,7 +113,7 @@ class Multiply(_Elementwise):
     ) -> Derivatives:
         others = [(*inputs[:i], *inputs[i + 1 :]) for i in range(len(inputs))]
         return tuple(
-            _gathered(reduce(np.multiply, o, cotangent), x)
+            _unbroadcast(reduce(np.multiply, o, cotangent), x)
             for o, x in zip(others, inputs, strict=True)
         ), {}
 

@@ -23,24 +23,28 @@ class _Norm(Op):
     affine: bool = Field(default=True, description="Learn a scale and a shift.")
 
     def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
-        shape = self._learnt(inputs[0])
+        shape = self._param_shape(inputs[0])
         return (
             (ParamSpec("weight", shape, 1.0), ParamSpec("bias", shape, 0.0)) if self.affine else ()
         )
 
-    def _learnt(self, shape: Shape) -> Shape:
+    def _param_shape(self, shape: Shape) -> Shape:
         """The shape of scale and shift: a number for each channel."""
         return shape[:1]
 
-    def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+    def _grouped(self, x: Array) -> tuple[Array, tuple[int, ...]]:
         """The values, and the axes over which they are normalised together."""
         raise TypeError(f"{type(self).__name__} does not say what it normalises")
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
     ) -> Array:
-        y, _ = self._normal(inputs[0], params, context)
-        return y * _column(params["weight"], y) + _column(params["bias"], y) if self.affine else y
+        y, _ = self._normalise(inputs[0], params, context)
+        return (
+            y * _broadcastable(params["weight"], y) + _broadcastable(params["bias"], y)
+            if self.affine
+            else y
+        )
 
     def vjp(
         self,
@@ -50,37 +54,37 @@ class _Norm(Op):
         cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
-        y, deviation = self._normal(x, params, context)
+        y, deviation = self._normalise(x, params, context)
         share, own = cotangent, {}
         if self.affine:
             weight = params["weight"]
             over = (0, *range(1 + weight.ndim, x.ndim))
             own = {"weight": (share * y).sum(axis=over), "bias": share.sum(axis=over)}
-            share = share * _column(weight, y)
-        share, axes = self._together(share)
-        if self._measures(context):
+            share = share * _broadcastable(weight, y)
+        share, axes = self._grouped(share)
+        if self._uses_batch_stats(context):
             # Mean and deviation move with x: neither a constant in the derivative nor a multiple of y has an effect.
-            y, _ = self._together(y)
+            y, _ = self._grouped(y)
             along = y * (share * y).mean(axis=axes, keepdims=True)
             share = context.perturb(share) - share.mean(axis=axes, keepdims=True) - along
         return ((share / deviation).reshape(x.shape),), own
 
-    def _measures(self, context: EvalContext) -> bool:
+    def _uses_batch_stats(self, context: EvalContext) -> bool:
         """Whether it takes mean and variance from the values themselves."""
         return True
 
-    def _normal(
+    def _normalise(
         self, x: Array, params: Mapping[str, Array], context: EvalContext
     ) -> tuple[Array, Array]:
         """Mean 0 and variance 1 (the biased one), and the deviation that it was divided by."""
-        values, axes = self._together(x)
+        values, axes = self._grouped(x)
         deviation = np.sqrt(values.var(axis=axes, keepdims=True) + self.eps)
         # The difference is as exact as the values are: where these hardly differ, it is rounding and nothing else.
         centred = context.perturb(values) - values.mean(axis=axes, keepdims=True)
         return (centred / deviation).reshape(x.shape), deviation
 
 
-def _column(value: Array, x: Array) -> Array:
+def _broadcastable(value: Array, x: Array) -> Array:
     """A learnt tensor or a moving statistic, shaped to broadcast over a batch."""
     return value.reshape(*value.shape, *(1,) * (x.ndim - 1 - value.ndim))
 
@@ -107,29 +111,29 @@ class BatchNorm(_Norm):
         var = ParamSpec("running_var", inputs[0][:1], 1.0, trainable=False)
         return (*super().params(*inputs), mean, var)
 
-    def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+    def _grouped(self, x: Array) -> tuple[Array, tuple[int, ...]]:
         return x, (0, *range(2, x.ndim))
 
-    def _measures(self, context: EvalContext) -> bool:
+    def _uses_batch_stats(self, context: EvalContext) -> bool:
         return context.train
 
-    def _normal(
+    def _normalise(
         self, x: Array, params: Mapping[str, Array], context: EvalContext
     ) -> tuple[Array, Array]:
         mean, var = params["running_mean"], params["running_var"]
         if not context.train:
-            deviation = np.sqrt(_column(var, x) + self.eps)
-            return (x - _column(mean, x)) / deviation, deviation
+            deviation = np.sqrt(_broadcastable(var, x) + self.eps)
+            return (x - _broadcastable(mean, x)) / deviation, deviation
         if x.size // x.shape[1] < 2:
             raise ValueError("batch_norm in train mode needs more than one value per channel")
-        _, axes = self._together(x)
+        _, axes = self._grouped(x)
         context.running_stats["running_mean"] = (1 - self.momentum) * mean + self.momentum * x.mean(
             axis=axes
         )
         context.running_stats["running_var"] = (1 - self.momentum) * var + self.momentum * x.var(
             axis=axes, ddof=1
         )
-        return super()._normal(x, params, context)
+        return super()._normalise(x, params, context)
 
 
 class LayerNorm(_Norm):
@@ -147,10 +151,10 @@ class LayerNorm(_Norm):
         default="all", description="What is normalised together: sample or position."
     )
 
-    def _learnt(self, shape: Shape) -> Shape:
+    def _param_shape(self, shape: Shape) -> Shape:
         return shape if self.axes == "all" else shape[:1]
 
-    def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+    def _grouped(self, x: Array) -> tuple[Array, tuple[int, ...]]:
         return x, tuple(range(1, x.ndim)) if self.axes == "all" else (1,)
 
 
@@ -175,7 +179,7 @@ class GroupNorm(_Norm):
             raise ShapeError("AS0304", message, "use fewer groups", "groups")
         return x
 
-    def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+    def _grouped(self, x: Array) -> tuple[Array, tuple[int, ...]]:
         return x.reshape(len(x), self.groups, -1), (2,)
 
 
@@ -192,7 +196,7 @@ class InstanceNorm(_Norm):
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        if all(n == 1 for n in window.spatial(x, self.kind)):
+        if all(n == 1 for n in window.spatial_size(x, self.kind)):
             message = f"instance_norm of {format_shape(x)} normalises single values: all become 0"
             raise ShapeError(
                 "AS0304",
@@ -201,7 +205,7 @@ class InstanceNorm(_Norm):
             )
         return x
 
-    def _together(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+    def _grouped(self, x: Array) -> tuple[Array, tuple[int, ...]]:
         return x, tuple(range(2, x.ndim))
 
 
@@ -233,14 +237,14 @@ class LRN(Op):
     k: float = Field(1.0, gt=0, description="Added before the power.")
 
     def shape(self, *inputs: Shape) -> Shape:
-        window.spatial(inputs[0], self.kind)
+        window.spatial_size(inputs[0], self.kind)
         return inputs[0]
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
     ) -> Array:
         (x,) = inputs
-        return x / self._base(x) ** self.beta
+        return x / self._denominator(x) ** self.beta
 
     def vjp(
         self,
@@ -250,17 +254,18 @@ class LRN(Op):
         cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
-        base = self._base(x)
+        base = self._denominator(x)
         direct = cotangent / base**self.beta
         # x is in the windows of its neighbours as they are in its own: the sum over channels is its own transpose.
         return (
-            direct - 2 * self.beta * self.alpha / self.size * x * self._near(direct * x / base),
+            direct
+            - 2 * self.beta * self.alpha / self.size * x * self._window_sum(direct * x / base),
         ), {}
 
-    def _base(self, x: Array) -> Array:
-        return self.k + self.alpha / self.size * self._near(x * x)
+    def _denominator(self, x: Array) -> Array:
+        return self.k + self.alpha / self.size * self._window_sum(x * x)
 
-    def _near(self, x: Array) -> Array:
+    def _window_sum(self, x: Array) -> Array:
         """The sum over the window around each channel."""
         channels = x.shape[1]
         half = min(self.size // 2, channels - 1)

@@ -39,7 +39,7 @@ class _Sliding(_Pool):
 
     def axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Kernel, stride and dilation, a number for each axis."""
-        rank = len(window.spatial(shape, self.kind))
+        rank = len(window.spatial_size(shape, self.kind))
         kernel = window.per_axis(self.kernel, rank, "kernel")
         return kernel, window.per_axis(self.stride or self.kernel, rank, "stride"), (1,) * rank
 
@@ -51,7 +51,7 @@ class _Sliding(_Pool):
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         pads, axes = self.pads(x), self.axes(x)
-        out = window.sizes(x[1:], pads, *axes, self.rounding)
+        out = window.output_size(x[1:], pads, *axes, self.rounding)
         for n, (before, _), o, k, s, d in zip(x[1:], pads, out, *axes, strict=True):
             if _only_padding(n, before, o, k, s, d):
                 message = (
@@ -72,7 +72,7 @@ class _Sliding(_Pool):
         x = window.pad_array(
             window.pad_array(x, self.pads(shape), border), self._overhang(shape), overhang
         )
-        return window.windows(x, *axes, out).reshape(*x.shape[:2], -1, *out)
+        return window.window_view(x, *axes, out).reshape(*x.shape[:2], -1, *out)
 
     def _fold(self, taps: Array, shape: Shape) -> Array:
         """The transpose of `_taps`: what the windows saw, added where it lies in a batch of samples of that shape."""
@@ -106,7 +106,7 @@ def _only_padding(n: int, before: int, out: int, kernel: int, stride: int, dilat
     )
 
 
-def _to_first(x: Array, axis: int, share: Array) -> Array:
+def _max_vjp(x: Array, axis: int, share: Array) -> Array:
     """The transpose of a maximum along an axis: all goes to the largest value, of equals to the first."""
     found = np.zeros_like(x)
     np.put_along_axis(
@@ -145,7 +145,7 @@ class MaxPool(_Sliding):
     ) -> Derivatives:
         (x,) = inputs
         return (
-            self._fold(_to_first(self._taps(x, -np.inf, -np.inf), 2, cotangent), x.shape[1:]),
+            self._fold(_max_vjp(self._taps(x, -np.inf, -np.inf), 2, cotangent), x.shape[1:]),
         ), {}
 
 
@@ -190,7 +190,7 @@ class _Global(_Pool):
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        return (x[0], *(1,) * len(window.spatial(x, self.kind)))
+        return (x[0], *(1,) * len(window.spatial_size(x, self.kind)))
 
     def window(self, *inputs: Shape) -> Window:
         size = inputs[0][1:]
@@ -245,7 +245,7 @@ class GlobalMaxPool(_Global):
     ) -> Derivatives:
         (x,) = inputs
         flat = x.reshape(*x.shape[:2], -1)
-        return (_to_first(flat, 2, cotangent.reshape(flat.shape[:2])).reshape(x.shape),), {}
+        return (_max_vjp(flat, 2, cotangent.reshape(flat.shape[:2])).reshape(x.shape),), {}
 
 
 class _Adaptive(_Pool):
@@ -255,7 +255,7 @@ class _Adaptive(_Pool):
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        return (x[0], *window.per_axis(self.size, len(window.spatial(x, self.kind)), "size"))
+        return (x[0], *window.per_axis(self.size, len(window.spatial_size(x, self.kind)), "size"))
 
     def window(self, *inputs: Shape) -> Window:
         rows = list(zip(inputs[0][1:], self.shape(*inputs)[1:], strict=True))
@@ -340,7 +340,7 @@ class AdaptiveMaxPool(_Adaptive):
         return cells.max(axis=0)
 
     def _unpool(self, cells: Array, share: Array) -> Array:
-        return _to_first(cells, 0, share)
+        return _max_vjp(cells, 0, share)
 
 
 OPS = (MaxPool, AvgPool, GlobalAvgPool, GlobalMaxPool, AdaptiveAvgPool, AdaptiveMaxPool)

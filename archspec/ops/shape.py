@@ -36,11 +36,11 @@ class _Move(Op):
 
     family = "shape"
 
-    def _pairs(self, sides: Any, shape: Shape) -> Pads:
+    def _pad_pairs(self, sides: Any, shape: Shape) -> Pads:
         """(before, after) for each axis."""
-        return window.pads(sides, window.spatial(shape, self.kind), (), (), ())
+        return window.pads(sides, window.spatial_size(shape, self.kind), (), (), ())
 
-    def _back(self, x: Array, share: Array) -> Array:
+    def _input_vjp(self, x: Array, share: Array) -> Array:
         """From the derivative by the output to that by the input x: the same values in its shape, unless overridden."""
         return share.reshape(x.shape)
 
@@ -51,7 +51,7 @@ class _Move(Op):
         context: EvalContext,
         cotangent: Array,
     ) -> Derivatives:
-        return (self._back(inputs[0], cotangent),), {}
+        return (self._input_vjp(inputs[0], cotangent),), {}
 
 
 class Identity(_Move):
@@ -87,7 +87,7 @@ class Flatten(_Move):
         return inputs[0].reshape(len(inputs[0]), -1)
 
 
-def _one_open(to: tuple[int, ...]) -> tuple[int, ...]:
+def _at_most_one_inferred(to: tuple[int, ...]) -> tuple[int, ...]:
     if 0 in to:
         raise ValueError("a size is at least 1, or -1 for what is left")
     if to.count(-1) > 1:
@@ -112,7 +112,7 @@ class Reshape(_Move):
             max_length=4,
             description="The new shape of a sample; one size may be -1.",
         ),
-        AfterValidator(_one_open),
+        AfterValidator(_at_most_one_inferred),
     ]
 
     def shape(self, *inputs: Shape) -> Shape:
@@ -156,7 +156,7 @@ class ChannelShuffle(_Move):
     ) -> Array:
         return self._swapped(inputs[0], self.groups)
 
-    def _back(self, x: Array, share: Array) -> Array:
+    def _input_vjp(self, x: Array, share: Array) -> Array:
         return self._swapped(share, x.shape[1] // self.groups)
 
     def _swapped(self, x: Array, groups: int) -> Array:
@@ -189,7 +189,7 @@ class Pad(_Move):
 
     def pads(self, shape: Shape) -> Pads:
         """(before, after) for each axis."""
-        return self._pairs(self.padding, shape)
+        return self._pad_pairs(self.padding, shape)
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -217,12 +217,14 @@ class Pad(_Move):
             x = np.take(x, self._sources(x.shape[axis], pair), axis)
         return x
 
-    def _back(self, x: Array, share: Array) -> Array:
+    def _input_vjp(self, x: Array, share: Array) -> Array:
         pads = self.pads(x.shape[1:])
         if self.mode == "constant":
             return window.crop_array(share, pads)
         for axis, pair in enumerate(pads, 2):
-            share = window.put_back(share, self._sources(x.shape[axis], pair), axis, x.shape[axis])
+            share = window.scatter_add(
+                share, self._sources(x.shape[axis], pair), axis, x.shape[axis]
+            )
         return share
 
     def _sources(self, n: int, pair: tuple[int, int]) -> Array:
@@ -255,8 +257,8 @@ class Crop(_Move):
     def margins(self, shape: Shape) -> Pads:
         """What is cut off each axis, (before, after)."""
         if self.size is None:
-            return self._pairs(self.sides, shape)
-        size = window.spatial(shape, self.kind)
+            return self._pad_pairs(self.sides, shape)
+        size = window.spatial_size(shape, self.kind)
         rest = [
             n - m for n, m in zip(size, window.per_axis(self.size, len(size), "size"), strict=True)
         ]
@@ -290,7 +292,7 @@ class Crop(_Move):
         (x,) = inputs
         return window.crop_array(x, self.margins(x.shape[1:]))
 
-    def _back(self, x: Array, share: Array) -> Array:
+    def _input_vjp(self, x: Array, share: Array) -> Array:
         return window.pad_array(share, self.margins(x.shape[1:]))
 
 
@@ -337,7 +339,7 @@ class Resize(_Move):
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        size = window.spatial(x, self.kind)
+        size = window.spatial_size(x, self.kind)
         if self.size is not None:
             return (x[0], *window.per_axis(self.size, len(size), "size"))
         scale = window.per_axis(self.scale or (1,), len(size), "scale")
@@ -355,15 +357,19 @@ class Resize(_Move):
         for axis, m in enumerate(self.shape(x.shape[1:])[1:], 2):
             sources = self._sources(x.shape[axis], m)
             x = reduce(
-                np.add, [np.take(x, index, axis) * _along(part, x, axis) for index, part in sources]
+                np.add,
+                [
+                    np.take(x, index, axis) * _broadcastable(part, x, axis)
+                    for index, part in sources
+                ],
             )
         return x
 
-    def _back(self, x: Array, share: Array) -> Array:
+    def _input_vjp(self, x: Array, share: Array) -> Array:
         for axis, n in enumerate(x.shape[2:], 2):
             sources = self._sources(n, share.shape[axis])
             parts = [
-                window.put_back(share * _along(part, share, axis), index, axis, n)
+                window.scatter_add(share * _broadcastable(part, share, axis), index, axis, n)
                 for index, part in sources
             ]
             share = reduce(np.add, parts)
@@ -386,7 +392,7 @@ class Resize(_Move):
         return [(below, 1 - above), (np.minimum(below + 1, n - 1), above)]
 
 
-def _along(values: Array, x: Array, axis: int) -> Array:
+def _broadcastable(values: Array, x: Array, axis: int) -> Array:
     """One number for each position of an axis, shaped to broadcast over x."""
     return values.reshape(-1, *(1,) * (x.ndim - 1 - axis))
 

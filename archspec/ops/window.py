@@ -2,7 +2,7 @@
 
 >>> pads("same", (224,), (7,), (2,), (1,))
 ((2, 3),)
->>> sizes((112,), ((0, 0),), (3,), (2,), (1,), "ceil")
+>>> output_size((112,), ((0, 0),), (3,), (2,), (1,), "ceil")
 (56,)
 """
 
@@ -17,7 +17,7 @@ from archspec.ir.types import Pads, Shape, format_shape
 Rounding = Literal["floor", "ceil"]
 
 
-def spatial(shape: Shape, what: str) -> Shape:
+def spatial_size(shape: Shape, what: str) -> Shape:
     """The axes after the channels; raises where there are none or more than three."""
     if 2 <= len(shape) <= 4:
         return shape[1:]
@@ -76,7 +76,7 @@ def pads(
     return tuple((t - t // 2, t // 2) for t in total)
 
 
-def sizes(
+def output_size(
     size: Shape,
     pad: tuple[tuple[int, int], ...],
     kernel: tuple[int, ...],
@@ -130,7 +130,7 @@ def crop_array(x: Array, pad: tuple[tuple[int, int], ...]) -> Array:
     ]
 
 
-def windows(
+def window_view(
     x: Array,
     kernel: tuple[int, ...],
     stride: tuple[int, ...],
@@ -163,10 +163,10 @@ def fold(taps: Array, stride: tuple[int, ...], dilation: tuple[int, ...], size: 
     return x
 
 
-def put_back(taken: Array, index: Array, axis: int, size: int) -> Array:
+def scatter_add(taken: Array, index: Array, axis: int, size: int) -> Array:
     """The transpose of `np.take(x, index, axis)` from an axis of that size: what came from one place is added there.
 
-    >>> put_back(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2]), axis=0, size=4).tolist()
+    >>> scatter_add(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2]), axis=0, size=4).tolist()
     [1.0, 0.0, 6.0, 0.0]
     """
     places = (index[:, None] == np.arange(size)).astype(float)

@@ -9,12 +9,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from archspec.codegen.classes import Class
-from archspec.codegen.module_tree import Chain, Instance, Join, Leaf, Part, Several
+from archspec.codegen.classes import EmittedClass
+from archspec.codegen.module_tree import (
+    Instance,
+    LayerCall,
+    MergeCall,
+    ModuleList,
+    Sequential,
+    TreeNode,
+)
 from archspec.codegen.names import Namespace
-from archspec.codegen.printer import Applied, Call, Code, Items, Spread, statement
-from archspec.codegen.schedule import entering, ordered
-from archspec.codegen.table import Line, assignments, line
+from archspec.codegen.printer import Call, CallResult, Code, List, Starred, statement
+from archspec.codegen.schedule import input_names, ordered_calls
+from archspec.codegen.table import Assignment, assignment, format_assignments
 from archspec_keras.paths import SEPARATOR, Paths
 
 _SUFFIXES = {"layers.ZeroPadding": "pad", "layers.Permute": "permute", "layers.Reshape": "reshape"}
@@ -29,7 +36,7 @@ class Body:
 
     def __init__(
         self,
-        cls: Class,
+        cls: EmittedClass,
         paths: Paths,
         taken: Collection[str],
         *,
@@ -37,20 +44,22 @@ class Body:
         late: Collection[int] = (),
     ) -> None:
         self.cls, self.paths, self.rows = cls, paths, whole
-        self.codes: dict[Part, Code] = {}
-        self.places: dict[Part, str] = {}
-        for part in cls.example.parts:
-            inner = part.parts if isinstance(part, Several) else [part]
+        self.codes: dict[TreeNode, Code] = {}
+        self.places: dict[TreeNode, str] = {}
+        for part in cls.example.children:
+            inner = part.children if isinstance(part, ModuleList) else [part]
             codes: Sequence[Code] = (
-                _items(cls.code[part]) if isinstance(part, Several) else [cls.code.get(part, "")]
+                _items(cls.constructors[part])
+                if isinstance(part, ModuleList)
+                else [cls.constructors.get(part, "")]
             )
             for each, code in zip(inner, codes, strict=True):
                 self.codes[each] = code
                 self.places[each] = (
-                    f"{part.attr} {each.name}" if isinstance(part, Several) else each.name
+                    f"{part.attr} {each.name}" if isinstance(part, ModuleList) else each.name
                 )
-        self.inputs = ["inputs"] if whole else entering(cls.example)
-        self.steps, self.early = ordered(cls.example, late)
+        self.inputs = ["inputs"] if whole else input_names(cls.example)
+        self.steps, self.early = ordered_calls(cls.example, late)
         self.names = dict(zip(cls.example.inputs, self.inputs, strict=True))
         self.space = Namespace(
             "x", "name", *self.inputs, *taken, *(param.name for param in cls.params)
@@ -66,7 +75,7 @@ class Body:
         """All statements and the return."""
         found = self._statements(0, len(self.steps), indent)
         outputs, last = self.cls.example.outputs, found[-1] if found else []
-        if isinstance(last, Line) and self.steps[-1].outputs == outputs:
+        if isinstance(last, Assignment) and self.steps[-1].outputs == outputs:
             return [*_written(found[:-1], indent), *statement("return ", last.code, indent)]
         values = ", ".join(self.value(value) for value in outputs)
         return [*_written(found, indent), f"{' ' * indent}return {values}"]
@@ -75,8 +84,8 @@ class Body:
         """The statements of these steps."""
         return _written(self._statements(start, stop, indent), indent)
 
-    def _statements(self, start: int, stop: int, indent: int) -> list[Line | list[str]]:
-        found: list[Line | list[str]] = []
+    def _statements(self, start: int, stop: int, indent: int) -> list[Assignment | list[str]]:
+        found: list[Assignment | list[str]] = []
         for number in range(start, stop):
             part = self.steps[number]
             operands = [self.names[value] for value in part.operands]
@@ -88,7 +97,7 @@ class Body:
         """The name of a value, once its statement is written."""
         return self.names[value]
 
-    def _targets(self, number: int, part: Part) -> list[str]:
+    def _targets(self, number: int, part: TreeNode) -> list[str]:
         """Names for what a statement computes: `x` for a value that goes on, its step's for others."""
         busy = {
             text
@@ -100,7 +109,7 @@ class Body:
             readers = self.readers.get(value, set[int]())
             on = "x" not in busy and "x" not in targets and self._goes_on(readers)
             called = self.cls.dialect.identifier(self.places[part])
-            targets.append("_" if not readers else "x" if on else self.space.take(called))
+            targets.append("_" if not readers else "x" if on else self.space.unique(called))
         self.names = {value: text for value, text in self.names.items() if text not in targets}
         self.names.update(zip(part.outputs, targets, strict=True))
         return targets
@@ -114,19 +123,19 @@ class Body:
 
     def _part(
         self,
-        part: Part,
+        part: TreeNode,
         code: Code,
         operands: Sequence[str],
         target: str,
         indent: int,
         counters: dict[int, str],
-    ) -> list[Line | list[str]]:
+    ) -> list[Assignment | list[str]]:
         match part:
-            case Chain(numbered=True):
+            case Sequential(numbered=True):
                 return self._repeat(part, code, operands[0], target, indent, counters)
-            case Chain():
-                found: list[Line | list[str]] = []
-                for inner, each in zip(part.parts, _items(code), strict=True):
+            case Sequential():
+                found: list[Assignment | list[str]] = []
+                for inner, each in zip(part.children, _items(code), strict=True):
                     found += self._part(inner, each, operands, target, indent, counters)
                     operands = [target]
                 return found
@@ -135,53 +144,57 @@ class Body:
                 args = (*(("", value) for value in operands), *_args(code), ("name", named))
                 made = Call(_function(code), args)
                 return [
-                    line(part, target, made, len(operands)) if self.rows else Line(target, made)
+                    assignment(part, target, made, len(operands))
+                    if self.rows
+                    else Assignment(target, made)
                 ]
-            case Leaf():
+            case LayerCall():
                 return self._leaf(part, code, operands[0], target, counters)
-            case Join():
+            case MergeCall():
                 name = self.paths.code(part.node, self.cls.scope, counters)
                 assert part.merge.module is not None
                 call = Call(part.merge.module.target, (("name", name),))
-                return [Line(target, Applied(call, Items(tuple(operands))))]
+                return [Assignment(target, CallResult(call, List(tuple(operands))))]
             case _:
                 raise TypeError(part)
 
     def _leaf(
-        self, leaf: Leaf, code: Code, operand: str, target: str, counters: dict[int, str]
+        self, leaf: LayerCall, code: Code, operand: str, target: str, counters: dict[int, str]
     ) -> list[Any]:
-        lines: list[Line] = []
-        calls = _items(code) if isinstance(code, Items) else (code,)
+        lines: list[Assignment] = []
+        calls = _items(code) if isinstance(code, List) else (code,)
         name = self.paths.code(leaf.node, self.cls.scope, counters)
         for number, call in enumerate(calls, 1):
             assert isinstance(call, Call)
             own = name if number == len(calls) else f'{name[:-1]}{SEPARATOR}{_suffix(call.name)}"'
             lines.append(
-                Line(target, Applied(Call(call.func, (*call.args, ("name", own))), operand))
+                Assignment(
+                    target, CallResult(Call(call.func, (*call.args, ("name", own))), operand)
+                )
             )
             operand = target
         return lines
 
     def _repeat(
         self,
-        chain: Chain,
+        chain: Sequential,
         code: Code,
         operand: str,
         target: str,
         indent: int,
         counters: dict[int, str],
-    ) -> list[Line | list[str]]:
+    ) -> list[Assignment | list[str]]:
         """Iterations one after the other: loops where they are alike."""
-        found: list[Line | list[str]] = []
+        found: list[Assignment | list[str]] = []
         place, pad = _depth(chain), " " * indent
-        for run, each in zip(chain.runs, _items(code), strict=True):
-            if not isinstance(each, Spread):
-                found += self._part(run.parts[0], each, [operand], target, indent, counters)
+        for run, each in zip(chain.segments, _items(code), strict=True):
+            if not isinstance(each, Starred):
+                found += self._part(run.iterations[0], each, [operand], target, indent, counters)
             else:
-                shift = int(run.parts[0].levels[0]) - run.start
+                shift = int(run.iterations[0].path_parts[0]) - run.start
                 counter = f"{{{each.counter}{f' + {shift}' if shift else ''}}}"
                 inner = self._part(
-                    run.parts[0],
+                    run.iterations[0],
                     each.element,
                     [target],
                     target,
@@ -189,29 +202,29 @@ class Body:
                     {**counters, place: counter},
                 )
                 lines = [f"{pad}{target} = {operand}"] if operand != target else []
-                lines.append(f"{pad}for {each.counter} in {each.numbers}:")
+                lines.append(f"{pad}for {each.counter} in {each.iterable}:")
                 for part in inner:
-                    lines += part.plain(indent + 4) if isinstance(part, Line) else part
+                    lines += part.as_statement(indent + 4) if isinstance(part, Assignment) else part
                 found.append(lines)
             operand = target
         return found
 
 
-def _written(found: Sequence[Line | list[str]], indent: int) -> list[str]:
+def _written(found: Sequence[Assignment | list[str]], indent: int) -> list[str]:
     """The statements as lines; rows that follow one another stay a table."""
     lines: list[str] = []
-    pending: list[Line] = []
+    pending: list[Assignment] = []
     for each in found:
-        if isinstance(each, Line):
+        if isinstance(each, Assignment):
             pending.append(each)
         else:
-            lines += [*assignments(pending, indent), *each]
+            lines += [*format_assignments(pending, indent), *each]
             pending = []
-    return [*lines, *assignments(pending, indent)]
+    return [*lines, *format_assignments(pending, indent)]
 
 
 def _items(code: Code) -> tuple[Code, ...]:
-    assert isinstance(code, Items)
+    assert isinstance(code, List)
     return code.items
 
 
@@ -231,6 +244,6 @@ def _suffix(target: str) -> str:
     )
 
 
-def _depth(chain: Chain) -> int:
+def _depth(chain: Sequential) -> int:
     """The place of an iteration's number in paths: as many parts come before it as the repeat's own path has."""
     return sum(scope.parent is not None for scope in chain.scope.chain())

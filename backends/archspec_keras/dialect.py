@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archspec.codegen.dialect import Dialect
 from archspec.codegen.names import RESERVED, identifier
-from archspec.codegen.printer import Items
+from archspec.codegen.printer import List
 from archspec_keras.lowerings import lower
 
 # What the emitted file uses by these names.
@@ -18,11 +18,11 @@ _RESERVED = frozenset((*RESERVED, *_FILE))
 KERAS = Dialect(
     lower=lower,
     reserved=_RESERVED,
-    title=lambda text: identifier(text.lower(), _RESERVED, "block"),
-    join="_",
+    class_name=lambda text: identifier(text.lower(), _RESERVED, "block"),
+    number_prefix="_",
     # A sequence is statements one after the other, which `body` writes from their calls.
-    sequence=lambda keyed: Items(tuple(code for _, code in keyed)),
-    numbered=Items,
-    several=Items,
-    paths=True,
+    sequential=lambda keyed: List(tuple(code for _, code in keyed)),
+    numbered=List,
+    module_list=List,
+    portable_paths=True,
 )

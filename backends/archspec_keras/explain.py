@@ -18,7 +18,7 @@ def explain(graph: Graph, node: Node) -> str:
         assert lowered.module is not None
         read = ", ".join(paths.layer(graph.nodes[index]) for index in node.inputs)
         return f"{lowered.module.target}(name={name})([{read}])"
-    *before, last = lowered.steps
+    *before, last = lowered.layers
     shown = last.show()
     named = f"{shown[:-1]}{'' if shown.endswith('()') else ', '}name={name})"
     return "\n".join([*(step.show() for step in before), named])

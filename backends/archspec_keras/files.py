@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archspec.backend import MemoryBudget, Provenance, TooLarge
-from archspec.codegen.runtime import emitted
+from archspec.codegen.runtime import import_model
 from archspec.ir.graph import Graph
 from archspec_keras.layout import natives
 from archspec_keras.source import emit
@@ -93,7 +93,7 @@ def write(path: Path, graph: Graph, about: Provenance, tensors: Mapping[str, NDA
         folder = Path(name)
         for file, content in emit(graph, about).items():
             (folder / file).write_bytes(content)
-        model = emitted(folder).build_model(train=True)
+        model = import_model(folder).build_model(train=True)
         own = {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
         for neutral, tensor in tensors.items():
             if known[neutral].name in own:

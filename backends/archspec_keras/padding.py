@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archspec.codegen.lowering import Arg, plain
+from archspec.codegen.lowering import Arg, compact
 from archspec.ir.types import Pads, Shape
 from archspec.ops import window
 
@@ -61,6 +61,6 @@ def shortest(pads: Pads) -> int | tuple[int | tuple[int, int], ...]:
     (3, ((0, 1), (0, 1)), (1, 2))
     """
     if all(before == after for before, after in pads):
-        number = plain(tuple(before for before, _ in pads))
+        number = compact(tuple(before for before, _ in pads))
         return number if isinstance(number, int) else pads
     return pads[0] if len(pads) == 1 else pads

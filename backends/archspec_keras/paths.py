@@ -32,7 +32,7 @@ def respelt(families: Iterable[Collection[str]]) -> dict[str, str]:
             space = Namespace(
                 *(found.get(other, other) for other in siblings[part] if other != part)
             )
-            found[part] = space.take(plain(part))
+            found[part] = space.unique(plain(part))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archspec.codegen.runtime import emitted
+from archspec.codegen.runtime import import_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def load(directory: Path) -> Any:
     """The `keras.Model` of a built folder for inference, with the folder's weights."""
-    return emitted(directory).build_model(Path(directory) / "weights.safetensors")
+    return import_model(directory).build_model(Path(directory) / "weights.safetensors")
 
 
 def predict(model: Any, batch: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

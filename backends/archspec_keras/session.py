@@ -25,7 +25,7 @@ from archspec.backend.session import (
     SgdConfig,
     slot_name,
 )
-from archspec.codegen.runtime import emitted
+from archspec.codegen.runtime import import_model
 from archspec.ir.graph import Graph
 from archspec.ir.recipe import Recipe
 from archspec_keras.autodiff import engine
@@ -45,7 +45,7 @@ class KerasSession:
         self.graph = graph
         self.precision: Precision = precision
         with precise(precision):
-            self.model: Any = emitted(folder).build_model(
+            self.model: Any = import_model(folder).build_model(
                 folder / "weights.safetensors", train=True
             )
         self.rates = {

@@ -7,23 +7,23 @@ from collections.abc import Collection, Iterator
 
 from archspec.backend import Provenance
 from archspec.codegen import file
-from archspec.codegen.classes import Class, form_classes
-from archspec.codegen.constructor_args import resolve
+from archspec.codegen.classes import EmittedClass, form_classes
+from archspec.codegen.constructor_args import resolve_class
 from archspec.codegen.describe import describe
 from archspec.codegen.file import (
+    code_only,
+    dict_literal,
     docstring_lines,
-    head,
-    mapping,
-    packaged,
-    parameter,
-    spoken,
+    module_docstring,
+    parameter_declaration,
     standard_imports,
+    template_blocks,
 )
-from archspec.codegen.literals import WIDTH, columns, literal
+from archspec.codegen.literals import WIDTH, display_width, literal
 from archspec.codegen.lowering import Merge, Module
-from archspec.codegen.module_tree import Join, Leaf, Part, network, unfolded
-from archspec.codegen.printer import signature
-from archspec.codegen.schedule import late_outputs
+from archspec.codegen.module_tree import LayerCall, MergeCall, TreeNode, build_tree, flatten
+from archspec.codegen.printer import function_header
+from archspec.codegen.schedule import train_only_outputs
 from archspec.ir.graph import Graph, Head
 from archspec.ir.types import format_shape
 from archspec_keras.body import Body
@@ -42,20 +42,20 @@ def source(graph: Graph, about: Provenance) -> str:
     helpers, paths = helper_sources(), Paths(graph)
     classes = functions(graph, helpers)
     *inner, top = classes
-    used = {target for cls in classes for target in _targets(cls.example.parts)}
+    used = {target for cls in classes for target in _targets(cls.example.children)}
     taken = [cls.name for cls in classes]
     parts = [helpers[name] for name in sorted(used & helpers.keys())]
     parts += [function_source(cls, paths, taken) for cls in inner]
     parts += [network_source(top, graph, paths, taken), loader(top.name, graph, paths)]
     body = _lint_exempt("\n\n\n".join(parts))
-    return f"{head(about)}\n\n{_TYPED}\n\n{imports(body)}\n\n\n{body}\n"
+    return f"{module_docstring(about)}\n\n{_TYPED}\n\n{imports(body)}\n\n\n{body}\n"
 
 
 def _lint_exempt(body: str) -> str:
     """Mark each line that no line break can shorten, such as a layer's long name, for linters."""
     marked = "  # noqa: E501"
     return "\n".join(
-        line + marked if columns(line) > WIDTH and not line.endswith(marked) else line
+        line + marked if display_width(line) > WIDTH and not line.endswith(marked) else line
         for line in body.split("\n")
     )
 
@@ -66,20 +66,20 @@ _TYPED = """\
 # pyright: reportOptionalMemberAccess=false, reportArgumentType=false"""
 
 
-def functions(graph: Graph, helpers: Collection[str]) -> list[Class]:
+def functions(graph: Graph, helpers: Collection[str]) -> list[EmittedClass]:
     """A function for each structure, the network's own last."""
     return form_classes(
-        graph, network(graph, KERAS), KERAS, helpers, lambda cls: resolve(graph, cls)
+        graph, build_tree(graph, KERAS), KERAS, helpers, lambda cls: resolve_class(graph, cls)
     )
 
 
-def _targets(parts: list[Part]) -> Iterator[str]:
+def _targets(parts: list[TreeNode]) -> Iterator[str]:
     """What the layers of a function are built by."""
-    for part in unfolded(parts):
+    for part in flatten(parts):
         match part:
-            case Leaf(module=module):
-                yield from (step.target for step in module.steps)
-            case Join(merge=Merge(module=Module(target=target))):
+            case LayerCall(module=module):
+                yield from (step.target for step in module.layers)
+            case MergeCall(merge=Merge(module=Module(target=target))):
                 yield target
             case _:
                 pass
@@ -98,7 +98,7 @@ _OTHERS = {
 
 def imports(body: str) -> str:
     """The imports that the text needs, in the order that linters want."""
-    body = spoken(body)
+    body = code_only(body)
     needs = {line for pattern, line in _OTHERS.items() if re.search(pattern, body)}
     standard = [
         *standard_imports(body),
@@ -112,7 +112,7 @@ def imports(body: str) -> str:
     return "\n".join([*standard, "", *others, *([f"from keras import {names}"] if names else [])])
 
 
-def function_source(cls: Class, paths: Paths, taken: Collection[str]) -> str:
+def function_source(cls: EmittedClass, paths: Paths, taken: Collection[str]) -> str:
     """A block's function."""
     body = Body(cls, paths, taken)
     count = len(cls.example.outputs)
@@ -123,21 +123,21 @@ def function_source(cls: Class, paths: Paths, taken: Collection[str]) -> str:
         "*",
         "name: str",
     ]
-    lines = signature(f"def {cls.name}", parameters, f" -> {result}:", 0)
+    lines = function_header(f"def {cls.name}", parameters, f" -> {result}:", 0)
     return "\n".join([*lines, *docstring_lines(cls.scope.doc or describe(cls)), *body.returned(4)])
 
 
-def _parameters(cls: Class) -> list[str]:
-    return [parameter(param.name, param.values, param.default) for param in cls.params]
+def _parameters(cls: EmittedClass) -> list[str]:
+    return [parameter_declaration(param.name, param.values, param.default) for param in cls.params]
 
 
-def network_source(cls: Class, graph: Graph, paths: Paths, taken: Collection[str]) -> str:
+def network_source(cls: EmittedClass, graph: Graph, paths: Paths, taken: Collection[str]) -> str:
     """The network's function."""
     always = [h for h in graph.heads if not h.train_only]
-    body = Body(cls, paths, taken, whole=True, late=late_outputs(graph))
+    body = Body(cls, paths, taken, whole=True, late=train_only_outputs(graph))
     shapes = (_shown(graph.nodes[index].shape) for index in (0, graph.heads[0].node))
     shape, given = graph.input, literal(paths.layer(graph.nodes[0]))
-    lines = signature(
+    lines = function_header(
         f"def {cls.name}", [*_parameters(cls), "*", "train: bool = False"], " -> keras.Model:", 0
     )
     lines += docstring_lines(f"The whole network, from {' to '.join(shapes)}.")
@@ -162,7 +162,7 @@ def _heads(heads: tuple[Head, ...], body: Body, model: str) -> list[str]:
     if len(line) <= WIDTH:
         return [line]
     rows = [f"        {pair}," for pair in pairs]
-    rows = [row + "  # noqa: E501" * (columns(row) > WIDTH) for row in rows]
+    rows = [row + "  # noqa: E501" * (display_width(row) > WIDTH) for row in rows]
     return ["    heads = {", *rows, "    }", f"    {model % 'heads'}"]
 
 
@@ -175,9 +175,9 @@ def helper_sources() -> dict[str, str]:
 
 def loader(name: str, graph: Graph, paths: Paths) -> str:
     """`build_model`, and how the spec's names become those of layers."""
-    _, _, roles, *functions, load, build = packaged("archspec_keras", "template.py")
+    _, _, roles, *functions, load, build = template_blocks("archspec_keras", "template.py")
     if paths.renamed:
-        roles = f"{mapping('RENAMED', paths.renamed)}\n{roles}"
+        roles = f"{dict_literal('RENAMED', paths.renamed)}\n{roles}"
     else:
         parts = '"-".join(RENAMED.get(part, part) for part in path.split("."))'
         functions = [text.replace(parts, 'path.replace(".", "-")') for text in functions]

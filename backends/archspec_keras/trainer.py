@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from archspec.backend.optimizer import update_rule
 from archspec.backend.session import slot_name
 from archspec.backend.trainer import LOSS_SCALE, TrainerConfig, TrainState, microbatches
-from archspec.codegen.runtime import emitted
+from archspec.codegen.runtime import import_model
 from archspec_keras.layout import natives
 from archspec_keras.runtime import numpy
 from archspec_keras.train_step import State, Steps
@@ -34,7 +34,7 @@ class KerasTrainer:
         self.plan = plan
         weights = folder / "weights.safetensors"
         with _policy(plan.recipe.precision):
-            model: Any = emitted(folder).build_model(weights, train=True)
+            model: Any = import_model(folder).build_model(weights, train=True)
         self.natives = natives(plan.graph)
         self.shapes = {name: param.shape for name, _, param in plan.graph.parameters()}
         self.settings, self.slots = plan.param_groups, update_rule(plan.recipe).slots

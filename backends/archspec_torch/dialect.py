@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archspec.codegen.dialect import Dialect
 from archspec.codegen.names import RESERVED, class_name
-from archspec.codegen.printer import Call, Code, Items
+from archspec.codegen.printer import Call, Code, List
 from archspec_torch.lowerings import lower
 
 # What the emitted file uses by these names.
@@ -36,15 +36,15 @@ def _numbered(iterations: tuple[Code, ...]) -> Code:
 
 
 def _several(iterations: tuple[Code, ...]) -> Code:
-    return Call("nn.ModuleList", (("", Items(iterations)),))
+    return Call("nn.ModuleList", (("", List(iterations)),))
 
 
 TORCH = Dialect(
     lower=lower,
     reserved=_RESERVED,
-    title=lambda text: class_name(text, _RESERVED),
-    join="",
-    sequence=_sequence,
+    class_name=lambda text: class_name(text, _RESERVED),
+    number_prefix="",
+    sequential=_sequence,
     numbered=_numbered,
-    several=_several,
+    module_list=_several,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archspec.codegen.lowering import Merge
-from archspec.codegen.module_tree import Leaf
+from archspec.codegen.module_tree import LayerCall
 from archspec.ir.graph import Graph, Node
 from archspec_torch.lowerings import lower
 from archspec_torch.source import network_parts
@@ -19,6 +19,6 @@ def explain(graph: Graph, node: Node) -> str:
             return f"torch.cat([{', '.join(operands)}], dim=1)"
         return f" {lowered.operator} ".join(operands)
     for path, part in modules(network_parts(graph)):
-        if isinstance(part, Leaf) and part.node is node:
+        if isinstance(part, LayerCall) and part.node is node:
             return f"model.{path} = {part.module.show()}"
     raise ValueError(f"{node.path} is not in the graph")

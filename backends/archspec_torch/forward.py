@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from archspec.codegen.classes import Class
-from archspec.codegen.module_tree import Join, Leaf, Part, Several
+from archspec.codegen.classes import EmittedClass
+from archspec.codegen.module_tree import LayerCall, MergeCall, ModuleList, TreeNode
 from archspec.codegen.names import Namespace
-from archspec.codegen.printer import Call, Code, Infix, Items, flat, statement
-from archspec.codegen.schedule import entering, ordered
+from archspec.codegen.printer import BinOp, Call, Code, List, one_line, statement
+from archspec.codegen.schedule import input_names, ordered_calls
 
 _NESTED = 3  # calls within one another
 
@@ -25,16 +25,18 @@ class Forward:
     come after all that the others need.
     """
 
-    def __init__(self, cls: Class, *, whole: bool = False, late: Collection[int] = ()) -> None:
+    def __init__(
+        self, cls: EmittedClass, *, whole: bool = False, late: Collection[int] = ()
+    ) -> None:
         self.cls, self.example, self.whole = cls, cls.example, whole
-        self.places: dict[Part, str] = {}
-        for part in self.example.parts:
-            if isinstance(part, Several):
-                self.places.update((item, f"{part.attr}[{item.attr}]") for item in part.parts)
+        self.places: dict[TreeNode, str] = {}
+        for part in self.example.children:
+            if isinstance(part, ModuleList):
+                self.places.update((item, f"{part.attr}[{item.attr}]") for item in part.children)
             else:
                 self.places[part] = part.attr
-        self.inputs = entering(self.example)
-        self.steps, self.early = ordered(self.example, late)
+        self.inputs = input_names(self.example)
+        self.steps, self.early = ordered_calls(self.example, late)
         self.makers = {value: part for part in self.steps for value in part.outputs}
         self.reads = Counter(value for part in self.steps for value in part.operands)
         self.reads.update(self.example.outputs)
@@ -62,10 +64,10 @@ class Forward:
                 calls[value] = depth
         return found
 
-    def _reads_well(self, operand: Part, reader: Part, depth: int) -> bool:
-        if isinstance(reader, Join):
+    def _reads_well(self, operand: TreeNode, reader: TreeNode, depth: int) -> bool:
+        if isinstance(reader, MergeCall):
             return depth < _NESTED - 1
-        light = isinstance(reader, Leaf) and reader.node.op.depth != "layer"
+        light = isinstance(reader, LayerCall) and reader.node.op.depth != "layer"
         return not self.whole and depth < _NESTED and (light or len(self.steps) <= _NESTED)
 
     def _readers(self) -> dict[int, set[int]]:
@@ -97,7 +99,7 @@ class Forward:
                 lines += statement(f"{', '.join(self._targets(number, part))} = ", code, indent)
         return lines
 
-    def _targets(self, number: int, part: Part) -> list[str]:
+    def _targets(self, number: int, part: TreeNode) -> list[str]:
         """Names for what a statement computes: `x` for a value that goes on, its step's for one that is read again."""
         free = {text for value, text in self.names.items() if max(self.readers[value]) <= number}
         targets: list[str] = []
@@ -105,27 +107,29 @@ class Forward:
             readers = self.readers.get(value, set[int]())
             on = len(readers) == 1 and "x" in free and "x" not in targets
             targets.append(
-                "_" if not readers else "x" if on else self.space.take(self._called(part))
+                "_" if not readers else "x" if on else self.space.unique(self._called(part))
             )
         self.names = {value: text for value, text in self.names.items() if text not in targets}
         self.names.update(zip(part.outputs, targets, strict=True))
         return targets
 
-    def _called(self, part: Part) -> str:
+    def _called(self, part: TreeNode) -> str:
         return self.cls.dialect.identifier(self.places[part] or part.name)
 
     def value(self, value: int) -> str:
         """A value as it is read: its name, or the call that computes it."""
-        return flat(self.code(self.makers[value])) if value in self.inline else self.names[value]
+        return (
+            one_line(self.code(self.makers[value])) if value in self.inline else self.names[value]
+        )
 
-    def code(self, part: Part) -> Code:
+    def code(self, part: TreeNode) -> Code:
         """The call of a step, its inlined operands within."""
         operands = tuple(
             self.code(self.makers[value]) if value in self.inline else self.names[value]
             for value in part.operands
         )
-        if not isinstance(part, Join):
+        if not isinstance(part, MergeCall):
             return Call(f"self.{self.places[part]}", tuple(("", operand) for operand in operands))
         if part.merge.operator == "cat":
-            return Call("torch.cat", (("", Items(operands)), ("dim", "1")))
-        return Infix(part.merge.operator, operands)
+            return Call("torch.cat", (("", List(operands)), ("dim", "1")))
+        return BinOp(part.merge.operator, operands)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archspec.codegen.names import Namespace
 from archspec.codegen.printer import Call, statement
-from archspec.codegen.schedule import late_outputs
+from archspec.codegen.schedule import train_only_outputs
 from archspec.ir.graph import Graph
 from archspec_torch.dialect import TORCH
 from archspec_torch.forward import Forward
@@ -20,9 +20,9 @@ class Outputs:
         self.always = [head for head in self.heads if not head.train_only]
         self.several = len(self.heads) > 1
         self.tuple_in_eval = len(self.always) > 1
-        self.late = late_outputs(graph)
+        self.late = train_only_outputs(graph)
         space = Namespace()
-        self.fields = [space.take(TORCH.identifier(head.name)) for head in self.heads]
+        self.fields = [space.unique(TORCH.identifier(head.name)) for head in self.heads]
 
     @property
     def annotation(self) -> str:

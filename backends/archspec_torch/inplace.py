@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from archspec.codegen.module_tree import Instance, Leaf, unfolded
+from archspec.codegen.module_tree import Instance, LayerCall, flatten
 from archspec.ir.graph import Graph
 
 # What these compute is a tensor of its own, which their gradients are not computed from.
@@ -19,10 +19,10 @@ def overwrite_inputs(graph: Graph, top: Instance) -> None:
     stack = [top]
     while stack:
         instance = stack.pop()
-        for part in unfolded(instance.parts):
+        for part in flatten(instance.children):
             if isinstance(part, Instance):
                 stack.append(part)
-            elif isinstance(part, Leaf) and part.node.op.kind == "relu":
+            elif isinstance(part, LayerCall) and part.node.op.kind == "relu":
                 (read,) = part.inputs
                 if (
                     graph.nodes[read].op.kind in FREE

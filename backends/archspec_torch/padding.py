@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archspec.codegen.lowering import Arg, plain
+from archspec.codegen.lowering import Arg, compact
 
 
 def inside(rule: Any, padding: Any) -> Arg:
@@ -22,7 +22,7 @@ def inside(rule: Any, padding: Any) -> Arg:
 def both_sides(pads: tuple[tuple[int, int], ...]) -> Any:
     """Padding that is the same before and after, as torch takes it; None where it is not."""
     if all(before == after for before, after in pads):
-        return plain(tuple(before for before, _ in pads))
+        return compact(tuple(before for before, _ in pads))
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.codegen.runtime import emitted
+from archspec.codegen.runtime import import_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def load(directory: Path) -> Any:
     """The `nn.Module` of a built folder, in eval mode, with the folder's weights."""
-    return emitted(directory).build_model(Path(directory) / "weights.safetensors")
+    return import_model(directory).build_model(Path(directory) / "weights.safetensors")
 
 
 def predict(model: Any, batch: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

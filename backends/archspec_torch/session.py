@@ -20,7 +20,7 @@ from archspec.backend.session import (
     SgdConfig,
     slot_name,
 )
-from archspec.codegen.module_tree import Part
+from archspec.codegen.module_tree import TreeNode
 from archspec.ir.graph import Graph
 from archspec_torch.group_norm_workaround import guard
 from archspec_torch.runtime import load
@@ -170,10 +170,10 @@ class TorchSession:
             for index, value in zip(indices, _several(values), strict=False):
                 seen.setdefault(index, _array(value))
 
-        def entering(part: Part) -> Callable[[nn.Module, Any], None]:
+        def entering(part: TreeNode) -> Callable[[nn.Module, Any], None]:
             return lambda _, given: keep(part.inputs, given)
 
-        def leaving(part: Part) -> Callable[[nn.Module, Any, Any], None]:
+        def leaving(part: TreeNode) -> Callable[[nn.Module, Any, Any], None]:
             return lambda _, given, result: keep(part.outputs, result)
 
         for path, part in self.parts:

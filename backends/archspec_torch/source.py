@@ -7,21 +7,21 @@ from collections.abc import Collection
 
 from archspec.backend import Provenance
 from archspec.codegen import file
-from archspec.codegen.classes import Class, form_classes
-from archspec.codegen.constructor_args import resolve
+from archspec.codegen.classes import EmittedClass, form_classes
+from archspec.codegen.constructor_args import resolve_class
 from archspec.codegen.describe import describe
 from archspec.codegen.file import (
+    code_only,
+    dict_literal,
     docstring_lines,
-    head,
-    mapping,
-    packaged,
-    parameter,
-    spoken,
+    module_docstring,
+    parameter_declaration,
     standard_imports,
+    template_blocks,
 )
-from archspec.codegen.module_tree import Instance, Join, Leaf, network, unfolded
-from archspec.codegen.printer import signature
-from archspec.codegen.table import Line, assignments, line
+from archspec.codegen.module_tree import Instance, LayerCall, MergeCall, build_tree, flatten
+from archspec.codegen.printer import function_header
+from archspec.codegen.table import Assignment, assignment, format_assignments
 from archspec.ir.graph import Graph
 from archspec.ir.types import format_shape
 from archspec_torch.dialect import TORCH
@@ -42,7 +42,10 @@ def source(graph: Graph, about: Provenance) -> str:
     *inner, top = classes = _classes(graph, helpers)
     outputs = Outputs(graph, f"{top.name}Output")
     layers = [
-        part for cls in classes for part in unfolded(cls.example.parts) if isinstance(part, Leaf)
+        part
+        for cls in classes
+        for part in flatten(cls.example.children)
+        if isinstance(part, LayerCall)
     ]
     used = {leaf.module.target for leaf in layers if leaf.module.helper}
     parts = [helpers[name] for name in sorted(used)]
@@ -50,7 +53,7 @@ def source(graph: Graph, about: Provenance) -> str:
     parts += [outputs.definition()] if outputs.several else []
     parts += [network_source(top, graph, outputs), loader(top.name, renaming(graph, top.example))]
     body = "\n\n\n".join(parts)
-    return f"{head(about)}\n\n{imports(body)}\n\n\n{body}\n"
+    return f"{module_docstring(about)}\n\n{imports(body)}\n\n\n{body}\n"
 
 
 def network_parts(graph: Graph) -> Instance:
@@ -63,10 +66,10 @@ def attributes(graph: Graph) -> dict[str, str]:
     return tensor_attributes(graph, network_parts(graph))
 
 
-def _classes(graph: Graph, helpers: Collection[str]) -> list[Class]:
-    top = network(graph, TORCH)
+def _classes(graph: Graph, helpers: Collection[str]) -> list[EmittedClass]:
+    top = build_tree(graph, TORCH)
     overwrite_inputs(graph, top)
-    return form_classes(graph, top, TORCH, helpers, lambda cls: resolve(graph, cls))
+    return form_classes(graph, top, TORCH, helpers, lambda cls: resolve_class(graph, cls))
 
 
 _TORCH = {r"\btorch\.": "import torch", r"\bF\.": "import torch.nn.functional as F"}
@@ -74,13 +77,13 @@ _TORCH = {r"\btorch\.": "import torch", r"\bF\.": "import torch.nn.functional as
 
 def imports(body: str) -> str:
     """The imports that the text needs, in the order that linters want."""
-    torch = [line for pattern, line in _TORCH.items() if re.search(pattern, spoken(body))]
+    torch = [line for pattern, line in _TORCH.items() if re.search(pattern, code_only(body))]
     return "\n".join(
         [*standard_imports(body, ("Any", "NamedTuple")), "", *torch, "from torch import Tensor, nn"]
     )
 
 
-def class_source(cls: Class) -> str:
+def class_source(cls: EmittedClass) -> str:
     """A block's class."""
     forward = Forward(cls)
     lines = [f"class {cls.name}(nn.Module):", *docstring_lines(cls.scope.doc or describe(cls)), ""]
@@ -89,11 +92,11 @@ def class_source(cls: Class) -> str:
     result = "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
     arguments = ["self", *(f"{name}: Tensor" for name in forward.inputs)]
     return "\n".join(
-        [*lines, *signature("def forward", arguments, f" -> {result}:", 4), *forward.body(8)]
+        [*lines, *function_header("def forward", arguments, f" -> {result}:", 4), *forward.body(8)]
     )
 
 
-def network_source(cls: Class, graph: Graph, outputs: Outputs) -> str:
+def network_source(cls: EmittedClass, graph: Graph, outputs: Outputs) -> str:
     """The network's class."""
     forward = Forward(cls, whole=True, late=outputs.late)
     shapes = (format_shape(graph.nodes[index].shape) for index in (0, graph.heads[0].node))
@@ -107,25 +110,27 @@ def network_source(cls: Class, graph: Graph, outputs: Outputs) -> str:
     return "\n".join(lines)
 
 
-def _assignments(cls: Class, *, rows: bool) -> list[str]:
+def _assignments(cls: EmittedClass, *, rows: bool) -> list[str]:
     """`self.attr = ...` for every part, indented as a constructor's body; `rows` lays tables out."""
     found = [
-        (part, f"self.{part.attr}", cls.code[part])
-        for part in cls.example.parts
-        if not isinstance(part, Join)
+        (part, f"self.{part.attr}", cls.constructors[part])
+        for part in cls.example.children
+        if not isinstance(part, MergeCall)
     ]
-    return assignments([line(*each) if rows else Line(*each[1:]) for each in found], 8)
+    return format_assignments(
+        [assignment(*each) if rows else Assignment(*each[1:]) for each in found], 8
+    )
 
 
-def _constructor(cls: Class, body: list[str]) -> list[str]:
+def _constructor(cls: EmittedClass, body: list[str]) -> list[str]:
     if not body:
         return []
     parameters = [
         "self",
-        *(parameter(param.name, param.values, param.default) for param in cls.params),
+        *(parameter_declaration(param.name, param.values, param.default) for param in cls.params),
     ]
     return [
-        *signature("def __init__", parameters, " -> None:", 4),
+        *function_header("def __init__", parameters, " -> None:", 4),
         "        super().__init__()",
         *body,
         "",
@@ -139,13 +144,13 @@ def helper_sources() -> dict[str, str]:
 
 def loader(name: str, renamed: Renaming) -> str:
     """`build_model`, and how the spec's names become attributes."""
-    _, _, attribute, load, build = packaged("archspec_torch", "template.py")
+    _, _, attribute, load, build = template_blocks("archspec_torch", "template.py")
     tables: list[str] = []
     if renamed.parts or renamed.exact:
         exact = "    if name in EXACT:\n        return EXACT[name]\n"
         tables = [
-            mapping("RENAMED", renamed.parts),
-            *([mapping("EXACT", renamed.exact)] if renamed.exact else ()),
+            dict_literal("RENAMED", renamed.parts),
+            *([dict_literal("EXACT", renamed.exact)] if renamed.exact else ()),
         ]
         blocks = [
             "\n".join(tables),

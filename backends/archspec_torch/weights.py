@@ -6,7 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from archspec.codegen.module_tree import Chain, Instance, Join, Leaf, Part, Several
+from archspec.codegen.module_tree import (
+    Instance,
+    LayerCall,
+    MergeCall,
+    ModuleList,
+    Sequential,
+    TreeNode,
+)
 from archspec.ir.graph import Graph
 
 _TRIED = 2_000_000  # replacements that a loader may try before whole names are quicker
@@ -17,46 +24,46 @@ Levels = tuple[tuple[tuple[str, ...], str], ...]
 
 def tensor_attributes(graph: Graph, top: Instance) -> dict[str, str]:
     """The attribute of every tensor, by its neutral name."""
-    paths = {leaf.node.index: levels for leaf, levels in _leaves(top.parts, ())}
+    paths = {leaf.node.index: levels for leaf, levels in _leaves(top.children, ())}
     found: dict[str, str] = {}
     for neutral, node, param in graph.parameters():
         found[neutral] = ".".join((*(attr for _, attr in paths[node.index]), param.role))
     return found
 
 
-def _leaves(parts: list[Part], around: Levels) -> Iterator[tuple[Leaf, Levels]]:
+def _leaves(parts: list[TreeNode], around: Levels) -> Iterator[tuple[LayerCall, Levels]]:
     for part in parts:
-        here = (*around, (part.levels, part.attr))
-        if isinstance(part, Leaf):
+        here = (*around, (part.path_parts, part.attr))
+        if isinstance(part, LayerCall):
             yield part, here
-        elif isinstance(part, Several):
-            for inner in part.parts:  # whose levels begin with the list's own
-                yield from _inner(inner, (*around, (inner.levels, f"{part.attr}.{inner.attr}")))
+        elif isinstance(part, ModuleList):
+            for inner in part.children:  # whose levels begin with the list's own
+                yield from _inner(inner, (*around, (inner.path_parts, f"{part.attr}.{inner.attr}")))
         else:
             yield from _inner(part, here)
 
 
-def _inner(part: Part, here: Levels) -> Iterator[tuple[Leaf, Levels]]:
-    if isinstance(part, Leaf):
+def _inner(part: TreeNode, here: Levels) -> Iterator[tuple[LayerCall, Levels]]:
+    if isinstance(part, LayerCall):
         yield part, here
-    elif isinstance(part, Chain | Instance):
-        yield from _leaves(part.parts, here)
+    elif isinstance(part, Sequential | Instance):
+        yield from _leaves(part.children, here)
 
 
-def modules(top: Instance) -> Iterator[tuple[str, Part]]:
+def modules(top: Instance) -> Iterator[tuple[str, TreeNode]]:
     """Every module of the emitted network but itself, by its path there, each before those within it."""
-    yield from _modules(top.parts, "")
+    yield from _modules(top.children, "")
 
 
-def _modules(parts: list[Part], prefix: str) -> Iterator[tuple[str, Part]]:
+def _modules(parts: list[TreeNode], prefix: str) -> Iterator[tuple[str, TreeNode]]:
     for part in parts:
-        if isinstance(part, Join):
+        if isinstance(part, MergeCall):
             continue
         path = f"{prefix}{part.attr}"
-        if not isinstance(part, Several):  # a list of modules is never called itself
+        if not isinstance(part, ModuleList):  # a list of modules is never called itself
             yield path, part
-        if isinstance(part, Chain | Several | Instance):
-            yield from _modules(part.parts, f"{path}.")
+        if isinstance(part, Sequential | ModuleList | Instance):
+            yield from _modules(part.children, f"{path}.")
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Renaming:
 def renaming(graph: Graph, top: Instance) -> Renaming:
     """The shortest of the ways to say `tensor_attributes`, tried on every tensor."""
     levels = [
-        pair for leaf, path in _leaves(top.parts, ()) if graph.params(leaf.node) for pair in path
+        pair for leaf, path in _leaves(top.children, ()) if graph.params(leaf.node) for pair in path
     ]
     whole = [(".".join(theirs), ours) for theirs, ours in levels]
     # Where scopes fold into one attribute, the outermost names it and the others are dropped.

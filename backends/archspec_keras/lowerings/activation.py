@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from archspec.codegen.lowering import Arg, Module, bare, restated
+from archspec.codegen.lowering import Arg, Module, field_arg, no_args
 from archspec.ir.op import Op
 from archspec.ir.types import Shape
 from archspec.ops.activation import Elu, Gelu, LeakyRelu, Prelu
@@ -15,11 +15,11 @@ def relu6(op: Op, x: Shape) -> Module:
 
 
 def leaky_relu(op: LeakyRelu, x: Shape) -> Module:
-    return Module("LeakyReLU", (restated(op, "slope", "negative_slope", 0.3),), helper=True)
+    return Module("LeakyReLU", (field_arg(op, "slope", "negative_slope", 0.3),), helper=True)
 
 
 def elu(op: Elu, x: Shape) -> Module:
-    return Module("layers.ELU", (restated(op, "alpha", default=1.0),))
+    return Module("layers.ELU", (field_arg(op, "alpha", default=1.0),))
 
 
 def gelu(op: Gelu, x: Shape) -> Module:
@@ -49,12 +49,12 @@ def _helper(name: str) -> Callable[[Op, Shape], Module]:
 
 
 LOWERED = {
-    "relu": bare("layers.ReLU"),
+    "relu": no_args("layers.ReLU"),
     "relu6": relu6,
     "leaky_relu": leaky_relu,
     "elu": elu,
     "gelu": gelu,
-    "softmax": bare("layers.Softmax"),
+    "softmax": no_args("layers.Softmax"),
     "prelu": prelu,
     "selu": _named("selu"),
     "silu": _named("silu"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.codegen.lowering import Arg, Module, plain, rank, restated
+from archspec.codegen.lowering import Arg, Module, compact, field_arg, spatial_rank
 from archspec.ir.types import Shape
 from archspec.ops.conv import Conv, ConvTranspose
 from archspec_keras.padding import fit, padding, shortest
@@ -19,26 +19,26 @@ def conv(op: Conv, x: Shape) -> Module:
     if not isinstance(fitted, str):
         half = "half kernel" if isinstance(op.padding, str) else ""
         border = Arg("padding", shortest(pads), "padding", hint=half)
-        before = (Module(f"layers.ZeroPadding{rank(x)}D", (border,)),)
+        before = (Module(f"layers.ZeroPadding{spatial_rank(x)}D", (border,)),)
     size = (
-        Arg("kernel_size", plain(op.kernel), "kernel"),
-        Arg("strides", plain(op.stride), "stride", 1, keyword=True),
+        Arg("kernel_size", compact(op.kernel), "kernel"),
+        Arg("strides", compact(op.stride), "stride", 1, keyword=True),
         padding(fitted),
-        Arg("dilation_rate", plain(op.dilation), "dilation", 1, keyword=True),
+        Arg("dilation_rate", compact(op.dilation), "dilation", 1, keyword=True),
     )
-    bias = restated(op, "bias", "use_bias", True)
-    if op.groups == x[0] > 1 and rank(x) < 3 and not spread and len(set(stride)) == 1:
+    bias = field_arg(op, "bias", "use_bias", True)
+    if op.groups == x[0] > 1 and spatial_rank(x) < 3 and not spread and len(set(stride)) == 1:
         many = Arg("depth_multiplier", op.out // x[0], default=1, keyword=True)
-        return Module(f"layers.DepthwiseConv{rank(x)}D", (*size, many, bias), before=before)
+        return Module(f"layers.DepthwiseConv{spatial_rank(x)}D", (*size, many, bias), before=before)
     args = (
         Arg("filters", op.out, "out", hint="out"),
         *size,
-        restated(op, "groups", default=1),
+        field_arg(op, "groups", default=1),
         bias,
     )
-    if spread or (op.groups > 1 and rank(x) == 3):
-        return Module(f"SpreadConv{rank(x)}D", args, helper=True, before=before)
-    return Module(f"layers.Conv{rank(x)}D", args, before=before)
+    if spread or (op.groups > 1 and spatial_rank(x) == 3):
+        return Module(f"SpreadConv{spatial_rank(x)}D", args, helper=True, before=before)
+    return Module(f"layers.Conv{spatial_rank(x)}D", args, before=before)
 
 
 def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
@@ -46,25 +46,26 @@ def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
     pads, out = op.pads(x), op.shape(x)[1:]
     head = (
         Arg("filters", op.out, "out", hint="out"),
-        Arg("kernel_size", plain(op.kernel), "kernel"),
-        Arg("strides", plain(op.stride), "stride", 1, keyword=True),
+        Arg("kernel_size", compact(op.kernel), "kernel"),
+        Arg("strides", compact(op.stride), "stride", 1, keyword=True),
     )
-    bias = restated(op, "bias", "use_bias", True)
+    bias = field_arg(op, "bias", "use_bias", True)
     rows = list(zip(x[1:], pads, kernel, stride, out, strict=True))
     plainly = op.groups == 1 and max(dilation) == 1 and all(k >= s for _, _, k, s, _ in rows)
     if plainly and all(p[0] == 0 and m == (n - 1) * s + k for n, p, k, s, m in rows):
-        return Module(f"layers.Conv{rank(x)}DTranspose", (*head, bias))
+        return Module(f"layers.Conv{spatial_rank(x)}DTranspose", (*head, bias))
     if plainly and all(m == n * s and p[0] == (k - s) // 2 for n, p, k, s, m in rows):
         return Module(
-            f"layers.Conv{rank(x)}DTranspose", (*head, Arg("padding", "same", keyword=True), bias)
+            f"layers.Conv{spatial_rank(x)}DTranspose",
+            (*head, Arg("padding", "same", keyword=True), bias),
         )
     around = (
         Arg("sides", pads, keyword=True),
-        Arg("extra", plain(op.output_padding), "output_padding", 0, keyword=True),
-        Arg("dilation_rate", plain(op.dilation), "dilation", 1, keyword=True),
-        restated(op, "groups", default=1),
+        Arg("extra", compact(op.output_padding), "output_padding", 0, keyword=True),
+        Arg("dilation_rate", compact(op.dilation), "dilation", 1, keyword=True),
+        field_arg(op, "groups", default=1),
     )
-    return Module(f"CroppedConv{rank(x)}DTranspose", (*head, *around, bias), helper=True)
+    return Module(f"CroppedConv{spatial_rank(x)}DTranspose", (*head, *around, bias), helper=True)
 
 
 LOWERED = {"conv": conv, "conv_transpose": conv_transpose}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.codegen.lowering import Arg, Module, restated
+from archspec.codegen.lowering import Arg, Module, field_arg
 from archspec.ir.types import Shape
 from archspec.ops.linear import Linear
 
@@ -10,7 +10,7 @@ from archspec.ops.linear import Linear
 def linear(op: Linear, x: Shape) -> Module:
     return Module(
         "layers.Dense",
-        (Arg("units", op.out, "out", hint="out"), restated(op, "bias", "use_bias", True)),
+        (Arg("units", op.out, "out", hint="out"), field_arg(op, "bias", "use_bias", True)),
     )
 
 

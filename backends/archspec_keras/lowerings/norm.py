@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.codegen.lowering import Arg, Module, restated
+from archspec.codegen.lowering import Arg, Module, field_arg
 from archspec.ir.types import Shape
 from archspec.ops.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 
@@ -20,7 +20,7 @@ def layer_norm(op: LayerNorm, x: Shape) -> Module:
 
 
 def group_norm(op: GroupNorm, x: Shape) -> Module:
-    return Module("layers.GroupNormalization", (restated(op, "groups", default=32), *_tail(op)))
+    return Module("layers.GroupNormalization", (field_arg(op, "groups", default=32), *_tail(op)))
 
 
 def instance_norm(op: InstanceNorm, x: Shape) -> Module:
@@ -29,18 +29,18 @@ def instance_norm(op: InstanceNorm, x: Shape) -> Module:
 
 
 def lrn(op: LRN, x: Shape) -> Module:
-    size = restated(op, "size", keyword=False)
+    size = field_arg(op, "size", keyword=False)
     tail = (
-        restated(op, "alpha", default=1e-4),
-        restated(op, "beta", default=0.75),
-        restated(op, "k", default=1.0),
+        field_arg(op, "alpha", default=1e-4),
+        field_arg(op, "beta", default=0.75),
+        field_arg(op, "k", default=1.0),
     )
     return Module("LocalResponseNormalization", (size, *tail), helper=True)
 
 
 def _tail(op: BatchNorm | LayerNorm | GroupNorm | InstanceNorm) -> tuple[Arg, ...]:
     learnt = (Arg(name, op.affine, "affine", True, keyword=True) for name in ("center", "scale"))
-    return restated(op, "eps", "epsilon", 1e-3), *learnt
+    return field_arg(op, "eps", "epsilon", 1e-3), *learnt
 
 
 LOWERED = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from archspec.codegen.lowering import Arg, Module, plain, rank
+from archspec.codegen.lowering import Arg, Module, compact, spatial_rank
 from archspec.ir.op import Op
 from archspec.ir.types import Pads, Shape
 from archspec.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
@@ -14,14 +14,14 @@ from archspec_keras.padding import fit, padding, shortest
 def max_pool(op: MaxPool, x: Shape) -> Module:
     kernel, stride, dilation = op.axes(x)
     fitted = fit(x[1:], op.pads(x), kernel, stride, dilation, op.shape(x)[1:])
-    if rank(x) == 3 or max(dilation) > 1:
+    if spatial_rank(x) == 3 or max(dilation) > 1:
         sides = _sides(op, x)
-        spread = Arg("dilation_rate", plain(op.dilation), "dilation", 1, keyword=True)
+        spread = Arg("dilation_rate", compact(op.dilation), "dilation", 1, keyword=True)
         return Module("SlidingMax", (*_window(op), sides, spread), helper=True)
     if isinstance(fitted, str):
-        return Module(f"layers.MaxPooling{rank(x)}D", (*_window(op), padding(fitted)))
+        return Module(f"layers.MaxPooling{spatial_rank(x)}D", (*_window(op), padding(fitted)))
     return Module(
-        f"PaddedMaxPooling{rank(x)}D",
+        f"PaddedMaxPooling{spatial_rank(x)}D",
         (*_window(op), Arg("sides", fitted, keyword=True)),
         helper=True,
     )
@@ -30,27 +30,34 @@ def max_pool(op: MaxPool, x: Shape) -> Module:
 def avg_pool(op: AvgPool, x: Shape) -> Module:
     pads, out = op.pads(x), op.shape(x)[1:]
     fitted = fit(x[1:], pads, *op.axes(x), out)
-    if rank(x) < 3:
-        own = f"layers.AveragePooling{rank(x)}D"
+    if spatial_rank(x) < 3:
+        own = f"layers.AveragePooling{spatial_rank(x)}D"
         if fitted == "valid" or (fitted == "same" and not op.count_include_pad):
             return Module(own, (*_window(op), padding(fitted)))
         reached = _reached(op, x)
         within = all(over <= after for (_, over), (_, after) in zip(reached, pads, strict=True))
         if op.count_include_pad and within:
             border = Module(
-                f"layers.ZeroPadding{rank(x)}D", (Arg("padding", shortest(reached), "padding"),)
+                f"layers.ZeroPadding{spatial_rank(x)}D",
+                (Arg("padding", shortest(reached), "padding"),),
             )
             return Module(own, _window(op), before=(border,))
-    counted = Arg("counted", pads if op.count_include_pad else ((0, 0),) * rank(x), keyword=True)
+    counted = Arg(
+        "counted", pads if op.count_include_pad else ((0, 0),) * spatial_rank(x), keyword=True
+    )
     return Module("SlidingMean", (*_window(op), _sides(op, x), counted), helper=True)
 
 
 def global_avg_pool(op: Op, x: Shape) -> Module:
-    return Module(f"layers.GlobalAveragePooling{rank(x)}D", (Arg("keepdims", True, keyword=True),))
+    return Module(
+        f"layers.GlobalAveragePooling{spatial_rank(x)}D", (Arg("keepdims", True, keyword=True),)
+    )
 
 
 def global_max_pool(op: Op, x: Shape) -> Module:
-    return Module(f"layers.GlobalMaxPooling{rank(x)}D", (Arg("keepdims", True, keyword=True),))
+    return Module(
+        f"layers.GlobalMaxPooling{spatial_rank(x)}D", (Arg("keepdims", True, keyword=True),)
+    )
 
 
 def adaptive_avg_pool(op: AdaptiveAvgPool, x: Shape) -> Module:
@@ -65,11 +72,11 @@ def _adaptive(op: AdaptiveAvgPool | AdaptiveMaxPool, x: Shape, name: str, how: s
     size = op.shape(x)[1:]
     if math.prod(size) == 1:
         return Module(
-            f"layers.Global{name}Pooling{rank(x)}D", (Arg("keepdims", True, keyword=True),)
+            f"layers.Global{name}Pooling{spatial_rank(x)}D", (Arg("keepdims", True, keyword=True),)
         )
-    if rank(x) < 3 and all(n % m == 0 for n, m in zip(x[1:], size, strict=True)):
+    if spatial_rank(x) < 3 and all(n % m == 0 for n, m in zip(x[1:], size, strict=True)):
         bins = tuple(n // m for n, m in zip(x[1:], size, strict=True))
-        return Module(f"layers.{name}Pooling{rank(x)}D", (Arg("pool_size", plain(bins)),))
+        return Module(f"layers.{name}Pooling{spatial_rank(x)}D", (Arg("pool_size", compact(bins)),))
     return Module(
         "AdaptivePooling",
         (Arg("size", size), Arg("how", how, default="mean", keyword=True)),
@@ -79,9 +86,9 @@ def _adaptive(op: AdaptiveAvgPool | AdaptiveMaxPool, x: Shape, name: str, how: s
 
 def _window(op: MaxPool | AvgPool) -> tuple[Arg, Arg]:
     strides = Arg(
-        "strides", plain(op.stride or op.kernel), "stride", like="pool_size", keyword=True
+        "strides", compact(op.stride or op.kernel), "stride", like="pool_size", keyword=True
     )
-    return Arg("pool_size", plain(op.kernel), "kernel"), strides
+    return Arg("pool_size", compact(op.kernel), "kernel"), strides
 
 
 def _reached(op: MaxPool | AvgPool, x: Shape) -> Pads:

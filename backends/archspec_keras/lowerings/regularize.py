@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from archspec.codegen.lowering import Module, restated
+from archspec.codegen.lowering import Module, field_arg
 from archspec.ir.types import Shape
 from archspec.ops.regularize import Dropout
 
 
 def dropout(op: Dropout, x: Shape) -> Module:
-    return Module("layers.Dropout", (restated(op, "rate", keyword=False),))
+    return Module("layers.Dropout", (field_arg(op, "rate", keyword=False),))
 
 
 LOWERED = {"dropout": dropout}

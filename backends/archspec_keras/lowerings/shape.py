@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from archspec.codegen.lowering import Arg, Module, bare, plain, rank, restated
+from archspec.codegen.lowering import Arg, Module, compact, field_arg, no_args, spatial_rank
 from archspec.ir.types import Shape
 from archspec.ops.shape import ChannelShuffle, Crop, Flatten, Pad, Reshape, Resize
 from archspec_keras.padding import shortest
@@ -25,24 +25,25 @@ def reshape(op: Reshape, x: Shape) -> Module:
 
 
 def channel_shuffle(op: ChannelShuffle, x: Shape) -> Module:
-    return Module("ChannelShuffle", (restated(op, "groups", keyword=False),), helper=True)
+    return Module("ChannelShuffle", (field_arg(op, "groups", keyword=False),), helper=True)
 
 
 def pad(op: Pad, x: Shape) -> Module:
     if op.mode == "constant" and op.value == 0:
         return Module(
-            f"layers.ZeroPadding{rank(x)}D", (Arg("padding", shortest(op.pads(x)), "padding"),)
+            f"layers.ZeroPadding{spatial_rank(x)}D",
+            (Arg("padding", shortest(op.pads(x)), "padding"),),
         )
     sides = Arg("sides", op.pads(x), "padding")
     mode = Arg(
         "mode", "edge" if op.mode == "replicate" else op.mode, default="constant", keyword=True
     )
-    return Module("Border", (sides, mode, restated(op, "value", default=0.0)), helper=True)
+    return Module("Border", (sides, mode, field_arg(op, "value", default=0.0)), helper=True)
 
 
 def crop(op: Crop, x: Shape) -> Module:
     return Module(
-        f"layers.Cropping{rank(x)}D", (Arg("cropping", shortest(op.margins(x)), "sides"),)
+        f"layers.Cropping{spatial_rank(x)}D", (Arg("cropping", shortest(op.margins(x)), "sides"),)
     )
 
 
@@ -51,7 +52,9 @@ def resize(op: Resize, x: Shape) -> Module:
     if op.mode == "nearest" and all(m % n == 0 for n, m in zip(x[1:], out, strict=True)):
         # By a whole factor both conventions repeat each position.
         factor = tuple(m // n for n, m in zip(x[1:], out, strict=True))
-        return Module(f"layers.UpSampling{rank(x)}D", (Arg("size", plain(factor), "scale"),))
+        return Module(
+            f"layers.UpSampling{spatial_rank(x)}D", (Arg("size", compact(factor), "scale"),)
+        )
     name = "NearestResize" if op.mode == "nearest" else "LinearResize"
     where = "align_corners" if op.mode == "linear" else "half_pixel"
     chosen = Arg(where, op.coordinates == where, default=False, keyword=True)
@@ -72,7 +75,7 @@ def _channels_first(x: Shape) -> tuple[Module, ...]:
 
 
 LOWERED = {
-    "identity": bare("layers.Identity"),
+    "identity": no_args("layers.Identity"),
     "flatten": flatten,
     "reshape": reshape,
     "channel_shuffle": channel_shuffle,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.codegen.lowering import Arg, Module, bare, restated
+from archspec.codegen.lowering import Arg, Module, field_arg, no_args
 from archspec.ir.op import Op
 from archspec.ir.types import Shape
 from archspec.ops.activation import Elu, Gelu, LeakyRelu, Prelu
@@ -14,15 +14,15 @@ def relu(op: Op, x: Shape) -> Module:
 
 
 def leaky_relu(op: LeakyRelu, x: Shape) -> Module:
-    return Module("nn.LeakyReLU", (restated(op, "slope", "negative_slope", 0.01, keyword=False),))
+    return Module("nn.LeakyReLU", (field_arg(op, "slope", "negative_slope", 0.01, keyword=False),))
 
 
 def elu(op: Elu, x: Shape) -> Module:
-    return Module("nn.ELU", (restated(op, "alpha", default=1.0, keyword=False),))
+    return Module("nn.ELU", (field_arg(op, "alpha", default=1.0, keyword=False),))
 
 
 def gelu(op: Gelu, x: Shape) -> Module:
-    return Module("nn.GELU", (restated(op, "approximate", default="none"),))
+    return Module("nn.GELU", (field_arg(op, "approximate", default="none"),))
 
 
 def softmax(op: Op, x: Shape) -> Module:
@@ -42,11 +42,11 @@ LOWERED = {
     "gelu": gelu,
     "softmax": softmax,
     "prelu": prelu,
-    "relu6": bare("nn.ReLU6"),
-    "selu": bare("nn.SELU"),
-    "silu": bare("nn.SiLU"),
-    "sigmoid": bare("nn.Sigmoid"),
-    "tanh": bare("nn.Tanh"),
-    "hard_sigmoid": bare("nn.Hardsigmoid"),
-    "hard_swish": bare("nn.Hardswish"),
+    "relu6": no_args("nn.ReLU6"),
+    "selu": no_args("nn.SELU"),
+    "silu": no_args("nn.SiLU"),
+    "sigmoid": no_args("nn.Sigmoid"),
+    "tanh": no_args("nn.Tanh"),
+    "hard_sigmoid": no_args("nn.Hardsigmoid"),
+    "hard_swish": no_args("nn.Hardswish"),
 }

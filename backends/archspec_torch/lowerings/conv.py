@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.codegen.lowering import Arg, Module, plain, rank, restated
+from archspec.codegen.lowering import Arg, Module, compact, field_arg, spatial_rank
 from archspec.ir.types import Shape
 from archspec.ops.conv import Conv, ConvTranspose
 from archspec_torch.padding import both_sides, inside, last_axis_first
@@ -14,20 +14,22 @@ def conv(op: Conv, x: Shape) -> Module:
     head, tail = _around(op, x)
     if padding is None:
         sides = Arg("sides", last_axis_first(pads), keyword=True)
-        return Module(f"PaddedConv{rank(x)}d", (*head, sides, *tail), helper=True)
-    return Module(f"nn.Conv{rank(x)}d", (*head, inside(op.padding, padding), *tail))
+        return Module(f"PaddedConv{spatial_rank(x)}d", (*head, sides, *tail), helper=True)
+    return Module(f"nn.Conv{spatial_rank(x)}d", (*head, inside(op.padding, padding), *tail))
 
 
 def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
     pads = op.pads(x)
     padding = both_sides(pads)
     head, tail = _around(op, x)
-    extra = Arg("output_padding", plain(op.output_padding), "output_padding", 0, keyword=True)
+    extra = Arg("output_padding", compact(op.output_padding), "output_padding", 0, keyword=True)
     if padding is None:
         sides = Arg("sides", last_axis_first(pads), keyword=True)
-        return Module(f"CroppedConvTranspose{rank(x)}d", (*head, sides, extra, *tail), helper=True)
+        return Module(
+            f"CroppedConvTranspose{spatial_rank(x)}d", (*head, sides, extra, *tail), helper=True
+        )
     inner = inside(op.padding, padding)
-    return Module(f"nn.ConvTranspose{rank(x)}d", (*head, inner, extra, *tail))
+    return Module(f"nn.ConvTranspose{spatial_rank(x)}d", (*head, inner, extra, *tail))
 
 
 def _around(op: Conv | ConvTranspose, x: Shape) -> tuple[tuple[Arg, ...], tuple[Arg, ...]]:
@@ -35,13 +37,13 @@ def _around(op: Conv | ConvTranspose, x: Shape) -> tuple[tuple[Arg, ...], tuple[
     head = (
         Arg("in_channels", x[0], hint="in"),
         Arg("out_channels", op.out, "out", hint="out"),
-        Arg("kernel_size", plain(op.kernel), "kernel"),
-        Arg("stride", plain(op.stride), "stride", 1, keyword=True),
+        Arg("kernel_size", compact(op.kernel), "kernel"),
+        Arg("stride", compact(op.stride), "stride", 1, keyword=True),
     )
     tail = (
-        Arg("dilation", plain(op.dilation), "dilation", 1, keyword=True),
-        restated(op, "groups", default=1),
-        restated(op, "bias", default=True),
+        Arg("dilation", compact(op.dilation), "dilation", 1, keyword=True),
+        field_arg(op, "groups", default=1),
+        field_arg(op, "bias", default=True),
     )
     return head, tail
 

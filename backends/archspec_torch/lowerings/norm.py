@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.codegen.lowering import Arg, Module, rank, restated
+from archspec.codegen.lowering import Arg, Module, field_arg, spatial_rank
 from archspec.ir.op import Op
 from archspec.ir.types import Shape
 from archspec.ops.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm
@@ -13,14 +13,14 @@ def batch_norm(op: BatchNorm, x: Shape) -> Module:
     args = (
         channels,
         _eps(op),
-        restated(op, "momentum", default=0.1),
-        restated(op, "affine", default=True),
+        field_arg(op, "momentum", default=0.1),
+        field_arg(op, "affine", default=True),
     )
-    return Module(f"nn.BatchNorm{max(rank(x), 1)}d", args)
+    return Module(f"nn.BatchNorm{max(spatial_rank(x), 1)}d", args)
 
 
 def layer_norm(op: LayerNorm, x: Shape) -> Module:
-    tail = (_eps(op), restated(op, "affine", "elementwise_affine", True))
+    tail = (_eps(op), field_arg(op, "affine", "elementwise_affine", True))
     if len(x) == 1 or op.axes == "channels":
         sizes = (Arg("normalized_shape", x[0], hint="in"), *tail)
         return (
@@ -33,31 +33,32 @@ def layer_norm(op: LayerNorm, x: Shape) -> Module:
 
 def group_norm(op: GroupNorm, x: Shape) -> Module:
     sizes = (
-        restated(op, "groups", "num_groups", keyword=False),
+        field_arg(op, "groups", "num_groups", keyword=False),
         Arg("num_channels", x[0], hint="in"),
     )
-    return Module("nn.GroupNorm", (*sizes, _eps(op), restated(op, "affine", default=True)))
+    return Module("nn.GroupNorm", (*sizes, _eps(op), field_arg(op, "affine", default=True)))
 
 
 def instance_norm(op: InstanceNorm, x: Shape) -> Module:
     channels = Arg("num_features", x[0], hint="in")
     return Module(
-        f"nn.InstanceNorm{rank(x)}d", (channels, _eps(op), restated(op, "affine", default=False))
+        f"nn.InstanceNorm{spatial_rank(x)}d",
+        (channels, _eps(op), field_arg(op, "affine", default=False)),
     )
 
 
 def lrn(op: LRN, x: Shape) -> Module:
-    size = restated(op, "size", keyword=False)
+    size = field_arg(op, "size", keyword=False)
     tail = (
-        restated(op, "alpha", default=1e-4),
-        restated(op, "beta", default=0.75),
-        restated(op, "k", default=1.0),
+        field_arg(op, "alpha", default=1e-4),
+        field_arg(op, "beta", default=0.75),
+        field_arg(op, "k", default=1.0),
     )
     return Module("LocalResponseNorm", (size, *tail), helper=True)
 
 
 def _eps(op: Op) -> Arg:
-    return restated(op, "eps", default=1e-5)
+    return field_arg(op, "eps", default=1e-5)
 
 
 LOWERED = {

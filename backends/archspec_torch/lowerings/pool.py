@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archspec.codegen.lowering import Arg, Module, plain, rank
+from archspec.codegen.lowering import Arg, Module, compact, spatial_rank
 from archspec.ir.op import Op
 from archspec.ir.types import Pads, Shape
 from archspec.ops import window
@@ -13,19 +13,21 @@ from archspec_torch.padding import both_sides, inside, last_axis_first
 
 
 def max_pool(op: MaxPool, x: Shape) -> Module:
-    dilation = Arg("dilation", plain(op.dilation), "dilation", 1, keyword=True)
+    dilation = Arg("dilation", compact(op.dilation), "dilation", 1, keyword=True)
     padding = _padding(op, x)
     if padding is None:
         sides = Arg("sides", last_axis_first(_with_overhang(op, x)), keyword=True)
-        return Module(f"PaddedMaxPool{rank(x)}d", (*_window(op), sides, dilation), helper=True)
+        return Module(
+            f"PaddedMaxPool{spatial_rank(x)}d", (*_window(op), sides, dilation), helper=True
+        )
     inner = inside(op.padding, padding)
-    return Module(f"nn.MaxPool{rank(x)}d", (*_window(op), inner, dilation, _ceil(op)))
+    return Module(f"nn.MaxPool{spatial_rank(x)}d", (*_window(op), inner, dilation, _ceil(op)))
 
 
 def avg_pool(op: AvgPool, x: Shape) -> Module:
     padding = _padding(op, x)
     # In three dimensions torch refuses a window that is larger than the input, even where padding makes up for it.
-    refused = rank(x) == 3 and any(k > n for n, k in zip(x[1:], op.axes(x)[0], strict=True))
+    refused = spatial_rank(x) == 3 and any(k > n for n, k in zip(x[1:], op.axes(x)[0], strict=True))
     if padding is None or refused:
         rows = list(zip(op.pads(x), _with_overhang(op, x), strict=True))
         pads = tuple((before, min(after, reached)) for (before, after), (_, reached) in rows)
@@ -36,36 +38,42 @@ def avg_pool(op: AvgPool, x: Shape) -> Module:
             "count_include_pad", op.count_include_pad, "count_include_pad", True, keyword=True
         )
         return Module(
-            f"PaddedAvgPool{rank(x)}d", (*_window(op), sides, overhang, include), helper=True
+            f"PaddedAvgPool{spatial_rank(x)}d",
+            (*_window(op), sides, overhang, include),
+            helper=True,
         )
     inner = inside(op.padding, padding)
     # Without padding nothing borders on the input, and torch's default says the same.
     include = op.count_include_pad or not padding
     counted = Arg("count_include_pad", include, "count_include_pad", True, keyword=True)
-    return Module(f"nn.AvgPool{rank(x)}d", (*_window(op), inner, _ceil(op), counted))
+    return Module(f"nn.AvgPool{spatial_rank(x)}d", (*_window(op), inner, _ceil(op), counted))
 
 
 def global_avg_pool(op: Op, x: Shape) -> Module:
-    return Module(f"nn.AdaptiveAvgPool{rank(x)}d", (Arg("output_size", 1),))
+    return Module(f"nn.AdaptiveAvgPool{spatial_rank(x)}d", (Arg("output_size", 1),))
 
 
 def global_max_pool(op: Op, x: Shape) -> Module:
-    return Module(f"nn.AdaptiveMaxPool{rank(x)}d", (Arg("output_size", 1),))
+    return Module(f"nn.AdaptiveMaxPool{spatial_rank(x)}d", (Arg("output_size", 1),))
 
 
 def adaptive_avg_pool(op: AdaptiveAvgPool, x: Shape) -> Module:
-    return Module(f"nn.AdaptiveAvgPool{rank(x)}d", (Arg("output_size", plain(op.size), "size"),))
+    return Module(
+        f"nn.AdaptiveAvgPool{spatial_rank(x)}d", (Arg("output_size", compact(op.size), "size"),)
+    )
 
 
 def adaptive_max_pool(op: AdaptiveMaxPool, x: Shape) -> Module:
-    return Module(f"nn.AdaptiveMaxPool{rank(x)}d", (Arg("output_size", plain(op.size), "size"),))
+    return Module(
+        f"nn.AdaptiveMaxPool{spatial_rank(x)}d", (Arg("output_size", compact(op.size), "size"),)
+    )
 
 
 def _window(op: MaxPool | AvgPool) -> tuple[Arg, Arg]:
     stride = Arg(
-        "stride", plain(op.stride or op.kernel), "stride", like="kernel_size", keyword=True
+        "stride", compact(op.stride or op.kernel), "stride", like="kernel_size", keyword=True
     )
-    return Arg("kernel_size", plain(op.kernel), "kernel"), stride
+    return Arg("kernel_size", compact(op.kernel), "kernel"), stride
 
 
 def _ceil(op: MaxPool | AvgPool) -> Arg:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from archspec.codegen.lowering import Arg, Module, bare, plain, rank, restated
+from archspec.codegen.lowering import Arg, Module, compact, field_arg, no_args, spatial_rank
 from archspec.ir.types import Shape
 from archspec.ops.shape import ChannelShuffle, Crop, Pad, Reshape, Resize
 from archspec_torch.padding import last_axis_first
@@ -22,7 +22,7 @@ def reshape(op: Reshape, x: Shape) -> Module:
 
 
 def channel_shuffle(op: ChannelShuffle, x: Shape) -> Module:
-    groups = (restated(op, "groups", keyword=False),)
+    groups = (field_arg(op, "groups", keyword=False),)
     return (
         Module("nn.ChannelShuffle", groups)
         if len(x) > 1
@@ -31,13 +31,15 @@ def channel_shuffle(op: ChannelShuffle, x: Shape) -> Module:
 
 
 def pad(op: Pad, x: Shape) -> Module:
-    sides = Arg("padding", plain(last_axis_first(op.pads(x))), "padding")
+    sides = Arg("padding", compact(last_axis_first(op.pads(x))), "padding")
     if op.mode != "constant":
         kind = "Reflection" if op.mode == "reflect" else "Replication"
-        return Module(f"nn.{kind}Pad{rank(x)}d", (sides,))
+        return Module(f"nn.{kind}Pad{spatial_rank(x)}d", (sides,))
     if op.value == 0:
-        return Module(f"nn.ZeroPad{rank(x)}d", (sides,))
-    return Module(f"nn.ConstantPad{rank(x)}d", (sides, restated(op, "value", keyword=False)))
+        return Module(f"nn.ZeroPad{spatial_rank(x)}d", (sides,))
+    return Module(
+        f"nn.ConstantPad{spatial_rank(x)}d", (sides, field_arg(op, "value", keyword=False))
+    )
 
 
 def crop(op: Crop, x: Shape) -> Module:
@@ -46,14 +48,14 @@ def crop(op: Crop, x: Shape) -> Module:
 
 def resize(op: Resize, x: Shape) -> Module:
     out = op.shape(x)[1:]
-    size = Arg("scale_factor", plain(op.scale), "scale", keyword=True)
+    size = Arg("scale_factor", compact(op.scale), "scale", keyword=True)
     if op.scale is None:
-        size = Arg("size", plain(out), "size", keyword=True)
+        size = Arg("size", compact(out), "size", keyword=True)
     if op.mode == "linear":
         aligned = Arg(
             "align_corners", op.coordinates == "align_corners", default=False, keyword=True
         )
-        return Module("nn.Upsample", (size, _mode(_LINEAR[rank(x)]), aligned))
+        return Module("nn.Upsample", (size, _mode(_LINEAR[spatial_rank(x)]), aligned))
     if any(not _exact(n, m) for n, m in zip(x[1:], out, strict=True)):
         where = Arg("half_pixel", op.coordinates == "half_pixel", default=False, keyword=True)
         return Module("NearestResize", (Arg("size", out), where), helper=True)
@@ -74,8 +76,8 @@ def _exact(n: int, m: int) -> bool:
 
 
 LOWERED = {
-    "identity": bare("nn.Identity"),
-    "flatten": bare("nn.Flatten"),
+    "identity": no_args("nn.Identity"),
+    "flatten": no_args("nn.Flatten"),
     "reshape": reshape,
     "channel_shuffle": channel_shuffle,
     "pad": pad,

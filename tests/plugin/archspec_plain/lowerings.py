@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.codegen.literals import literal
-from archspec.codegen.printer import Call, Code, Infix, Items
+from archspec.codegen.printer import BinOp, Call, Code, List
 from archspec.ir.graph import Graph, Node
 from archspec.ir.types import Pads, Shape
 from archspec.ops.window import extent
@@ -129,7 +129,7 @@ LOWERED: Mapping[str, Callable[[Site], Code]] = {
         f"{at.values[0]}.reshape({', '.join(['len(x)', *map(str, at.node.shape)])})"
     ),
     "crop": _crop,
-    "concat": lambda at: Call("np.concatenate", (("", Items(at.values)), ("axis", "1"))),
-    "add": lambda at: Infix("+", at.values),
-    "multiply": lambda at: Infix("*", at.values),
+    "concat": lambda at: Call("np.concatenate", (("", List(at.values)), ("axis", "1"))),
+    "add": lambda at: BinOp("+", at.values),
+    "multiply": lambda at: BinOp("*", at.values),
 }

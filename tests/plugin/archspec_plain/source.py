@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from archspec.backend import Provenance
-from archspec.codegen.file import head, packaged, standard_imports
+from archspec.codegen.file import module_docstring, standard_imports, template_blocks
 from archspec.codegen.literals import literal
-from archspec.codegen.printer import signature, statement
+from archspec.codegen.printer import function_header, statement
 from archspec.ir.graph import Graph, Node
 from archspec_plain.lowerings import LOWERED, Site
 
@@ -20,19 +20,21 @@ def emit(
 ) -> Mapping[str, bytes]:
     """The files of a build: `model.py` alone."""
     called = network(graph)
-    *_, model, build = packaged("archspec_plain", "template.py")
+    *_, model, build = template_blocks("archspec_plain", "template.py")
     body = "\n\n\n".join([*helpers(called), tables(graph), called, model, build])
     imports = [*standard_imports(body), "", "import numpy as np"]
     imports += ["from numpy.lib.stride_tricks import sliding_window_view"] * (
         "sliding_window_view(" in body
     )
-    text = "\n".join([head(about), "", *imports, "from numpy.typing import NDArray", "", body, ""])
+    text = "\n".join(
+        [module_docstring(about), "", *imports, "from numpy.typing import NDArray", "", body, ""]
+    )
     return {"model.py": text.encode()}
 
 
 def helpers(text: str) -> list[str]:
     """The aliases for types, and of the functions those that a text calls, with those that they call."""
-    first, *functions = packaged("archspec_plain", "helpers.py")
+    first, *functions = template_blocks("archspec_plain", "helpers.py")
     types = first.rpartition("\n\n")[2]
     known = {function.partition("(")[0].removeprefix("def "): function for function in functions}
     wanted, found = [text], set[str]()
@@ -60,7 +62,7 @@ def network(graph: Graph) -> str:
         "rng: np.random.Generator | None",
     ]
     more = graph.reachable(graph.heads) - graph.inference
-    lines = [*signature("def network", arguments, " -> dict[str, Array]:", 0)]
+    lines = [*function_header("def network", arguments, " -> dict[str, Array]:", 0)]
     lines += [
         '    """Every value by its path, from the tensors w; train mode moves the statistics among these."""'
     ]

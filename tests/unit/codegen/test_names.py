@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archspec.codegen.literals import columns, docstring, literal, wrapped
+from archspec.codegen.literals import display_width, docstring, literal, wrap
 from archspec.codegen.names import RESERVED, Namespace, class_name, identifier
 
 TEXTS = st.text(
@@ -52,7 +52,7 @@ def test_every_text_becomes_a_plain_identifier(text: str) -> None:
 @given(st.lists(TEXTS, max_size=20))
 def test_a_namespace_never_gives_a_name_twice(texts: list[str]) -> None:
     space = Namespace("x")
-    names = [space.take(identifier(text)) for text in texts]
+    names = [space.unique(identifier(text)) for text in texts]
     assert len({"x", *names}) == len(names) + 1
     assert all(name.isidentifier() for name in names)
 
@@ -86,6 +86,6 @@ def test_a_docstring_neither_ends_nor_escapes(text: str) -> None:
 
 @given(TEXTS, st.integers(8, 40))
 def test_wrapped_lines_fit_and_lose_nothing(text: str, width: int) -> None:
-    lines = wrapped(text, width)
-    assert all(columns(line) <= width for line in lines)
+    lines = wrap(text, width)
+    assert all(display_width(line) <= width for line in lines)
     assert "".join("".join(lines).split()) == "".join(text.split())

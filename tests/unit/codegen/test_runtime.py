@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archspec.codegen.runtime import emitted
+from archspec.codegen.runtime import import_model
 
 TEXT = "class Net:\n    width = {}\n"
 
@@ -20,7 +20,7 @@ def folder(path: Path, text: str) -> Path:
 
 
 def test_two_builds_live_side_by_side_and_are_found_again(tmp_path: Path) -> None:
-    one, two = (emitted(folder(tmp_path / str(width), TEXT.format(width))) for width in (1, 2))
+    one, two = (import_model(folder(tmp_path / str(width), TEXT.format(width))) for width in (1, 2))
     assert (one.Net.width, two.Net.width) == (1, 2)
     assert pickle.loads(pickle.dumps(two.Net)) is two.Net
     assert pickle.loads(pickle.dumps(one.Net)) is one.Net
@@ -29,5 +29,5 @@ def test_two_builds_live_side_by_side_and_are_found_again(tmp_path: Path) -> Non
 def test_a_module_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     known = set(sys.modules)
     with pytest.raises(ZeroDivisionError):
-        emitted(folder(tmp_path / "broken", "1 / 0\n"))
+        import_model(folder(tmp_path / "broken", "1 / 0\n"))
     assert set(sys.modules) == known

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archspec.codegen.printer import (
-    Applied,
+    BinOp,
     Call,
+    CallResult,
     Code,
-    Infix,
-    Items,
-    Spread,
-    flat,
-    signature,
+    List,
+    Starred,
+    function_header,
+    one_line,
     statement,
 )
 
@@ -34,18 +34,18 @@ def codes(inner: st.SearchStrategy[Code]) -> st.SearchStrategy[Code]:
     )
     calls = st.builds(Call, NAMES, keywords)
     loops = st.builds(
-        Spread, calls, st.just("i"), st.sampled_from(("range(3)", "range(1, layers)"))
+        Starred, calls, st.just("i"), st.sampled_from(("range(3)", "range(1, layers)"))
     )
     return st.one_of(
         calls,
         st.builds(lambda first, loop: Call("nn.Sequential", (("", first), ("", loop))), calls, loops),
-        st.builds(Applied, st.builds(Call, NAMES, keywords), NAMES),
-        st.builds(lambda items: Call("torch.cat", (("", Items(tuple(items))), ("dim", "1"))), st.lists(inner, min_size=1, max_size=6)),
+        st.builds(CallResult, st.builds(Call, NAMES, keywords), NAMES),
+        st.builds(lambda items: Call("torch.cat", (("", List(tuple(items))), ("dim", "1"))), st.lists(inner, min_size=1, max_size=6)),
     )  # fmt: skip
 
 
 SUMS = st.builds(
-    lambda operator, parts: Infix(operator, tuple(parts)),
+    lambda operator, parts: BinOp(operator, tuple(parts)),
     st.sampled_from("+*"),
     st.lists(NAMES | st.builds(Call, NAMES), min_size=2, max_size=6),
 )
@@ -70,7 +70,7 @@ def test_a_formatter_leaves_statements_as_they_are(drawn: list[tuple[Code, bool]
 
 @given(CODES)
 def test_lines_say_what_the_one_line_says(code: Code) -> None:
-    wide, one = "\n".join(statement("name = ", code, 0)), f"name = {flat(code)}"
+    wide, one = "\n".join(statement("name = ", code, 0)), f"name = {one_line(code)}"
     assert ast.dump(ast.parse(wide)) == ast.dump(ast.parse(one))
 
 
@@ -81,7 +81,7 @@ def test_signatures_break_as_a_formatter_breaks_them(tmp_path: Path) -> None:
         text += "\n".join(
             [
                 f"class Name{count}:",
-                *signature("def __init__", parameters, " -> None:", 4),
+                *function_header("def __init__", parameters, " -> None:", 4),
                 "        pass",
                 "",
                 "",

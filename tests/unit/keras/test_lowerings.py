@@ -79,7 +79,7 @@ def test_a_layer_is_spelt_as_keras_spells_it(
 ) -> None:
     module = lower(build(kind, **fields), shape)
     assert isinstance(module, Module)
-    assert [step.show() for step in module.steps] == expected
+    assert [step.show() for step in module.layers] == expected
 
 
 def test_every_op_is_lowered_in_the_file_of_its_family() -> None:

@@ -76,9 +76,9 @@ def expected(folder: Path, graph: Graph, x: Array) -> Array:
 
 
 def module(folder: Path) -> Any:
-    from archspec.codegen.runtime import emitted
+    from archspec.codegen.runtime import import_model
 
-    return emitted(folder)
+    return import_model(folder)
 
 
 def test_the_model_computes_the_reference(folder: Path, x: Array, expected: Array) -> None:
