@@ -1,68 +1,27 @@
-"""The classes to be written: scopes of one block with the same structure share one, its parameters their values.
+"""Form the emitted classes: scopes of one block with the same structure share one.
 
-Classes are formed from the inside out, so that a scope's structure can name the classes of the scopes within it.
+What differs between them becomes the class's parameters. Classes are formed from the inside out,
+so that the signature of a scope can name the classes of the scopes within it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Collection, Hashable
 
 from archspec.codegen.dialect import Dialect
 from archspec.codegen.module_tree import (
+    EmittedClass,
     Instance,
     MergeCall,
     ModuleList,
     Sequential,
     TreeNode,
-    flatten,
+    instances_in,
 )
 from archspec.codegen.names import Namespace
-from archspec.codegen.signature import role, scopes_to_block, signature
-from archspec.ir.expr import Expr
-from archspec.ir.graph import Graph, Scope
-
-
-@dataclass(frozen=True, slots=True)
-class Param:
-    """A parameter of a class, with its value in each instance and where that comes from.
-
-    `source` is ("arg", name, attribute) of the block, ("global", name) of the network, ("in", number) for the channels
-    of an input, ("new",) for a value that only the instances know.
-    """
-
-    name: str
-    values: tuple[Any, ...]
-    source: tuple[Any, ...]
-    keyword: bool = False
-    default: Any = None
-    """Its default's value; None where it has none."""
-
-
-@dataclass(eq=False)
-class EmittedClass:
-    """A class. `entries` name the channels of its inputs, `channels` says those of its outputs in the words of its
-    parameters and entries, `equal` are pairs that have to agree for its merges; `code` is what its parts are built by.
-    """
-
-    name: str
-    instances: list[Instance]
-    dialect: Dialect
-    params: list[Param] = field(default_factory=list[Param])
-    input_channels: tuple[str, ...] = ()
-    output_channels: tuple[Expr | None, ...] = ()
-    equal_channels: tuple[tuple[Expr, Expr], ...] = ()
-    constructors: dict[TreeNode, Any] = field(default_factory=dict[TreeNode, Any])
-
-    @property
-    def example(self) -> Instance:
-        """The instance that the source is written from; its parts are the keys of `code`."""
-        return self.instances[0]
-
-    @property
-    def scope(self) -> Scope:
-        return self.example.scope
+from archspec.codegen.scopes import role, scopes_to_block
+from archspec.codegen.signature import signature
+from archspec.ir.graph import Graph
 
 
 def form_classes(
@@ -72,20 +31,25 @@ def form_classes(
     taken: Collection[str],
     resolve: Callable[[EmittedClass], None],
 ) -> list[EmittedClass]:
-    """Every class, inner ones first, the network's own last; `resolve` settles the parameters of each."""
-    heights: dict[int, list[Instance]] = {}
-    _measure(top, heights)
-    for height in sorted(heights):
-        alike: dict[Hashable, list[Instance]] = {}
-        for instance in heights[height]:
-            alike.setdefault(signature(instance, dialect.portable_paths), []).append(instance)
-        for instances in alike.values():
+    """Return every class, inner ones first, the network's own last.
+
+    No class gets a name that is `taken`. `resolve` sets the parameters and constructors of each.
+    """
+    by_height: dict[int, list[Instance]] = {}
+    _sort_by_height(top, by_height)
+    for height in sorted(by_height):
+        by_signature: dict[Hashable, list[Instance]] = {}
+        for instance in by_height[height]:
+            key = signature(instance, dialect.portable_paths)
+            by_signature.setdefault(key, []).append(instance)
+        for instances in by_signature.values():
             cls = EmittedClass("", instances, dialect)
             for index, instance in enumerate(instances):
-                instance.cls, instance.index = cls, index
-                _name_parts(instance.children, dialect)
+                instance.cls = cls
+                instance.index = index
+                _set_attributes(instance.children, dialect)
             resolve(cls)
-    classes = _in_order(top)
+    classes = _dependencies_first(top)
     _name_classes(graph, classes, dialect, taken)
     return classes
 
@@ -93,40 +57,39 @@ def form_classes(
 def _name_classes(
     graph: Graph, classes: list[EmittedClass], dialect: Dialect, taken: Collection[str]
 ) -> None:
+    *inner, network = classes
     # A parameter or a local variable of the same name would hide the class where it is used.
-    space = Namespace(*taken, *(param.name for cls in classes for param in cls.params))
-    space.taken.update(part.attr for part in classes[-1].example.calls())
-    whole = classes[-1].name = space.unique(dialect.class_name(graph.name), dialect.number_prefix)
-    space.unique(f"{whole}Output")
-    # Of several forms of a block, the most usual has the block's own name where layers are named apart from it.
-    inner = (
-        sorted(classes[:-1], key=lambda cls: -len(cls.instances))
-        if dialect.portable_paths
-        else classes[:-1]
-    )
+    namespace = Namespace(*taken, *(param.name for cls in classes for param in cls.params))
+    namespace.taken.update(call.attr for call in network.example.calls())
+    network.name = namespace.unique(dialect.class_name(graph.name), dialect.number_prefix)
+    namespace.unique(f"{network.name}Output")
+    if dialect.portable_paths:
+        # Layers are named apart from blocks, so the most used form of a block gets its plain name.
+        inner.sort(key=lambda cls: -len(cls.instances))
     for cls in inner:
-        block = scopes_to_block(cls.scope)[-1]
-        name = whole if block.kind == "network" else dialect.class_name(block.block)
-        name = name if block is cls.scope else dialect.class_name(f"{name} {role(cls.scope)}")
-        cls.name = space.unique(name, dialect.number_prefix)
+        name = _block_name(cls, network.name, dialect)
+        cls.name = namespace.unique(name, dialect.number_prefix)
 
 
-def _measure(instance: Instance, heights: dict[int, list[Instance]]) -> int:
-    """Sorts instances by how deep the classes within them go."""
-    height = max(
-        (_measure(inner, heights) + 1 for inner in instances_in(instance.children)), default=0
-    )
-    heights.setdefault(height, []).append(instance)
+def _block_name(cls: EmittedClass, network_name: str, dialect: Dialect) -> str:
+    """Return the name of a class after its block, and its role where it is only a part of that."""
+    block = scopes_to_block(cls.scope)[-1]
+    name = network_name if block.kind == "network" else dialect.class_name(block.block)
+    if block is cls.scope:
+        return name
+    return dialect.class_name(f"{name} {role(cls.scope)}")
+
+
+def _sort_by_height(instance: Instance, by_height: dict[int, list[Instance]]) -> int:
+    """Sort instances by how deep the classes within them are nested."""
+    inner = [_sort_by_height(inner, by_height) + 1 for inner in instances_in(instance.children)]
+    height = max(inner, default=0)
+    by_height.setdefault(height, []).append(instance)
     return height
 
 
-def instances_in(parts: list[TreeNode]) -> Iterator[Instance]:
-    """The instances among parts, those in sequences and lists too."""
-    return (part for part in flatten(parts) if isinstance(part, Instance))
-
-
-def _in_order(top: Instance) -> list[EmittedClass]:
-    """The classes as they are met, each after those it uses."""
+def _dependencies_first(top: Instance) -> list[EmittedClass]:
+    """Return the classes as they are met, each after those that it uses."""
     seen: dict[EmittedClass, None] = {}
 
     def visit(instance: Instance) -> None:
@@ -139,11 +102,17 @@ def _in_order(top: Instance) -> list[EmittedClass]:
     return list(seen)
 
 
-def _name_parts(parts: list[TreeNode], dialect: Dialect, numbered: bool = False) -> None:
-    """Gives every part the attribute that holds it, or its key in a sequence."""
-    space = Namespace()
-    for number, part in enumerate(parts):
-        if not isinstance(part, MergeCall):
-            part.attr = str(number) if numbered else space.unique(dialect.identifier(part.name))
-        if isinstance(part, Sequential | ModuleList):
-            _name_parts(part.children, dialect, isinstance(part, ModuleList) or part.numbered)
+def _set_attributes(children: list[TreeNode], dialect: Dialect, numbered: bool = False) -> None:
+    """Set the attribute that holds each child, or its key in a sequence."""
+    namespace = Namespace()
+    for number, child in enumerate(children):
+        if isinstance(child, MergeCall):
+            continue  # a merge is an expression, which no attribute holds
+        if numbered:
+            child.attr = str(number)
+        else:
+            child.attr = namespace.unique(dialect.identifier(child.name))
+        if isinstance(child, ModuleList):
+            _set_attributes(child.children, dialect, numbered=True)
+        elif isinstance(child, Sequential):
+            _set_attributes(child.children, dialect, child.numbered)

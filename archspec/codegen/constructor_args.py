@@ -1,276 +1,275 @@
-"""The constructor calls of a class, in the words of its parameters, and the channels of the values between them."""
+"""Write the constructor calls of a class in terms of its parameters.
+
+On the way, find an expression for the channels of every value between the calls.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from archspec.codegen.classes import EmittedClass, Param
-from archspec.codegen.expressions import (
-    apply,
-    const,
-    name,
-    parameters,
-    product_of,
-    substitute,
-    sum_of,
-    to_python,
-)
-from archspec.codegen.loops import Channels, run_of
+from archspec.codegen.call_sites import CallSites
+from archspec.codegen.expressions import const, name, substitute, sum_of, to_python
+from archspec.codegen.layer_args import flattened_channels, hints_for, is_value, written_args
+from archspec.codegen.lifting import GLOBAL, lift
+from archspec.codegen.loops import LoopBuilder
 from archspec.codegen.lowering import REQUIRED, Arg
 from archspec.codegen.module_tree import (
+    EmittedClass,
     Instance,
     LayerCall,
     MergeCall,
     ModuleList,
+    Param,
     Sequential,
     TreeNode,
 )
 from archspec.codegen.printer import Call, Code, List
-from archspec.codegen.resolve import Resolver, same
-from archspec.codegen.symbols import CallSites, Symbols, lift
-from archspec.ir.expr import Attribute, Const, Expr
+from archspec.codegen.resolve import Channels, Resolver
+from archspec.codegen.symbols import Symbols
+from archspec.ir.expr import Attribute, Expr, names_in
 from archspec.ir.graph import Graph, Scope
 
 
 def resolve_class(graph: Graph, cls: EmittedClass) -> None:
-    """Settles the parameters of a class, and the code that builds its parts."""
-    build = ConstructorArgs(graph, cls)
-    build.run()
+    """Set the parameters of a class, its channels, and the code that constructs its children."""
+    args = ConstructorArgs(graph, cls)
+    args.resolve()
     if cls.scope is graph.root:
-        # A parameter of the network that could not be changed would be a lie: where a value that follows from it has to
-        # be a number, all of them are.
-        left_out: set[str] = set()
-        while found := build.resolver.hardcoded & build.symbols.used:
-            left_out |= found
-            build = ConstructorArgs(graph, cls, left_out)
-            build.run()
+        # A parameter of the network that cannot be changed would mislead: where a value that
+        # follows from it has to be a number, all of them become numbers.
+        excluded: set[str] = set()
+        while hardcoded := args.resolver.hardcoded & args.symbols.used:
+            excluded |= hardcoded
+            args = ConstructorArgs(graph, cls, excluded)
+            args.resolve()
 
 
 class ConstructorArgs:
-    """Goes through the parts of all instances of a class at once, in the order in which values flow."""
+    """Walks the children of all instances of a class at once, in the order in which values flow.
 
-    def __init__(self, graph: Graph, cls: EmittedClass, left_out: Collection[str] = ()) -> None:
-        self.graph, self.cls = graph, cls
-        self.symbols = Symbols(graph, cls, left_out)
+    Methods take nodes that are `alike`: one per call site, to be constructed by the same code.
+    """
+
+    def __init__(self, graph: Graph, cls: EmittedClass, excluded: Collection[str] = ()) -> None:
+        self.graph = graph
+        self.cls = cls
+        self.symbols = Symbols(graph, cls, excluded)
         self.resolver = Resolver(self.symbols)
-        self.ends = frozenset(instance.scope for instance in cls.instances)
-        self.equal: list[tuple[Expr, Expr]] = []
+        self.loops = LoopBuilder(self.resolver, self.node)
+        self.class_scopes = frozenset(instance.scope for instance in cls.instances)
+        self.equal_channels: list[tuple[Expr, Expr]] = []
+        # The channels of each value by its index. A child that is not called may read a value
+        # that does not come here, of which nothing is known.
+        inputs = zip(cls.example.inputs, self.symbols.inputs, strict=True)
+        self.value_channels: dict[int, Expr | None] = dict(inputs)
 
-    def run(self) -> None:
-        """Fills in what the class says of its parameters, its channels and its code."""
-        cls, rows = self.cls, self.symbols.rows
-        # A part that is not called may read a value that does not come here: there are no words for its channels.
-        known: dict[int, Expr | None] = dict(
-            zip(cls.example.inputs, self.symbols.inputs, strict=True)
-        )
-
-        def built(alike: Sequence[TreeNode]) -> Code:
-            code, after = self.part(alike, rows, [known.get(value) for value in alike[0].inputs])
-            known.update(zip(alike[0].outputs, after, strict=True))
-            return code
-
+    def resolve(self) -> None:
+        """Set the class's parameters, channels and constructors."""
+        cls = self.cls
         for alike in zip(*(instance.children for instance in cls.instances), strict=True):
-            part = alike[0]
-            if isinstance(part, MergeCall):
-                known[part.outputs[0]] = self.join(
-                    alike, [known.get(value) for value in part.operands], rows
-                )
-            elif isinstance(part, ModuleList):
-                items = tuple(
-                    built(inner) for inner in zip(*(each.parts for each in alike), strict=True)
-                )
-                cls.constructors[part] = cls.dialect.module_list(items)
+            child = alike[0]
+            if isinstance(child, MergeCall):
+                self.value_channels[child.outputs[0]] = self.merge(alike)
+            elif isinstance(child, ModuleList):
+                items = zip(*(node.children for node in alike), strict=True)
+                cls.constructors[child] = cls.dialect.module_list(tuple(map(self.child, items)))
             else:
-                cls.constructors[part] = built(alike)
+                cls.constructors[child] = self.child(alike)
         cls.params = self.symbols.params()
-        cls.input_channels = tuple(
-            text for text, param in self.symbols.candidates.items() if param.source[0] == "in"
-        )
-        spoken = {param.name for param in cls.params} | set(cls.input_channels)
+        candidates = self.symbols.candidates.items()
+        cls.input_channels = tuple(text for text, param in candidates if param.source[0] == "in")
+        names = {param.name for param in cls.params} | set(cls.input_channels)
         cls.equal_channels = tuple(
-            (a, b) for a, b in self.equal if parameters(a) | parameters(b) <= spoken
+            (a, b) for a, b in self.equal_channels if names_in(a) | names_in(b) <= names
         )
-        outputs = (known[value] for value in cls.example.outputs)
+        outputs = [self.value_channels[value] for value in cls.example.outputs]
         cls.output_channels = tuple(
-            c if c is not None and parameters(c) <= spoken else None for c in outputs
+            expr if expr is not None and names_in(expr) <= names else None for expr in outputs
         )
 
-    def part(
-        self, alike: Sequence[TreeNode], rows: CallSites, entering: Channels
+    def child(self, alike: Sequence[TreeNode]) -> Code:
+        """Return the code for children of the class, and note the channels of their outputs."""
+        entering = self.channels_of(alike[0].inputs)
+        code, leaving = self.node(alike, self.symbols.sites, entering)
+        self.value_channels.update(zip(alike[0].outputs, leaving, strict=True))
+        return code
+
+    def node(
+        self, alike: Sequence[TreeNode], sites: CallSites, entering: Channels
     ) -> tuple[Code, Channels]:
-        """The code for parts that are alike, a row for each, given the channels that enter."""
+        """Return the code for nodes and the channels that leave them, given those that enter."""
         match alike[0]:
             case LayerCall():
-                return self.leaf(alike, rows, entering[0])
+                return self.layer(alike, sites, entering[0])
             case Instance():
-                return self.instance(alike, rows, entering)
+                return self.instance(alike, sites, entering)
             case Sequential(numbered=True):
-                return self.repeat(alike, rows, entering)
+                return self.repeat(alike, sites, entering)
             case Sequential():
-                return self.sequence(alike, rows, entering)
+                return self.sequence(alike, sites, entering)
             case _:
                 raise TypeError(alike[0])
 
-    def leaf(
-        self, alike: Sequence[Any], rows: CallSites, entering: Expr | None
+    def layer(
+        self, alike: Sequence[Any], sites: CallSites, entering: Expr | None
     ) -> tuple[Code, Channels]:
-        leaves: Sequence[LayerCall] = alike
-        steps, shape = leaves[0].module.layers, self.graph.inputs(leaves[0].node)[0]
-        places = [(step, at) for step, module in enumerate(steps) for at in range(len(module.args))]
-        found: dict[Arg, Expr] = {}
-        # Padding may be half the kernel, whatever their order in the calls.
-        for step, at in sorted(
-            places, key=lambda place: steps[place[0]].args[place[1]].hint == "half kernel"
-        ):
-            arg = steps[step].args[at]
-            values = [leaf.module.layers[step].args[at].value for leaf in leaves]
-            if arg.hint == "all":
-                found[arg] = const(all(values))
-                continue
-            given = [leaf.node for leaf in leaves if arg.field in leaf.node.exprs]
-            found[arg] = self.resolver.settle(
-                values,
-                rows,
-                (arg.field or arg.name, leaves[0].attr),
-                hints=_hints(arg, found, entering),
-                written=[lift(node.exprs[arg.field], node.scope, self.ends) for node in given],
-                entering=entering,
-                default=None if arg.default is REQUIRED else arg.default,
-            )
-        outward = [expr for arg, expr in found.items() if arg.hint == "out"]
-        after = self.channels(leaves, 0, rows, [*outward, entering, _flattened(entering, shape)])
-        calls = tuple(Call(module.target, tuple(_told(module.args, found))) for module in steps)
-        return calls[0] if len(calls) == 1 else List(calls), [after]
+        layers: Sequence[LayerCall] = alike
+        steps = layers[0].module.layers
+        positions = [
+            (step, i) for step, module in enumerate(steps) for i in range(len(module.args))
+        ]
+        # Padding may be half the kernel, which is resolved first, whatever their order in calls.
+        positions.sort(key=lambda position: _arg(layers[0], *position).hint == "half kernel")
+        exprs: dict[Arg, Expr] = {}
+        for step, i in positions:
+            args = [_arg(layer, step, i) for layer in layers]
+            hints = hints_for(args[0], exprs, entering)
+            exprs[args[0]] = self.layer_arg(args, layers, sites, hints, entering)
+        shape = self.graph.inputs(layers[0].node)[0]
+        leaving = [expr for arg, expr in exprs.items() if arg.hint == "out"]
+        candidates = [*leaving, entering, flattened_channels(entering, shape)]
+        calls = tuple(Call(step.target, tuple(written_args(step.args, exprs))) for step in steps)
+        code = calls[0] if len(calls) == 1 else List(calls)
+        return code, [self.channels(layers, 0, sites, candidates)]
+
+    def layer_arg(
+        self,
+        args: Sequence[Arg],
+        layers: Sequence[LayerCall],
+        sites: CallSites,
+        hints: Channels,
+        entering: Expr | None,
+    ) -> Expr:
+        """Return the expression for one argument, given it and its layer at each call site."""
+        arg = args[0]
+        values = [arg.value for arg in args]
+        if arg.hint == "all":
+            return const(all(values))
+        nodes = [layer.node for layer in layers if arg.field in layer.node.exprs]
+        return self.resolver.settle(
+            values,
+            sites,
+            (arg.field or arg.name, layers[0].attr),
+            hints=hints,
+            written=[lift(node.exprs[arg.field], node.scope, self.class_scopes) for node in nodes],
+            entering=entering,
+            default=None if arg.default is REQUIRED else arg.default,
+        )
 
     def instance(
-        self, alike: Sequence[Any], rows: CallSites, entering: Channels
+        self, alike: Sequence[Any], sites: CallSites, entering: Channels
     ) -> tuple[Code, Channels]:
         instances: Sequence[Instance] = alike
         cls = instances[0].cls
         assert cls is not None
-        found: dict[str, Expr | None] = dict(zip(cls.input_channels, entering, strict=True))
+        # From here on, the inner class's names in terms of this class's.
+        exprs: dict[str, Expr | None] = dict(zip(cls.input_channels, entering, strict=True))
         args: list[tuple[str, Code]] = []
         for param in cls.params:
-            expr = self.resolver.settle(
-                [param.values[each.index] for each in instances],
-                rows,
-                (param.name, instances[0].attr),
-                hints=entering[param.source[1] :][:1] if param.source[0] == "in" else (),
-                written=[
-                    expr for each in instances if (expr := self.given(each, param)) is not None
-                ],
-                entering=entering[0],
-                default=param.default,
-            )
-            found[param.name] = expr
-            if param.default is None or not _is(expr, param.default):
+            expr = self.instance_arg(param, instances, sites, entering)
+            exprs[param.name] = expr
+            if param.default is None or not is_value(expr, param.default):
                 keyword = param.keyword or param.default is not None
                 args.append((param.name if keyword else "", to_python(expr)))
         for a, b in cls.equal_channels:
-            self.agree(substitute(a, found), substitute(b, found))
-        after = [channels and substitute(channels, found) for channels in cls.output_channels]
-        return Call(cls, tuple(args)), [
-            self.channels(instances, at, rows, [c]) for at, c in enumerate(after)
+            self.require_equal(substitute(a, exprs), substitute(b, exprs))
+        leaving = [
+            self.channels(instances, i, sites, [expr and substitute(expr, exprs)])
+            for i, expr in enumerate(cls.output_channels)
         ]
+        return Call(cls, tuple(args)), leaving
 
-    def given(self, instance: Instance, param: Param) -> Expr | None:
-        """What the spec gives an instance for a parameter, in this class's words."""
-        scope: Scope | None = instance.scope
+    def instance_arg(
+        self, param: Param, instances: Sequence[Instance], sites: CallSites, entering: Channels
+    ) -> Expr:
+        """Return the expression for one parameter of an inner class."""
+        hints = entering[param.source[1] :][:1] if param.source[0] == "in" else ()
+        written = [self.written(instance, param) for instance in instances]
+        return self.resolver.settle(
+            [param.values[instance.index] for instance in instances],
+            sites,
+            (param.name, instances[0].attr),
+            hints=hints,
+            written=[expr for expr in written if expr is not None],
+            entering=entering[0],
+            default=param.default,
+        )
+
+    def written(self, instance: Instance, param: Param) -> Expr | None:
+        """Return what the spec passes to an instance for a parameter, in terms of this class."""
         match param.source:
             case ("global", key):
-                return name(f"${key}")
+                return name(GLOBAL + key)
             case ("arg", key, attribute):
                 expr: Expr | None = name(key)
+                scope: Scope | None = instance.scope
                 if scope.kind in ("block", "head"):
                     expr, scope = scope.exprs.get(key), scope.parent
                 if expr is None or scope is None:
                     return None
-                return lift(
-                    Attribute(expr, attribute, (0, 0)) if attribute else expr, scope, self.ends
-                )
+                if attribute:
+                    expr = Attribute(expr, attribute, (0, 0))
+                return lift(expr, scope, self.class_scopes)
             case _:
                 return None
 
-    def join(self, alike: Sequence[Any], entering: Channels, rows: CallSites) -> Expr | None:
-        joins: Sequence[MergeCall] = alike
-        if joins[0].merge.operator == "cat":
-            known = [expr for expr in entering if expr is not None]
-            return self.channels(
-                joins, 0, rows, [sum_of(known)] if len(known) == len(entering) else []
-            )
+    def merge(self, alike: Sequence[Any]) -> Expr | None:
+        """Return the channels of a merge of values of the class."""
+        merges: Sequence[MergeCall] = alike
+        sites = self.symbols.sites
+        entering = self.channels_of(merges[0].operands)
+        if merges[0].merge.operator == "cat":
+            terms = [expr for expr in entering if expr is not None]
+            candidates: Channels = [sum_of(terms)] if len(terms) == len(entering) else []
+            return self.channels(merges, 0, sites, candidates)
         for other in entering[1:]:
-            self.agree(entering[0], other)
-        return self.channels(joins, 0, rows, entering)
+            self.require_equal(entering[0], other)
+        return self.channels(merges, 0, sites, entering)
 
-    def agree(self, a: Expr | None, b: Expr | None) -> None:
-        """Two channel counts that are added or multiplied: where their words differ, neither can be changed alone."""
-        known = [expr for expr in (a, b) if expr is not None]
-        names = frozenset[str]().union(*map(parameters, known))
-        if names and (len(known) < 2 or to_python(known[0]) != to_python(known[1])):
-            self.equal += [(a, b)] if a is not None and b is not None else []
-            self.resolver.hardcoded |= names
+    def require_equal(self, a: Expr | None, b: Expr | None) -> None:
+        """Note that two channel counts are added or multiplied.
+
+        If their expressions differ, neither can be changed alone.
+        """
+        exprs = [expr for expr in (a, b) if expr is not None]
+        names = frozenset[str]().union(*map(names_in, exprs))
+        if not names or (len(exprs) == 2 and to_python(exprs[0]) == to_python(exprs[1])):
+            return
+        if a is not None and b is not None:
+            self.equal_channels.append((a, b))
+        self.resolver.hardcoded |= names
 
     def sequence(
-        self, alike: Sequence[Any], rows: CallSites, entering: Channels
+        self, alike: Sequence[Any], sites: CallSites, entering: Channels
     ) -> tuple[Code, Channels]:
-        chains: Sequence[Sequential] = alike
+        sequences: Sequence[Sequential] = alike
         args: list[tuple[str, Code]] = []
-        for inner in zip(*(each.children for each in chains), strict=True):
-            code, entering = self.part(inner, rows, entering)
-            args.append((inner[0].attr, code))
+        for children in zip(*(sequence.children for sequence in sequences), strict=True):
+            code, entering = self.node(children, sites, entering)
+            args.append((children[0].attr, code))
         return self.cls.dialect.sequential(tuple(args)), entering
 
     def repeat(
-        self, alike: Sequence[Any], rows: CallSites, entering: Channels
+        self, alike: Sequence[Any], sites: CallSites, entering: Channels
     ) -> tuple[Code, Channels]:
-        chains: Sequence[Sequential] = alike
+        sequences: Sequence[Sequential] = alike
         args: list[Code] = []
-        for runs in zip(*(each.segments for each in chains), strict=True):
-            code, entering = run_of(self, runs, rows, entering[0], chains[0].attr)
+        for segments in zip(*(sequence.segments for sequence in sequences), strict=True):
+            code, entering = self.loops.build(segments, sites, entering[0], sequences[0].attr)
             args += code
         return self.cls.dialect.numbered(tuple(args)), entering
 
+    def channels_of(self, values: Sequence[int]) -> Channels:
+        return [self.value_channels.get(value) for value in values]
+
     def channels(
-        self, parts: Sequence[TreeNode], place: int, rows: CallSites, candidates: Channels
+        self, alike: Sequence[TreeNode], output: int, sites: CallSites, candidates: Channels
     ) -> Expr | None:
-        """Words for the channels of a value; the first of the candidates that is right."""
-        return self.resolver.first_true(
-            candidates, [self.graph.nodes[p.outputs[place]].shape[0] for p in parts], rows
-        )
+        """Return the first candidate that gives the channels of an output at every call site."""
+        counts = [self.graph.nodes[node.outputs[output]].shape[0] for node in alike]
+        return self.resolver.channels(candidates, counts, sites)
 
 
-def _hints(arg: Arg, found: Mapping[Arg, Expr], entering: Expr | None) -> Channels:
-    """Words that a value has by what it is."""
-    if arg.hint == "in":
-        return [entering]
-    fields = {other.field: expr for other, expr in found.items()}
-    if arg.hint == "half kernel" and "kernel" in fields:
-        half = apply("//", fields["kernel"], const(2))
-        return [product_of([fields.get("dilation", const(1)), half])]
-    return []
-
-
-def _flattened(entering: Expr | None, shape: tuple[int, ...]) -> Expr | None:
-    """The features of a flattened value, spoken as `out * 7 * 7`."""
-    if entering is None or math.prod(shape[1:]) == 1:
-        return entering
-    return product_of([entering, *map(const, shape[1:])])
-
-
-def _told(args: Sequence[Arg], found: Mapping[Arg, Expr]) -> list[tuple[str, Code]]:
-    """The arguments that are written: those that are not what the framework takes anyway."""
-    told: list[tuple[str, Code]] = []
-    named = {arg.name: found[arg] for arg in args}
-    for arg in args:
-        expr = named[arg.name]
-        if (arg.default is REQUIRED or not _is(expr, arg.default)) and (
-            not arg.like or expr != named[arg.like]
-        ):
-            told.append((arg.name if arg.keyword else "", to_python(expr)))
-    return told
-
-
-def _is(expr: Expr, value: Any) -> bool:
-    return isinstance(expr, Const) and same(expr.value, value)
+def _arg(layer: LayerCall, step: int, position: int) -> Arg:
+    return layer.module.layers[step].args[position]

@@ -1,4 +1,4 @@
-"""What the source of one framework has of its own, as a value that the shared machinery is given."""
+"""The parts of emitted source that are one framework's own, as a value for the shared code."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from archspec.codegen.printer import Code
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How a framework's layers are called and put together.
+    """How a framework's layers are constructed and put together.
 
-    `lower` gives an op's constructor call for the shapes that enter. `reserved` are names that identifiers may not
-    have; `title` makes a block's name that of its class or function, and `join` stands before the number of another of
-    the same name. `sequence` is the code for layers one after the other, by their keys, `numbered` for iterations,
-    `several` for iterations that the code around them calls one by one. With `paths`, layers bear their neutral paths:
-    the names within a scope are part of its structure, and every loop counts.
+    `lower` returns an op's constructor call for the shapes that enter it. `reserved` are names that
+    no identifier may have. `class_name` turns a block's name into that of its class or function;
+    `number_prefix` goes before the number of another one of the same name.
+
+    `sequential` returns the code for layers one after the other, given (key, code) pairs;
+    `numbered` that for the iterations of a repeat; `module_list` that for iterations which the
+    surrounding code calls one by one.
+
+    With `portable_paths`, layers bear their portable paths as names. The names within a scope are
+    then part of its structure, and every loop needs its counter.
     """
 
     lower: Callable[..., Lowered]
@@ -31,5 +36,5 @@ class Dialect:
     portable_paths: bool = False
 
     def identifier(self, text: str, digit: str = "b") -> str:
-        """A Python name that hides nothing; `digit` goes before one that would begin with a digit."""
+        """Return a Python name that hides nothing; `digit` goes before a leading digit."""
         return identifier(text, self.reserved, digit)

@@ -1,4 +1,4 @@
-"""Spec expressions as Python: over the parameters of a class, printed as source.
+"""Spec expressions over the parameters of a class, and how they print as Python.
 
 >>> to_python(apply("//", apply("+", name("out"), const(1)), const(2)))
 '(out + 1) // 2'
@@ -9,12 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from archspec.codegen.literals import literal
-from archspec.ir.expr import Apply, Attribute, Const, Expr, ExprError, Name, evaluate, names_in
+from archspec.ir.expr import Apply, Attribute, Const, Expr, ExprError, Name, evaluate
 
-_AT = (0, 0)
+_NO_SPAN = (0, 0)
 _PRECEDENCE = {
     "if": 0,
     "or": 1,
@@ -29,93 +30,90 @@ _PRECEDENCE = {
     "neg": 7,
     "**": 8,
 }
-_CALLS = {"min": "min", "max": "max", "floor": "math.floor", "ceil": "math.ceil"}
+_COMPARISON = 4
 _ATOM = 9
+_FUNCTIONS = {"min": "min", "max": "max", "floor": "math.floor", "ceil": "math.ceil"}
 TUPLE = "tuple"
 
 
 def name(text: str) -> Name:
-    return Name(text, _AT)
+    return Name(text, _NO_SPAN)
 
 
 def const(value: Any) -> Const:
-    return Const(value, _AT)
+    return Const(value, _NO_SPAN)
 
 
 def apply(op: str, *args: Expr) -> Expr:
-    """An operation, carried out where its operands are numbers."""
-    made = Apply(op, args, _AT)
+    """Return an operation, or its result if all operands are constants."""
+    operation = Apply(op, args, _NO_SPAN)
     if all(isinstance(arg, Const) for arg in args):
         try:
-            return const(evaluate(made, {}))
+            return const(evaluate(operation, {}))
         except ExprError:
-            return made
-    return made
+            return operation
+    return operation
 
 
 def sum_of(terms: Iterable[Expr]) -> Expr:
-    """Their sum, its numbers added up and put last."""
+    """Return a sum, with its constants added up and put last."""
     parts = [part for term in terms for part in summands(term)]
     number = sum(
         part.value for part in parts if isinstance(part, Const) and isinstance(part.value, int)
     )
-    named = [part for part in parts if not isinstance(part, Const)]
-    return join_operands("+", [*named, const(number)] if number or not named else named)
+    symbolic: list[Expr] = [part for part in parts if not isinstance(part, Const)]
+    if number or not symbolic:
+        symbolic.append(const(number))
+    return join_operands("+", symbolic)
 
 
 def summands(expr: Expr) -> tuple[Expr, ...]:
-    """The terms of a sum; an expression that is none is its own only term."""
+    """Return the terms of a sum; an expression that is not a sum is its own only term."""
     if isinstance(expr, Apply) and expr.op == "+":
         return tuple(part for arg in expr.args for part in summands(arg))
     return (expr,)
 
 
 def product_of(factors: Iterable[Expr]) -> Expr:
-    """Their product, as it is spoken: `out * 7 * 7`, and a number where all are numbers."""
+    """Return a product as one would write it, `out * 7 * 7`; a constant if all factors are."""
     parts = [part for part in factors if part != const(1)] or [const(1)]
-    return (
-        apply_all("*", parts)
-        if all(isinstance(part, Const) for part in parts)
-        else join_operands("*", parts)
-    )
-
-
-def apply_all(op: str, parts: Sequence[Expr]) -> Expr:
-    result = parts[0]
-    for part in parts[1:]:
-        result = apply(op, result, part)
-    return result
+    if all(isinstance(part, Const) for part in parts):
+        return reduce(lambda a, b: apply("*", a, b), parts)
+    return join_operands("*", parts)
 
 
 def join_operands(op: str, parts: Sequence[Expr]) -> Expr:
-    """`a + b + c`, nothing carried out."""
-    result = parts[0]
-    for part in parts[1:]:
-        result = Apply(op, (result, part), _AT)
-    return result
+    """Return `a + b + c` for any operator, without evaluating constants."""
+    return reduce(lambda a, b: Apply(op, (a, b), _NO_SPAN), parts)
 
 
 def rewrite(expr: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr | None:
-    """The expression with its names, attributes and constants replaced; None where one of them has no replacement."""
+    """Replace names, attributes and constants; return None if one of them has no replacement."""
     if not isinstance(expr, Apply):
         return leaf(expr)
-    args = [rewrite(arg, leaf) for arg in expr.args]
-    known = [arg for arg in args if arg is not None]
-    return apply(expr.op, *known) if len(known) == len(args) else None
+    args = _all_or_none([rewrite(arg, leaf) for arg in expr.args])
+    return None if args is None else apply(expr.op, *args)
 
 
 def substitute(expr: Expr, values: Mapping[str, Expr | None], *, keep: bool = False) -> Expr | None:
-    """The expression in other words; a name that has none stays if `keep`, else there is no expression."""
+    """Replace names by expressions.
+
+    A name without a value stays if `keep`, else the result is None.
+    """
 
     def leaf(part: Expr) -> Expr | None:
-        return values.get(part.name, part if keep else None) if isinstance(part, Name) else part
+        if not isinstance(part, Name):
+            return part
+        return values.get(part.name, part if keep else None)
 
-    found = rewrite(expr, leaf)
-    return sum_of([found]) if isinstance(found, Apply) and found.op == "+" else found
+    result = rewrite(expr, leaf)
+    if isinstance(result, Apply) and result.op == "+":
+        return sum_of([result])
+    return result
 
 
 def value_of(expr: Expr, env: Mapping[str, Any]) -> Any:
-    """What it gives in an environment; an `ExprError` object, equal to nothing, where it fails."""
+    """Evaluate in an environment; a failure gives an `ExprError` object, which equals nothing."""
     if isinstance(expr, Apply) and expr.op == TUPLE:
         return tuple(value_of(arg, env) for arg in expr.args)
     try:
@@ -125,73 +123,85 @@ def value_of(expr: Expr, env: Mapping[str, Any]) -> Any:
 
 
 def tuple_of(parts: list[Expr]) -> Expr:
-    """A tuple, which the language of specs has no word for; only `value_of` and `show` know it."""
+    """Return a tuple. Specs have no syntax for it: only `value_of` and `to_python` know it."""
     constants = [part.value for part in parts if isinstance(part, Const)]
-    return (
-        const(tuple(constants)) if len(constants) == len(parts) else Apply(TUPLE, tuple(parts), _AT)
-    )
+    if len(constants) == len(parts):
+        return const(tuple(constants))
+    return Apply(TUPLE, tuple(parts), _NO_SPAN)
 
 
 def python_division(expr: Expr, envs: Sequence[Mapping[str, Any]]) -> Expr | None:
-    """`/` as Python means it: exact division becomes `//`; None where it is exact in some places alone."""
+    """Turn `/` into Python's operators: `//` where it is exact in all environments.
+
+    Return None if it is exact in some environments only.
+    """
     if not isinstance(expr, Apply):
         return expr
-    args = [python_division(arg, envs) for arg in expr.args]
-    known = [arg for arg in args if arg is not None]
-    if len(known) < len(args):
+    args = _all_or_none([python_division(arg, envs) for arg in expr.args])
+    if args is None:
         return None
-    settled = Apply(expr.op, tuple(known), _AT)
+    result = Apply(expr.op, args, _NO_SPAN)
     if expr.op != "/":
-        return settled
-    exact = {isinstance(value_of(settled, env), int) for env in envs}
-    if exact == {True}:
-        return Apply("//", settled.args, _AT)
-    return settled if exact == {False} else None
+        return result
+    is_exact = {isinstance(value_of(result, env), int) for env in envs}
+    if is_exact == {True}:
+        return Apply("//", result.args, _NO_SPAN)
+    return result if is_exact == {False} else None
+
+
+def _all_or_none(exprs: list[Expr | None]) -> tuple[Expr, ...] | None:
+    present = tuple(expr for expr in exprs if expr is not None)
+    return present if len(present) == len(exprs) else None
 
 
 def to_python(expr: Expr) -> str:
-    """The expression as Python source, with the brackets that it needs."""
-    return _show(expr)[0]
+    """Return the expression as Python source, with the brackets that it needs."""
+    return _source(expr)[0]
 
 
-def _show(expr: Expr) -> tuple[str, int]:
+def _source(expr: Expr) -> tuple[str, int]:
+    """Return the source of an expression and its precedence."""
     match expr:
         case Const(value, _):
-            return literal(value), 7 if isinstance(value, int | float) and value < 0 else _ATOM
+            is_negative = isinstance(value, int | float) and value < 0
+            return literal(value), _PRECEDENCE["neg"] if is_negative else _ATOM
         case Name(text, _):
             return text, _ATOM
         case Attribute():
             raise ValueError("an attribute has no Python form")
         case Apply(op, args, _) if op == TUPLE:
-            return f"({', '.join(map(to_python, args))}{',' if len(args) == 1 else ''})", _ATOM
+            comma = "," if len(args) == 1 else ""
+            return f"({', '.join(map(to_python, args))}{comma})", _ATOM
         case Apply("round", (arg,), _):
-            return f"math.floor({_inside(arg, 5)} + 0.5)", _ATOM
-        case Apply(op, args, _) if op in _CALLS:
-            return f"{_CALLS[op]}({', '.join(map(to_python, args))})", _ATOM
-        case Apply("if", (test, then, other), _):
-            return f"{_inside(then, 1)} if {_inside(test, 1)} else {_inside(other, 0)}", 0
-        case Apply("not", (arg,), _):
-            return f"not {_inside(arg, 3)}", 3
-        case Apply("neg", (arg,), _):
-            return f"-{_inside(arg, 7)}", 7
-        case Apply("**", (base, power), _):
-            space = (
-                "" if isinstance(base, Name | Const) and isinstance(power, Name | Const) else " "
-            )
-            return f"{_inside(base, 9)}{space}**{space}{_inside(power, 7)}", 8
-        case Apply(op, (left, right), _):
-            level = _PRECEDENCE.get(op, 4)
+            return f"math.floor({_bracketed(arg, 5)} + 0.5)", _ATOM
+        case Apply(op, args, _) if op in _FUNCTIONS:
+            return f"{_FUNCTIONS[op]}({', '.join(map(to_python, args))})", _ATOM
+        case Apply(op, args, _):
+            return _operation(op, args)
+
+
+def _operation(op: str, args: Sequence[Expr]) -> tuple[str, int]:
+    match op, args:
+        case "if", (test, then, other):
+            return f"{_bracketed(then, 1)} if {_bracketed(test, 1)} else {_bracketed(other, 0)}", 0
+        case "not", (arg,):
+            return f"not {_bracketed(arg, 3)}", 3
+        case "neg", (arg,):
+            return f"-{_bracketed(arg, 7)}", 7
+        case "**", (base, power):
+            simple = isinstance(base, Name | Const) and isinstance(power, Name | Const)
+            space = "" if simple else " "
+            return f"{_bracketed(base, 9)}{space}**{space}{_bracketed(power, 7)}", 8
+        case _, (left, right):
+            level = _PRECEDENCE.get(op, _COMPARISON)
             # Comparisons do not chain, and the right operand of - and // is bracketed.
-            return f"{_inside(left, level + (level == 4))} {op} {_inside(right, level + 1)}", level
-        case Apply(op, _, _):
+            left_source = _bracketed(left, level + (level == _COMPARISON))
+            return f"{left_source} {op} {_bracketed(right, level + 1)}", level
+        case _:
             raise ValueError(f"{op} has no Python form")
 
 
-def _inside(expr: Expr, level: int) -> str:
-    text, own = _show(expr)
-    return text if own >= level else f"({text})"
-
-
-def parameters(expr: Expr) -> frozenset[str]:
-    """The names that it reads."""
-    return names_in(expr)
+def _bracketed(expr: Expr, level: int) -> str:
+    """Return the source of an operand, in brackets if it binds less than `level`."""
+    text, precedence = _source(expr)
+    return text if precedence >= level else f"({text})"

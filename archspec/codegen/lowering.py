@@ -1,4 +1,4 @@
-"""What an op becomes: the constructor of a layer, as a name and arguments that are values, not yet words.
+"""The result of lowering an op: a layer's constructor, with argument values that are not code yet.
 
 >>> Module("MaxPool", (Arg("kernel_size", 3, "kernel"), Arg("stride", 2, "stride", 1))).show()
 'MaxPool(kernel_size=3, stride=2)'
@@ -17,14 +17,20 @@ REQUIRED = object()
 """The default of an argument that has none."""
 
 Hint = Literal["", "in", "out", "half kernel", "all"]
-"""Where a value comes from besides its field: the channels that enter, those that leave, or half the kernel; `all` is
-a permission, which a class has where all of its instances have it."""
+"""A source of an argument's value besides its field.
+
+`in` and `out` are the channels that enter and leave, `half kernel` is kernel // 2. `all` marks a
+flag that a class sets only if all of its instances do.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arg:
-    """One argument. `field` is the op's field that it restates; where the value equals `default`, or the argument
-    called `like`, nothing is written."""
+    """An argument of a layer's constructor.
+
+    `field` is the op's field that it restates. Nothing is written if the value equals `default` or
+    the value of the argument named `like`.
+    """
 
     name: str
     value: Any
@@ -37,9 +43,9 @@ class Arg:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """The call that builds a layer: the framework's own, or a helper that is written into the file.
+    """The call that constructs a layer of the framework, or a helper that is copied into the file.
 
-    `before` are layers that the value passes first, as a border that is put around it.
+    `before` are layers that the value passes first, such as padding.
     """
 
     target: str
@@ -49,23 +55,23 @@ class Module:
 
     @property
     def layers(self) -> tuple[Module, ...]:
-        """The layers in the order in which the value passes them."""
+        """All layers in the order in which the value passes them."""
         return (*self.before, self)
 
     def show(self) -> str:
-        """How it reads with its own values."""
-        known = {arg.name: arg.value for arg in self.args}
-        told = [
-            a
-            for a in self.args
-            if a.value != a.default and (not a.like or a.value != known[a.like])
+        """Return the call with its own values."""
+        values = {arg.name: arg.value for arg in self.args}
+        written = [
+            f"{arg.name}={arg.value!r}"
+            for arg in self.args
+            if arg.value != arg.default and (not arg.like or arg.value != values[arg.like])
         ]
-        return f"{self.target}({', '.join(f'{arg.name}={arg.value!r}' for arg in told)})"
+        return f"{self.target}({', '.join(written)})"
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Several values become one: laid one after the other along the channels, added or multiplied.
+    """Several values become one: concatenated along the channels, added or multiplied.
 
     `module` is the layer that does it, where a framework has layers for that.
     """
@@ -78,29 +84,31 @@ Lowered = Module | Merge
 
 
 def no_args(target: str) -> Callable[[Op, Shape], Module]:
-    """The lowering of an op that is a layer without arguments."""
+    """Return the lowering of an op that is a layer without arguments."""
     return lambda op, x: Module(target)
 
 
 def compact(size: Any) -> Any:
-    """A size in its shortest spelling: 3 for (3,) and (3, 3)."""
+    """Return a size in its shortest form: 3 for (3,) and (3, 3).
+
+    >>> compact((3, 3)), compact((3, 5)), compact(2)
+    (3, (3, 5), 2)
+    """
     if not isinstance(size, tuple):
         return size
     numbers = cast("tuple[Any, ...]", size)
-    return (
-        numbers[0]
-        if numbers and all(type(n) is int and n == numbers[0] for n in numbers)
-        else numbers
-    )
+    if numbers and all(type(n) is int and n == numbers[0] for n in numbers):
+        return numbers[0]
+    return numbers
 
 
 def field_arg(
     op: Op, field: str, name: str = "", default: Any = REQUIRED, *, keyword: bool = True
 ) -> Arg:
-    """An argument that is one of the op's fields as it stands."""
+    """Return an argument that restates one of the op's fields."""
     return Arg(name or field, getattr(op, field), field, default, keyword=keyword)
 
 
 def spatial_rank(shape: Shape) -> int:
-    """How many axes follow the channels."""
+    """Return the number of axes after the channels."""
     return len(shape) - 1

@@ -1,9 +1,9 @@
-"""Python names for what a spec calls its things: nothing of its spelling survives but ASCII letters, digits and `_`.
+"""Python names for the names of a spec: ASCII letters, digits and `_` are all that remains of them.
 
 >>> identifier("#3x3 reduce"), identifier("1x1"), identifier("lambda")
 ('n3x3_reduce', 'b1x1', 'lambda_')
->>> class_name("max pool"), class_name("GoogLeNet")
-('MaxPool', 'GoogLeNet')
+>>> class_name("max pool"), class_name("res-net")
+('MaxPool', 'ResNet')
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import unicodedata
 from collections.abc import Collection
 
 # An assignment such as `name_99 = self.name_99(` stays within a line of 100 columns.
-_LONGEST = 36
+MAX_LENGTH = 36
 
-# What every emitted file uses by these names, and the letters that read as digits.
+# Names that every emitted file uses, soft keywords, and letters that read as digits.
 _FILE = (
     "Any ValueError math super range float int bool str tuple len min max l O I match case".split()
 )
@@ -26,39 +26,53 @@ RESERVED = frozenset((*keyword.kwlist, *_FILE))
 
 
 def identifier(text: str, reserved: Collection[str] = RESERVED, digit: str = "b") -> str:
-    """A Python name; `digit` goes before one that would begin with a digit, `n` where the spec writes `#`."""
+    """Return a Python name.
+
+    `digit` goes before a leading digit, or `n` if the spec writes `#` there.
+    """
     prefix = "n" if text.startswith("#") else digit
-    # Python normalises names to NFKC itself: done first, no two look-alikes can collide unseen.
-    plain = re.sub(
-        r"[^0-9A-Za-z]+", "_", unicodedata.normalize("NFKC", text[: 4 * _LONGEST])
-    ).strip("_")
-    name = (plain if plain[:1].isalpha() else f"{prefix}{plain}")[:_LONGEST].rstrip("_")
+    ascii_text = re.sub(r"[^0-9A-Za-z]+", "_", _normalized(text)).strip("_")
+    if not ascii_text[:1].isalpha():
+        ascii_text = f"{prefix}{ascii_text}"
+    name = ascii_text[:MAX_LENGTH].rstrip("_")
     return f"{name}_" if name in reserved else name
 
 
 def class_name(text: str, reserved: Collection[str] = RESERVED) -> str:
-    """The name of the class for a block, in capitals and small letters."""
-    words = re.split(r"[^0-9A-Za-z]+", unicodedata.normalize("NFKC", text[: 4 * _LONGEST]))
+    """Return the name of a block's class, in CapWords."""
+    words = re.split(r"[^0-9A-Za-z]+", _normalized(text))
     name = "".join(word[:1].upper() + word[1:] for word in words)
-    name = (name if name[:1].isalpha() else f"Block{name}")[:_LONGEST]
+    if not name[:1].isalpha():
+        name = f"Block{name}"
+    name = name[:MAX_LENGTH]
     return f"{name}_" if name in reserved else name
 
 
-class Namespace:
-    """Names that are taken; the same name asked for again gets a number.
+def _normalized(text: str) -> str:
+    """Return the start of a text as Python normalises names (NFKC).
 
-    >>> space = Namespace()
-    >>> space.unique("conv"), space.unique("conv")
+    Python would do so by itself: done first, no two look-alikes can collide unseen.
+    """
+    return unicodedata.normalize("NFKC", text[: 4 * MAX_LENGTH])
+
+
+class Namespace:
+    """A set of names in use; a name that is asked for again gets a number.
+
+    >>> namespace = Namespace()
+    >>> namespace.unique("conv"), namespace.unique("conv")
     ('conv', 'conv_2')
     """
 
     def __init__(self, *taken: str) -> None:
         self.taken = set(taken)
 
-    def unique(self, name: str, join: str = "_") -> str:
-        found, count = name, 1
-        while found in self.taken:
+    def unique(self, name: str, number_prefix: str = "_") -> str:
+        """Return the name, with a number after `number_prefix` if it is taken; take it."""
+        candidate = name
+        count = 1
+        while candidate in self.taken:
             count += 1
-            found = f"{name.rstrip('_')}{join}{count}"
-        self.taken.add(found)
-        return found
+            candidate = f"{name.rstrip('_')}{number_prefix}{count}"
+        self.taken.add(candidate)
+        return candidate

@@ -1,6 +1,7 @@
-"""Source as formatters leave it: one line where it fits, else an argument a line, with a comma after the last.
+"""Print code as formatters leave it: on one line if it fits, else with one argument per line.
 
->>> print(*statement("x = ", Call("torch.cat", (("", List(("a", "b"))), ("dim", "1"))), 4), sep="\\n")
+>>> code = Call("torch.cat", (("", List(("a", "b"))), ("dim", "1")))
+>>> print(*statement("x = ", code, 4), sep="\\n")
     x = torch.cat([a, b], dim=1)
 """
 
@@ -14,14 +15,14 @@ from archspec.codegen.literals import WIDTH
 
 
 class Named(Protocol):
-    """Something whose name may be settled later."""
+    """Something whose name may be set later."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call; an argument is its keyword, or an empty text, and its value."""
+    """A call. Each argument is its keyword, or an empty string, and its value."""
 
     func: str | Named
     args: tuple[tuple[str, Code], ...] = ()
@@ -48,7 +49,7 @@ class BinOp:
 
 @dataclass(frozen=True, slots=True)
 class Starred:
-    """`*(element for counter in numbers)`."""
+    """A starred generator: `*(element for counter in iterable)`."""
 
     element: Code
     counter: str
@@ -67,7 +68,7 @@ Code = str | Call | List | BinOp | Starred | CallResult
 
 
 def one_line(code: Code) -> str:
-    """The code on one line."""
+    """Return the code on one line."""
     match code:
         case str():
             return code
@@ -77,8 +78,8 @@ def one_line(code: Code) -> str:
             return f"[{', '.join(map(one_line, items))}]"
         case BinOp(operator, operands):
             return f" {operator} ".join(_operand(operator, operand) for operand in operands)
-        case Starred(element, counter, numbers):
-            return f"*({one_line(element)} for {counter} in {numbers})"
+        case Starred(element, counter, iterable):
+            return f"*({one_line(element)} for {counter} in {iterable})"
         case CallResult(call, operand):
             return f"{one_line(call)}({one_line(operand)})"
 
@@ -89,15 +90,12 @@ def _keyword(key: str) -> str:
 
 def _operand(operator: str, code: Code) -> str:
     text = one_line(code)
-    return (
-        f"({text})"
-        if operator == "*" and isinstance(code, BinOp) and code.operator == "+"
-        else text
-    )
+    is_sum = isinstance(code, BinOp) and code.operator == "+"
+    return f"({text})" if operator == "*" and is_sum else text
 
 
 def statement(start: str, code: Code, indent: int) -> list[str]:
-    """`start` and the code after it, as lines."""
+    """Return the lines of a statement: `start` and the code after it."""
     pad = " " * indent
     if isinstance(code, BinOp) and indent + len(start) + len(one_line(code)) > WIDTH:
         return [f"{pad}{start}(", *_operand_lines("", code, "", indent + 4), f"{pad})"]
@@ -105,66 +103,66 @@ def statement(start: str, code: Code, indent: int) -> list[str]:
 
 
 def _lines(start: str, code: Code, end: str, indent: int) -> list[str]:
+    """Return code between `start` and `end` as lines."""
     pad = " " * indent
     line = f"{pad}{start}{one_line(code)}{end}"
     if len(line) <= WIDTH:
         return [line]
     match code:
         case Call(name=name, args=args) if args:
-            # A single argument that is a bracket itself needs no comma after it.
-            comma = "" if len(args) == 1 and isinstance(args[0][1], Call | List) else ","
-            inner = [
-                text
-                for key, value in args
-                for text in _lines(_keyword(key), value, comma, indent + 4)
-            ]
+            inner = _argument_lines(args, indent + 4)
             return [f"{pad}{start}{name}(", *inner, f"{pad}){end}"]
         case List(items):
             inner = [text for item in items for text in _lines("", item, ",", indent + 4)]
             return [f"{pad}{start}[", *inner, f"{pad}]{end}"]
         case BinOp():
             return _operand_lines(start, code, end, indent)
-        case Starred(element, counter, numbers):
-            loop = f"for {counter} in {numbers}"
-            whole = f"{one_line(element)} {loop}"
-            fits = indent + 4 + len(whole) <= WIDTH
-            inner = (
-                [f"{pad}    {whole}"]
-                if fits
-                else [*_lines("", element, "", indent + 4), f"{pad}    {loop}"]
-            )
-            return [f"{pad}{start}*(", *inner, f"{pad}){end}"]
+        case Starred():
+            return [f"{pad}{start}*(", *_generator_lines(code, indent + 4), f"{pad}){end}"]
         case CallResult(call, operand):
-            head = f"{pad}{start}{one_line(call)}("
-            if len(head) <= WIDTH:
-                return [head, *_lines("", operand, "", indent + 4), f"{pad}){end}"]
+            opening = f"{pad}{start}{one_line(call)}("
+            if len(opening) <= WIDTH:
+                return [opening, *_lines("", operand, "", indent + 4), f"{pad}){end}"]
             return _lines(start, call, f"({one_line(operand)}){end}", indent)
         case _:
             return [line]
 
 
+def _argument_lines(args: Sequence[tuple[str, Code]], indent: int) -> list[str]:
+    # A single argument that is a bracket itself needs no comma after it.
+    comma = "" if len(args) == 1 and isinstance(args[0][1], Call | List) else ","
+    return [line for key, value in args for line in _lines(_keyword(key), value, comma, indent)]
+
+
+def _generator_lines(code: Starred, indent: int) -> list[str]:
+    pad = " " * indent
+    loop = f"for {code.counter} in {code.iterable}"
+    line = f"{pad}{one_line(code.element)} {loop}"
+    if len(line) <= WIDTH:
+        return [line]
+    return [*_lines("", code.element, "", indent), f"{pad}{loop}"]
+
+
 def _operand_lines(start: str, code: BinOp, end: str, indent: int) -> list[str]:
-    """Operands under each other, or on the one line that brackets around them leave."""
+    """Return operands one per line, or all on the one line that brackets around them leave."""
     line = f"{' ' * indent}{start}{one_line(code)}{end}"
     if len(line) <= WIDTH:
         return [line]
     lines: list[str] = []
+    last = len(code.operands) - 1
     for number, operand in enumerate(code.operands):
         mark = f"{code.operator} " if number else start
-        lines += _lines(mark, operand, end if number == len(code.operands) - 1 else "", indent)
+        lines += _lines(mark, operand, end if number == last else "", indent)
     return lines
 
 
 def function_header(start: str, parameters: Sequence[str], end: str, indent: int) -> list[str]:
-    """A function's head."""
+    """Return the lines of a function's signature, as in `start(parameters)end`."""
     pad = " " * indent
     line = f"{pad}{start}({', '.join(parameters)}){end}"
     if len(line) <= WIDTH:
         return [line]
-    together = f"{pad}    {', '.join(parameters)}"
-    lines = (
-        [together]
-        if len(together) <= WIDTH
-        else [f"{pad}    {parameter}," for parameter in parameters]
-    )
-    return [f"{pad}{start}(", *lines, f"{pad}){end}"]
+    inner = [f"{pad}    {', '.join(parameters)}"]
+    if len(inner[0]) > WIDTH:
+        inner = [f"{pad}    {parameter}," for parameter in parameters]
+    return [f"{pad}{start}(", *inner, f"{pad}){end}"]

@@ -1,6 +1,8 @@
-"""The words for every value in a class: the spec's own where they are true of all instances, a number, or a parameter.
+"""Find an expression for every value in a class.
 
-Nothing is written that has not been evaluated in every instance and found equal there.
+That is the spec's own expression where it holds in all instances, else a number if they agree,
+else a parameter. An expression is only used after it was evaluated at every call site and gave the
+right value at each.
 """
 
 from __future__ import annotations
@@ -8,177 +10,187 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from archspec.codegen.expressions import (
-    const,
-    join_operands,
-    name,
-    parameters,
-    to_python,
-    tuple_of,
-    value_of,
-)
-from archspec.codegen.symbols import CallSites, Symbols
-from archspec.ir.expr import Const, Expr
+from archspec.codegen.call_sites import CallSites
+from archspec.codegen.expressions import const, join_operands, name, to_python, tuple_of, value_of
+from archspec.codegen.symbols import Symbols
+from archspec.ir.expr import Const, Expr, names_in
 
-# Characters of an expression before a parameter reads better; in the network itself, before a number does.
-_LONGEST, _LONGEST_IN_NETWORK = 72, 32
+# Characters of an expression before a parameter reads better; in the network, before a number does.
+MAX_LENGTH = 72
+MAX_LENGTH_IN_NETWORK = 32
+
+MAX_SPEC_EXPRESSIONS = 3  # of different instances; more are tried in vain
+
+Channels = list[Expr | None]
+"""The channels of each value that a node takes or returns; None where no expression is known."""
 
 
 class Resolver:
-    """Settles the values of a class, a list with one for each row at a time.
+    """Resolve the values of a class, given as one list per value with an entry per call site.
 
-    `read` are the words used so far; `lost` are those that a value depends on and its words do not say.
+    `names_read` are the names used so far. `hardcoded` are names that a value depends on but that
+    its expression does not contain, so that they cannot be changed.
     """
 
     def __init__(self, symbols: Symbols) -> None:
         self.symbols = symbols
-        self.longest = _LONGEST_IN_NETWORK if symbols.is_network else _LONGEST
+        self.max_length = MAX_LENGTH_IN_NETWORK if symbols.is_network else MAX_LENGTH
         self.names_read: set[str] = set()
         self.hardcoded: set[str] = set()
 
     def settle(
         self,
         values: list[Any],
-        rows: CallSites,
-        wanted: tuple[str, str],
+        sites: CallSites,
+        new_param: tuple[str, str],
         *,
         hints: Sequence[Expr | None] = (),
         written: Iterable[Expr] = (),
         entering: Expr | None = None,
         default: Any = None,
     ) -> Expr:
-        """The expression for these values.
+        """Return the expression for these values, with a new parameter as the last resort.
 
-        `hints` are words that come before the spec's own, as the channels that enter; `written` is what the spec says,
-        where `in` has the channels `entering`. A new parameter is the last resort: `wanted` are its name and layer.
+        `hints` are preferred to the spec's own expressions, which are `written`; in these,
+        `in.channels` is `entering`. `new_param` is the name for a new parameter and its layer.
+        Raise ValueError if the values neither stay nor grow evenly within a loop.
         """
-        found = self.express(values, rows, hints, written, entering)
-        if found is None and rows.outer is None:
-            found = self.symbols.new(*wanted, values, default)
-        if found is None:
-            found = self.in_loop(values, rows, hints, wanted)
-        if found is None:
-            raise ValueError(f"{wanted[0]} changes unevenly within a loop")
-        self.names_read |= parameters(found)
-        self.symbols.used |= parameters(found) & self.symbols.candidates.keys()
-        return found
+        expr = self.express(values, sites, hints, written, entering)
+        if expr is None and sites.outer is None:
+            expr = self.symbols.new_param(*new_param, values, default)
+        if expr is None:
+            expr = self.in_loop(values, sites, hints, new_param)
+        if expr is None:
+            raise ValueError(f"{new_param[0]} changes unevenly within a loop")
+        self.names_read |= names_in(expr)
+        self.symbols.used |= names_in(expr) & self.symbols.candidates.keys()
+        return expr
 
     def express(
         self,
         values: list[Any],
-        rows: CallSites,
+        sites: CallSites,
         hints: Sequence[Expr | None] = (),
         written: Iterable[Expr] = (),
         entering: Expr | None = None,
     ) -> Expr | None:
-        """An expression that is true in every row, or None."""
+        """Return an expression that holds at every call site, or None."""
         for hint in hints:
-            if hint is not None and self._says(hint, values, rows):
+            if hint is not None and self._can_use(hint, values, sites):
                 return hint
-        alike = all(same(value, values[0]) for value in values)
-        for expr in list(dict.fromkeys(written))[:3]:
-            said = self.symbols.translate(expr, entering, rows)
-            # Where every iteration has the same value, how it follows from the counter is beside the point.
-            if said is None or (alike and rows.counter in parameters(said)):
+        is_constant = all(same(value, values[0]) for value in values)
+        for expr in list(dict.fromkeys(written))[:MAX_SPEC_EXPRESSIONS]:
+            translated = self.symbols.translate(expr, entering, sites)
+            # A counter in the expression of a value that stays the same only confuses the reader.
+            if translated is None or (is_constant and sites.counter in names_in(translated)):
                 continue
-            if self._says(said, values, rows):
-                return said
-        if alike:
+            if self._can_use(translated, values, sites):
+                return translated
+        if is_constant:
             return const(values[0])
         for text, param in self.symbols.candidates.items():
-            if param.source[0] != "global" and self.fits(name(text), values, rows):
+            if param.source[0] != "global" and self.fits(name(text), values, sites):
                 return name(text)
-        return (
-            self._tuple(values, rows, hints)
-            if all(isinstance(value, tuple) for value in values)
-            else None
-        )
+        if all(isinstance(value, tuple) for value in values):
+            return self._express_tuple(values, sites, hints)
+        return None
 
-    def _says(self, expr: Expr, values: list[Any], rows: CallSites) -> bool:
-        """Whether these words, and not just a number, stand for the values; where they fail, they are `lost`."""
-        if not parameters(expr):
+    def _can_use(self, expr: Expr, values: list[Any], sites: CallSites) -> bool:
+        """Return whether an expression that is not just a number holds; if not, it is hardcoded."""
+        if not names_in(expr):
             return False
-        if self.fits(expr, values, rows):
+        if self.fits(expr, values, sites):
             return True
-        self.hardcoded |= parameters(expr)
+        self.hardcoded |= names_in(expr)
         return False
 
-    def _tuple(
-        self, values: list[tuple[Any, ...]], rows: CallSites, hints: Sequence[Expr | None]
+    def _express_tuple(
+        self, values: list[tuple[Any, ...]], sites: CallSites, hints: Sequence[Expr | None]
     ) -> Expr | None:
-        """Words for tuples, axis by axis: `(out, 7, 7)`."""
+        """Return an expression for tuples, axis by axis: `(out, 7, 7)`."""
         if len(set(map(len, values))) > 1:
             return None
-        parts = [self.express(list(axis), rows, hints) for axis in zip(*values, strict=True)]
-        known = [part for part in parts if part is not None]
-        return tuple_of(known) if len(known) == len(parts) else None
+        parts: list[Expr] = []
+        complete = True
+        for axis in zip(*values, strict=True):
+            part = self.express(list(axis), sites, hints)
+            if part is None:
+                complete = False
+            else:
+                parts.append(part)
+        return tuple_of(parts) if complete else None
 
-    def fits(self, expr: Expr, values: list[Any], rows: CallSites) -> bool:
-        """Whether it gives each row its value."""
-        return len(to_python(expr)) <= self.longest and self.holds(expr, values, rows)
+    def fits(self, expr: Expr, values: list[Any], sites: CallSites) -> bool:
+        """Return whether an expression is short enough and holds at every call site."""
+        return len(to_python(expr)) <= self.max_length and self.holds(expr, values, sites)
 
-    def holds(self, expr: Expr, values: list[Any], rows: CallSites) -> bool:
-        """Whether it gives each row its value, however long it is."""
-        return all(
-            same(value_of(expr, env), value)
-            for env, value in zip(rows.environments, values, strict=True)
-        )
+    def holds(self, expr: Expr, values: list[Any], sites: CallSites) -> bool:
+        """Return whether an expression gives the right value at every call site."""
+        pairs = zip(sites.environments, values, strict=True)
+        return all(same(value_of(expr, environment), value) for environment, value in pairs)
 
-    def first_true(
-        self, candidates: Iterable[Expr | None], values: list[Any], rows: CallSites
+    def channels(
+        self, candidates: Iterable[Expr | None], values: list[Any], sites: CallSites
     ) -> Expr | None:
-        """The first candidate that is true in every row, else the number, if it is the same in all."""
+        """Return the first candidate that holds everywhere, else the number if all values agree."""
         for candidate in candidates:
-            if candidate is not None:
-                if self.holds(candidate, values, rows):
-                    return candidate
-                self.hardcoded |= parameters(candidate)
+            if candidate is None:
+                continue
+            if self.holds(candidate, values, sites):
+                return candidate
+            self.hardcoded |= names_in(candidate)
         return const(values[0]) if all(same(value, values[0]) for value in values) else None
 
     def in_loop(
         self,
         values: list[Any],
-        rows: CallSites,
+        sites: CallSites,
         hints: Sequence[Expr | None],
-        wanted: tuple[str, str] | None = None,
+        new_param: tuple[str, str] | None = None,
     ) -> Expr | None:
-        """Words for a value that stays or grows evenly within a loop, as in `in_channels + i * growth`.
+        """Return an expression for a value that stays or grows evenly in a loop: `base + i * step`.
 
-        Without `wanted` no parameter is made for what has no words.
+        Without `new_param`, no parameter is added for a base or step that has no expression.
         """
-        around = rows.outer
-        if around is None:
+        outer = sites.outer
+        if outer is None:
             return None
-        found: dict[int, list[Any]] = {}
-        for row, value in zip(rows.outer_sites, values, strict=True):
-            found.setdefault(row, []).append(value)
-        inner = [found[row] for row in range(len(around.environments))]
-        grows = [
-            row[1] - row[0] if len(row) > 1 and type(row[0]) is type(row[1]) is int else 0
-            for row in inner
-        ]
-        # A loop of one iteration has no step: it takes part in whatever the others do.
-        steps = [
-            step if len(row) > 1 else max(grows) for row, step in zip(inner, grows, strict=True)
-        ]
-        firsts = [
-            row[0] - rows.first * step if step else row[0]
-            for row, step in zip(inner, steps, strict=True)
-        ]
-        if wanted:
-            base = self.settle(firsts, around, wanted, hints=hints)
-            step = self.settle(steps, around, (f"{wanted[0]} step", wanted[1]))
+        first_values, steps = _lines(values, sites, len(outer.environments))
+        if new_param:
+            param_name, layer = new_param
+            base = self.settle(first_values, outer, new_param, hints=hints)
+            step = self.settle(steps, outer, (f"{param_name} step", layer))
         else:
-            base, step = self.express(firsts, around, hints), self.express(steps, around)
+            base = self.express(first_values, outer, hints)
+            step = self.express(steps, outer)
         if base is None or step is None:
             return None
         if step == const(0):
             return base
-        counter = name(rows.counter)
-        grown = join_operands("*", [step, counter] if isinstance(step, Const) else [counter, step])
-        return grown if base == const(0) else join_operands("+", [base, grown])
+        counter = name(sites.counter)
+        growth = join_operands("*", [step, counter] if isinstance(step, Const) else [counter, step])
+        return growth if base == const(0) else join_operands("+", [base, growth])
+
+
+def _lines(values: list[Any], sites: CallSites, outer_count: int) -> tuple[list[Any], list[int]]:
+    """Return the value at counter 0 and the step per iteration, for each of the outer sites."""
+    series: list[list[Any]] = [[] for _ in range(outer_count)]
+    for site, value in zip(sites.outer_sites, values, strict=True):
+        series[site].append(value)
+    steps = [
+        row[1] - row[0] if len(row) > 1 and type(row[0]) is type(row[1]) is int else 0
+        for row in series
+    ]
+    # A loop of one iteration has no step of its own: it takes part in whatever the others do.
+    largest = max(steps)
+    steps = [step if len(row) > 1 else largest for row, step in zip(series, steps, strict=True)]
+    first_values = [
+        row[0] - sites.first * step if step else row[0]
+        for row, step in zip(series, steps, strict=True)
+    ]
+    return first_values, steps
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal, and of one kind: 1 may stand for 1.0, and for True it may not."""
+    """Return whether values are equal and of one kind: 1 may stand for 1.0, but not for True."""
     return a == b and isinstance(a, bool) == isinstance(b, bool)

@@ -1,4 +1,4 @@
-"""Runs what was emitted: the folder's own `model.py` is the model, there is no other."""
+"""Import emitted source: a built folder's own `model.py` is the model, and there is no other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _numbers = itertools.count()
 
 
 def import_model(directory: Path) -> Any:
-    """The module that a built folder's `model.py` is."""
+    """Import the `model.py` of a built folder and return the module."""
     path = Path(directory) / "model.py"
     # A unique name lets two builds load side by side, and lets pickle find the module again.
     name = f"archspec_model_{next(_numbers)}"

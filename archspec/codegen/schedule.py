@@ -1,4 +1,4 @@
-"""What a class or a function calls: which of its parts, in which order, and the names of what it is given."""
+"""The order of calls in a class or function, and the names of its inputs."""
 
 from __future__ import annotations
 
@@ -8,34 +8,38 @@ from archspec.codegen.module_tree import Instance, TreeNode
 from archspec.ir.graph import Graph
 
 
-def needed_calls(steps: Sequence[TreeNode], outputs: Collection[int]) -> list[TreeNode]:
-    """The steps that these values need."""
-    wanted = set(outputs)
-    kept: list[TreeNode] = []
-    for part in reversed(steps):
-        if wanted & set(part.outputs):
-            wanted.update(part.operands)
-            kept.append(part)
-    return kept[::-1]
+def needed_calls(calls: Sequence[TreeNode], outputs: Collection[int]) -> list[TreeNode]:
+    """Return the calls that these values depend on, in order."""
+    needed_values = set(outputs)
+    needed: list[TreeNode] = []
+    for call in reversed(calls):
+        if needed_values & set(call.outputs):
+            needed_values.update(call.operands)
+            needed.append(call)
+    return needed[::-1]
 
 
 def ordered_calls(instance: Instance, train_only: Collection[int]) -> tuple[list[TreeNode], int]:
-    """The steps that the outputs need, at the end those that `late` outputs alone need; and how many come before."""
-    steps, outputs = list(instance.calls()), instance.outputs
-    first = dict.fromkeys(
-        needed_calls(steps, [value for value in outputs if value not in train_only])
+    """Return the calls that the outputs need, and how many of them eval mode needs.
+
+    Calls that only the `train_only` outputs need come last.
+    """
+    calls = list(instance.calls())
+    outputs = instance.outputs
+    in_eval = dict.fromkeys(
+        needed_calls(calls, [value for value in outputs if value not in train_only])
     )
-    return [*first, *(part for part in needed_calls(steps, outputs) if part not in first)], len(
-        first
-    )
+    in_train = [call for call in needed_calls(calls, outputs) if call not in in_eval]
+    return [*in_eval, *in_train], len(in_eval)
 
 
 def train_only_outputs(graph: Graph) -> frozenset[int]:
-    """The values that are outputs in train mode alone."""
-    early = {head.node for head in graph.heads if not head.train_only}
-    return frozenset(head.node for head in graph.heads) - early
+    """Return the values that are outputs in train mode only."""
+    always = {head.node for head in graph.heads if not head.train_only}
+    return frozenset(head.node for head in graph.heads) - always
 
 
 def input_names(instance: Instance) -> list[str]:
-    """What values are called that come from outside."""
-    return ["x", *("skip" if n == 1 else f"skip_{n}" for n in range(1, len(instance.inputs)))]
+    """Return the names of an instance's inputs: `x`, `skip`, `skip_2`, ..."""
+    skips = ("skip" if n == 1 else f"skip_{n}" for n in range(1, len(instance.inputs)))
+    return ["x", *skips]

@@ -1,6 +1,7 @@
-"""When two scopes have the same structure: the same parts, wired the same way, whatever their values.
+"""Structural equality of scopes: the same children, wired the same way, whatever their values.
 
-Iterations of a repeat are compared as runs that one loop can build: twelve layers and six are the same structure.
+Iterations of a repeat are compared as segments that one loop can build, so that twelve layers and
+six layers have the same structure.
 """
 
 from __future__ import annotations
@@ -18,133 +19,116 @@ from archspec.codegen.module_tree import (
     TreeNode,
 )
 from archspec.codegen.schedule import needed_calls
-from archspec.ir.graph import Scope
+from archspec.codegen.scopes import role, scopes_to_block
 
 
-def signature(instance: Instance, paths: bool = False) -> Hashable:
-    """What the instances of one class have in common; the classes of the instances within have to be known.
+def signature(instance: Instance, portable_paths: bool = False) -> Hashable:
+    """Return what all instances of one class share; inner instances must have their class already.
 
-    With `paths`, the names that are folded into a part's own are common too.
+    With `portable_paths`, the scope names that are folded into a child's own are part of it.
     """
-    local = {value: place for place, value in enumerate(instance.inputs)}
-    steps = list(instance.calls())
-    places = {part: place for place, part in enumerate(steps)}
+    # Values are numbered as they are met, so that equal wiring gives equal numbers.
+    numbers = {value: number for number, value in enumerate(instance.inputs)}
+    calls = list(instance.calls())
+    positions = {call: position for position, call in enumerate(calls)}
     wiring: list[Hashable] = []
-    for part in needed_calls(steps, instance.outputs):
-        wiring.append((places[part], tuple(local[value] for value in part.operands)))
-        local.update({value: len(local) + place for place, value in enumerate(part.outputs)})
-    parts = tuple((part.name, structure(part, paths)) for part in instance.children)
+    for call in needed_calls(calls, instance.outputs):
+        wiring.append((positions[call], tuple(numbers[value] for value in call.operands)))
+        numbers.update({value: len(numbers) + i for i, value in enumerate(call.outputs)})
+    children = tuple((child.name, structure(child, portable_paths)) for child in instance.children)
     *inner, block = scopes_to_block(instance.scope)
-    place = block.block, block.kind == "network", tuple(map(role, inner))
-    return place, parts, tuple(wiring), tuple(local[value] for value in instance.outputs)
+    location = block.block, block.kind == "network", tuple(map(role, inner))
+    outputs = tuple(numbers[value] for value in instance.outputs)
+    return location, children, tuple(wiring), outputs
 
 
-def structure(part: TreeNode, paths: bool = False) -> Hashable:
-    """What a part has in common with those that the same code builds."""
-    shape = _shape(part, paths)
-    return (part.path_parts[1:], shape) if paths else shape
+def structure(node: TreeNode, portable_paths: bool = False) -> Hashable:
+    """Return what a node shares with those that the same code builds."""
+    shape = _structure(node, portable_paths)
+    return (node.path_parts[1:], shape) if portable_paths else shape
 
 
-def _shape(part: TreeNode, paths: bool) -> Hashable:
-    match part:
+def _structure(node: TreeNode, portable_paths: bool) -> Hashable:
+    match node:
         case LayerCall(module=module):
             return tuple(
-                (step.target, tuple(arg.name for arg in step.args)) for step in module.layers
+                (layer.target, tuple(arg.name for arg in layer.args)) for layer in module.layers
             )
         case MergeCall(merge=merge):
             return merge.operator, merge.module and merge.module.target
         case Sequential(numbered=True):
-            part.segments = loop_segments(part.children, paths)
-            return tuple(
-                (run.start, _first(run, paths), structure(run.iterations[0], paths))
-                for run in part.segments
-            )
+            node.segments = loop_segments(node.children, portable_paths)
+            return tuple(_segment_structure(segment, portable_paths) for segment in node.segments)
         case Sequential() | ModuleList():
-            return tuple((child.name, structure(child, paths)) for child in part.children)
+            return tuple((child.name, structure(child, portable_paths)) for child in node.children)
         case Instance(cls=cls):
             return cls
         case _:
-            raise TypeError(part)
+            raise TypeError(node)
 
 
-def _first(run: LoopSegment, paths: bool) -> str:
-    """The number of the iteration that a run begins with, where layers bear it."""
-    return run.iterations[0].path_parts[0] if paths else ""
+def _segment_structure(segment: LoopSegment, portable_paths: bool) -> Hashable:
+    first = segment.iterations[0]
+    # Layers that bear their paths bear the number of their iteration in the spec too.
+    number = first.path_parts[0] if portable_paths else ""
+    return segment.start, number, structure(first, portable_paths)
 
 
-def scopes_to_block(scope: Scope) -> list[Scope]:
-    """The scope and those around it, up to the block in whose words it is written."""
-    found: list[Scope] = []
-    for each in scope.chain():
-        found.append(each)
-        if each.kind in ("network", "block", "head"):
-            break
-    return found
-
-
-def role(scope: Scope) -> str:
-    """What a scope is called in every instance: a branch by its name, an iteration by its repeat's."""
-    parent = scope.parent
-    return (
-        parent.name
-        if scope.kind == "repeat" and parent is not None and parent.kind == "repeat"
-        else scope.name
-    )
-
-
-def loop_segments(parts: list[TreeNode], paths: bool = False) -> list[LoopSegment]:
-    """The iterations of a repeat, cut where the structure changes or the values jump."""
-    shapes, values = (
-        [structure(part, paths) for part in parts],
-        [list(constructor_values(part)) for part in parts],
-    )
-    found: list[LoopSegment] = []
-    at = 0
-    while at < len(parts):
-        end = at + 1
-        steps = None
-        while (
-            end < len(parts)
-            and shapes[end] == shapes[at]
-            and (not paths or _follows(parts[end - 1], parts[end]))
-        ):
-            moves = [_step(a, b) for a, b in zip(values[end - 1], values[end], strict=True)]
-            if None in moves or moves != (moves if steps is None else steps):
+def loop_segments(iterations: list[TreeNode], portable_paths: bool = False) -> list[LoopSegment]:
+    """Cut a repeat's iterations where the structure changes or the values jump."""
+    structures = [structure(iteration, portable_paths) for iteration in iterations]
+    values = [list(constructor_values(iteration)) for iteration in iterations]
+    segments: list[LoopSegment] = []
+    start = 0
+    while start < len(iterations):
+        end = start + 1
+        steps: list[int | None] | None = None
+        while end < len(iterations) and structures[end] == structures[start]:
+            if portable_paths and not _is_next(iterations[end - 1], iterations[end]):
                 break
-            steps, end = moves, end + 1
-        if end == at + 2 and any(steps or ()):
-            end = at + 1  # two points are always on a line: no reason to see one
-        found.append(LoopSegment(at, parts[at:end]))
-        at = end
-    return found
+            moves = [_difference(a, b) for a, b in zip(values[end - 1], values[end], strict=True)]
+            if None in moves or (steps is not None and moves != steps):
+                break
+            steps = moves
+            end += 1
+        if end == start + 2 and any(steps or ()):
+            # Two points always lie on a line, which is no reason to emit a loop.
+            end = start + 1
+        segments.append(LoopSegment(start, iterations[start:end]))
+        start = end
+    return segments
 
 
-def _follows(before: TreeNode, after: TreeNode) -> bool:
-    """Whether no iteration between them is empty."""
+def _is_next(before: TreeNode, after: TreeNode) -> bool:
+    """Return whether no empty iteration lies between two."""
     return int(after.path_parts[0]) == int(before.path_parts[0]) + 1
 
 
-def _step(a: Any, b: Any) -> int | None:
-    """How much a value grows: 0 where it stays; None for a change that is no step."""
+def _difference(a: Any, b: Any) -> int | None:
+    """Return the growth from one value to the next: 0 if equal, None if it is not an integer."""
     if type(a) is type(b) and a == b:
         return 0
     return b - a if type(a) is int and type(b) is int else None
 
 
-def constructor_values(part: TreeNode) -> Iterator[Any]:
-    """Every value that a part is built with; of a loop its length, where it begins and how it goes on."""
-    match part:
+def constructor_values(node: TreeNode) -> Iterator[Any]:
+    """Iterate over the values that a node is built with.
+
+    A loop adds its length, and the values of its first two iterations.
+    """
+    match node:
         case LayerCall(module=module):
-            yield from (arg.value for step in module.layers for arg in step.args)
+            yield from (arg.value for layer in module.layers for arg in layer.args)
         case Sequential(numbered=True):
-            for run in part.segments:
-                yield len(run.iterations)
-                yield from constructor_values(run.iterations[0])
-                yield from constructor_values(run.iterations[min(1, len(run.iterations) - 1)])
-        case Sequential(children=parts):
-            for child in parts:
+            for segment in node.segments:
+                count = len(segment.iterations)
+                yield count
+                yield from constructor_values(segment.iterations[0])
+                yield from constructor_values(segment.iterations[min(1, count - 1)])
+        case Sequential(children=children):
+            for child in children:
                 yield from constructor_values(child)
         case Instance(cls=cls, index=index) if cls is not None:
             yield from (param.values[index] for param in cls.params)
         case _:
-            raise TypeError(part)
+            raise TypeError(node)

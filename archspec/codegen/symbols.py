@@ -1,17 +1,18 @@
-"""The words that a class can use: its parameters as they stand in each instance, and how a spec's words become them."""
+"""The names that a class can use: its candidate parameters, and spec expressions over them."""
 
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from typing import Any
 
-from archspec.codegen.classes import EmittedClass, Param
+from archspec.codegen.call_sites import CallSites
 from archspec.codegen.expressions import const, name, python_division, rewrite
+from archspec.codegen.lifting import COUNTER, GLOBAL
 from archspec.codegen.lowering import compact
+from archspec.codegen.module_tree import EmittedClass, Param
 from archspec.codegen.names import Namespace
-from archspec.codegen.signature import scopes_to_block
+from archspec.codegen.scopes import scopes_to_block
 from archspec.ir.expr import Apply, Attribute, Const, Expr, Name
 from archspec.ir.graph import Graph, Scope
 from archspec.ir.types import Patch
@@ -20,81 +21,62 @@ from archspec.ir.types import Patch
 _KEYWORDS = frozenset(("kernel", "stride", "padding", "dilation", "groups", "size", "scale"))
 _DEFAULTS = {"stride": 1, "dilation": 1, "groups": 1}
 
-# Marks in lifted expressions that no argument's name can hold: an argument of the network, the counter of a repeat.
-_GLOBAL, _COUNTER = "$", "{"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CallSites:
-    """The places that one line of source stands for, and what its words mean in each.
-
-    Within a loop there is a row for every iteration: `owner` is the row around it, `start` the number of the first,
-    `counters` are the loops' counters by the spec's names for them.
-    """
-
-    environments: list[ChainMap[str, Any]]
-    outer: CallSites | None = None
-    outer_sites: Sequence[int] = ()
-    first: int = 0
-    counter: str = ""
-    counters: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
-
-    def inside(self, counts: list[int], start: int, counter: str, keys: Iterable[str]) -> CallSites:
-        """The rows of a loop whose iterations are counted by `keys` in the spec."""
-        pairs = [(row, i) for row, count in enumerate(counts) for i in range(count)]
-        envs = [self.environments[row].new_child({counter: start + i}) for row, i in pairs]
-        counters = {**self.counters, **dict.fromkeys(keys, name(counter))}
-        return CallSites(envs, self, [row for row, _ in pairs], start, counter, counters)
-
 
 class Symbols:
-    """The parameters that a class may come to have, but for those `left_out`; `used` are those that it has."""
+    """The candidate parameters of a class, without those `excluded`.
 
-    def __init__(self, graph: Graph, cls: EmittedClass, left_out: Collection[str] = ()) -> None:
-        self.graph, self.cls, self.identifier = graph, cls, cls.dialect.identifier
+    `used` are the candidates that some value needs: these become parameters of the class.
+    """
+
+    def __init__(self, graph: Graph, cls: EmittedClass, excluded: Collection[str] = ()) -> None:
+        self.graph = graph
+        self.cls = cls
+        self.identifier = cls.dialect.identifier
         self.is_network = cls.scope is graph.root
         self.candidates: dict[str, Param] = {}
         self.names: dict[tuple[str, str], str] = {}
         self.used: set[str] = set()
-        self.excluded = left_out
+        self.excluded = excluded
         self.namespace = Namespace()
         self.counters: list[str] = []
-        count = len(cls.instances)
-        self.rows = CallSites([ChainMap[str, Any]({}) for _ in range(count)])
-        self.inputs = [self._channels(place) for place in range(len(cls.example.inputs))]
-        scopes = scopes_to_block(cls.scope)
-        for depth, scope in enumerate(scopes):
-            if scope.kind != "network":
-                self._arguments(
-                    scope, [scopes_to_block(instance.scope)[depth] for instance in cls.instances]
-                )
-        if scopes[-1].kind == "network":
-            for key, value in graph.root.args.items():
-                default = value if self.is_network else None
-                self._declare(key, "", [value] * count, ("global", key), default=default)
+        self.sites = CallSites([ChainMap[str, Any]({}) for _ in cls.instances])
+        self.inputs = [self._input_channels(i) for i in range(len(cls.example.inputs))]
+        self._declare_arguments()
 
-    def _channels(self, place: int) -> Expr:
+    def _input_channels(self, position: int) -> Expr:
         values = [
-            self.graph.nodes[instance.inputs[place]].shape[0] for instance in self.cls.instances
+            self.graph.nodes[instance.inputs[position]].shape[0] for instance in self.cls.instances
         ]
         if self.is_network:
             return const(values[0])
-        vector = len(self.graph.nodes[self.cls.example.inputs[place]].shape) == 1
-        text = f"{'skip' if place else 'in'}_{'features' if vector else 'channels'}"
-        return name(self._add(text, values, ("in", place), None))
+        shape = self.graph.nodes[self.cls.example.inputs[position]].shape
+        prefix = "skip" if position else "in"
+        unit = "features" if len(shape) == 1 else "channels"
+        return name(self._add(f"{prefix}_{unit}", values, ("in", position), None))
 
-    def _arguments(self, scope: Scope, alike: list[Scope]) -> None:
-        """What a block or an iteration is given; `alike` are the scopes in its place around each instance."""
-        patches = sum(isinstance(value, Patch) for value in scope.args.values())
+    def _declare_arguments(self) -> None:
+        scopes = scopes_to_block(self.cls.scope)
+        for depth, scope in enumerate(scopes):
+            if scope.kind != "network":
+                per_instance = [
+                    scopes_to_block(instance.scope)[depth] for instance in self.cls.instances
+                ]
+                self._declare_scope_arguments(scope, per_instance)
+        if scopes[-1].kind == "network":
+            count = len(self.cls.instances)
+            for key, value in self.graph.root.args.items():
+                default = value if self.is_network else None
+                self._declare(key, "", [value] * count, ("global", key), default=default)
+
+    def _declare_scope_arguments(self, scope: Scope, per_instance: list[Scope]) -> None:
+        """Declare the arguments of a block or an iteration, given that scope of each instance."""
+        patch_count = sum(isinstance(value, Patch) for value in scope.args.values())
         for key, value in scope.args.items():
-            values = [each.args.get(key) for each in alike]
+            values = [other.args.get(key) for other in per_instance]
             if isinstance(value, Patch):
                 for attribute in Patch._fields:
-                    text = (
-                        attribute
-                        if patches == 1 and attribute not in scope.args
-                        else f"{key} {attribute}"
-                    )
+                    is_unique = patch_count == 1 and attribute not in scope.args
+                    text = attribute if is_unique else f"{key} {attribute}"
                     sizes = [compact(getattr(v, attribute, None)) for v in values]
                     self._declare(key, attribute, sizes, ("arg", key, attribute), text)
             elif not isinstance(value, list):
@@ -109,108 +91,90 @@ class Symbols:
         text: str = "",
         default: Any = None,
     ) -> None:
-        found = self._add(self.identifier(text or key, "n"), values, source, default)
-        if found in self.excluded:
+        param_name = self._add(self.identifier(text or key, "n"), values, source, default)
+        if param_name in self.excluded:
             return
-        self.names[key, attribute] = found
+        self.names[key, attribute] = param_name
         if source[0] == "global":
-            self.names[_GLOBAL + key, attribute] = found
+            self.names[GLOBAL + key, attribute] = param_name
 
-    def _add(self, wanted: str, values: list[Any], source: tuple[Any, ...], default: Any) -> str:
-        found = self.namespace.unique(wanted)
-        keyword = found in _KEYWORDS or not all(type(value) is int for value in values)
-        default = _DEFAULTS.get(found) if default is None else default
-        self.candidates[found] = Param(found, tuple(values), source, keyword, default)
-        for env, value in zip(self.rows.environments, values, strict=True):
-            env[found] = value
-        return found
+    def _add(
+        self, preferred_name: str, values: list[Any], source: tuple[Any, ...], default: Any
+    ) -> str:
+        param_name = self.namespace.unique(preferred_name)
+        keyword = param_name in _KEYWORDS or not all(type(value) is int for value in values)
+        default = _DEFAULTS.get(param_name) if default is None else default
+        self.candidates[param_name] = Param(param_name, tuple(values), source, keyword, default)
+        for environment, value in zip(self.sites.environments, values, strict=True):
+            environment[param_name] = value
+        return param_name
 
     def global_argument(self, key: str) -> str:
-        """The parameter that passes an argument of the network on."""
-        if (_GLOBAL + key, "") not in self.names:
+        """Return the parameter that passes an argument of the network on; add it if needed."""
+        if (GLOBAL + key, "") not in self.names:
             values = [self.graph.root.args[key]] * len(self.cls.instances)
-            self.names[_GLOBAL + key, ""] = self._add(
-                self.identifier(key, "n"), values, ("global", key), None
-            )
-        return self.names[_GLOBAL + key, ""]
+            param_name = self._add(self.identifier(key, "n"), values, ("global", key), None)
+            self.names[GLOBAL + key, ""] = param_name
+        return self.names[GLOBAL + key, ""]
 
-    def new(self, wanted: str, whose: str, values: list[Any], default: Any) -> Expr:
-        """A parameter that no argument of the block stands for; where its name is taken, with the layer's before it."""
-        text = self.identifier(wanted)
-        text = self.identifier(f"{whose} {wanted}") if text in self.namespace.taken else text
+    def new_param(self, preferred_name: str, layer: str, values: list[Any], default: Any) -> Expr:
+        """Add a parameter that no argument of the block stands for.
+
+        If its name is taken, the layer's name goes before it.
+        """
+        text = self.identifier(preferred_name)
+        if text in self.namespace.taken:
+            text = self.identifier(f"{layer} {preferred_name}")
         return name(self._add(text, values, ("new",), default))
 
-    def counter(self, rows: CallSites) -> str:
-        """The counter of a loop within these rows; side by side, loops share one."""
-        depth = 0 if rows.outer is None else self.counters.index(rows.counter) + 1
+    def counter(self, sites: CallSites) -> str:
+        """Return the counter for a loop at these sites; loops side by side share one."""
+        depth = 0 if sites.outer is None else self.counters.index(sites.counter) + 1
         if depth == len(self.counters):
             free = (letter for letter in "ijkmnpq" if letter not in self.namespace.taken)
             self.counters.append(self.namespace.unique(next(free, "i")))
         return self.counters[depth]
 
-    def translate(self, expr: Expr, entering: Expr | None, rows: CallSites) -> Expr | None:
-        """An expression of the spec in the parameters' words; None where it says something that they cannot."""
+    def translate(self, expr: Expr, entering: Expr | None, sites: CallSites) -> Expr | None:
+        """Return a spec expression in terms of the parameters, or None if they cannot express it.
 
-        def leaf(part: Expr) -> Expr | None:
-            match part:
-                case Const(value, _):
-                    return None if isinstance(value, str) else const(value)
-                case Attribute(Name("in", _), "channels", _):
-                    return entering
-                case Attribute(Const(number, _), counter, _) if counter.startswith(_COUNTER):
-                    return rows.counters.get(counter[1:], const(number))
-                case Attribute(Name(key, _), attribute, _):
-                    return self._word(key, attribute)
-                case Name(key, _) if key.startswith(_GLOBAL) and not self.is_network:
-                    return name(self.global_argument(key[1:]))
-                case Name(key, _):
-                    return self._word(key, "")
-                case _:
-                    return None
+        `entering` stands for `in.channels`.
+        """
+        translated = rewrite(expr, lambda leaf: self._leaf(leaf, entering, sites))
+        if translated is None or _joins_text(translated):
+            return None
+        return python_division(translated, sites.environments)
 
-        found = rewrite(expr, leaf)
-        return None if found is None or _joins(found) else python_division(found, rows.environments)
+    def _leaf(self, leaf: Expr, entering: Expr | None, sites: CallSites) -> Expr | None:
+        match leaf:
+            case Const(value, _):
+                return None if isinstance(value, str) else const(value)
+            case Attribute(Name("in", _), "channels", _):
+                return entering
+            case Attribute(Const(number, _), counter, _) if counter.startswith(COUNTER):
+                return sites.counters.get(counter[1:], const(number))
+            case Attribute(Name(key, _), attribute, _):
+                return self._parameter(key, attribute)
+            case Name(key, _) if key.startswith(GLOBAL) and not self.is_network:
+                return name(self.global_argument(key[1:]))
+            case Name(key, _):
+                return self._parameter(key, "")
+            case _:
+                return None
 
-    def _word(self, key: str, attribute: str) -> Expr | None:
+    def _parameter(self, key: str, attribute: str) -> Expr | None:
         text = self.names.get((key, attribute))
         if text is None and not attribute and key in self.graph.root.args and not self.is_network:
             text = self.global_argument(key)
         return None if text is None else name(text)
 
     def params(self) -> list[Param]:
-        """The parameters that are used: plain numbers first, then keywords, then those with defaults."""
+        """Return the used parameters: numbers first, then keywords, then those with defaults."""
         used = [param for text, param in self.candidates.items() if text in self.used]
         return sorted(used, key=lambda param: (param.default is not None, param.keyword))
 
 
-def lift(expr: Expr, scope: Scope, ends: Collection[Scope]) -> Expr:
-    """An expression written in `scope`, in the words that are understood in the one of `ends` which encloses it."""
-    while scope not in ends and scope.parent is not None:
-        expr = rewrite(expr, lambda leaf, scope=scope: _outward(leaf, scope)) or expr
-        scope = scope.parent
-    return expr
-
-
-def _outward(leaf: Expr, scope: Scope) -> Expr:
-    match leaf:
-        case Name(key, at) if key in scope.args:
-            if scope.kind == "repeat":
-                return Attribute(Const(scope.args[key], at), _COUNTER + key, at)
-            return scope.exprs.get(key) or Const(scope.args[key], at)
-        case Name(key, at) if (
-            scope.kind in ("block", "head") and key != "in" and not key.startswith(_GLOBAL)
-        ):
-            return Name(_GLOBAL + key, at)
-        case Attribute(Name(key, _), attribute, at) if key in scope.args:
-            given = scope.exprs.get(key)
-            return (
-                Attribute(given, attribute, at)
-                if given
-                else const(compact(getattr(scope.args[key], attribute, None)))
-            )
-        case _:
-            return leaf
-
-
-def _joins(expr: Expr) -> bool:
-    return isinstance(expr, Apply) and (expr.op == "join" or any(map(_joins, expr.args)))
+def _joins_text(expr: Expr) -> bool:
+    if not isinstance(expr, Apply):
+        return False
+    return expr.op == "join" or any(map(_joins_text, expr.args))

@@ -1,4 +1,4 @@
-"""The rows of a spec's table as calls that stay a table: their numbers in columns, under a comment that names these."""
+"""Lay out the calls for a spec's table as a table, with a comment that names its columns."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from archspec.codegen.literals import WIDTH
 from archspec.codegen.module_tree import Instance, TreeNode
 from archspec.codegen.printer import Call, Code, one_line, statement
 
-_APART = 2  # lines of another kind that a table may hold between two of its rows
-_COLUMNS = 3  # numbers that make a table worth its comment
+MAX_GAP = 2  # lines of another kind that a table may hold between two of its rows
+MIN_COLUMNS = 3  # numbers that make a table worth its comment
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row: what it is assigned to, the call and what that reads, its numbers under their titles, and the rest."""
+    """A row of a table: `target = call(operands numbers rest)`, with a title for each number."""
 
     target: str
     call: str
@@ -27,90 +27,115 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Assignment:
-    """An assignment, and the row of a table that it can be."""
+    """An assignment, and the row of a table if it can be one."""
 
     target: str
     code: Code
     row: TableRow | None = None
 
     def as_statement(self, indent: int) -> list[str]:
-        """As a statement by itself."""
+        """Return it as a statement outside a table."""
         return statement(f"{self.target} = ", self.code, indent)
 
 
-def assignment(part: TreeNode, target: str, code: Code, operands: int = 0) -> Assignment:
-    """The assignment of a part's call, whose first arguments are `operands` values that it reads."""
-    if not (
-        part.row and isinstance(part, Instance) and part.cls is not None and isinstance(code, Call)
-    ):
+def assignment(node: TreeNode, target: str, code: Code, operands: int = 0) -> Assignment:
+    """Return the assignment of a node's call, whose first arguments are `operands` values."""
+    if not isinstance(node, Instance) or node.cls is None or not node.row:
         return Assignment(target, code)
-    unnamed = [one_line(value) for key, value in code.args if not key]
-    numbers = tuple(unnamed[operands:])
-    titles = tuple(_abbreviated(param.name) for param in part.cls.params[: len(numbers)])
-    if len(numbers) < _COLUMNS or not all(map(str.isdecimal, numbers)):
+    if not isinstance(code, Call):
         return Assignment(target, code)
-    read = "".join(f"{value}, " for value in unnamed[:operands])
-    rest = "".join(f", {key}={one_line(value)}" for key, value in code.args if key)
-    return Assignment(target, code, TableRow(target, code.name, read, titles, numbers, rest))
+    positional = [one_line(value) for key, value in code.args if not key]
+    numbers = tuple(positional[operands:])
+    if len(numbers) < MIN_COLUMNS or not all(map(str.isdecimal, numbers)):
+        return Assignment(target, code)
+    titles = tuple(_abbreviated(param.name) for param in node.cls.params[: len(numbers)])
+    inputs = "".join(f"{value}, " for value in positional[:operands])
+    keywords = "".join(f", {key}={one_line(value)}" for key, value in code.args if key)
+    row = TableRow(target, code.name, inputs, titles, numbers, keywords)
+    return Assignment(target, code, row)
 
 
-def format_assignments(found: Sequence[Assignment], indent: int) -> list[str]:
-    """The statements, tables laid out."""
+def format_assignments(assignments: Sequence[Assignment], indent: int) -> list[str]:
+    """Return the lines of all assignments, with their tables laid out."""
+    rows = [item.row for item in assignments]
     lines: list[str] = []
-    at = 0
-    while at < len(found):
-        end = _table_end([each.row for each in found], at)
-        lines += _table(found[at:end], indent) if end > at else found[at].as_statement(indent)
-        at = max(end, at + 1)
+    start = 0
+    while start < len(assignments):
+        end = _table_end(rows, start)
+        if end > start:
+            lines += _table(assignments[start:end], indent)
+            start = end
+        else:
+            lines += assignments[start].as_statement(indent)
+            start += 1
     return lines
 
 
-def _table_end(rows: Sequence[TableRow | None], at: int) -> int:
-    """Where a table that begins here ends; `at` where none does."""
-    first = rows[at]
-    ends = [at]
-    for number in range(at + 1, len(rows) if first else at):
-        row = rows[number]
-        if first and row and row.titles == first.titles:
-            ends.append(number)
-        elif number - ends[-1] > _APART:
+def _table_end(rows: Sequence[TableRow | None], start: int) -> int:
+    """Return the end of the table that begins at `start`, or `start` if none does."""
+    first = rows[start]
+    if first is None:
+        return start
+    last = start
+    for number in range(start + 1, len(rows)):
+        if _has_titles(rows[number], first.titles):
+            last = number
+        elif number - last > MAX_GAP:
             break
-    return ends[-1] + 1 if len(ends) > 1 else at
+    return last + 1 if last > start else start
 
 
-def _table(found: Sequence[Assignment], indent: int) -> list[str]:
-    """Rows under a comment that names their columns, kept from being reformatted."""
-    rows = [each.row for each in found if each.row]
-    rows = [row for row in rows if row.titles == rows[0].titles]
-    widths = [
-        max(map(len, column))
-        for column in zip(rows[0].titles, *(row.numbers for row in rows), strict=True)
-    ]
-    target, call, read = (
-        max(len(getattr(row, part)) for row in rows) for part in ("target", "call", "operands")
+def _has_titles(row: TableRow | None, titles: tuple[str, ...]) -> bool:
+    return row is not None and row.titles == titles
+
+
+def _table(assignments: Sequence[Assignment], indent: int) -> list[str]:
+    """Return rows under a comment that names their columns, marked so that formatters keep them."""
+    titles = next(item.row.titles for item in assignments if item.row)
+    rows = [item.row for item in assignments if item.row and item.row.titles == titles]
+    columns = zip(titles, *(row.numbers for row in rows), strict=True)
+    widths = _Widths(
+        target=max(len(row.target) for row in rows),
+        call=max(len(row.call) for row in rows),
+        operands=max(len(row.operands) for row in rows),
+        columns=[max(map(len, column)) for column in columns],
     )
-    columns = "  ".join(
-        title.rjust(width) for title, width in zip(rows[0].titles, widths, strict=True)
+    heading = "  ".join(
+        title.rjust(width) for title, width in zip(titles, widths.columns, strict=True)
     )
     pad = " " * indent
-    lines = [f"{pad}# fmt: off", f"{pad}{'#'.ljust(target + call + read + len(' = ('))}{columns}"]
-    for each in found:
-        row, text = each.row, ""
-        if row and row.titles == rows[0].titles:
-            cells = ", ".join(
-                number.rjust(width) for number, width in zip(row.numbers, widths, strict=True)
-            )
-            before = f"{' ' * (call - len(row.call))}{row.operands.ljust(read)}"
-            text = f"{pad}{row.target.ljust(target)} = {row.call}({before}{cells}{row.rest})"
-        lines += [text] if 0 < len(text) <= WIDTH else each.as_statement(indent)
+    start = widths.target + len(" = (") + widths.call + widths.operands
+    lines = [f"{pad}# fmt: off", f"{pad}{'#'.ljust(start)}{heading}"]
+    for item in assignments:
+        line = ""
+        if item.row and item.row.titles == titles:
+            line = pad + _row_line(item.row, widths)
+        lines += [line] if 0 < len(line) <= WIDTH else item.as_statement(indent)
     return [*lines, f"{pad}# fmt: on"]
 
 
+@dataclass(frozen=True)
+class _Widths:
+    target: int
+    call: int
+    operands: int
+    columns: list[int]
+
+
+def _row_line(row: TableRow, widths: _Widths) -> str:
+    cells = zip(row.numbers, widths.columns, strict=True)
+    numbers = ", ".join(number.rjust(width) for number, width in cells)
+    # Padding after the bracket, as the names of calls differ in length.
+    operands = f"{' ' * (widths.call - len(row.call))}{row.operands.ljust(widths.operands)}"
+    return f"{row.target.ljust(widths.target)} = {row.call}({operands}{numbers}{row.rest})"
+
+
 def _abbreviated(name: str) -> str:
-    """A column's title: `in` for in_channels, `3x3r` for n3x3_reduce."""
-    words = (
-        name.removeprefix("n").split("_")
-        if name[:1] == "n" and name[1:2].isdecimal()
-        else name.split("_")
-    )
-    return words[0] if words[0] == "in" else words[0] + "".join(word[:1] for word in words[1:])
+    """Return a column's title: `in` for in_channels, `3x3r` for n3x3_reduce."""
+    # A digit cannot begin a Python name, so that one got an `n`.
+    if name[:1] == "n" and name[1:2].isdecimal():
+        name = name.removeprefix("n")
+    first, *others = name.split("_")
+    if first == "in":
+        return first
+    return first + "".join(word[:1] for word in others)

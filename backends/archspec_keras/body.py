@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from archspec.codegen.classes import EmittedClass
 from archspec.codegen.module_tree import (
+    EmittedClass,
     Instance,
     LayerCall,
     MergeCall,

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator
 
 from archspec.backend import Provenance
-from archspec.codegen import file
-from archspec.codegen.classes import EmittedClass, form_classes
+from archspec.codegen import packaged
+from archspec.codegen.classes import form_classes
 from archspec.codegen.constructor_args import resolve_class
 from archspec.codegen.describe import describe
 from archspec.codegen.file import (
@@ -17,13 +17,14 @@ from archspec.codegen.file import (
     module_docstring,
     parameter_declaration,
     standard_imports,
-    template_blocks,
 )
 from archspec.codegen.literals import WIDTH, display_width, literal
 from archspec.codegen.lowering import Merge, Module
-from archspec.codegen.module_tree import LayerCall, MergeCall, TreeNode, build_tree, flatten
+from archspec.codegen.module_tree import EmittedClass, LayerCall, MergeCall, TreeNode, flatten
+from archspec.codegen.packaged import needed_helpers, template_blocks
 from archspec.codegen.printer import function_header
 from archspec.codegen.schedule import train_only_outputs
+from archspec.codegen.tree_builder import build_tree
 from archspec.ir.graph import Graph, Head
 from archspec.ir.types import format_shape
 from archspec_keras.body import Body
@@ -44,7 +45,7 @@ def source(graph: Graph, about: Provenance) -> str:
     *inner, top = classes
     used = {target for cls in classes for target in _targets(cls.example.children)}
     taken = [cls.name for cls in classes]
-    parts = [helpers[name] for name in sorted(used & helpers.keys())]
+    parts = [helpers[name] for name in needed_helpers(helpers, used & helpers.keys())]
     parts += [function_source(cls, paths, taken) for cls in inner]
     parts += [network_source(top, graph, paths, taken), loader(top.name, graph, paths)]
     body = _lint_exempt("\n\n\n".join(parts))
@@ -168,7 +169,7 @@ def _heads(heads: tuple[Head, ...], body: Body, model: str) -> list[str]:
 
 def helper_sources() -> dict[str, str]:
     """The text of each helper by its name, in one, two and three dimensions."""
-    return file.helper_sources(
+    return packaged.helper_sources(
         "archspec_keras", "2D", [f"helpers/{family}.py" for family in HELPERS]
     )
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from archspec.codegen.classes import EmittedClass
-from archspec.codegen.module_tree import LayerCall, MergeCall, ModuleList, TreeNode
+from archspec.codegen.module_tree import EmittedClass, LayerCall, MergeCall, ModuleList, TreeNode
 from archspec.codegen.names import Namespace
 from archspec.codegen.printer import BinOp, Call, Code, List, one_line, statement
 from archspec.codegen.schedule import input_names, ordered_calls

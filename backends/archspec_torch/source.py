@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection
 
 from archspec.backend import Provenance
-from archspec.codegen import file
-from archspec.codegen.classes import EmittedClass, form_classes
+from archspec.codegen import packaged
+from archspec.codegen.classes import form_classes
 from archspec.codegen.constructor_args import resolve_class
 from archspec.codegen.describe import describe
 from archspec.codegen.file import (
@@ -17,11 +17,12 @@ from archspec.codegen.file import (
     module_docstring,
     parameter_declaration,
     standard_imports,
-    template_blocks,
 )
-from archspec.codegen.module_tree import Instance, LayerCall, MergeCall, build_tree, flatten
+from archspec.codegen.module_tree import EmittedClass, Instance, LayerCall, MergeCall, flatten
+from archspec.codegen.packaged import needed_helpers, template_blocks
 from archspec.codegen.printer import function_header
 from archspec.codegen.table import Assignment, assignment, format_assignments
+from archspec.codegen.tree_builder import build_tree
 from archspec.ir.graph import Graph
 from archspec.ir.types import format_shape
 from archspec_torch.dialect import TORCH
@@ -48,7 +49,7 @@ def source(graph: Graph, about: Provenance) -> str:
         if isinstance(part, LayerCall)
     ]
     used = {leaf.module.target for leaf in layers if leaf.module.helper}
-    parts = [helpers[name] for name in sorted(used)]
+    parts = [helpers[name] for name in needed_helpers(helpers, used)]
     parts += map(class_source, inner)
     parts += [outputs.definition()] if outputs.several else []
     parts += [network_source(top, graph, outputs), loader(top.name, renaming(graph, top.example))]
@@ -139,7 +140,7 @@ def _constructor(cls: EmittedClass, body: list[str]) -> list[str]:
 
 def helper_sources() -> dict[str, str]:
     """The text of each helper by its name, in one, two and three dimensions."""
-    return file.helper_sources("archspec_torch", "2d")
+    return packaged.helper_sources("archspec_torch", "2d")
 
 
 def loader(name: str, renamed: Renaming) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from archspec.backend import Provenance
-from archspec.codegen.file import module_docstring, standard_imports, template_blocks
+from archspec.codegen.file import module_docstring, standard_imports
 from archspec.codegen.literals import literal
+from archspec.codegen.packaged import (
+    helper_sources,
+    join_blocks,
+    needed_helpers,
+    referenced_names,
+    template_blocks,
+)
 from archspec.codegen.printer import function_header, statement
 from archspec.ir.graph import Graph, Node
 from archspec_plain.lowerings import LOWERED, Site
@@ -21,7 +27,7 @@ def emit(
     """The files of a build: `model.py` alone."""
     called = network(graph)
     *_, model, build = template_blocks("archspec_plain", "template.py")
-    body = "\n\n\n".join([*helpers(called), tables(graph), called, model, build])
+    body = join_blocks([*helpers(called), tables(graph), called, model, build])
     imports = [*standard_imports(body), "", "import numpy as np"]
     imports += ["from numpy.lib.stride_tricks import sliding_window_view"] * (
         "sliding_window_view(" in body
@@ -33,16 +39,10 @@ def emit(
 
 
 def helpers(text: str) -> list[str]:
-    """The aliases for types, and of the functions those that a text calls, with those that they call."""
-    first, *functions = template_blocks("archspec_plain", "helpers.py")
-    types = first.rpartition("\n\n")[2]
-    known = {function.partition("(")[0].removeprefix("def "): function for function in functions}
-    wanted, found = [text], set[str]()
-    while wanted:
-        calls = set(re.findall(r"\b\w+(?=\()", wanted.pop())) & known.keys() - found
-        found |= calls
-        wanted += [known[name] for name in calls]
-    return [types, *(function for name, function in known.items() if name in found)]
+    """The functions and types of the package that a text uses, with those that they use in turn."""
+    sources = helper_sources("archspec_plain")
+    used = referenced_names(text) & sources.keys()
+    return [sources[name] for name in needed_helpers(sources, used)]
 
 
 def tables(graph: Graph) -> str:
