@@ -170,4 +170,4 @@ def _wrapped_head(function: str) -> str:
     """Break the head of a function where a long name of the network takes it over the line."""
     head, _, body = function.partition("\n")
     start, parameter, end = re.split(r"\((?=weights)|(?<=None)\)", head)
-    return "\n".join([*signature(start, [parameter], end, 0), body])
+    return "\n".join([*function_header(start, [parameter], end, 0), body])
