@@ -1,5 +1,5 @@
 # `make demo` shows the main job on a real photograph, `make test` checks everything. Both install what they need into
-# .venv with the machine's own pip settings. Also: lint, docs, wheel, deep, bench, clean.
+# .venv with the machine's own pip settings. Also: lint, generate, docs, wheel, deep, bench, clean.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 REQUIREMENTS := pyproject.toml constraints.txt
 PHOTO = $$($(BIN)/python -c 'import skimage; print(skimage.__path__[0])')/data/chelsea.png
 
-.PHONY: demo test unit deep bench lint format docs wheel clean
+.PHONY: demo test unit deep bench lint format generate docs wheel clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/archspec stats googlenet --by row
@@ -36,6 +36,9 @@ lint: $(VENV)/test.stamp
 format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+generate: $(VENV)/test.stamp  # reference pages, the index of errors and the schema, from the code
+	$(BIN)/python -m archspec.docgen
 
 docs: $(VENV)/test.stamp
 	$(BIN)/zensical build --strict --clean

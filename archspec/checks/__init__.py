@@ -1,20 +1,12 @@
-"""What is checked once a graph stands, one function for each code."""
+"""Checks of a finished graph: a function for each code, registered with `@check`."""
 
-from archspec.checks import claims, heads, sense
-from archspec.diagnostics import Report
-from archspec.ir.check_input import CheckInput
+from importlib import import_module
+from pkgutil import iter_modules
 
-CHECKS = (
-    heads.classifier_width,
-    sense.unused_argument,
-    sense.unused_block,
-    sense.unused_result,
-    sense.two_activations,
-    claims.printed_figures,
-)
+from archspec.checks.registry import REGISTRY, check_graph
 
+__all__ = ["REGISTRY", "check_graph"]
 
-def check_graph(spec: CheckInput, report: Report) -> None:
-    """Every check, errors and warnings."""
-    for check in CHECKS:
-        check(spec, report)
+# Importing a module registers its checks: a new file needs no entry here.
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

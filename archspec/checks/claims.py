@@ -1,40 +1,48 @@
-"""Warnings on the figures that a paper prints: a difference without an erratum, an erratum without a difference."""
+"""Warnings on a paper's figures: a difference without an erratum, or the other way round."""
 
 from __future__ import annotations
 
 from archspec.analysis.claims import ClaimResult, compare_claims
-from archspec.diagnostics import Report, quote
+from archspec.checks.registry import check
+from archspec.diagnostics import Report, Span, quote
 from archspec.ir.check_input import CheckInput
 
 
+@check("AS0605", "AS0606")
 def printed_figures(spec: CheckInput, report: Report) -> None:
-    """AS0605 and AS0606, for what the spec's own file prints: a figure of the spec that it extends speaks of that one,
-    and none speaks of a network that an override has changed."""
+    """AS0605 and AS0606: figures of the spec's own file that differ, and errata without a need.
+
+    Figures of a spec that it extends describe that spec, and no figure describes a network that an
+    override has changed.
+    """
     if spec.overridden or (spec.document.claims is None and not spec.graph.claims):
         return
-    own = spec.graph.root.span.source
+    file = spec.graph.root.span.source
     for result in compare_claims(spec):
         if result.status in ("differs", "unreadable"):
-            if (result.span or spec.claims).source is own:
-                _differs(result, spec, report)
+            span = result.span or spec.claims
+            if span.source is file:
+                _warn_of_difference(result, span, report)
         elif result.unneeded or not result.quantity:
             span = spec.errata.get(result.path, spec.claims)
-            message = f"the erratum for {quote(result.path)} excuses nothing"
-            help = (
-                "no figure of that step differs"
-                if result.quantity
-                else "that step prints no figure"
-            )
-            if span.source is own:
-                report.warning("AS0606", span, message, help=help)
+            if span.source is file:
+                _warn_of_erratum(result, span, report)
 
 
-def _differs(result: ClaimResult, spec: CheckInput, report: Report) -> None:
-    what = quote(result.path) if result.path else "the network"
+def _warn_of_difference(result: ClaimResult, span: Span, report: Report) -> None:
+    subject = quote(result.path) if result.path else "the network"
+    printed = quote(result.printed)
     if result.status == "unreadable":
-        message = f"the {result.quantity} of {what} cannot be read: {quote(result.printed)}"
+        message = f"the {result.quantity} of {subject} cannot be read: {printed}"
         help = "write a number, or one with a unit of `claims: {units: ...}`"
     else:
-        message = f"the {result.quantity} of {what} are printed as {quote(result.printed)}, we count {result.ours:,}"
+        figure = f"the {result.quantity} of {subject} are printed as {printed}"
+        message = f"{figure}, we count {result.ours:,}"
         help = "correct the spec, or say why under `claims: {errata: {STEP: reason}}`"
-    report.warning("AS0605", result.span or spec.claims, message, help=help)
+    report.warning("AS0605", span, message, help=help)
+
+
+def _warn_of_erratum(result: ClaimResult, span: Span, report: Report) -> None:
+    message = f"the erratum for {quote(result.path)} excuses nothing"
+    help = "no figure of that step differs" if result.quantity else "that step prints no figure"
+    report.warning("AS0606", span, message, help=help)

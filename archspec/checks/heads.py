@@ -1,36 +1,45 @@
-"""Heads: each classifier is as wide as the classes it tells apart."""
+"""Heads: each classifier is as wide as its number of classes."""
 
 from __future__ import annotations
 
+from archspec.checks.registry import check
 from archspec.diagnostics import Note, Report, quote
 from archspec.ir.check_input import CheckInput
-from archspec.ir.graph import Head
+from archspec.ir.graph import Graph, Head
 from archspec.ir.types import format_shape
 
-CLASSIFIES = ("cross_entropy", "binary_cross_entropy")
+CLASSIFICATION_LOSSES = ("cross_entropy", "binary_cross_entropy")
 
 
+@check("AS0309")
 def classifier_width(spec: CheckInput, report: Report) -> None:
-    """AS0309: by its `classes`, or by the main head's width where it states none and has the same loss."""
+    """AS0309: a classifier whose width differs from its number of classes."""
     graph = spec.graph
-    main = graph.heads[0]
     for head in graph.heads:
+        classes = _expected_classes(head, graph)
         node = graph.nodes[head.node]
-        if head.loss not in CLASSIFIES:
+        if classes is None or node.shape[0] in _widths(head, classes):
             continue
-        wanted = head.classes
-        if wanted is None and head.loss == main.loss:
-            wanted = main.classes or graph.nodes[main.node].shape[0]
-        if wanted is None or node.shape[0] in _widths(head, wanted):
-            continue
-        message = f"the head {quote(head.name)} tells {wanted} classes apart, its output is {format_shape(node.shape)}"
-        help = f"make its last layer {wanted} wide, or state its `classes`"
-        place = spec.heads.get(head.name, node.span)
+        output = format_shape(node.shape)
         report.error(
-            "AS0309", place, message, notes=[Note("its output is computed", node.span)], help=help
+            "AS0309",
+            spec.heads.get(head.name, node.span),
+            f"the head {quote(head.name)} has {classes} classes, but its output is {output}",
+            notes=[Note("its output is computed", node.span)],
+            help=f"make its last layer {classes} wide, or state its `classes`",
         )
 
 
+def _expected_classes(head: Head, graph: Graph) -> int | None:
+    """Return a head's `classes`; by default the main head's, or its width, if the loss is equal."""
+    if head.loss not in CLASSIFICATION_LOSSES:
+        return None
+    main = graph.heads[0]
+    if head.classes is not None or head.loss != main.loss:
+        return head.classes
+    return main.classes or graph.nodes[main.node].shape[0]
+
+
 def _widths(head: Head, classes: int) -> tuple[int, ...]:
-    """Two classes may share one logit under binary cross-entropy."""
+    """Return the widths that fit; two classes may share one logit under binary cross-entropy."""
     return (classes, 1) if head.loss == "binary_cross_entropy" and classes == 2 else (classes,)

@@ -123,7 +123,7 @@ def writing(path: object, help: str = "") -> Generator[None]:
     >>> with writing("out"):
     ...     raise OSError(28, "No space left on device")
     Traceback (most recent call last):
-    archspec.diagnostics.Failure: cannot write `out`: no space left on device
+    archspec.diagnostics.model.Failure: cannot write `out`: no space left on device
     """
     try:
         yield

@@ -1,1 +1,1 @@
-"""Reference text that is generated from declarations: ops, and what the installed backends support."""
+"""Reference pages, generated from declarations: ops, backends, the backend API, error codes."""

@@ -1,4 +1,4 @@
-"""The reference of the ops, from their declarations: what `archspec ops` prints, and the page in the docs.
+"""The reference of the ops, from their declarations, for `archspec ops` and the docs.
 
 >>> print(describe_op(OPS["leaky_relu"]), end="")
 leaky_relu
@@ -11,8 +11,6 @@ x where it is positive, else slope * x.
 options
   slope            Slope on the negative side.
                    a number of at least 0; default 0.01
-
-`python -m archspec.docgen.ops > docs/reference/ops.md` writes the page anew.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ from archspec.ops import FAMILIES, OPS
 Format = Literal["text", "markdown"]
 
 _INTRO = """\
-<!-- Written by `python -m archspec.docgen.ops`, from the declarations in archspec/ops. -->
+<!-- Written by `make generate`, from the declarations in archspec/ops. -->
 # Ops
 
 Every op that a step can name, by family; `archspec ops conv` prints one of them. Shapes are those of one sample,
@@ -226,7 +224,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "none"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-if __name__ == "__main__":
-    print(page(), end="")

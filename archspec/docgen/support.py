@@ -136,7 +136,7 @@ def page(backends: Sequence[Backend]) -> str:
 
 
 _INTRO = """\
-<!-- Written by `archspec ops --support --format markdown`, from what the backends declare. -->
+<!-- Written by `make generate`, from what the backends declare. -->
 # Backends
 
 What each backend can do; `archspec backends` says what is installed here. Of several engines the first is the usual
