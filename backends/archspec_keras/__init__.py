@@ -1,17 +1,16 @@
-"""The Keras backend: a graph as source that reads as if written by hand. Emitting needs no Keras."""
+"""The Keras backend: source that reads as if written by hand. Emitting it needs no Keras."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from archspec.backend import Backend, Engine, Format, MemoryBudget, Provenance, TensorLayout
+from archspec.backend import Backend, Format, MemoryBudget, Provenance, TensorLayout
 from archspec.backend.session import Precision, Session
 from archspec.backend.trainer import Trainer, TrainerConfig
-from archspec.diagnostics import Failure
 from archspec.ir.graph import Graph, Node
+from archspec_keras.engines import ENGINES
 from archspec_keras.lowerings import LOWERED
 
 # Each function imports its file when it is called: a backend that is merely listed costs nothing.
@@ -26,9 +25,9 @@ def _emit(
 
 
 def _load(directory: Path) -> Any:
-    from archspec_keras.runtime import load
+    from archspec_keras.runtime import load_model
 
-    return load(directory)
+    return load_model(directory)
 
 
 def _predict(model: Any, batch: Any) -> Any:
@@ -38,35 +37,21 @@ def _predict(model: Any, batch: Any) -> Any:
 
 
 def _open(folder: Path, graph: Graph, precision: Precision) -> Session:
-    _require_derivatives()
-    from archspec_keras.session import KerasSession
+    from archspec_keras.engines import open_session
 
-    return KerasSession(folder, graph, precision)
-
-
-def _trainer(folder: Path, plan: TrainerConfig) -> Trainer:
-    _require_derivatives()
-    from archspec_keras.trainer import KerasTrainer
-
-    return KerasTrainer(folder, plan)
+    return open_session(folder, graph, precision)
 
 
-def _require_derivatives() -> None:
-    """Raises `Failure` where Keras was told to run on what takes none, or on what it does not know."""
-    help = f"KERAS_BACKEND takes {', '.join(BACKEND.engines)}"
-    try:
-        keras: Any = import_module("keras")
-    except ValueError as error:
-        raise Failure(f"Keras does not start: {error}", help, 2) from error
-    engine = keras.config.backend()
-    if engine not in BACKEND.engines:
-        raise Failure(f"Keras on {engine} takes no derivatives", help, 2)
+def _trainer(folder: Path, config: TrainerConfig) -> Trainer:
+    from archspec_keras.engines import open_trainer
+
+    return open_trainer(folder, config)
 
 
-def _natives(graph: Graph) -> Mapping[str, TensorLayout]:
-    from archspec_keras.layout import natives
+def _tensor_layout(graph: Graph) -> Mapping[str, TensorLayout]:
+    from archspec_keras.layout import tensor_layout
 
-    return natives(graph)
+    return tensor_layout(graph)
 
 
 def _explain(graph: Graph, node: Node) -> str:
@@ -75,16 +60,16 @@ def _explain(graph: Graph, node: Node) -> str:
     return explain(graph, node)
 
 
-def _read(path: Path, room: MemoryBudget) -> Mapping[str, Any]:
-    from archspec_keras.files import read
+def _read(path: Path, budget: MemoryBudget) -> Mapping[str, Any]:
+    from archspec_keras.files import read_keras
 
-    return read(path, room)
+    return read_keras(path, budget)
 
 
 def _write(path: Path, graph: Graph, about: Provenance, tensors: Mapping[str, Any]) -> None:
-    from archspec_keras.files import write
+    from archspec_keras.files import write_keras
 
-    write(path, graph, about, tensors)
+    write_keras(path, graph, about, tensors)
 
 
 BACKEND = Backend(
@@ -96,16 +81,14 @@ BACKEND = Backend(
     emit=_emit,
     load=_load,
     predict=_predict,
-    tensor_layout=_natives,
+    tensor_layout=_tensor_layout,
     explain=_explain,
     open=_open,
     trainer=_trainer,
     modes=("eval", "train", "grad", "step"),
     precisions=("float32", "float64"),
     formats=(Format(name="keras", suffixes=(".keras",), read=_read, write=_write),),
-    engines={
-        name: Engine(name, {"KERAS_BACKEND": name}) for name in ("tensorflow", "jax", "torch")
-    },
+    engines=ENGINES,
 )
 
 __all__ = ["BACKEND"]

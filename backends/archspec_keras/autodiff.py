@@ -1,144 +1,190 @@
-"""How a Keras model is run and differentiated on each engine, by the means that the engine has."""
+"""Forward passes and derivatives of a Keras model, by the autodiff of its engine."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
-# Keras and the engines are typed in part alone.
+# Keras and the engines are typed in part only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from archspec_keras.runtime import numpy
+from archspec.backend.session import OutputCotangents
+from archspec_keras.runtime import to_numpy
 
 Array = NDArray[Any]
-Pull = Callable[[Mapping[str, Array]], Mapping[str, Array]]
-Slopes = tuple[dict[str, Array], Array, list[Array]]
-"""Outputs, and the derivatives of a loss with respect to the input and to each of the variables asked for."""
 
 
-class Engine(Protocol):
-    """Runs models whose outputs are dicts; `train` moves their statistics."""
+class Derivatives(NamedTuple):
+    """Outputs by head, and the derivatives of a loss by the input and by the variables."""
 
-    def run(self, model: Any, x: Any, train: bool) -> dict[str, Array]:
-        """The outputs."""
+    outputs: dict[str, Array]
+    input: Array
+    variables: list[Array]
+
+
+class Autodiff(Protocol):
+    """Run models whose outputs are dicts. In train mode the running statistics move."""
+
+    def forward(self, model: Any, x: Any, train: bool) -> dict[str, Array]:
+        """Return the outputs by head."""
         ...
 
     def differentiate(
-        self, model: Any, x: Any, variables: Sequence[Any], pull: Pull, train: bool
-    ) -> Slopes:
-        """The outputs and derivatives; what the loss does not depend on has zeros."""
+        self,
+        model: Any,
+        x: Any,
+        variables: Sequence[Any],
+        cotangents: OutputCotangents,
+        train: bool,
+    ) -> Derivatives:
+        """Return outputs and derivatives; a variable that the loss does not depend on has zeros."""
         ...
 
 
-def engine() -> Engine:
-    """The one that Keras was imported with."""
-    return {"tensorflow": TensorFlow, "jax": Jax, "torch": Torch}[keras.backend.backend()]()
+def autodiff() -> Autodiff:
+    """Return the autodiff of the engine that Keras was imported with."""
+    by_engine = {"tensorflow": TensorFlowAutodiff, "jax": JaxAutodiff, "torch": TorchAutodiff}
+    return by_engine[keras.backend.backend()]()
 
 
-class _Eager:
-    """An engine that computes as it goes."""
+class _EagerAutodiff:
+    """The forward pass of an engine that computes eagerly."""
 
-    def run(self, model: Any, x: Any, train: bool) -> dict[str, Array]:
-        return {name: numpy(y) for name, y in model(x, training=train).items()}
+    def forward(self, model: Any, x: Any, train: bool) -> dict[str, Array]:
+        return _arrays(model(x, training=train))
 
 
-class TensorFlow(_Eager):
+class TensorFlowAutodiff(_EagerAutodiff):
+    """Implements `Autodiff` with a gradient tape."""
+
     def differentiate(
-        self, model: Any, x: Any, variables: Sequence[Any], pull: Pull, train: bool
-    ) -> Slopes:
+        self,
+        model: Any,
+        x: Any,
+        variables: Sequence[Any],
+        cotangents: OutputCotangents,
+        train: bool,
+    ) -> Derivatives:
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             tape.watch(x)
-            outputs = model(x, training=train)
-        found = {name: numpy(y) for name, y in outputs.items()}
-        shares = {name: tf.convert_to_tensor(share) for name, share in pull(found).items()}
-        sources = [x, *(variable.value for variable in variables)]
-        entering, *slopes = tape.gradient(
-            [outputs[name] for name in shares],
-            sources,
-            list(shares.values()),
+            tensors = model(x, training=train)
+        outputs = _arrays(tensors)
+        output_gradients = {
+            name: tf.convert_to_tensor(value) for name, value in cotangents(outputs).items()
+        }
+        input_gradient, *gradients = tape.gradient(
+            [tensors[name] for name in output_gradients],
+            [x, *_values(variables)],
+            list(output_gradients.values()),
             tf.UnconnectedGradients.ZERO,
         )
-        return found, numpy(entering), [numpy(tf.convert_to_tensor(slope)) for slope in slopes]
+        # The gradient of a gathered variable is sparse until it is converted.
+        dense = [to_numpy(tf.convert_to_tensor(gradient)) for gradient in gradients]
+        return Derivatives(outputs, to_numpy(input_gradient), dense)
 
 
-class Jax:
-    """JAX compiles: what was compiled for a model is kept, for the next batch of the same shape."""
+class JaxAutodiff:
+    """Implements `Autodiff` with `jax.vjp`. Compiled functions are cached by model and mode."""
 
     def __init__(self) -> None:
         self.compiled: dict[tuple[int, bool], Any] = {}
 
-    def run(self, model: Any, x: Any, train: bool) -> dict[str, Array]:
-        trained, others = _values(model.trainable_variables), _values(model.non_trainable_variables)
-        outputs, moved = self._function(model, train)(x, trained, others)
-        _assign(model.non_trainable_variables, moved)
-        return {name: numpy(y) for name, y in outputs.items()}
+    def forward(self, model: Any, x: Any, train: bool) -> dict[str, Array]:
+        trained = _values(model.trainable_variables)
+        others = _values(model.non_trainable_variables)
+        tensors, updated = self._function(model, train)(x, trained, others)
+        _assign(model.non_trainable_variables, updated)
+        return _arrays(tensors)
 
     def differentiate(
-        self, model: Any, x: Any, variables: Sequence[Any], pull: Pull, train: bool
-    ) -> Slopes:
+        self,
+        model: Any,
+        x: Any,
+        variables: Sequence[Any],
+        cotangents: OutputCotangents,
+        train: bool,
+    ) -> Derivatives:
         import jax
 
-        function, others = self._function(model, train), _values(model.non_trainable_variables)
+        function = self._function(model, train)
+        others = _values(model.non_trainable_variables)
 
         def forward(x: Any, trained: Any) -> Any:
             return function(x, trained, others)
 
-        outputs, pullback, moved = jax.vjp(
+        tensors, pullback, updated = jax.vjp(
             forward, x, _values(model.trainable_variables), has_aux=True
         )
-        found = {name: numpy(y) for name, y in outputs.items()}
-        entering, slopes = pullback(
-            {**{name: np.zeros_like(y) for name, y in found.items()}, **pull(found)}
-        )
-        _assign(model.non_trainable_variables, moved)
-        own = {id(v): slope for v, slope in zip(model.trainable_variables, slopes, strict=True)}
-        given = [
-            np.array(own[id(v)]) if id(v) in own else np.zeros_like(numpy(v.value))
-            for v in variables
+        outputs = _arrays(tensors)
+        zeros = {name: np.zeros_like(value) for name, value in outputs.items()}
+        input_gradient, gradients = pullback({**zeros, **cotangents(outputs)})
+        _assign(model.non_trainable_variables, updated)
+        by_variable = {
+            id(variable): gradient
+            for variable, gradient in zip(model.trainable_variables, gradients, strict=True)
+        }
+        asked_for = [
+            np.array(by_variable[id(variable)])
+            if id(variable) in by_variable
+            else np.zeros_like(to_numpy(variable.value))
+            for variable in variables
         ]
-        return found, np.array(entering), given
+        return Derivatives(outputs, np.array(input_gradient), asked_for)
 
     def _function(self, model: Any, train: bool) -> Any:
         import jax
 
-        def run(x: Any, trained: Any, others: Any) -> Any:
+        def call(x: Any, trained: Any, others: Any) -> Any:
             return model.stateless_call(trained, others, x, training=train)
 
-        return self.compiled.setdefault((id(model), train), jax.jit(run))
+        return self.compiled.setdefault((id(model), train), jax.jit(call))
 
 
-class Torch(_Eager):
+class TorchAutodiff(_EagerAutodiff):
+    """Implements `Autodiff` with `torch.autograd`."""
+
     def differentiate(
-        self, model: Any, x: Any, variables: Sequence[Any], pull: Pull, train: bool
-    ) -> Slopes:
+        self,
+        model: Any,
+        x: Any,
+        variables: Sequence[Any],
+        cotangents: OutputCotangents,
+        train: bool,
+    ) -> Derivatives:
         import torch
 
         x = x.detach().requires_grad_()
-        outputs = model(x, training=train)
-        found = {name: numpy(y.detach()) for name, y in outputs.items()}
-        shares = {name: torch.as_tensor(share).to(x.device) for name, share in pull(found).items()}
-        sources = [x, *(variable.value for variable in variables)]
-        connected = [name for name in shares if outputs[name].requires_grad]
-        slopes: Any = torch.autograd.grad(
-            [outputs[name] for name in connected],
+        tensors = model(x, training=train)
+        outputs = {name: to_numpy(tensor.detach()) for name, tensor in tensors.items()}
+        output_gradients = {
+            name: torch.as_tensor(value).to(x.device) for name, value in cotangents(outputs).items()
+        }
+        sources = [x, *_values(variables)]
+        connected = [name for name in output_gradients if tensors[name].requires_grad]
+        gradients: Any = torch.autograd.grad(
+            [tensors[name] for name in connected],
             sources,
-            [shares[name] for name in connected],
+            [output_gradients[name] for name in connected],
             allow_unused=True,
         )
-        given = [
-            np.zeros(tuple(source.shape), x.detach().cpu().numpy().dtype)
-            if slope is None
-            else numpy(slope)
-            for source, slope in zip(sources, slopes, strict=True)
+        dtype = x.detach().cpu().numpy().dtype
+        input_gradient, *dense = [
+            np.zeros(tuple(source.shape), dtype) if gradient is None else to_numpy(gradient)
+            for source, gradient in zip(sources, gradients, strict=True)
         ]
-        return found, given[0], given[1:]
+        return Derivatives(outputs, input_gradient, dense)
+
+
+def _arrays(tensors: Any) -> dict[str, Array]:
+    return {name: to_numpy(tensor) for name, tensor in tensors.items()}
 
 
 def _values(variables: Sequence[Any]) -> list[Any]:

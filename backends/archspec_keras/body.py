@@ -140,7 +140,7 @@ class Body:
                     operands = [target]
                 return found
             case Instance():
-                named = self.paths.code(part.scope, self.cls.scope, counters)
+                named = self.paths.name_code(part.scope, self.cls.scope, counters)
                 args = (*(("", value) for value in operands), *_args(code), ("name", named))
                 made = Call(_function(code), args)
                 return [
@@ -151,7 +151,7 @@ class Body:
             case LayerCall():
                 return self._leaf(part, code, operands[0], target, counters)
             case MergeCall():
-                name = self.paths.code(part.node, self.cls.scope, counters)
+                name = self.paths.name_code(part.node, self.cls.scope, counters)
                 assert part.merge.module is not None
                 call = Call(part.merge.module.target, (("name", name),))
                 return [Assignment(target, CallResult(call, List(tuple(operands))))]
@@ -163,7 +163,7 @@ class Body:
     ) -> list[Any]:
         lines: list[Assignment] = []
         calls = _items(code) if isinstance(code, List) else (code,)
-        name = self.paths.code(leaf.node, self.cls.scope, counters)
+        name = self.paths.name_code(leaf.node, self.cls.scope, counters)
         for number, call in enumerate(calls, 1):
             assert isinstance(call, Call)
             own = name if number == len(calls) else f'{name[:-1]}{SEPARATOR}{_suffix(call.name)}"'

@@ -1,8 +1,9 @@
-"""How a pure function over tensors is compiled and differentiated on each engine, and on which devices it runs."""
+"""Compilation and gradients of pure functions over tensors on each engine, and the devices used."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
-# Keras and the engines are typed in part alone.
+# Keras and the engines are typed in part only.
 
 from __future__ import annotations
 
@@ -19,77 +20,91 @@ from archspec.diagnostics import Failure
 
 Tensors = dict[str, Any]
 Loss = Callable[[Tensors], tuple[Any, Any]]
-"""From tensors by name to a loss, and whatever else was computed on the way."""
+"""Map tensors by name to a loss, and to whatever else was computed on the way."""
 
 
-class Compiler(Protocol):
+class Jit(Protocol):
+    """Compile and differentiate functions, and put arrays on devices."""
+
     def compiled(
-        self, function: Callable[..., Any], *, consumes: bool = False
+        self, function: Callable[..., Any], *, donate_state: bool = False
     ) -> Callable[..., Any]:
-        """The function as one program for each shape of what it is given.
+        """Return the function as one program for each set of argument shapes.
 
-        With `consumes` it is one from a state, and more, to the next state, and more; the memory of the state that it
-        is given may be taken for the next one, and is not to be read again.
+        With `donate_state` the function takes a state first and returns the next state first. The
+        memory of the state passed in may be reused for the next one: do not read it again.
         """
         ...
 
-    def slopes(self, loss: Loss, at: Tensors) -> tuple[Tensors, Any]:
-        """The derivatives by each of the tensors, zeros where the loss does not depend on it, and what else it gave."""
+    def gradients(self, loss: Loss, tensors: Tensors) -> tuple[Tensors, Any]:
+        """Return the gradient by each tensor, and the second result of `loss`.
+
+        A tensor that the loss does not depend on has zeros.
+        """
         ...
 
     def tensor(self, values: NDArray[Any], *, batch: bool = False) -> Any:
-        """The values on the engine's device, or on all of them, of a batch a share on each."""
+        """Return the values on every device; a batch is split over the devices."""
         ...
 
     def device(self) -> str:
-        """What it runs on, for people."""
+        """Return a description of the device for people."""
         ...
 
 
-def compiler(plan: TrainerConfig) -> Compiler:
-    """That of the engine that Keras was imported with; raises `Failure` for what it has no way to do."""
-    engine = keras.backend.backend()
-    if plan.device:
-        help = (
-            "CUDA_VISIBLE_DEVICES leaves some GPUs or none, JAX_PLATFORMS=cpu has JAX take the CPU"
-        )
+def jit(config: TrainerConfig) -> Jit:
+    """Return the compiler of the engine that Keras was imported with.
+
+    Raises `Failure` for a device or number of devices that the engine cannot train on.
+    """
+    if config.device:
         raise Failure(
-            "`--device` is for the backend torch: an engine of Keras chooses by itself", help, 2
+            "`--device` is for the backend torch: an engine of Keras chooses by itself",
+            "CUDA_VISIBLE_DEVICES leaves some GPUs or none, JAX_PLATFORMS=cpu has JAX take the CPU",
+            2,
         )
-    return {"tensorflow": TensorFlow, "jax": Jax, "torch": Torch}[engine](plan)
+    by_engine = {"tensorflow": TensorFlowJit, "jax": JaxJit, "torch": TorchJit}
+    return by_engine[keras.backend.backend()](config)
 
 
-def _refuse_many(plan: TrainerConfig, engine: str, count: int) -> None:
-    if plan.training and count > 1:
-        help = "CUDA_VISIBLE_DEVICES=0 leaves one; KERAS_BACKEND=jax takes them all, as torchrun does with --backend torch"
-        raise Failure(f"Keras on {engine} trains on one GPU, and there are {count}", help)
+def _check_one_gpu(config: TrainerConfig, engine: str, count: int) -> None:
+    if config.training and count > 1:
+        raise Failure(
+            f"Keras on {engine} trains on one GPU, and there are {count}",
+            "CUDA_VISIBLE_DEVICES=0 leaves one; KERAS_BACKEND=jax takes them all, "
+            "as torchrun does with --backend torch",
+        )
 
 
-class TensorFlow:
-    def __init__(self, plan: TrainerConfig) -> None:
+class TensorFlowJit:
+    """Implements `Jit` with `tf.function`, through XLA if the user asks for a compiler."""
+
+    def __init__(self, config: TrainerConfig) -> None:
         import tensorflow as tf
 
-        from archspec_keras.tf_state import Held
+        from archspec_keras.tf_state import TensorFlowState
 
-        self.compile, self.held = plan.compile, Held()
-        _refuse_many(plan, "TensorFlow", len(tf.config.list_physical_devices("GPU")))
+        self.use_xla = config.compile
+        self.state = TensorFlowState()
+        _check_one_gpu(config, "TensorFlow", len(tf.config.list_physical_devices("GPU")))
 
     def compiled(
-        self, function: Callable[..., Any], *, consumes: bool = False
+        self, function: Callable[..., Any], *, donate_state: bool = False
     ) -> Callable[..., Any]:
         import tensorflow as tf
 
-        # The code is free of Python that depends on values, which autograph would look for.
-        program = partial(tf.function, autograph=False, jit_compile=self.compile or None)
-        return self.held.stepping(function, program) if consumes else program(function)
+        # No Python here depends on the values of tensors, so there is nothing for autograph to do.
+        trace = partial(tf.function, autograph=False, jit_compile=self.use_xla or None)
+        return self.state.in_place(function, trace) if donate_state else trace(function)
 
-    def slopes(self, loss: Loss, at: Tensors) -> tuple[Tensors, Any]:
+    def gradients(self, loss: Loss, tensors: Tensors) -> tuple[Tensors, Any]:
         import tensorflow as tf
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(at)
-            total, rest = loss(at)
-        return tape.gradient(total, at, unconnected_gradients=tf.UnconnectedGradients.ZERO), rest
+            tape.watch(tensors)
+            total, rest = loss(tensors)
+        zero = tf.UnconnectedGradients.ZERO
+        return tape.gradient(total, tensors, unconnected_gradients=zero), rest
 
     def tensor(self, values: NDArray[Any], *, batch: bool = False) -> Any:
         return keras.ops.convert_to_tensor(np.array(values, order="C"))
@@ -103,10 +118,10 @@ class TensorFlow:
         return "tensorflow, cpu"
 
 
-class Jax:
-    """It compiles always, one program for all devices: what is summed over a batch is summed over all of them."""
+class JaxJit:
+    """Implements `Jit`. One program runs on all devices: a sum over a batch is over all of them."""
 
-    def __init__(self, plan: TrainerConfig) -> None:
+    def __init__(self, config: TrainerConfig) -> None:
         import jax
 
         self.devices = jax.devices()
@@ -115,22 +130,25 @@ class Jax:
         )
 
     def compiled(
-        self, function: Callable[..., Any], *, consumes: bool = False
+        self, function: Callable[..., Any], *, donate_state: bool = False
     ) -> Callable[..., Any]:
         import jax
 
-        whole = keras.distribution.TensorLayout([], self.mesh).backend_layout
-        return jax.jit(function, donate_argnums=(0,) if consumes else (), out_shardings=whole)
+        replicated = keras.distribution.TensorLayout([], self.mesh).backend_layout
+        donated = (0,) if donate_state else ()
+        return jax.jit(function, donate_argnums=donated, out_shardings=replicated)
 
-    def slopes(self, loss: Loss, at: Tensors) -> tuple[Tensors, Any]:
+    def gradients(self, loss: Loss, tensors: Tensors) -> tuple[Tensors, Any]:
         import jax
 
-        return jax.grad(loss, has_aux=True)(at)
+        return jax.grad(loss, has_aux=True)(tensors)
 
     def tensor(self, values: NDArray[Any], *, batch: bool = False) -> Any:
-        # A batch that cannot be shared out evenly, as an epoch's last one, is computed by each device as a whole.
-        shared = batch and len(values) % len(self.devices) == 0
-        axes: list[Any] = ["batch" if shared and axis == 0 else None for axis in range(values.ndim)]
+        # A batch that does not split evenly, such as an epoch's last, is replicated instead.
+        split = batch and len(values) % len(self.devices) == 0
+        axes: list[Any] = [None] * values.ndim
+        if split:
+            axes[0] = "batch"
         layout = keras.distribution.TensorLayout(axes, self.mesh)
         return keras.distribution.distribute_tensor(np.array(values, order="C"), layout)
 
@@ -139,42 +157,43 @@ class Jax:
         return f"jax, {count} x {kind}" if count > 1 else f"jax, {kind}"
 
 
-class Torch:
-    """It computes as it goes: nothing is compiled."""
+class TorchJit:
+    """Implements `Jit` eagerly: nothing is compiled."""
 
-    def __init__(self, plan: TrainerConfig) -> None:
+    def __init__(self, config: TrainerConfig) -> None:
         import torch
 
-        if plan.compile:
+        if config.compile:
             raise Failure(
                 "Keras on PyTorch compiles nothing",
                 "leave out --compile, or take `--backend torch`",
                 2,
             )
-        _refuse_many(plan, "PyTorch", torch.cuda.device_count())
+        _check_one_gpu(config, "PyTorch", torch.cuda.device_count())
 
     def compiled(
-        self, function: Callable[..., Any], *, consumes: bool = False
+        self, function: Callable[..., Any], *, donate_state: bool = False
     ) -> Callable[..., Any]:
         import torch
 
         return torch.no_grad()(function)
 
-    def slopes(self, loss: Loss, at: Tensors) -> tuple[Tensors, Any]:
+    def gradients(self, loss: Loss, tensors: Tensors) -> tuple[Tensors, Any]:
         import torch
 
         def detached(tensor: Any) -> Any:
             return tensor.detach()
 
         with torch.enable_grad():
-            leaves = {name: tensor.detach().requires_grad_() for name, tensor in at.items()}
+            leaves = {name: tensor.detach().requires_grad_() for name, tensor in tensors.items()}
             total, rest = loss(leaves)
-        found: Any = [torch.zeros_like(leaf) for leaf in leaves.values()]
+        gradients: Any = [torch.zeros_like(leaf) for leaf in leaves.values()]
+        # With every weight frozen the loss has no graph, and `grad` would raise.
         if total.requires_grad:
-            found = torch.autograd.grad(
+            gradients = torch.autograd.grad(
                 total, [*leaves.values()], allow_unused=True, materialize_grads=True
             )
-        return dict(zip(leaves, found, strict=True)), keras.tree.map_structure(detached, rest)
+        return dict(zip(leaves, gradients, strict=True)), keras.tree.map_structure(detached, rest)
 
     def tensor(self, values: NDArray[Any], *, batch: bool = False) -> Any:
         return keras.ops.convert_to_tensor(np.array(values, order="C"))

@@ -1,4 +1,4 @@
-"""How Keras holds every tensor of a graph: which layer, under which name, of which shape, with which axis where."""
+"""The layout of every tensor in Keras: its layer and variable, shape, and order of axes."""
 
 from __future__ import annotations
 
@@ -10,40 +10,41 @@ from archspec.ir.graph import Graph, Node
 from archspec.ir.op import ParamSpec
 from archspec_keras.lowerings import lower
 from archspec_keras.paths import Paths
-
-_NORM = {
-    "weight": "gamma",
-    "bias": "beta",
-    "running_mean": "moving_mean",
-    "running_var": "moving_variance",
-}
+from archspec_keras.tensor_roles import variable_name
 
 
-def natives(graph: Graph) -> Mapping[str, TensorLayout]:
-    """By neutral name; a tensor is called `LAYER/variable` in Keras."""
+def tensor_layout(graph: Graph) -> Mapping[str, TensorLayout]:
+    """Return layouts by portable name; in Keras a tensor is called `LAYER/variable`."""
     paths = Paths(graph)
     return {
-        name: _native(graph, paths.layer(node), node, param)
+        name: _layout(
+            graph, f"{paths.layer(node)}/{variable_name(node.op, param.role)}", node, param
+        )
         for name, node, param in graph.parameters()
     }
 
 
-def _native(graph: Graph, layer: str, node: Node, param: ParamSpec) -> TensorLayout:
-    shape, axes = param.shape, range(len(param.shape))
+def _layout(graph: Graph, name: str, node: Node, param: ParamSpec) -> TensorLayout:
+    shape = param.shape
     if node.op.kind == "prelu":
+        # The slope has an axis of size 1 for each position.
         rank = len(graph.inputs(node)[0]) - 1
-        return TensorLayout(f"{layer}/alpha", (*(1,) * rank, *shape))
+        return TensorLayout(name, (*(1,) * rank, *shape))
+    axes = range(len(shape))
     if node.op.family == "norm":
         order = (*axes[1:], 0)
-        return TensorLayout(
-            f"{layer}/{_NORM[param.role]}", tuple(shape[axis] for axis in order), order
-        )
+        return TensorLayout(name, tuple(shape[axis] for axis in order), order)
     if param.role == "bias":
-        return TensorLayout(f"{layer}/bias", shape)
+        return TensorLayout(name, shape)
     order = (*axes[2:], 1, 0)
-    native = tuple(shape[axis] for axis in order)
-    (entering,) = graph.inputs(node)
-    lowered = lower(node.op, entering)
+    return TensorLayout(name, _kernel_shape(graph, node, param), order)
+
+
+def _kernel_shape(graph: Graph, node: Node, param: ParamSpec) -> tuple[int, ...]:
+    outer, inner, *window = param.shape
+    (x,) = graph.inputs(node)
+    lowered = lower(node.op, x)
     if isinstance(lowered, Module) and lowered.target.startswith("layers.Depthwise"):
-        native = (*native[:-2], entering[0], shape[0] // entering[0])
-    return TensorLayout(f"{layer}/kernel", native, order)
+        channels = x[0]
+        return (*window, channels, outer // channels)
+    return (*window, inner, outer)

@@ -1,19 +1,23 @@
-"""The arithmetic of `archspec.backend.optimizer` and `archspec.reference.loss` in Keras's operations, channels last.
+"""The update rules of `archspec.backend.optimizer` in Keras's operations.
 
-Keras's own SGD remembers -rate * v, which is another thing as soon as the rate moves, and keeps weight decay out of the
-gradient; its Adam adds epsilon before the bias is corrected. So the rules are written out.
+Keras's own SGD stores -learning_rate * v, which differs as soon as the learning rate changes, and
+keeps weight decay out of the gradient; its Adam adds epsilon before the bias correction. So the
+rules are written out here.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
-# pyright: reportOperatorIssue=false, reportOptionalOperand=false, reportArgumentType=false, reportCallIssue=false
-# Keras is typed in part alone, and its operations as if they could give None.
+# pyright: reportOperatorIssue=false, reportOptionalOperand=false
+# pyright: reportArgumentType=false, reportCallIssue=false
+# Keras is typed in part only, and its operations as if they could return None.
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, assert_never
 
 from keras import ops
 
@@ -21,72 +25,81 @@ from archspec.backend.optimizer import SGD, AdamW, update_rule
 from archspec.ir.recipe import Recipe
 
 Tensors = dict[str, Any]
-Rule = Callable[..., tuple[Any, Tensors]]
-"""From a tensor, its gradient and slots, the rate, its decay and the count of updates to the tensor and its slots."""
+UpdateFunction = Callable[..., tuple[Any, Tensors]]
+"""Take a tensor, its gradient, its slots, the learning rate, its weight decay and the number of the
+update; return the tensor and its slots after it."""
 
 
-def rule(recipe: Recipe) -> Rule:
-    """How a tensor moves; slots are zero before the first update, whose count is 1."""
-    match update_rule(recipe):
-        case SGD() as momentum:
-            return lambda *given: _momentum(momentum, *given)
-        case AdamW() as adamw:
-            return lambda *given: _adamw(adamw, *given)
+def update_function(recipe: Recipe) -> UpdateFunction:
+    """Return the recipe's update. Slots are zero before the first update, which is number 1."""
+    rule = update_rule(recipe)
+    match rule:
+        case SGD():
+            return partial(_sgd, rule)
+        case AdamW():
+            return partial(_adamw, rule)
+        case _:
+            assert_never(rule)
 
 
-def _momentum(
-    own: SGD, tensor: Any, gradient: Any, slots: Tensors, rate: Any, decay: float, update: Any
+def _sgd(
+    rule: SGD,
+    tensor: Any,
+    gradient: Any,
+    slots: Tensors,
+    learning_rate: Any,
+    weight_decay: float,
+    update: Any,
 ) -> tuple[Any, Tensors]:
-    g = gradient + decay * tensor if decay else gradient
-    if not own.momentum:
-        return tensor - rate * g, {}
-    v = own.momentum * slots["momentum"] + g
-    return tensor - rate * (g + own.momentum * v if own.nesterov else v), {"momentum": v}
+    g = gradient + weight_decay * tensor if weight_decay else gradient
+    if not rule.momentum:
+        return tensor - learning_rate * g, {}
+    v = rule.momentum * slots["momentum"] + g
+    direction = g + rule.momentum * v if rule.nesterov else v
+    return tensor - learning_rate * direction, {"momentum": v}
 
 
 def _adamw(
-    own: AdamW, tensor: Any, gradient: Any, slots: Tensors, rate: Any, decay: float, update: Any
+    rule: AdamW,
+    tensor: Any,
+    gradient: Any,
+    slots: Tensors,
+    learning_rate: Any,
+    weight_decay: float,
+    update: Any,
 ) -> tuple[Any, Tensors]:
-    one, two = own.betas
-    mean = one * slots["mean"] + (1 - one) * gradient
-    square = two * slots["square"] + (1 - two) * ops.square(gradient)
-    length = (
-        mean / _correction(one, update) / (ops.sqrt(square / _correction(two, update)) + own.eps)
-    )
-    kept = tensor * (1 - rate * decay) if decay else tensor
-    return kept - rate * length, {"mean": mean, "square": square}
+    beta1, beta2 = rule.betas
+    mean = beta1 * slots["mean"] + (1 - beta1) * gradient
+    square = beta2 * slots["square"] + (1 - beta2) * ops.square(gradient)
+    root = ops.sqrt(square / _bias_correction(beta2, update)) + rule.eps
+    direction = mean / _bias_correction(beta1, update) / root
+    decayed = tensor * (1 - learning_rate * weight_decay) if weight_decay else tensor
+    return decayed - learning_rate * direction, {"mean": mean, "square": square}
 
 
-def _correction(beta: float, update: Any) -> Any:
-    """1 - beta^update, which loses half its digits in float32 if it is computed as it stands."""
+def _bias_correction(beta: float, update: Any) -> Any:
+    """Return 1 - beta^update. Computed as written, it would lose half its digits in float32."""
     return -ops.expm1(update * math.log(beta)) if beta else 1.0
 
 
-def clipped(gradients: Tensors, norm: float | None) -> Tensors:
-    """Scaled to that norm, of all of them together, where theirs is larger."""
+def clip_by_global_norm(gradients: Tensors, norm: float | None) -> Tensors:
+    """Scale the gradients so that the norm of all of them together is at most `norm`."""
     if norm is None:
         return gradients
-    whole = ops.sqrt(sum(ops.sum(ops.square(g)) for g in gradients.values()))
-    return {name: g * (norm / ops.maximum(whole, norm)) for name, g in gradients.items()}
+    global_norm = ops.sqrt(sum(ops.sum(ops.square(g)) for g in gradients.values()))
+    return {name: g * (norm / ops.maximum(global_norm, norm)) for name, g in gradients.items()}
 
 
-def averaged(recipe: Recipe, mean: Tensors, tensors: Tensors, update: Any) -> Tensors:
-    """The mean of the tensors after an update; that of the first is the tensors."""
-    share = 1 / update
-    if recipe.average == "ema":
-        share = ops.where(update == 1, 1.0, 1 - recipe.ema_decay)
-    return {name: kept + share * (tensors[name] - kept) for name, kept in mean.items()}
+def update_average(recipe: Recipe, mean: Tensors, tensors: Tensors, update: Any) -> Tensors:
+    """Return the recipe's mean of the tensors after an update; the first mean is the tensors.
 
-
-def head_loss(kind: str, output: Any, labels: Any, smoothing: float) -> Any:
-    """The mean loss of a batch, from an output [N, ..., C] and its labels [N, ...]."""
-    if kind == "mse":
-        return ops.mean(ops.square(output - ops.moveaxis(labels, 1, -1)))
-    classes = output.shape[-1]
-    single = kind == "binary_cross_entropy" and classes == 1
-    exact = ops.reshape(labels, output.shape) if single else ops.one_hot(labels, classes)
-    even = 1 / 2 if kind == "binary_cross_entropy" else 1 / classes
-    wanted = ops.cast(exact, output.dtype) * (1 - smoothing) + smoothing * even
-    if kind == "cross_entropy":
-        return -ops.mean(ops.sum(wanted * ops.log_softmax(output, axis=-1), axis=-1))
-    return ops.mean(ops.sum(ops.softplus(output) - output * wanted, axis=-1))
+    `mean` is empty where the recipe averages nothing.
+    """
+    match recipe.average:
+        case "none" | "polyak":
+            share = 1 / update
+        case "ema":
+            share = ops.where(update == 1, 1.0, 1 - recipe.ema_decay)
+        case _:
+            assert_never(recipe.average)
+    return {name: before + share * (tensors[name] - before) for name, before in mean.items()}

@@ -1,8 +1,8 @@
-"""Where a window lies, in the words that Keras has for it: "valid", "same", or a border that is put around first.
+"""The padding of windows in Keras's terms: "valid", "same", or zeros padded explicitly before.
 
->>> fit((112,), ((0, 0),), (3,), (2,), (1,), (56,))
+>>> fit_padding((112,), ((0, 0),), (3,), (2,), (1,), (56,))
 'same'
->>> fit((224,), ((3, 3),), (7,), (2,), (1,), (112,))
+>>> fit_padding((224,), ((3, 3),), (7,), (2,), (1,), (112,))
 ((3, 2),)
 """
 
@@ -15,7 +15,7 @@ from archspec.ir.types import Pads, Shape
 from archspec.ops import window
 
 
-def fit(
+def fit_padding(
     size: Shape,
     pads: Pads,
     kernel: Sequence[int],
@@ -23,41 +23,41 @@ def fit(
     dilation: Sequence[int],
     out: Shape,
     *,
-    ruled: bool = False,
+    prefer_same: bool = False,
 ) -> str | Pads:
-    """How windows reach `out` positions; of a border, just what they reach. `ruled` padding is rather "same"."""
-    rows = list(zip(size, pads, kernel, stride, dilation, out, strict=True))
-    extents = [window.extent(k, d) for _, _, k, _, d, _ in rows]
-    reach = [
-        max((m - 1) * s + extent - n - p[0], 0)
-        for (n, p, _, s, _, m), extent in zip(rows, extents, strict=True)
+    """Return the padding with which windows reach `out` positions, as short as it can be said.
+
+    Explicit padding has only the rows that windows reach. Where both "valid" and "same" are right,
+    `prefer_same` says which: it is for padding that the spec names by a rule.
+    """
+    axes = list(zip(size, pads, kernel, stride, dilation, out, strict=True))
+    extents = [window.extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
+    reached = [
+        (before, max((m - 1) * s + extent - n - before, 0))
+        for (n, (before, _), _, s, _, m), extent in zip(axes, extents, strict=True)
     ]
     valid = all(
-        p[0] == over == 0 and m == (n - extent) // s + 1
-        for (n, p, _, s, _, m), extent, over in zip(rows, extents, reach, strict=True)
+        sides == (0, 0) and m == (n - extent) // s + 1
+        for (n, _, _, s, _, m), extent, sides in zip(axes, extents, reached, strict=True)
     )
     same = all(
-        m == -(-n // s) and p[0] == max((m - 1) * s + extent - n, 0) // 2
-        for (n, p, _, s, _, m), extent in zip(rows, extents, strict=True)
+        m == -(-n // s) and before == max((m - 1) * s + extent - n, 0) // 2
+        for (n, (before, _), _, s, _, m), extent in zip(axes, extents, strict=True)
     )
-    if same and (ruled or not valid):
+    if same and (prefer_same or not valid):
         return "same"
-    return (
-        "valid"
-        if valid
-        else tuple((p[0], over) for (_, p, _, _, _, _), over in zip(rows, reach, strict=True))
-    )
+    return "valid" if valid else tuple(reached)
 
 
-def padding(fitted: str | Pads) -> Arg:
-    """The argument of Keras's own layers."""
+def padding_arg(fitted: str | Pads) -> Arg:
+    """Return the `padding` argument of Keras's own layers."""
     return Arg("padding", "same" if fitted == "same" else "valid", default="valid", keyword=True)
 
 
-def shortest(pads: Pads) -> int | tuple[int | tuple[int, int], ...]:
-    """Pairs as ZeroPadding and Cropping take them, in their shortest spelling.
+def compact_pads(pads: Pads) -> int | tuple[int | tuple[int, int], ...]:
+    """Return pairs in the shortest form that ZeroPadding and Cropping take.
 
-    >>> shortest(((3, 3), (3, 3))), shortest(((0, 1), (0, 1))), shortest(((1, 2),))
+    >>> compact_pads(((3, 3), (3, 3))), compact_pads(((0, 1), (0, 1))), compact_pads(((1, 2),))
     (3, ((0, 1), (0, 1)), (1, 2))
     """
     if all(before == after for before, after in pads):

@@ -1,7 +1,7 @@
-"""The names of layers: neutral paths with hyphens for dots, in the letters that every engine takes.
+"""The names of layers: portable paths with hyphens for dots, in letters that every engine takes.
 
-Keras refuses `/` in a layer's name, torch refuses `.` in a parameter's, and TensorFlow takes few letters in a scope's;
-what a spec calls otherwise is respelt, part by part, and never as another part.
+Keras refuses `/` in a layer's name, torch refuses `.` in a parameter's, and TensorFlow takes few
+letters in a scope's. Parts of a path with other letters are respelt, each as no part beside it.
 
 >>> respelt([["conv1", "3x3 reduce", "3x3_reduce"], ["卷积", "conv"]])
 {'3x3 reduce': '3x3_reduce_2', '卷积': 'b'}
@@ -16,41 +16,43 @@ from archspec.codegen.names import Namespace
 from archspec.ir.graph import Graph, Node, Scope
 
 SEPARATOR = "-"
-_LONGEST = 60
-_PLAIN = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_]{{0,{_LONGEST - 1}}}")
+MAX_PART_LENGTH = 60
+_ALLOWED = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_]{{0,{MAX_PART_LENGTH - 1}}}")
 
 
 def respelt(families: Iterable[Collection[str]]) -> dict[str, str]:
-    """Other names for the parts of paths that cannot stay as they are; a family has one parent, and no name twice."""
+    """Return other names for the parts of paths that have letters which are not allowed.
+
+    A family holds the names under one parent; none of them gets the name of another.
+    """
     siblings: dict[str, dict[str, None]] = {}
     for family in {frozenset(family): tuple(family) for family in families}.values():
         for part in family:
             siblings.setdefault(part, {}).update(dict.fromkeys(family))
-    found: dict[str, str] = {}
+    renamed: dict[str, str] = {}
     for part in siblings:
-        if not _PLAIN.fullmatch(part):
-            space = Namespace(
-                *(found.get(other, other) for other in siblings[part] if other != part)
-            )
-            found[part] = space.unique(plain(part))
-    return found
+        if not _ALLOWED.fullmatch(part):
+            others = (other for other in siblings[part] if other != part)
+            space = Namespace(*(renamed.get(other, other) for other in others))
+            renamed[part] = space.unique(allowed_name(part))
+    return renamed
 
 
-def plain(text: str) -> str:
-    """A text in the letters that are taken."""
-    name = re.sub(r"[^A-Za-z0-9]+", "_", text[: 4 * _LONGEST]).strip("_")[:_LONGEST].rstrip("_")
-    return name or "b"
+def allowed_name(text: str) -> str:
+    """Return a text in the letters that are allowed, shortened if it is long."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", text[: 4 * MAX_PART_LENGTH])
+    return name.strip("_")[:MAX_PART_LENGTH].rstrip("_") or "b"
 
 
-def parts_of(item: Scope | Node) -> list[str]:
-    """The parts of a path, from the outside in."""
+def path_parts(item: Scope | Node) -> list[str]:
+    """Return the parts of a path, outermost first."""
     if isinstance(item, Node):
-        return [*parts_of(item.scope), item.name]
+        return [*path_parts(item.scope), item.name]
     return [scope.name for scope in item.chain() if scope.parent is not None][::-1]
 
 
 class Paths:
-    """The names of a graph's layers; `renamed` are the parts that are respelt."""
+    """The names of a graph's layers; `renamed` has the parts that are respelt."""
 
     def __init__(self, graph: Graph) -> None:
         families: dict[Scope | None, dict[str, None]] = {}
@@ -62,18 +64,22 @@ class Paths:
         self.renamed = respelt(families.values())
 
     def layer(self, node: Node) -> str:
-        """The name of the layer that computes a node."""
-        return SEPARATOR.join(self.spelt(parts_of(node)))
+        """Return the name of the layer that computes a node."""
+        return SEPARATOR.join(self.spelt(path_parts(node)))
 
     def spelt(self, parts: Sequence[str]) -> list[str]:
-        """The parts of a path as layers are called by them."""
+        """Return the parts of a path as they stand in layers' names."""
         return [self.renamed.get(part, part) for part in parts]
 
-    def code(self, item: Scope | Node, around: Scope, counters: dict[int, str]) -> str:
-        """The name as source, in a function that is given that of `around`; `counters` stand for parts, by place."""
-        inner = len(parts_of(around))
-        said = [counters.get(place, part) for place, part in enumerate(self.spelt(parts_of(item)))][
-            inner:
+    def name_code(self, item: Scope | Node, function_scope: Scope, counters: dict[int, str]) -> str:
+        """Return the code of an item's name, in the function of `function_scope`.
+
+        The function has that scope's own name as `name`. `counters` has the code of loop counters
+        by their place in the path.
+        """
+        parts = [
+            counters.get(place, part) for place, part in enumerate(self.spelt(path_parts(item)))
         ]
-        text = SEPARATOR.join([*(["{name}"] if inner else ()), *said])
+        depth = len(path_parts(function_scope))
+        text = SEPARATOR.join([*(["{name}"] if depth else []), *parts[depth:]])
         return f'f"{text}"' if "{" in text else f'"{text}"'

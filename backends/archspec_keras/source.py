@@ -29,8 +29,9 @@ from archspec.ir.graph import Graph, Head
 from archspec.ir.types import format_shape
 from archspec_keras.body import Body
 from archspec_keras.dialect import KERAS
-from archspec_keras.paths import Paths, plain
-from archspec_keras.train_only_weights import spare
+from archspec_keras.paths import Paths, allowed_name
+from archspec_keras.tensor_roles import ROLES
+from archspec_keras.train_only_weights import train_only_prefixes
 
 
 def emit(graph: Graph, about: Provenance) -> dict[str, bytes]:
@@ -144,7 +145,7 @@ def network_source(cls: EmittedClass, graph: Graph, paths: Paths, taken: Collect
     lines += docstring_lines(f"The whole network, from {' to '.join(shapes)}.")
     lines.append(f"    inputs = keras.Input({literal((*shape[1:], shape[0]))}, name={given})")
     lines += body.lines(0, body.early, 4)
-    model = f"keras.Model(inputs, %s, name={literal(plain(graph.name))})"
+    model = f"keras.Model(inputs, %s, name={literal(allowed_name(graph.name))})"
     values = [body.value(h.node) for h in always]
     result = values[0] if len(values) == 1 else f"[{', '.join(values)}]"
     lines += ["    if not train:", f"        return {model % result}"]
@@ -176,13 +177,14 @@ def helper_sources() -> dict[str, str]:
 
 def loader(name: str, graph: Graph, paths: Paths) -> str:
     """`build_model`, and how the spec's names become those of layers."""
-    _, _, roles, *functions, load, build = template_blocks("archspec_keras", "template.py")
+    _, _, *functions, load, build = template_blocks("archspec_keras", "template.py")
+    roles = dict_literal("ROLES", ROLES)
     if paths.renamed:
         roles = f"{dict_literal('RENAMED', paths.renamed)}\n{roles}"
     else:
         parts = '"-".join(RENAMED.get(part, part) for part in path.split("."))'
         functions = [text.replace(parts, 'path.replace(".", "-")') for text in functions]
-    unused = spare(graph)
+    unused = train_only_prefixes(graph)
     if unused:
         roles = f"{_train_only(unused)}\n{roles}"
     else:

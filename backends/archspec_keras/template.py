@@ -1,9 +1,12 @@
-"""The end of every emitted file, from `TRAIN_ONLY` on, with the network's own `network`."""
+"""The end of every emitted file: `layer_name` and what follows, with the network for `network`.
+
+The constants that it uses are written from the graph.
+"""
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
-# Keras and the engines are typed in part alone.
+# Keras and the engines are typed in part only.
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from archspec_keras.tensor_roles import ROLES
+
 TRAIN_ONLY = ("aux1.", "aux2.")
 RENAMED = {"3x3 reduce": "3x3_reduce"}
 
@@ -23,22 +28,12 @@ def network(*, train: bool = False) -> keras.Model:
     return keras.Model()
 
 
-ROLES = {
-    "kernel": "weight",
-    "gamma": "weight",
-    "alpha": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-}
-
-
 def layer_name(path: str) -> str:
     """The name of the layer which the spec calls `path`."""
     return "-".join(RENAMED.get(part, part) for part in path.split("."))
 
 
-def neutral_shape(layer: layers.Layer, variable: Any) -> tuple[int, ...]:
+def portable_shape(layer: layers.Layer, variable: Any) -> tuple[int, ...]:
     """The shape of a variable as the file has it: channels first."""
     shape = tuple(variable.shape)
     if variable.name == "kernel":
@@ -66,7 +61,7 @@ def load_weights(model: keras.Model, path: str | PathLike[str]) -> None:
             faults += [] if name.startswith(TRAIN_ONLY) else [f"{name} is unexpected"]
             continue
         found[key] = tensor
-        expected = neutral_shape(*wanted[key])
+        expected = portable_shape(*wanted[key])
         if tensor.shape != expected:
             faults.append(f"{name} is {tensor.shape}, expected {expected}")
     faults += [f"{name.replace('-', '.')} is missing" for name in wanted if name not in found]

@@ -1,12 +1,13 @@
-"""A state that TensorFlow holds in variables from step to step.
+"""Training state kept in TensorFlow variables from step to step.
 
-A function of hundreds of tensors takes TensorFlow long at each call before it computes anything; and what is
-in variables is changed where it lies. Integers come and go as they are: TensorFlow may keep them off the GPU, where a
-compiled function would not find their variables.
+A function of hundreds of tensors takes TensorFlow long at each call before anything is computed,
+and variables are updated in place. Integers are passed as tensors instead: TensorFlow may keep
+integer variables off the GPU, where a compiled function could not find them.
 """
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# TensorFlow is typed in part alone.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# TensorFlow is typed in part only.
 
 from __future__ import annotations
 
@@ -16,25 +17,28 @@ from typing import Any
 import tensorflow as tf
 
 
-class Held:
-    """One state at a time, of a structure that stays."""
+class TensorFlowState:
+    """One state at a time, of a fixed structure."""
 
     def __init__(self) -> None:
         self.structure: Any = None
         self.variables: list[Any] = []
         """A variable for each tensor of the state, None for an integer."""
 
-    def stepping(
-        self, function: Callable[..., Any], compiled: Callable[..., Any]
+    def in_place(
+        self, function: Callable[..., Any], trace: Callable[..., Any]
     ) -> Callable[..., Any]:
-        """A function from a state, and more, to the next one, and more: compiled, over the state that is held."""
+        """Trace a function from a state to the next one so that it updates the variables in place.
+
+        The function takes a state first and returns the next state first; so does the result.
+        """
 
         def step(integers: Sequence[Any], *rest: Any) -> tuple[list[Any], Any]:
             before = tf.nest.map_structure(tf.convert_to_tensor, self._state(integers))
-            state, more = function(before, *rest)
-            return self._hold(tf.nest.flatten(state)), more
+            state, result = function(before, *rest)
+            return self._store(tf.nest.flatten(state)), result
 
-        program = compiled(step)
+        program = trace(step)
 
         def call(state: Any, *rest: Any) -> tuple[Any, Any]:
             leaves = tf.nest.flatten(state)
@@ -43,13 +47,13 @@ class Held:
                 self.variables = [
                     tf.Variable(leaf) if leaf.dtype.is_floating else None for leaf in leaves
                 ]
-            integers, more = program(self._hold(leaves), *rest)
-            return self._state(integers), more
+            integers, result = program(self._store(leaves), *rest)
+            return self._state(integers), result
 
         return call
 
-    def _hold(self, leaves: Sequence[Any]) -> list[Any]:
-        """Takes over what is not held yet, and gives back the integers."""
+    def _store(self, leaves: Sequence[Any]) -> list[Any]:
+        """Assign the floats to their variables and return the integers."""
         integers: list[Any] = []
         for variable, leaf in zip(self.variables, leaves, strict=True):
             if variable is None:
@@ -59,8 +63,8 @@ class Held:
         return integers
 
     def _state(self, integers: Sequence[Any]) -> Any:
-        rest = iter(integers)
+        remaining = iter(integers)
         return tf.nest.pack_sequence_as(
             self.structure,
-            [next(rest) if variable is None else variable for variable in self.variables],
+            [next(remaining) if variable is None else variable for variable in self.variables],
         )

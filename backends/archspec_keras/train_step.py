@@ -1,8 +1,9 @@
-"""A step of training as a pure function of a state, the same on every engine, and compiled as the engine can."""
+"""A training step as a pure function of a state, compiled where the engine compiles."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
-# Keras is typed in part alone.
+# Keras is typed in part only.
 
 from __future__ import annotations
 
@@ -14,147 +15,159 @@ import keras
 from keras import ops
 
 from archspec.backend.trainer import TrainerConfig
-from archspec_keras.jit import Tensors, compiler
-from archspec_keras.optimizer import averaged, clipped, head_loss, rule
+from archspec_keras.jit import Tensors, jit
+from archspec_keras.loss import head_loss
+from archspec_keras.optimizer import clip_by_global_norm, update_average, update_function
 
-GROWTH = 2000
-"""After so many steps without an overflow the scale of a loss in float16 is doubled, as PyTorch's `GradScaler` does."""
+SCALE_GROWTH_INTERVAL = 2000
+"""Steps without overflow before float16's loss scale doubles, as in `torch.amp.GradScaler`."""
 
 
-class State(NamedTuple):
-    """All that a step moves, by neutral names; tensors are laid out as Keras has them."""
+class StepState(NamedTuple):
+    """Everything that a step changes, by portable name; tensors have Keras's layout."""
 
     tensors: Tensors
     slots: dict[str, Tensors]
-    """By what is remembered, and then by tensor."""
+    """By slot, and then by tensor."""
     average: Tensors
     seeds: Tensors
-    sums: Tensors
+    loss_sums: Tensors
     updates: Any
-    """How many there were; one that overflows in float16 is left out."""
+    """The number of updates; a step that overflows in float16 is not counted."""
     scale: Tensors
-    """In float16 what the loss is multiplied by, and for how many steps that did not overflow; else empty."""
+    """In float16 the factor on the loss, and the steps since it last overflowed; else empty."""
 
 
-class Steps:
-    """The steps of a model; `variables` are its own by neutral name, and `seeds` those of its random numbers."""
+class TrainStep:
+    """The steps of a model.
+
+    `variables` are the model's by portable name, and `seeds` those of its random generators.
+    """
 
     def __init__(
         self,
         model: Any,
         variables: Mapping[str, Any],
         seeds: Mapping[str, Any],
-        plan: TrainerConfig,
+        config: TrainerConfig,
     ) -> None:
-        self.model, self.variables, self.seeds, self.plan = model, variables, seeds, plan
-        self.inference: Any = keras.Model(model.inputs, model.output[plan.graph.heads[0].name])
-        self.settings, self.rule = plan.param_groups, rule(plan.recipe)
-        moving = {name for name, _, param in plan.graph.parameters() if not param.trainable}
-        self.moving = [name for name in variables if name in moving]
-        self.compiler = compiler(plan)
-        self.gather = self.compiler.compiled(self._gather, consumes=True)
-        self.finish = self.compiler.compiled(self._finish, consumes=True)
-        self.predict = self.compiler.compiled(self._predict)
+        self.model = model
+        self.variables = variables
+        self.seeds = seeds
+        self.config = config
+        main = config.graph.heads[0].name
+        self.inference: Any = keras.Model(model.inputs, model.output[main])
+        self.param_groups = config.param_groups
+        self.update_function = update_function(config.recipe)
+        statistics = {name for name, _, param in config.graph.parameters() if not param.trainable}
+        self.running_stats = [name for name in variables if name in statistics]
+        self.jit = jit(config)
+        self.accumulate = self.jit.compiled(self._accumulate, donate_state=True)
+        self.update = self.jit.compiled(self._update, donate_state=True)
+        self.predict = self.jit.compiled(self._predict)
 
-    def _gather(
-        self, state: State, gathered: Tensors, x: Any, y: Any, share: Any
-    ) -> tuple[State, Tensors]:
-        """A part of a batch, with its share in it: the gradients, added to those of the parts before."""
+    def _accumulate(
+        self, state: StepState, accumulated: Tensors, x: Any, y: Any, share: Any
+    ) -> tuple[StepState, Tensors]:
+        """Add the gradients of a microbatch, times its share of the batch, to `accumulated`."""
 
         def loss(trained: Tensors) -> tuple[Any, Any]:
-            with self._filled(state.tensors | trained, state.seeds) as scope:
+            with self._substituted(state.tensors | trained, state.seeds) as scope:
                 outputs = self.model(ops.moveaxis(x, 1, -1), training=True)
             losses = self._losses(outputs, y, share)
-            moved = {name: scope.get_current_value(self.variables[name]) for name in self.moving}
+            running_stats = {
+                name: scope.get_current_value(self.variables[name]) for name in self.running_stats
+            }
             seeds = {
                 name: scope.get_current_value(variable) for name, variable in self.seeds.items()
             }
-            return losses["loss"] * state.scale.get("factor", 1.0), (losses, moved, seeds)
+            scaled = losses["loss"] * state.scale.get("factor", 1.0)
+            return scaled, (losses, running_stats, seeds)
 
-        trained = {name: state.tensors[name] for name in self.settings}
-        slopes, (losses, moved, seeds) = self.compiler.slopes(loss, trained)
-        sums = {name: state.sums[name] + value for name, value in losses.items()}
-        total = {
-            name: gathered[name] + slope if gathered else slope for name, slope in slopes.items()
-        }
-        return state._replace(tensors=state.tensors | moved, seeds=seeds, sums=sums), total
+        trained = {name: state.tensors[name] for name in self.param_groups}
+        gradients, (losses, running_stats, seeds) = self.jit.gradients(loss, trained)
+        if accumulated:
+            gradients = {name: accumulated[name] + g for name, g in gradients.items()}
+        loss_sums = {name: state.loss_sums[name] + value for name, value in losses.items()}
+        tensors = state.tensors | running_stats
+        return state._replace(tensors=tensors, seeds=seeds, loss_sums=loss_sums), gradients
 
-    def _finish(
-        self, state: State, gathered: Tensors, x: Any, y: Any, share: Any, rate: Any
-    ) -> tuple[State, Tensors]:
-        """The last part of a batch, and the update, after which nothing is gathered."""
-        state, gradients = self._gather(state, gathered, x, y, share)
+    def _update(
+        self, state: StepState, accumulated: Tensors, x: Any, y: Any, share: Any, learning_rate: Any
+    ) -> tuple[StepState, Tensors]:
+        """Process the last microbatch and update the tensors; no gradients are left over."""
+        state, gradients = self._accumulate(state, accumulated, x, y, share)
         if not state.scale:
-            return self._updated(state, gradients, rate), {}
+            return self._updated(state, gradients, learning_rate), {}
         gradients = {name: g / state.scale["factor"] for name, g in gradients.items()}
-        fine = reduce(ops.logical_and, (ops.all(ops.isfinite(g)) for g in gradients.values()), True)
-        moved = self._updated(state, gradients, rate)
-        return _chosen(fine, moved, state)._replace(scale=_rescaled(state.scale, fine)), {}
+        all_finite = (ops.all(ops.isfinite(g)) for g in gradients.values())
+        finite = reduce(ops.logical_and, all_finite, True)
+        updated = self._updated(state, gradients, learning_rate)
+        chosen = _select(finite, updated, state)
+        return chosen._replace(scale=_rescaled(state.scale, finite)), {}
 
-    def _updated(self, state: State, gradients: Tensors, rate: Any) -> State:
-        recipe, updates = self.plan.recipe, state.updates + 1
+    def _updated(self, state: StepState, gradients: Tensors, learning_rate: Any) -> StepState:
+        recipe = self.config.recipe
+        updates = state.updates + 1
         update = ops.cast(updates, "float32")
-        gradients = clipped(gradients, recipe.clip_norm)
-        tensors, slots = (
-            dict(state.tensors),
-            {slot: dict(kept) for slot, kept in state.slots.items()},
-        )
-        rates = {
-            factor: rate * factor
-            for factor in {setting.lr_multiplier for setting in self.settings.values()}
-        }
-        for name, setting in self.settings.items():
-            own = {slot: kept[name] for slot, kept in slots.items()}
-            tensors[name], own = self.rule(
+        gradients = clip_by_global_norm(gradients, recipe.clip_norm)
+        tensors = dict(state.tensors)
+        slots = {slot: dict(values) for slot, values in state.slots.items()}
+        # One product for each multiplier, not for each tensor, keeps the compiled program small.
+        multipliers = {group.lr_multiplier for group in self.param_groups.values()}
+        learning_rates = {factor: learning_rate * factor for factor in multipliers}
+        for name, group in self.param_groups.items():
+            tensors[name], new_slots = self.update_function(
                 tensors[name],
                 gradients[name],
-                own,
-                rates[setting.lr_multiplier],
-                setting.weight_decay,
+                {slot: values[name] for slot, values in slots.items()},
+                learning_rates[group.lr_multiplier],
+                group.weight_decay,
                 update,
             )
-            for slot, value in own.items():
+            for slot, value in new_slots.items():
                 slots[slot][name] = value
-        average = averaged(recipe, state.average, tensors, update)
+        average = update_average(recipe, state.average, tensors, update)
         return state._replace(tensors=tensors, slots=slots, average=average, updates=updates)
 
     def _predict(self, tensors: Tensors, x: Any) -> Any:
-        with self._filled(tensors, {}):
+        with self._substituted(tensors, {}):
             output = self.inference(ops.moveaxis(x, 1, -1), training=False)
         return ops.moveaxis(ops.cast(output, "float32"), -1, 1)
 
     def _losses(self, outputs: Mapping[str, Any], y: Any, share: Any) -> Tensors:
-        """By head, and their weighted sum `loss`: a part's share of the batch's."""
-        smoothing, heads = self.plan.recipe.label_smoothing, self.plan.graph.heads
-        found = {
-            head.name: share
-            * head_loss(head.loss, ops.cast(outputs[head.name], "float32"), y, smoothing)
-            for head in heads
-            if head.loss != "none"
-        }
-        total = sum(
-            (head.weight * found[head.name] for head in heads if head.name in found), 0.0 * share
-        )
-        return found | {"loss": total}
+        """Return the losses by head and their weighted sum `loss`, each times the share."""
+        smoothing = self.config.recipe.label_smoothing
+        losses: Tensors = {}
+        total = 0.0 * share
+        for head in self.config.graph.heads:
+            if head.loss != "none":
+                output = ops.cast(outputs[head.name], "float32")
+                losses[head.name] = share * head_loss(head.loss, output, y, smoothing)
+                total = total + head.weight * losses[head.name]
+        return losses | {"loss": total}
 
-    def _filled(self, tensors: Tensors, seeds: Tensors) -> keras.StatelessScope:
-        """The model's variables stand for these values within, and are not touched."""
-        pairs = [(variable, tensors[name]) for name, variable in self.variables.items()]
-        return keras.StatelessScope(
-            [*pairs, *((self.seeds[name], value) for name, value in seeds.items())]
-        )
+    def _substituted(self, tensors: Tensors, seeds: Tensors) -> keras.StatelessScope:
+        """Return a scope in which the model reads these values; its variables are not touched."""
+        values = [(variable, tensors[name]) for name, variable in self.variables.items()]
+        values += [(self.seeds[name], value) for name, value in seeds.items()]
+        return keras.StatelessScope(values)
 
 
-def _chosen(fine: Any, state: State, otherwise: State) -> State:
-    def either(new: Any, old: Any) -> Any:
-        return ops.where(fine, new, old)
+def _select(condition: Any, state: StepState, otherwise: StepState) -> StepState:
+    def select(new: Any, old: Any) -> Any:
+        return ops.where(condition, new, old)
 
-    found: Any = keras.tree.map_structure(either, state, otherwise)
-    return found
+    selected: Any = keras.tree.map_structure(select, state, otherwise)
+    return selected
 
 
-def _rescaled(scale: Tensors, fine: Any) -> Tensors:
-    """Half of it after an overflow, twice after `GROWTH` steps without one."""
-    factor, good = scale["factor"], scale["good"] + 1
-    grown = ops.where(good == GROWTH, 2 * factor, factor)
-    return {"factor": ops.where(fine, grown, factor / 2), "good": ops.where(fine, good % GROWTH, 0)}
+def _rescaled(scale: Tensors, finite: Any) -> Tensors:
+    """Halve the factor after an overflow; double it after `SCALE_GROWTH_INTERVAL` finite steps."""
+    factor = scale["factor"]
+    good = scale["good"] + 1
+    grown = ops.where(good == SCALE_GROWTH_INTERVAL, 2 * factor, factor)
+    return {
+        "factor": ops.where(finite, grown, factor / 2),
+        "good": ops.where(finite, good % SCALE_GROWTH_INTERVAL, 0),
+    }

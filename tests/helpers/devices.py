@@ -32,7 +32,7 @@ def main(out: Path) -> None:
         for x, y, rate in batches()[:MANY]:
             trainer.step(x, y, rate)
             losses.append(trainer.losses())
-            given: Any = trainer.steps.compiler.tensor(x, batch=True)
+            given: Any = trainer.train_step.jit.tensor(x, batch=True)
             shards.append([len(shard.data) for shard in given.addressable_shards])
         found[name] = {
             "losses": losses,

@@ -1,11 +1,11 @@
-"""Merges that Keras has none of, or that mean something else there."""
+"""Merges that Keras lacks or computes in another way."""
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 # pyright: reportOperatorIssue=false, reportOptionalSubscript=false, reportOptionalOperand=false
 # pyright: reportOptionalMemberAccess=false, reportArgumentType=false, reportUnknownLambdaType=false
-# Keras is typed in part alone, and its operations as if they could give None.
+# Keras is typed in part only, and its operations as if they could return None.
 
 from __future__ import annotations
 

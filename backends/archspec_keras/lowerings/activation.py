@@ -1,4 +1,4 @@
-"""Activations. Some of Keras's own hold their constants in single precision on TensorFlow, whatever the dtype."""
+"""Activations. Some of Keras's own keep constants in float32 on TensorFlow, whatever the dtype."""
 
 from __future__ import annotations
 

@@ -1,29 +1,31 @@
-"""Convolutions and transposed convolutions. Keras's own where it computes what is meant on every engine."""
+"""Convolutions: Keras's own layer where it computes what is meant on every engine."""
 
 from __future__ import annotations
 
 from archspec.codegen.lowering import Arg, Module, compact, field_arg, spatial_rank
 from archspec.ir.types import Shape
 from archspec.ops.conv import Conv, ConvTranspose
-from archspec_keras.padding import fit, padding, shortest
+from archspec_keras.padding import compact_pads, fit_padding, padding_arg
 
 
 def conv(op: Conv, x: Shape) -> Module:
     kernel, stride, dilation = op.axes(x)
     pads, out = op.pads(x), op.shape(x)[1:]
-    fitted = fit(x[1:], pads, kernel, stride, dilation, out, ruled=op.padding not in (0, "valid"))
+    fitted = fit_padding(
+        x[1:], pads, kernel, stride, dilation, out, prefer_same=op.padding not in (0, "valid")
+    )
     spread = max(stride) > 1 and max(dilation) > 1
     if spread and fitted == "same":
         fitted = pads
     before: tuple[Module, ...] = ()
     if not isinstance(fitted, str):
         half = "half kernel" if isinstance(op.padding, str) else ""
-        border = Arg("padding", shortest(pads), "padding", hint=half)
+        border = Arg("padding", compact_pads(pads), "padding", hint=half)
         before = (Module(f"layers.ZeroPadding{spatial_rank(x)}D", (border,)),)
     size = (
         Arg("kernel_size", compact(op.kernel), "kernel"),
         Arg("strides", compact(op.stride), "stride", 1, keyword=True),
-        padding(fitted),
+        padding_arg(fitted),
         Arg("dilation_rate", compact(op.dilation), "dilation", 1, keyword=True),
     )
     bias = field_arg(op, "bias", "use_bias", True)

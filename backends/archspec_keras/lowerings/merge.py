@@ -12,7 +12,8 @@ def concat(op: Op, *inputs: Shape) -> Merge:
 
 
 def add(op: Op, *inputs: Shape) -> Merge:
-    # Keras's own takes what varies along one axis for a bias, and on TensorFlow the batch can be that axis.
+    # Keras's own treats an operand that varies along one axis as a bias, and on TensorFlow that
+    # axis can be the batch.
     spread = len(set(inputs)) > 1
     return Merge("+", Module("Sum", helper=True) if spread else Module("layers.Add"))
 

@@ -8,7 +8,7 @@ from archspec.ops.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 
 
 def batch_norm(op: BatchNorm, x: Shape) -> Module:
-    # What Keras keeps is what we let go; rounded, so that 1 - 0.1 reads as 0.9.
+    # Keras's momentum is the share of the old value. Rounded, so that 1 - 0.1 reads as 0.9.
     momentum = Arg("momentum", round(1 - op.momentum, 15), default=0.99, keyword=True)
     return Module("BatchNormalization", (momentum, *_tail(op)), helper=True)
 

@@ -1,4 +1,4 @@
-"""Pools. Keras's own where its padding can say what is meant, else a helper."""
+"""Pools: Keras's own layer where its padding can say what is meant, else a helper."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from archspec.codegen.lowering import Arg, Module, compact, spatial_rank
 from archspec.ir.op import Op
 from archspec.ir.types import Pads, Shape
 from archspec.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
-from archspec_keras.padding import fit, padding, shortest
+from archspec_keras.padding import compact_pads, fit_padding, padding_arg
 
 
 def max_pool(op: MaxPool, x: Shape) -> Module:
     kernel, stride, dilation = op.axes(x)
-    fitted = fit(x[1:], op.pads(x), kernel, stride, dilation, op.shape(x)[1:])
+    fitted = fit_padding(x[1:], op.pads(x), kernel, stride, dilation, op.shape(x)[1:])
     if spatial_rank(x) == 3 or max(dilation) > 1:
         sides = _sides(op, x)
         spread = Arg("dilation_rate", compact(op.dilation), "dilation", 1, keyword=True)
         return Module("SlidingMax", (*_window(op), sides, spread), helper=True)
     if isinstance(fitted, str):
-        return Module(f"layers.MaxPooling{spatial_rank(x)}D", (*_window(op), padding(fitted)))
+        return Module(f"layers.MaxPooling{spatial_rank(x)}D", (*_window(op), padding_arg(fitted)))
     return Module(
         f"PaddedMaxPooling{spatial_rank(x)}D",
         (*_window(op), Arg("sides", fitted, keyword=True)),
@@ -29,17 +29,17 @@ def max_pool(op: MaxPool, x: Shape) -> Module:
 
 def avg_pool(op: AvgPool, x: Shape) -> Module:
     pads, out = op.pads(x), op.shape(x)[1:]
-    fitted = fit(x[1:], pads, *op.axes(x), out)
+    fitted = fit_padding(x[1:], pads, *op.axes(x), out)
     if spatial_rank(x) < 3:
         own = f"layers.AveragePooling{spatial_rank(x)}D"
         if fitted == "valid" or (fitted == "same" and not op.count_include_pad):
-            return Module(own, (*_window(op), padding(fitted)))
+            return Module(own, (*_window(op), padding_arg(fitted)))
         reached = _reached(op, x)
         within = all(over <= after for (_, over), (_, after) in zip(reached, pads, strict=True))
         if op.count_include_pad and within:
             border = Module(
                 f"layers.ZeroPadding{spatial_rank(x)}D",
-                (Arg("padding", shortest(reached), "padding"),),
+                (Arg("padding", compact_pads(reached), "padding"),),
             )
             return Module(own, _window(op), before=(border,))
     counted = Arg(
@@ -92,7 +92,7 @@ def _window(op: MaxPool | AvgPool) -> tuple[Arg, Arg]:
 
 
 def _reached(op: MaxPool | AvgPool, x: Shape) -> Pads:
-    """Before and after each axis, how far the first and the last window hang over."""
+    """Return how far the first and the last window reach beyond each axis, as pairs."""
     rows = zip(x[1:], op.pads(x), *op.axes(x), op.shape(x)[1:], strict=True)
     return tuple(
         (p[0], max((m - 1) * s + d * (k - 1) + 1 - n - p[0], 0)) for n, p, k, s, d, m in rows

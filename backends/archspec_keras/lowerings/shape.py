@@ -1,4 +1,4 @@
-"""Layers that move values. Flatten and reshape speak of the order C,H,W, which the channels' axis is moved for."""
+"""Layers that move values. Flatten and reshape mean the order C,H,W: channels are moved first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from archspec.codegen.lowering import Arg, Module, compact, field_arg, no_args, spatial_rank
 from archspec.ir.types import Shape
 from archspec.ops.shape import ChannelShuffle, Crop, Flatten, Pad, Reshape, Resize
-from archspec_keras.padding import shortest
+from archspec_keras.padding import compact_pads
 
 
 def flatten(op: Flatten, x: Shape) -> Module:
@@ -32,7 +32,7 @@ def pad(op: Pad, x: Shape) -> Module:
     if op.mode == "constant" and op.value == 0:
         return Module(
             f"layers.ZeroPadding{spatial_rank(x)}D",
-            (Arg("padding", shortest(op.pads(x)), "padding"),),
+            (Arg("padding", compact_pads(op.pads(x)), "padding"),),
         )
     sides = Arg("sides", op.pads(x), "padding")
     mode = Arg(
@@ -43,7 +43,8 @@ def pad(op: Pad, x: Shape) -> Module:
 
 def crop(op: Crop, x: Shape) -> Module:
     return Module(
-        f"layers.Cropping{spatial_rank(x)}D", (Arg("cropping", shortest(op.margins(x)), "sides"),)
+        f"layers.Cropping{spatial_rank(x)}D",
+        (Arg("cropping", compact_pads(op.margins(x)), "sides"),),
     )
 
 
@@ -62,7 +63,7 @@ def resize(op: Resize, x: Shape) -> Module:
 
 
 def _matters(x: Shape) -> bool:
-    """Whether the order of channels and positions is to be seen."""
+    """Return whether the order of channels and positions makes a difference."""
     return len(x) > 1 and x[0] > 1 and math.prod(x[1:]) > 1
 
 

@@ -25,7 +25,7 @@ Put = Callable[[Any, Path], None]
 
 
 def read(path: Path) -> Any:
-    return files.read(path, MemoryBudget(path))
+    return files.read_keras(path, MemoryBudget(path))
 
 
 def inside(file: Any, other: Path) -> None:
@@ -82,7 +82,7 @@ def test_values_that_the_file_holds_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("put", [external, linked, virtual])
 def test_no_other_file_is_read(tmp_path: Path, put: Put) -> None:
     path = keras_file(tmp_path, put)
-    with pytest.raises(ValueError, match="it is no .keras file"):
+    with pytest.raises(ValueError, match="not a .keras file"):
         read(path)
 
 
@@ -90,8 +90,8 @@ def test_no_other_file_is_read(tmp_path: Path, put: Put) -> None:
     ("put", "error", "message"),
     [
         (unallocated, TooLarge, "`layer/kernel` takes 4,294,967,296 bytes"),
-        (chunked, ValueError, "layer/kernel is no plain array of numbers"),
-        (of_any_length, ValueError, "layer/kernel is no plain array of numbers"),
+        (chunked, ValueError, "layer/kernel is not a plain array of numbers"),
+        (of_any_length, ValueError, "layer/kernel is not a plain array of numbers"),
     ],
 )
 def test_a_small_file_does_not_fill_the_memory(

@@ -144,7 +144,7 @@ def test_a_written_file_is_loaded_by_keras(
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x04."])
 def test_a_damaged_file_is_told(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "net.keras").write_bytes(content)
-    with pytest.raises(ValueError, match=r"no \.keras file"):
+    with pytest.raises(ValueError, match=r"not a \.keras file"):
         BACKEND.formats[0].read(tmp_path / "net.keras", MemoryBudget())
 
 

@@ -9,7 +9,7 @@ import sys
 import keras
 import pytest
 
-from archspec_keras.precision import precise
+from archspec_keras.precision import compute_precision
 
 PROGRAM = """
 import keras, numpy as np
@@ -17,7 +17,7 @@ from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE as table
 from archspec.conformance.compare import compare_all
 from archspec.equivalence.test_inputs import weights
 from archspec.reference import ReferenceSession
-from archspec.backend.session import Sgd
+from archspec.backend.session import SgdConfig
 from tests.helpers.graphs import Builder
 from tests.unit.keras.sessions import session
 
@@ -38,7 +38,7 @@ given = weights(graph, seed=1)
 x = np.random.default_rng(2).normal(size=(5, 4))
 double, single, reference = session(graph, given), session(graph, given, "keras", "float32"), ReferenceSession(graph, given)
 for each in (double, reference):
-    each.step(x, lambda outputs: outputs, Sgd(learning_rate=0.1, momentum=0.9))
+    each.step(x, lambda outputs: outputs, SgdConfig(learning_rate=0.1, momentum=0.9))
     assert settings() == before
 compare_all(double.state().tensors, reference.state().tensors, bound=1e-12)
 compare_all(double.state().slots, reference.state().slots, bound=1e-12)
@@ -64,7 +64,7 @@ def test_a_session_leaves_every_setting_as_it_was(engine: str) -> None:
 
 def test_it_is_as_it_was_after_an_error_too() -> None:
     before = keras.config.floatx()
-    with pytest.raises(ZeroDivisionError), precise("float64"):
+    with pytest.raises(ZeroDivisionError), compute_precision("float64"):
         raise ZeroDivisionError
     assert keras.config.floatx() == before
 
@@ -73,5 +73,5 @@ def test_single_precision_narrows_no_more_than_keras_does() -> None:
     from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE as TABLE
 
     before = dict(TABLE)
-    with precise("float32"):
+    with compute_precision("float32"):
         assert before == TABLE

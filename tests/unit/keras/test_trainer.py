@@ -75,18 +75,18 @@ def test_a_moving_rate_compiles_nothing_anew_and_another_size_of_batch_does(tmp_
     spec = net()
     one = trainer(spec, Recipe(optimizer="adamw"), tmp_path)
     traced: list[Any] = []
-    rule = one.steps.rule
+    update_function = one.train_step.update_function
 
     def noted(*given: Any) -> Any:
         traced.append(given)
-        return rule(*given)
+        return update_function(*given)
 
-    one.steps.rule = noted
+    one.train_step.update_function = noted
     sizes: list[int] = []
     for count in (8, 8, 8, 5, 5, 8):
         for x, y, rate in batches(spec):
             one.step(x[:count], y[:count], rate)
-        sizes.append(len(traced) // len(one.settings))
+        sizes.append(len(traced) // len(one.param_groups))
     assert sizes == [1, 1, 1, 2, 2, 2]
 
 
@@ -103,7 +103,7 @@ def test_a_step_that_overflows_is_left_out_and_halves_the_scale(tmp_path: Path) 
     losses(one, spec, rate=0.1)
     after = one.save()
     assert after.backend_state[LOSS_SCALE].tolist() == [2.0**57, 0]
-    assert all((after.tensors[name] == before.tensors[name]).all() for name in one.settings)
+    assert all((after.tensors[name] == before.tensors[name]).all() for name in one.param_groups)
     assert all((after.slots[name] == value).all() for name, value in before.slots.items())
 
 
