@@ -1,5 +1,5 @@
 # `make demo` shows the main job on a real photograph, `make test` checks everything. Both install what they need into
-# .venv with the machine's own pip settings. Also: lint, generate, docs, wheel, deep, bench, clean.
+# .venv with the machine's own pip settings. Also: lint, generate, docs, wheel, deep, mutants, bench, clean.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 REQUIREMENTS := pyproject.toml constraints.txt
 PHOTO = $$($(BIN)/python -c 'import skimage; print(skimage.__path__[0])')/data/chelsea.png
 
-.PHONY: demo test unit deep bench lint format generate docs wheel clean
+.PHONY: demo test unit deep mutants bench lint format generate docs wheel clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/archspec stats googlenet --by row
@@ -27,6 +27,9 @@ unit: $(VENV)/test.stamp
 
 deep: $(VENV)/test.stamp  # as `unit`, with many more random specs
 	ARCHSPEC_PROFILE=deep $(BIN)/pytest -n $(JOBS) --dist worksteal
+
+mutants: $(VENV)/test.stamp  # mistakes put into the code, each of which some test has to see
+	$(BIN)/python -m tests.mutants --jobs $(JOBS)
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check
