@@ -1,7 +1,7 @@
 """A backend under test: it opens specs, and is held against the reference on them.
 
-with Subject.remote("keras@jax") as subject:
-    subject.holds(spec, material(spec.graph, seed=0, batch=2), "grad")
+with BackendUnderTest.remote("keras@jax") as under_test:
+    under_test.check(spec, material(spec.graph, seed=0, batch=2), "grad")
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from archspec.equivalence.test_inputs import Material
 from archspec.frontend.loader import Spec
 from archspec.ir.graph import Graph
 
-Opener = Callable[[Path, Path, Spec, Precision], Session]
+OpenBuild = Callable[[Path, Path, Spec, Precision], Session]
 """Opens a build's folder, with the file of its spec."""
 
 
 @dataclass
-class Subject:
+class BackendUnderTest:
     """A target and a way to open it."""
 
     target: Target
-    opener: Opener
+    open_build: OpenBuild
     close: Callable[[], None] = lambda: None
     folders: list[tempfile.TemporaryDirectory[str]] = field(default_factory=list[Any])
 
@@ -67,7 +67,7 @@ class Subject:
         return str(self.target)
 
     @property
-    def usual(self) -> bool:
+    def is_default_engine(self) -> bool:
         """Whether the target's engine is the one that its backend usually runs on."""
         return self.target.engine in ("", next(iter(self.target.backend.engines), ""))
 
@@ -76,11 +76,11 @@ class Subject:
         known = self.target.backend.precisions
         return wanted if wanted in known else next(iter(known))
 
-    def does(self, mode: Mode) -> bool:
+    def has_mode(self, mode: Mode) -> bool:
         """Whether the backend can run in that mode."""
         return mode in self.target.backend.modes
 
-    def takes(self, graph: Graph) -> bool:
+    def lowers(self, graph: Graph) -> bool:
         """Whether the backend has no gap there; `declaration` and `layers` hold it to saying so."""
         return {node.op.kind for node in graph.nodes[1:]} <= set(self.target.backend.lowered)
 
@@ -89,7 +89,7 @@ class Subject:
         self._forget()
         self.folders.append(tempfile.TemporaryDirectory(prefix="archspec-"))
         folder, text = built(spec, self.target, given, Path(self.folders[0].name))
-        return self.opener(folder, text, spec, precision)
+        return self.open_build(folder, text, spec, precision)
 
     def _forget(self) -> None:
         while self.folders:
@@ -118,14 +118,14 @@ class Subject:
             )
         return [line for line in lines if not line.passed]
 
-    def holds(
+    def check(
         self, spec: Spec, given: Material, *modes: Mode, precision: Precision = "float64"
     ) -> None:
         """Raises AssertionError where the backend does not compute the reference in one of the modes that it has."""
         precision = self.precision(precision)
         rounding = self.target.rounding(spec.graph, precision)
         wanted: dict[Mode, dict[Quantity, Expected]] = {}
-        for mode in filter(self.does, modes):
+        for mode in filter(self.has_mode, modes):
             wanted[mode] = expected(spec.graph, given, mode, rounding)
         if wrong := self.differences(spec, given, wanted, precision):
             raise AssertionError("\n".join(map(told, wrong)))

@@ -11,10 +11,17 @@ from typing import Any, cast
 from hypothesis import strategies as st
 
 from archspec.conformance import expressions
-from archspec.conformance.expressions import Env, Spelled
-from archspec.conformance.fields import schema, ways
-from archspec.conformance.ops import accepted, drawn_fields, kinds
-from archspec.conformance.spec_ast import BlockDraft, Frame, Interpreter, Refused, Step, seen
+from archspec.conformance.expressions import Env, SpelledValue
+from archspec.conformance.fields import schema, spellings
+from archspec.conformance.ops import drawn_fields, kinds, make_op
+from archspec.conformance.spec_ast import (
+    BlockNode,
+    Interpreter,
+    InvalidSpec,
+    ShapeFrame,
+    StepNode,
+    visible_names,
+)
 from archspec.ir.types import Shape, format_shape, positive_ints
 
 STEPS = ("s{0}", "#{0}x{0}", "a {0}/b", "step #{0}", "{0}x{0}", "x-{0}", "{0}")
@@ -28,31 +35,31 @@ ARGUMENTS = (
     "x-{0}",
 )
 BLOCKS = ("block {0}", "b{0}", "{0}x{0}/2 block", "#{0}")
-DEPTH = 3
+MAX_DEPTH = 3
 
 
 @dataclass
-class Scope:
+class BuildScope:
     """Where steps are drawn: what they see, and the arguments that values can be lifted to, with their types."""
 
-    frame: Frame
+    frame: ShapeFrame
     types: dict[str, str] = field(default_factory=dict[str, str])
     lifts: dict[str, Any] = field(default_factory=dict[str, Any])
     root: bool = False
     depth: int = 0
 
-    def inner(self, env: Env | None = None) -> Scope:
+    def inner(self, env: Env | None = None) -> BuildScope:
         """A branch, or with other values an iteration."""
-        frame = Frame({**self.frame.env, **(env or {})}, self.frame.names.new_child())
-        return Scope(frame, self.types, self.lifts, self.root, self.depth + 1)
+        frame = ShapeFrame({**self.frame.env, **(env or {})}, self.frame.names.new_child())
+        return BuildScope(frame, self.types, self.lifts, self.root, self.depth + 1)
 
 
-class Builder:
+class SpecBuilder:
     """Draws steps of these ops; `blocks` and `args` are those of the whole spec."""
 
     def __init__(self, draw: st.DrawFn, known: Collection[str]) -> None:
         self.draw, self.known = draw, known
-        self.blocks: dict[str, BlockDraft] = {}
+        self.blocks: dict[str, BlockNode] = {}
         self.args: dict[str, Any] = {}
         self.count = 0
         for _ in range(draw(st.integers(0, 2))):
@@ -70,7 +77,7 @@ class Builder:
     def once_in(self, n: int) -> bool:
         return self.draw(st.integers(1, n)) == n
 
-    def mark_tables(self, steps: list[Step]) -> None:
+    def mark_tables(self, steps: list[StepNode]) -> None:
         """Has some of the steps written as tables."""
         if steps and self.once_in(3):
             first = self.draw(st.integers(0, len(steps) - 1))
@@ -79,8 +86,10 @@ class Builder:
 
     # Bodies and steps.
 
-    def body(self, scope: Scope, shape: Shape, least: int, most: int) -> tuple[list[Step], Shape]:
-        steps: list[Step] = []
+    def body(
+        self, scope: BuildScope, shape: Shape, least: int, most: int
+    ) -> tuple[list[StepNode], Shape]:
+        steps: list[StepNode] = []
         for _ in range(self.draw(st.integers(least, most))):
             if found := self.step(scope, shape):
                 steps.append(found[0])
@@ -88,12 +97,14 @@ class Builder:
         self.mark_tables(steps)
         return steps, shape
 
-    def step(self, scope: Scope, shape: Shape) -> tuple[Step, Shape] | None:
+    def step(self, scope: BuildScope, shape: Shape) -> tuple[StepNode, Shape] | None:
         """A step that takes this shape, and what comes out of it; None after some that do not."""
         simple = [self.op] * 6 + [self.join]
         nested = [self.merge, self.merge, self.repeat, self.block, self.block, self.block]
         for _ in range(4):
-            make = self.draw(st.sampled_from(simple + nested if scope.depth < DEPTH else simple))
+            make = self.draw(
+                st.sampled_from(simple + nested if scope.depth < MAX_DEPTH else simple)
+            )
             step = make(scope, shape)
             if step is None:
                 continue
@@ -102,47 +113,49 @@ class Builder:
                 return step, result
         return None
 
-    def tried(self, scope: Scope, step: Step, shape: Shape) -> Shape | None:
+    def tried(self, scope: BuildScope, step: StepNode, shape: Shape) -> Shape | None:
         scope.frame.env.update(scope.lifts)
         try:
             return Interpreter(self.blocks, self.args).step(step, scope.frame, shape)
-        except Refused:
+        except InvalidSpec:
             return None
 
-    def reserve(self, scope: Scope, step: Step, shape: Shape) -> None:
+    def reserve(self, scope: BuildScope, step: StepNode, shape: Shape) -> None:
         """A name and a condition."""
         if self.draw(st.booleans()):
             name = self.fresh(STEPS)
             counters = [n for n in scope.frame.env if re.fullmatch(r"i\d+", n)]
             if counters and self.draw(st.booleans()):
-                step.reserved["name"] = Spelled(
+                step.reserved["name"] = SpelledValue(
                     f"{name} ${counters[-1]}", lambda env: f"{name} {env[counters[-1]]}"
                 )
             else:
-                step.reserved["name"] = Spelled.plain(name)
+                step.reserved["name"] = SpelledValue.plain(name)
         if self.once_in(6):
-            wanted, env = self.draw(st.booleans()), seen(scope.frame, shape)
+            wanted, env = self.draw(st.booleans()), visible_names(scope.frame, shape)
             plain = self.once_in(4)
             step.reserved["when"] = (
-                Spelled.plain(wanted) if plain else self.draw(expressions.booleans(wanted, env))
+                SpelledValue.plain(wanted)
+                if plain
+                else self.draw(expressions.booleans(wanted, env))
             )
 
-    def source(self, scope: Scope, step: Step, shape: Shape) -> Shape:
+    def source(self, scope: BuildScope, step: StepNode, shape: Shape) -> Shape:
         """What enters a step: the value before it, or now and then an earlier one."""
         if not scope.frame.names or not self.once_in(6):
             return shape
         name = self.draw(st.sampled_from(list(scope.frame.names)))
-        step.reserved["from"] = Spelled.plain(name)
+        step.reserved["from"] = SpelledValue.plain(name)
         return scope.frame.names[name]
 
-    def op(self, scope: Scope, shape: Shape) -> Step | None:
-        step = Step("")
+    def op(self, scope: BuildScope, shape: Shape) -> StepNode | None:
+        step = StepNode("")
         shape = self.source(scope, step, shape)
         # The more ways there are to write an op, the more often it is drawn.
         known = [
             kind
             for kind in self.kinds(shape)
-            for _ in range(2 + sum(map(ways, schema(kind).values())))
+            for _ in range(2 + sum(map(spellings, schema(kind).values())))
         ]
         if not known:
             return None
@@ -151,18 +164,18 @@ class Builder:
             (
                 f
                 for f in (self.draw(drawn_fields(step.what, shape)) for _ in range(5))
-                if accepted(step.what, f, shape)
+                if make_op(step.what, f, shape)
             ),
             None,
         )
         if fields is None:
             return None
-        env = seen(scope.frame, shape)
+        env = visible_names(scope.frame, shape)
         step.arguments = {n: self.spell(scope, v, env) for n, v in fields.items()}
         self.patch(scope, step, fields)
         return step
 
-    def join(self, scope: Scope, shape: Shape) -> Step | None:
+    def join(self, scope: BuildScope, shape: Shape) -> StepNode | None:
         """A merge of earlier steps, by name: a skip."""
         names = [name for name, known in scope.frame.names.items() if len(known) == len(shape)]
         known = self.kinds(shape, many=True)
@@ -170,24 +183,24 @@ class Builder:
             return None
         chosen = self.draw(st.lists(st.sampled_from(names), min_size=2, max_size=3, unique=True))
         kind = self.draw(st.sampled_from(known))
-        if accepted(kind, {}, *(scope.frame.names[name] for name in chosen)) is None:
+        if make_op(kind, {}, *(scope.frame.names[name] for name in chosen)) is None:
             return None
-        return Step(kind, reserved={"from": Spelled.plain(chosen)})
+        return StepNode(kind, reserved={"from": SpelledValue.plain(chosen)})
 
-    def merge(self, scope: Scope, shape: Shape) -> Step | None:
+    def merge(self, scope: BuildScope, shape: Shape) -> StepNode | None:
         """Branches: the first is free, each other is empty, free, or like the first, whichever fits."""
         known = self.kinds(shape, many=True)
         if not known:
             return None
-        step = Step(self.draw(st.sampled_from(known)), branches={})
+        step = StepNode(self.draw(st.sampled_from(known)), branches={})
         shape = self.source(scope, step, shape)
         first, out = self.body(scope.inner(), shape, 0, 2)
         branches, shapes = [first], [out]
-        nothing: tuple[list[Step], Shape] = ([], shape)
+        nothing: tuple[list[StepNode], Shape] = ([], shape)
         for _ in range(self.draw(st.integers(1, 2))):
             free = self.body(scope.inner(), shape, 1, 2)
             for body, result in self.draw(st.permutations([nothing, free, (first, out)])):
-                if accepted(step.what, {}, *shapes, result) is not None:
+                if make_op(step.what, {}, *shapes, result) is not None:
                     branches.append(body)
                     shapes.append(result)
                     break
@@ -196,25 +209,27 @@ class Builder:
         step.branches = {self.fresh(STEPS): body for body in self.draw(st.permutations(branches))}
         return step
 
-    def repeat(self, scope: Scope, shape: Shape) -> Step | None:
+    def repeat(self, scope: BuildScope, shape: Shape) -> StepNode | None:
         """A body that can follow itself, as often as it can."""
         counter = f"i{self.fresh(('{0}',))}" if self.draw(st.booleans()) else ""
         body, _ = self.body(scope.inner({counter: 0} if counter else {}), shape, 1, 2)
         most = self.draw(st.integers(0, 3))
         for times in range(most, -1, -1):
-            step = Step("repeat", {"times": Spelled.plain(times)}, body=body)
+            step = StepNode("repeat", {"times": SpelledValue.plain(times)}, body=body)
             if counter:
-                step.arguments["as"] = Spelled.plain(counter)
+                step.arguments["as"] = SpelledValue.plain(counter)
             if self.tried(scope.inner(), step, shape) is not None:
-                step.arguments["times"] = self.spell(scope, times, seen(scope.frame, shape))
+                step.arguments["times"] = self.spell(
+                    scope, times, visible_names(scope.frame, shape)
+                )
                 return step
         return None
 
     # Blocks.
 
-    def block(self, scope: Scope, shape: Shape) -> Step | None:
+    def block(self, scope: BuildScope, shape: Shape) -> StepNode | None:
         """An instance of a block: of a known one, with its first values or others, or of a new one."""
-        step = Step("")
+        step = StepNode("")
         shape = self.source(scope, step, shape)
         known = list(self.blocks)
         step.what = (
@@ -223,7 +238,7 @@ class Builder:
             else self.new_block(scope, shape)
         )
         block = self.blocks[step.what]
-        env = seen(scope.frame, shape)
+        env = visible_names(scope.frame, shape)
         other = self.draw(st.booleans())
         for name, value in block.example.items():
             if other:
@@ -238,9 +253,11 @@ class Builder:
             return self.draw(st.booleans())
         return value + self.draw(st.integers(-1, 2)) if isinstance(value, int) else value
 
-    def new_block(self, scope: Scope, shape: Shape, *, defaults: bool = False) -> str:
+    def new_block(self, scope: BuildScope, shape: Shape, *, defaults: bool = False) -> str:
         """Draws a block for this input; with `defaults` all of its arguments have one, as a head's block needs."""
-        inside = Scope(Frame(dict(self.args), ChainMap({"input": shape})), depth=scope.depth + 1)
+        inside = BuildScope(
+            ShapeFrame(dict(self.args), ChainMap({"input": shape})), depth=scope.depth + 1
+        )
         body, _ = self.body(inside, shape, 1, 3)
         given = [name for name in inside.types if defaults or self.draw(st.booleans())]
         texts = {
@@ -248,12 +265,12 @@ class Builder:
             for name in given
         }
         name = self.fresh(BLOCKS)
-        self.blocks[name] = BlockDraft(body, inside.types, texts, inside.lifts)
+        self.blocks[name] = BlockNode(body, inside.types, texts, inside.lifts)
         return name
 
     # Values.
 
-    def spell(self, scope: Scope, value: Any, env: Env, kind: str = "") -> Spelled:
+    def spell(self, scope: BuildScope, value: Any, env: Env, kind: str = "") -> SpelledValue:
         """A value as it is, by way of an expression, or lifted to an argument of the block or network around it.
 
         `kind` is the type of the argument that it is for, where it is for one and not for an op's field.
@@ -273,15 +290,15 @@ class Builder:
         return (
             self.lift(scope, value, self.draw(st.sampled_from(types)))
             if types
-            else Spelled.plain(value)
+            else SpelledValue.plain(value)
         )
 
-    def lift(self, scope: Scope, value: Any, kind: str) -> Spelled:
+    def lift(self, scope: BuildScope, value: Any, kind: str) -> SpelledValue:
         name = self.fresh(ARGUMENTS)
         scope.lifts[name], scope.types[name] = value, kind
-        return Spelled.name(name, self.draw(st.booleans()))
+        return SpelledValue.name(name, self.draw(st.booleans()))
 
-    def patch(self, scope: Scope, step: Step, fields: dict[str, Any]) -> None:
+    def patch(self, scope: BuildScope, step: StepNode, fields: dict[str, Any]) -> None:
         """Has a kernel and a stride come from one argument, 3x3/2."""
         sizes = [
             size
@@ -294,7 +311,7 @@ class Builder:
         name = self.lift(scope, text, "patch").text
         inner = name.strip("${}")
         for i, part in enumerate(("kernel", "stride")):
-            step.arguments[part] = Spelled(
+            step.arguments[part] = SpelledValue(
                 f"${{{inner}.{part}}}", lambda env, i=i: env[inner].split("/")[i]
             )
 

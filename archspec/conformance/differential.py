@@ -9,8 +9,8 @@ from pathlib import Path
 
 from archspec._numpy import np
 from archspec.backend.session import Mode
-from archspec.conformance.backend_under_test import Subject
-from archspec.conformance.layers import read
+from archspec.conformance.backend_under_test import BackendUnderTest
+from archspec.conformance.layers import load_text
 from archspec.conformance.ops import spread
 from archspec.conformance.shrink import shrink
 from archspec.diagnostics import Failure
@@ -25,11 +25,11 @@ SEEDS = (1, 2, 3)
 """Small networks tie more often than others do: three values that are equal, or four."""
 
 
-LARGEST = 2.0**60
+MAX_VALUE = 2.0**60
 """Of a network whose values grow beyond this, single precision has no number for the squares."""
 
 
-def moderate(graph: Graph, given: Material) -> bool:
+def stays_in_range(graph: Graph, given: Material) -> bool:
     """Whether its values stay where every arithmetic has numbers: products of products soon do not."""
     with np.errstate(over="ignore", invalid="ignore"):
         kept = (
@@ -37,44 +37,44 @@ def moderate(graph: Graph, given: Material) -> bool:
             .forward(given.x, train=True, return_activations=True)
             .activations
         )
-    return all(np.abs(value).max(initial=0.0) <= LARGEST for value in kept.values())
+    return all(np.abs(value).max(initial=0.0) <= MAX_VALUE for value in kept.values())
 
 
 @dataclass
-class Agreement:
+class DifferentialTest:
     """Subjects that have to agree; `failing` is the spec that failed last, and its seed."""
 
-    subjects: Sequence[Subject]
+    backends: Sequence[BackendUnderTest]
     regressions: Path | None = None
     modes: Sequence[Mode] = MODES
     failing: tuple[str, int] | None = None
 
-    def holds(self, text: str, seed: int, batch: int = 3) -> None:
-        """Raises AssertionError where a subject differs, or fails; one that has a gap there is left out."""
-        spec = read(text)
+    def check(self, text: str, seed: int, batch: int = 3) -> None:
+        """Raises AssertionError where a backend differs, or fails; one that has a gap there is left out."""
+        spec = load_text(text)
         given = Material(
             weights(spec.graph, seed),
             spread((batch, *spec.graph.input), seed),
             shares(spec.graph, seed),
         )
-        if not moderate(spec.graph, given):
+        if not stays_in_range(spec.graph, given):
             return
         known: dict[tuple[Mode, Rounding], dict[Quantity, Expected]] = {}
         wrong: list[str] = []
-        for subject in self.subjects:
-            if not subject.takes(spec.graph):
+        for backend in self.backends:
+            if not backend.lowers(spec.graph):
                 continue
-            precision = subject.precision("float64")
-            rounding = subject.target.rounding(spec.graph, precision)
+            precision = backend.precision("float64")
+            rounding = backend.target.rounding(spec.graph, precision)
             wanted: dict[Mode, dict[Quantity, Expected]] = {}
-            for mode in filter(subject.does, self.modes):
+            for mode in filter(backend.has_mode, self.modes):
                 if (mode, rounding) not in known:
                     known[mode, rounding] = expected(spec.graph, given, mode, rounding, SEEDS)
                 wanted[mode] = known[mode, rounding]
             try:
-                wrong += map(told, subject.differences(spec, given, wanted, precision))
+                wrong += map(told, backend.differences(spec, given, wanted, precision))
             except Failure as error:
-                wrong.append(f"{subject}: {error.message}")
+                wrong.append(f"{backend}: {error.message}")
         if wrong:
             self.failing = text, seed
             raise AssertionError("\n".join(wrong))
@@ -96,7 +96,7 @@ class Agreement:
 
     def _fails(self, text: str, seed: int) -> bool:
         try:
-            self.holds(text, seed)
+            self.check(text, seed)
         except AssertionError:
             return True
         except Exception:  # one that does not even run shows something else

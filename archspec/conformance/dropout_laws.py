@@ -15,7 +15,7 @@ RATE = 0.3
 """Not a half, where what is kept is as much as what is dropped."""
 
 
-def keeps_its_share(session: Session, x: Array) -> None:
+def drops_at_its_rate(session: Session, x: Array) -> None:
     """1 - rate of the values, within six deviations: one right answer in 500 million is further off."""
     kept, mean = np.count_nonzero(_dropped(session, x)), x.size * (1 - RATE)
     bound = 6 * math.sqrt(x.size * RATE * (1 - RATE))

@@ -17,28 +17,28 @@ Env = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Spelled:
+class SpelledValue:
     """A value as YAML data, and what it means where names have these values; computed here, not by what is tested."""
 
     text: Any
     of: Callable[[Env], Any]
 
     @classmethod
-    def plain(cls, value: Any) -> Spelled:
+    def plain(cls, value: Any) -> SpelledValue:
         return cls(value, lambda env: value)
 
     @classmethod
-    def name(cls, name: str, bare: bool = False) -> Spelled:
+    def name(cls, name: str, bare: bool = False) -> SpelledValue:
         """`$name` or `${name}`."""
         return cls(f"${name}" if bare else f"${{{name}}}", lambda env: env[name])
 
 
 @st.composite
-def integers(draw: st.DrawFn, value: int, env: Env) -> Spelled:
+def integers(draw: st.DrawFn, value: int, env: Env) -> SpelledValue:
     """A whole number, by way of one of the whole numbers among the names."""
     known = {name: n for name, n in env.items() if type(n) is int}
     if not known:
-        return Spelled.plain(value)
+        return SpelledValue.plain(value)
     name = draw(st.sampled_from(sorted(known)))
     n = known[name]
     ways: list[tuple[str, Callable[[Env], Any]]] = [
@@ -65,13 +65,13 @@ def integers(draw: st.DrawFn, value: int, env: Env) -> Spelled:
     if n > value >= 0:
         ways.append((f"{n + value} % {name}", lambda e: (n + value) % e[name]))
     if n == value:
-        ways.extend([(name, Spelled.name(name).of)] * 4)
+        ways.extend([(name, SpelledValue.name(name).of)] * 4)
     text, of = draw(st.sampled_from(ways))
-    return Spelled(f"${{{text}}}", of)
+    return SpelledValue(f"${{{text}}}", of)
 
 
 @st.composite
-def booleans(draw: st.DrawFn, value: bool, env: Env) -> Spelled:
+def booleans(draw: st.DrawFn, value: bool, env: Env) -> SpelledValue:
     """True or false, by way of one of the names."""
     ways: list[tuple[str, Callable[[Env], bool]]] = []
     for name, known in sorted(env.items()):
@@ -100,6 +100,6 @@ def booleans(draw: st.DrawFn, value: bool, env: Env) -> Spelled:
                 (f"{name} {word} '{known}'", lambda e, name=name, n=known: (e[name] == n) is value)
             )
     if not ways:
-        return Spelled.plain(value)
+        return SpelledValue.plain(value)
     text, of = draw(st.sampled_from(ways))
-    return Spelled(f"${{{text}}}", of)
+    return SpelledValue(f"${{{text}}}", of)

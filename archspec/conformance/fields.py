@@ -1,9 +1,9 @@
 """Values for one field, drawn from the JSON Schema of its declaration, in every spelling that specs allow.
 
 >>> from hypothesis import find
->>> find(values({"type": "boolean"}, Room()), lambda value: True)
+>>> find(values({"type": "boolean"}, ValueLimits()), lambda value: True)
 False
->>> find(values(schema("conv")["kernel"], Room(rank=2, largest=5)), lambda value: value == "2x3")
+>>> find(values(schema("conv")["kernel"], ValueLimits(rank=2, largest=5)), lambda value: value == "2x3")
 '2x3'
 """
 
@@ -23,7 +23,7 @@ Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ValueLimits:
     """What keeps a draw small: lists have one item or `rank`, whole numbers stay within `largest`."""
 
     rank: int = 1
@@ -43,22 +43,22 @@ def required(kind: str) -> frozenset[str]:
     return frozenset(OPS[kind].model_json_schema().get("required", ()))
 
 
-def ways(field: Schema) -> int:
+def spellings(field: Schema) -> int:
     """In how many ways a field can be written.
 
-    >>> ways({"type": "boolean"}), ways({"anyOf": [{"type": "integer"}, {"enum": ["same", "valid"]}]})
+    >>> spellings({"type": "boolean"}), spellings({"anyOf": [{"type": "integer"}, {"enum": ["same", "valid"]}]})
     (2, 3)
     """
     if "anyOf" in field:
-        return sum(map(ways, field["anyOf"]))
+        return sum(map(spellings, field["anyOf"]))
     if "enum" in field:
         return len(field["enum"])
-    return {"array": lambda: ways(field["items"]), "boolean": lambda: 2}.get(
+    return {"array": lambda: spellings(field["items"]), "boolean": lambda: 2}.get(
         field.get("type", ""), lambda: 1
     )()
 
 
-def values(field: Schema, room: Room) -> st.SearchStrategy[Any]:
+def values(field: Schema, room: ValueLimits) -> st.SearchStrategy[Any]:
     """What a schema lets through, as YAML data."""
     if "anyOf" in field:
         # A size spelt 3x5 has the same least number as the integers beside it.
@@ -66,7 +66,9 @@ def values(field: Schema, room: Room) -> st.SearchStrategy[Any]:
         room = replace(room, least=min(least, default=0))
         # Each named rule counts as much as numbers do, and each kind of list as much as either.
         parts = [{"const": name} for part in field["anyOf"] for name in part.get("enum", ())]
-        others = [part for part in field["anyOf"] for _ in range(ways(part)) if "enum" not in part]
+        others = [
+            part for part in field["anyOf"] for _ in range(spellings(part)) if "enum" not in part
+        ]
         return st.one_of([values(part, room) for part in [*others, *parts]])
     if "enum" in field:
         return st.sampled_from(field["enum"])
@@ -89,7 +91,7 @@ def values(field: Schema, room: Room) -> st.SearchStrategy[Any]:
             raise TypeError(f"no values are known for the type {other!r}")
 
 
-def _integers(field: Schema, room: Room) -> st.SearchStrategy[int]:
+def _integers(field: Schema, room: ValueLimits) -> st.SearchStrategy[int]:
     low = field.get("minimum", room.least)
     return st.integers(low, max(low, min(room.largest, field.get("maximum", room.largest))))
 
@@ -106,7 +108,7 @@ def _numbers(field: Schema) -> st.SearchStrategy[float]:
     return st.sampled_from([*(value for value in grid if value not in barred), *usual])
 
 
-def _spelt(field: Schema, room: Room) -> st.SearchStrategy[str]:
+def _spelt(field: Schema, room: ValueLimits) -> st.SearchStrategy[str]:
     number = st.integers(room.least, max(room.least, room.largest))
     sizes = _length(field, room).flatmap(lambda n: st.lists(number, min_size=n, max_size=n))
     return sizes.map(lambda size: "x".join(map(str, size))).filter(
@@ -114,7 +116,7 @@ def _spelt(field: Schema, room: Room) -> st.SearchStrategy[str]:
     )
 
 
-def _lists(field: Schema, room: Room) -> st.SearchStrategy[list[Any]]:
+def _lists(field: Schema, room: ValueLimits) -> st.SearchStrategy[list[Any]]:
     """Items of one kind, or of any."""
     kinds = [*field["items"].get("anyOf", ()), field["items"]]
     sizes = st.tuples(st.sampled_from(kinds), _length(field, room))
@@ -123,7 +125,7 @@ def _lists(field: Schema, room: Room) -> st.SearchStrategy[list[Any]]:
     )
 
 
-def _length(field: Schema, room: Room) -> st.SearchStrategy[int]:
+def _length(field: Schema, room: ValueLimits) -> st.SearchStrategy[int]:
     """One item for all axes, or one for each; a list of fixed length has that."""
     low, high = field.get("minItems", 1), field.get("maxItems", 4)
     return (

@@ -13,14 +13,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from archspec.compiler import load
-from archspec.conformance.ops import MAX_RANK, accepted, op_values, shapes, simple_fields, takes
+from archspec.conformance.ops import MAX_RANK, make_op, op_values, shapes, simple_fields, takes_rank
 from archspec.equivalence.layer import layer_spec
 from archspec.frontend.loader import Spec
 from archspec.ir.types import Shape
 from archspec.ops import OPS
 
 
-def read(text: str) -> Spec:
+def load_text(text: str) -> Spec:
     """The checked spec of a text; raises `SpecError`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spec.yaml"
@@ -30,7 +30,7 @@ def read(text: str) -> Spec:
 
 def simplest(kind: str) -> tuple[Any, ...]:
     """The arguments of `layer_spec` for an op with as few fields as it takes, on the smallest rank that it takes."""
-    rank = next(rank for rank in (2, 1, 0, 3) if takes(kind, rank))
+    rank = next(rank for rank in (2, 1, 0, 3) if takes_rank(kind, rank))
     shape = (4, 6, 5, 6)[: rank + 1]
     fields = next(iter(simple_fields(kind, shape)))
     return (kind, fields, *(shape,) * (2 if OPS[kind].variadic else 1))
@@ -39,7 +39,7 @@ def simplest(kind: str) -> tuple[Any, ...]:
 @st.composite
 def layers(draw: st.DrawFn, kind: str) -> str:
     """A spec of one layer of that kind, with random fields on an input of random shape."""
-    shape = draw(shapes(*(rank for rank in range(MAX_RANK + 1) if takes(kind, rank))))
+    shape = draw(shapes(*(rank for rank in range(MAX_RANK + 1) if takes_rank(kind, rank))))
     entering = draw(_operands(kind, shape)) if OPS[kind].variadic else [shape]
     return layer_spec(kind, draw(op_values(kind, *entering)), *entering)
 
@@ -51,8 +51,8 @@ def _operands(draw: st.DrawFn, kind: str, shape: Shape) -> list[Shape]:
     for _ in range(draw(st.integers(1, 2))):
         axis = draw(st.integers(0, len(shape) - 1))
         other = (*shape[:axis], draw(st.sampled_from((1, 2, 5))), *shape[axis + 1 :])
-        found.append(other if accepted(kind, {}, *found, other) else shape)
+        found.append(other if make_op(kind, {}, *found, other) else shape)
     return draw(st.permutations(found))
 
 
-__all__ = ["layer_spec", "layers", "read", "simplest"]
+__all__ = ["layer_spec", "layers", "load_text", "simplest"]

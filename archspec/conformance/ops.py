@@ -1,8 +1,8 @@
 """Fields that an op accepts for an input, inputs for it, and the ops by the rank that they take.
 
->>> accepted("max_pool", {"kernel": 9}, (4, 8, 8)) is None
+>>> make_op("max_pool", {"kernel": 9}, (4, 8, 8)) is None
 True
->>> accepted("max_pool", {"kernel": 3, "rounding": "ceil"}, (4, 8, 8)).rounding
+>>> make_op("max_pool", {"kernel": 3, "rounding": "ceil"}, (4, 8, 8)).rounding
 'ceil'
 """
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from archspec._numpy import Array, np
-from archspec.conformance.fields import Room, required, schema, values
+from archspec.conformance.fields import ValueLimits, required, schema, values
 from archspec.ir.op import Op, ShapeError
 from archspec.ir.types import Shape, parse_size
 from archspec.ops import OPS
@@ -26,7 +26,7 @@ from archspec.ops import OPS
 Fields = Mapping[str, Any]
 
 
-def accepted(kind: str, fields: Fields, *inputs: Shape) -> Op | None:
+def make_op(kind: str, fields: Fields, *inputs: Shape) -> Op | None:
     """The op with these fields, where it is valid and takes these inputs."""
     try:
         op = OPS[kind].model_validate(dict(fields))
@@ -65,7 +65,7 @@ def drawn_fields(draw: st.DrawFn, kind: str, shape: Shape) -> dict[str, Any]:
 def op_values(kind: str, *inputs: Shape) -> st.SearchStrategy[dict[str, Any]]:
     """Fields, as YAML data, with which the op takes these inputs."""
     return drawn_fields(kind, inputs[0]).filter(
-        lambda fields: accepted(kind, fields, *inputs) is not None
+        lambda fields: make_op(kind, fields, *inputs) is not None
     )
 
 
@@ -98,7 +98,7 @@ _STEERED: Mapping[str, Callable[[Shape, Fields], st.SearchStrategy[Any]]] = {
 }
 
 
-def _room(name: str, shape: Shape, found: Fields) -> Room:
+def _room(name: str, shape: Shape, found: Fields) -> ValueLimits:
     axes = shape[1:] or (1,)
     kernel = parse_size(found.get("kernel", 3))
     largest = {
@@ -106,7 +106,7 @@ def _room(name: str, shape: Shape, found: Fields) -> Room:
         "padding": max(min(kernel) - 1, 1),
         "size": min(axes) + 1,
     }.get(name, 2)
-    return Room(len(shape) - 1, largest)
+    return ValueLimits(len(shape) - 1, largest)
 
 
 # Which ops take which inputs.
@@ -115,7 +115,7 @@ MAX_RANK = 3
 
 
 @cache
-def takes(kind: str, rank: int) -> bool:
+def takes_rank(kind: str, rank: int) -> bool:
     """Whether some fields let an op take a value of that many spatial axes; 0 is a vector."""
     shape = (4, 6, 5, 6)[: rank + 1]
     return next(iter(simple_fields(kind, shape)), None) is not None
@@ -133,7 +133,7 @@ def simple_fields(kind: str, shape: Shape) -> Iterator[dict[str, Any]]:
             for name, value in zip(schema(kind), chosen, strict=True)
             if value is not None
         }
-        if accepted(kind, fields, *(shape,) * (2 if OPS[kind].variadic else 1)) is not None:
+        if make_op(kind, fields, *(shape,) * (2 if OPS[kind].variadic else 1)) is not None:
             yield fields
 
 
@@ -156,7 +156,7 @@ def _simplest(name: str, field: Mapping[str, Any], shape: Shape) -> list[Any]:
 
 def kinds(rank: int, *, many: bool = False) -> list[str]:
     """The registered ops that take values of that rank, by name: the merges, or all the others."""
-    return [kind for kind, op in OPS.items() if op.variadic == many and takes(kind, rank)]
+    return [kind for kind, op in OPS.items() if op.variadic == many and takes_rank(kind, rank)]
 
 
 _SIZES = ((), (6, 9, 5, 12, 2, 1), (5, 6, 4, 7, 3, 1), (3, 4, 2, 1))

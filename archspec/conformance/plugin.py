@@ -20,7 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from archspec.backend import Backend
-    from archspec.conformance.backend_under_test import Subject
+    from archspec.conformance.backend_under_test import BackendUnderTest
 
 SUITE = Path(__file__).parent / "suite"
 
@@ -67,7 +67,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = _names(metafunc.config)
     plain = dict.fromkeys(name.partition("@")[0] for name in names)
     wanted = set(metafunc.fixturenames)
-    if "subject" in wanted:
+    if "backend_under_test" in wanted:
         metafunc.parametrize("target", names, scope="session")
     elif "backend" in wanted:
         metafunc.parametrize("target", plain, scope="session")
@@ -89,20 +89,20 @@ def _regressions(config: pytest.Config) -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def opened() -> Iterator[Callable[[str], Subject]]:
+def opened() -> Iterator[Callable[[str], BackendUnderTest]]:
     """Targets by name, each in a process that all tests share and that ends with the session."""
-    from archspec.conformance.backend_under_test import Subject
+    from archspec.conformance.backend_under_test import BackendUnderTest
 
     @cache
-    def target(name: str) -> Subject:
-        return stack.enter_context(Subject.remote(name))
+    def target(name: str) -> BackendUnderTest:
+        return stack.enter_context(BackendUnderTest.remote(name))
 
     with ExitStack() as stack:
         yield target
 
 
 @pytest.fixture
-def subject(target: str, opened: Callable[[str], Subject]) -> Subject:
+def backend_under_test(target: str, opened: Callable[[str], BackendUnderTest]) -> BackendUnderTest:
     """The target under test."""
     return opened(target)
 
@@ -116,7 +116,9 @@ def backend(target: str) -> Backend:
 
 
 @pytest.fixture
-def subjects(request: pytest.FixtureRequest, opened: Callable[[str], Subject]) -> Sequence[Subject]:
+def backends_under_test(
+    request: pytest.FixtureRequest, opened: Callable[[str], BackendUnderTest]
+) -> Sequence[BackendUnderTest]:
     """Every target under test."""
     return [opened(name) for name in _names(request.config)]
 

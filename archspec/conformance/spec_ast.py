@@ -2,8 +2,8 @@
 
 A draft knows which layers its spec has, in which order, and what comes out of each.
 
->>> step = Step("relu")
->>> Interpreter({}, {}).step(step, Frame({}, ChainMap()), (4, 8, 8))
+>>> step = StepNode("relu")
+>>> Interpreter({}, {}).step(step, ShapeFrame({}, ChainMap()), (4, 8, 8))
 (4, 8, 8)
 >>> step.data()
 'relu'
@@ -17,27 +17,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from archspec.conformance.expressions import Env, Spelled
-from archspec.conformance.ops import accepted
+from archspec.conformance.expressions import Env, SpelledValue
+from archspec.conformance.ops import make_op
 from archspec.ir.types import Shape
 
-MOST_VALUES, MOST_WEIGHTS, MOST_LAYERS = 1000, 4000, 80
+MAX_VALUES, MAX_WEIGHTS, MAX_LAYERS = 1000, 4000, 80
 """Of one value, of one layer, of a network: what the reference runs in a moment."""
 
 
-class Refused(Exception):
+class InvalidSpec(Exception):
     """A draft that makes no network, or too large a one."""
 
 
 @dataclass(eq=False)
-class Step:
+class StepNode:
     """An op, a block, a merge with branches, or a repeat with a body; `reserved` are a step's own keys."""
 
     what: str
-    arguments: dict[str, Spelled] = field(default_factory=dict[str, Spelled])
-    reserved: dict[str, Spelled] = field(default_factory=dict[str, Spelled])
-    branches: dict[str, list[Step]] | None = None
-    body: list[Step] | None = None
+    arguments: dict[str, SpelledValue] = field(default_factory=dict[str, SpelledValue])
+    reserved: dict[str, SpelledValue] = field(default_factory=dict[str, SpelledValue])
+    branches: dict[str, list[StepNode]] | None = None
+    body: list[StepNode] | None = None
     table: bool = False
     """Written in a table, with its neighbours of which the same holds."""
 
@@ -58,10 +58,10 @@ class Step:
 
 
 @dataclass(eq=False)
-class BlockDraft:
+class BlockNode:
     """A block: its body, its arguments' types, how defaults are written and what they mean, values that fit."""
 
-    body: list[Step]
+    body: list[StepNode]
     types: dict[str, str]
     defaults: dict[str, tuple[str, Any]]
     example: dict[str, Any]
@@ -76,7 +76,7 @@ class BlockDraft:
 
 
 @dataclass
-class Frame:
+class ShapeFrame:
     """What a step can see: values by name, and the shapes of earlier steps."""
 
     env: dict[str, Any]
@@ -84,11 +84,11 @@ class Frame:
 
 
 @dataclass
-class HeadDraft:
+class HeadNode:
     """A head with the step that it hangs on, by `aux` there or by `from` here."""
 
     form: dict[str, Any]
-    on: Step
+    on: StepNode
     block: str | None = None
 
 
@@ -97,17 +97,17 @@ class Interpreter:
 
     def __init__(
         self,
-        blocks: Mapping[str, BlockDraft],
+        blocks: Mapping[str, BlockNode],
         args: Env,
-        heads: Mapping[str, HeadDraft] | None = None,
+        heads: Mapping[str, HeadNode] | None = None,
     ) -> None:
         self.blocks, self.args, self.heads = blocks, args, heads or {}
         self.trace: list[tuple[str, Shape]] = []
         self.outputs: dict[str, Shape] = {}
 
-    def network(self, body: list[Step], shape: Shape) -> Shape:
+    def network(self, body: list[StepNode], shape: Shape) -> Shape:
         """The main output's shape; `outputs` then has those of all heads."""
-        frame = Frame(dict(self.args), ChainMap({"input": shape}))
+        frame = ShapeFrame(dict(self.args), ChainMap({"input": shape}))
         for step in body:
             shape = self.step(step, frame, shape)
             # A step's `aux` comes before the heads that say `from`, which come in their own order.
@@ -119,13 +119,13 @@ class Interpreter:
         self.outputs["main"] = shape
         return shape
 
-    def body(self, steps: list[Step], frame: Frame, shape: Shape) -> Shape:
+    def body(self, steps: list[StepNode], frame: ShapeFrame, shape: Shape) -> Shape:
         for step in steps:
             shape = self.step(step, frame, shape)
         return shape
 
-    def step(self, step: Step, frame: Frame, shape: Shape) -> Shape:
-        if (when := step.reserved.get("when")) and not value(when, frame, shape):
+    def step(self, step: StepNode, frame: ShapeFrame, shape: Shape) -> Shape:
+        if (when := step.reserved.get("when")) and not evaluate(when, frame, shape):
             return shape
         sources = self._sources(step, frame, shape)
         first = sources[0]
@@ -136,60 +136,58 @@ class Interpreter:
         else:
             if step.branches is not None:
                 sources = [
-                    self.body(body, Frame(frame.env, frame.names.new_child()), first)
+                    self.body(body, ShapeFrame(frame.env, frame.names.new_child()), first)
                     for body in step.branches.values()
                 ]
             result = self._layer(step, frame, first, sources)
         if (name := step.reserved.get("name")) is not None:
-            frame.names[value(name, frame, shape)] = result
+            frame.names[evaluate(name, frame, shape)] = result
         return result
 
     def block(
-        self, name: str, arguments: Mapping[str, Spelled], frame: Frame, shape: Shape
+        self, name: str, arguments: Mapping[str, SpelledValue], frame: ShapeFrame, shape: Shape
     ) -> Shape:
         block = self.blocks[name]
-        given = {key: value(spelled, frame, shape) for key, spelled in arguments.items()}
+        given = {key: evaluate(spelled, frame, shape) for key, spelled in arguments.items()}
         env = {
             **self.args,
             **{key: default for key, (_, default) in block.defaults.items()},
             **given,
         }
-        return self.body(block.body, Frame(env, ChainMap({"input": shape})), shape)
+        return self.body(block.body, ShapeFrame(env, ChainMap({"input": shape})), shape)
 
-    def _sources(self, step: Step, frame: Frame, shape: Shape) -> list[Shape]:
+    def _sources(self, step: StepNode, frame: ShapeFrame, shape: Shape) -> list[Shape]:
         given = step.reserved.get("from")
         if given is None:
             return [shape]
         text: Any = given.text
         names = cast("list[str]", text) if isinstance(text, list) else [text]
         if not all(name in frame.names for name in names):  # named in another iteration
-            raise Refused(f"no {names}")
+            raise InvalidSpec(f"no {names}")
         return [frame.names[name] for name in names]
 
-    def _repeat(self, step: Step, frame: Frame, shape: Shape) -> Shape:
-        times = value(step.arguments["times"], frame, shape)
+    def _repeat(self, step: StepNode, frame: ShapeFrame, shape: Shape) -> Shape:
+        times = evaluate(step.arguments["times"], frame, shape)
         if times < 0:
-            raise Refused(f"{times} times")
+            raise InvalidSpec(f"{times} times")
         for i in range(times):
             counter = {step.arguments["as"].text: i} if "as" in step.arguments else {}
             shape = self.body(
-                step.body or [], Frame({**frame.env, **counter}, frame.names.new_child()), shape
+                step.body or [],
+                ShapeFrame({**frame.env, **counter}, frame.names.new_child()),
+                shape,
             )
         return shape
 
-    def _layer(self, step: Step, frame: Frame, shape: Shape, inputs: list[Shape]) -> Shape:
-        fields = {key: value(spelled, frame, shape) for key, spelled in step.arguments.items()}
-        op = accepted(step.what, fields, *inputs)
+    def _layer(self, step: StepNode, frame: ShapeFrame, shape: Shape, inputs: list[Shape]) -> Shape:
+        fields = {key: evaluate(spelled, frame, shape) for key, spelled in step.arguments.items()}
+        op = make_op(step.what, fields, *inputs)
         if op is None:
-            raise Refused(f"{step.what} {fields} on {inputs}")
+            raise InvalidSpec(f"{step.what} {fields} on {inputs}")
         result = op.shape(*inputs)
         weights = sum(param.size for param in op.params(*inputs))
-        if (
-            math.prod(result) > MOST_VALUES
-            or weights > MOST_WEIGHTS
-            or len(self.trace) >= MOST_LAYERS
-        ):
-            raise Refused("too large")
+        if math.prod(result) > MAX_VALUES or weights > MAX_WEIGHTS or len(self.trace) >= MAX_LAYERS:
+            raise InvalidSpec("too large")
         self.trace.append((step.what, result))
         return result
 
@@ -197,21 +195,21 @@ class Interpreter:
 _AXES = {1: (), 2: ("length",), 3: ("height", "width"), 4: ("depth", "height", "width")}
 
 
-def seen(frame: Frame, shape: Shape) -> dict[str, Any]:
+def visible_names(frame: ShapeFrame, shape: Shape) -> dict[str, Any]:
     """The names that an expression can read where `shape` enters: the arguments, and the sizes of `in`."""
     axes = zip(("channels", *_AXES[len(shape)]), shape, strict=True)
     return {**frame.env, "in.rank": len(shape) - 1, **{f"in.{name}": size for name, size in axes}}
 
 
-def value(spelled: Spelled, frame: Frame, shape: Shape) -> Any:
-    """What is written, where `shape` enters; raises Refused where it has no value."""
+def evaluate(spelled: SpelledValue, frame: ShapeFrame, shape: Shape) -> Any:
+    """What is written, where `shape` enters; raises InvalidSpec where it has no value."""
     try:
-        return spelled.of(seen(frame, shape))
+        return spelled.of(visible_names(frame, shape))
     except (ArithmeticError, KeyError) as error:
-        raise Refused(str(error)) from error
+        raise InvalidSpec(str(error)) from error
 
 
-def body_data(steps: list[Step]) -> list[Any]:
+def body_data(steps: list[StepNode]) -> list[Any]:
     """A body as YAML data: runs of steps that are marked so become tables."""
     found: list[Any] = []
     at = 0
@@ -228,9 +226,11 @@ def body_data(steps: list[Step]) -> list[Any]:
     return found
 
 
-def _table(steps: list[Step]) -> dict[str, Any]:
+def _table(steps: list[StepNode]) -> dict[str, Any]:
     """Rows with a column for every key that one of them has; `~` in the others."""
-    rows = [{**s.reserved, "type": Spelled.plain(s.what), **s.arguments} for s in steps if s.row]
+    rows = [
+        {**s.reserved, "type": SpelledValue.plain(s.what), **s.arguments} for s in steps if s.row
+    ]
     columns = list(dict.fromkeys(["name", "type", *(key for row in rows for key in row)]))
     cells = iter([[row[c].text if c in row else None for c in columns] for row in rows])
     return {

@@ -1,7 +1,7 @@
 """Whole random specs: blocks, branches, tables, expressions, repeats, skips and heads around every registered op.
 
 >>> from hypothesis import given, settings
->>> @param_groups(max_examples=5, database=None)
+>>> @settings(max_examples=5, database=None)
 ... @given(specs())
 ... def test_every_network_has_a_main_output(spec):
 ...     assert spec.text.startswith("archspec: 1\\nname:") and "main" in spec.outputs
@@ -18,11 +18,18 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from archspec.conformance.builder import Builder, Scope
-from archspec.conformance.expressions import Spelled
-from archspec.conformance.fields import Room, values
+from archspec.conformance.builder import BuildScope, SpecBuilder
+from archspec.conformance.expressions import SpelledValue
+from archspec.conformance.fields import ValueLimits, values
 from archspec.conformance.ops import shapes
-from archspec.conformance.spec_ast import Frame, HeadDraft, Interpreter, Refused, Step, body_data
+from archspec.conformance.spec_ast import (
+    HeadNode,
+    Interpreter,
+    InvalidSpec,
+    ShapeFrame,
+    StepNode,
+    body_data,
+)
 from archspec.frontend.yaml_writer import yaml_text
 from archspec.ir.document import HeadSection
 from archspec.ir.types import Shape
@@ -30,7 +37,7 @@ from archspec.ops import OPS
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GeneratedSpec:
     """A spec's text, and what it has to mean: its layers in order, as kind and output shape, and its heads' outputs."""
 
     text: str
@@ -47,15 +54,15 @@ class Drawn:
 @st.composite
 def specs(
     draw: st.DrawFn, ranks: tuple[int, ...] = (2, 1, 3, 0), known: Collection[str] = OPS.keys()
-) -> Drawn:
+) -> GeneratedSpec:
     """A spec that is valid by construction, of these ops, for an input with so many spatial axes."""
     shape = draw(shapes(*ranks))
-    builder = Builder(draw, known)
+    builder = SpecBuilder(draw, known)
     steps, heads = _network(builder, shape)
     heads = dict(draw(st.permutations(list(heads.items()))))
     run = Interpreter(builder.blocks, builder.args, heads)
     main = run.network(steps, shape)
-    outside = Scope(Frame({}, ChainMap()), lifts=builder.args, root=True)
+    outside = BuildScope(ShapeFrame({}, ChainMap()), lifts=builder.args, root=True)
     stated = [builder.spell(outside, size, dict(builder.args)) for size in shape]
     forms = {name: head.form for name, head in heads.items()}
     if draw(st.booleans()):
@@ -74,16 +81,16 @@ def specs(
     }
     text = yaml_text({key: part for key, part in data.items() if part or key == "network"})
     only = frozenset(name for name, form in forms.items() if form.get("only"))
-    return Drawn(text, shape, tuple(run.trace), run.outputs, only)
+    return GeneratedSpec(text, shape, tuple(run.trace), run.outputs, only)
 
 
-def _network(builder: Builder, shape: Shape) -> tuple[list[Step], dict[str, HeadDraft]]:
+def _network(builder: SpecBuilder, shape: Shape) -> tuple[list[StepNode], dict[str, HeadNode]]:
     """The network's body, with heads on some of its steps."""
-    scope = Scope(
-        Frame(dict(builder.args), ChainMap({"input": shape})), lifts=builder.args, root=True
+    scope = BuildScope(
+        ShapeFrame(dict(builder.args), ChainMap({"input": shape})), lifts=builder.args, root=True
     )
-    steps: list[Step] = []
-    heads: dict[str, HeadDraft] = {}
+    steps: list[StepNode] = []
+    heads: dict[str, HeadNode] = {}
     start = shape
     for _ in range(builder.draw(st.integers(4, 9))):
         found = builder.step(scope, shape)
@@ -95,19 +102,19 @@ def _network(builder: Builder, shape: Shape) -> tuple[list[Step], dict[str, Head
             Interpreter(builder.blocks, builder.args, {**heads, **head}).network(
                 [*steps, step], start
             )
-        except Refused:  # too large together
+        except InvalidSpec:  # too large together
             break
         steps.append(step)
         heads.update(head)
         shape = result
         if builder.draw(st.integers(0, 3)) == 0:
-            step.reserved["output"] = Spelled.plain(_claim(builder, result))
+            step.reserved["output"] = SpelledValue.plain(_claim(builder, result))
     assume(steps)
     builder.mark_tables(steps)
     return steps, heads
 
 
-def _claim(builder: Builder, shape: Shape) -> Any:
+def _claim(builder: SpecBuilder, shape: Shape) -> Any:
     """A shape as `output` states it: 8x8x64 as papers do, or [64, 8, 8]."""
     return (
         "x".join(map(str, (*shape[1:], shape[0]))) if builder.draw(st.booleans()) else list(shape)
@@ -117,22 +124,24 @@ def _claim(builder: Builder, shape: Shape) -> Any:
 HEADS = ("aux{0}", "side head {0}", "#{0} head")
 
 
-def _head(builder: Builder, step: Step, shape: Shape, count: int) -> dict[str, HeadDraft]:
+def _head(builder: SpecBuilder, step: StepNode, shape: Shape, count: int) -> dict[str, HeadNode]:
     """A head on a step, or none: a block or the value itself, in train mode alone or always."""
     if count == 2 or not builder.once_in(4):
         return {}
     block = (
-        builder.new_block(Scope(Frame({}, ChainMap())), shape, defaults=True)
+        builder.new_block(BuildScope(ShapeFrame({}, ChainMap())), shape, defaults=True)
         if builder.draw(st.booleans())
         else None
     )
     try:
         found = (
-            Interpreter(builder.blocks, builder.args).block(block, {}, Frame({}, ChainMap()), shape)
+            Interpreter(builder.blocks, builder.args).block(
+                block, {}, ShapeFrame({}, ChainMap()), shape
+            )
             if block
             else shape
         )
-    except Refused:
+    except InvalidSpec:
         return {}
     name = builder.fresh(HEADS)
     form = _form(builder, found)
@@ -144,14 +153,14 @@ def _head(builder: Builder, step: Step, shape: Shape, count: int) -> dict[str, H
     if here and "$" not in here.text and builder.draw(st.booleans()):
         form["from"] = here.text
     else:
-        step.reserved["aux"] = Spelled.plain(name)
-    return {name: HeadDraft(form, step, block)}
+        step.reserved["aux"] = SpelledValue.plain(name)
+    return {name: HeadNode(form, step, block)}
 
 
-def _form(builder: Builder, shape: Shape) -> dict[str, Any]:
+def _form(builder: SpecBuilder, shape: Shape) -> dict[str, Any]:
     """How a head is trained; the classes that it states are as many as its output is wide."""
     fields = HeadSection.model_json_schema()["properties"]
     return {
         "classes": shape[0],
-        **{name: builder.draw(values(fields[name], Room())) for name in ("loss", "weight")},
+        **{name: builder.draw(values(fields[name], ValueLimits())) for name in ("loss", "weight")},
     }

@@ -1,6 +1,6 @@
 """What trainers are held to: a small network, recipes for it, a few batches, and the trainer that defines training.
 
->>> spec = net("mse")
+>>> spec = training_net("mse")
 >>> [head.loss for head in spec.graph.heads], len(batches(spec))
 (['mse', 'none'], 4)
 """
@@ -14,7 +14,7 @@ from archspec._numpy import np
 from archspec.backend import Backend
 from archspec.backend.trainer import Trainer, TrainerConfig
 from archspec.compiler import write
-from archspec.conformance.layers import read
+from archspec.conformance.layers import load_text
 from archspec.frontend.loader import Spec
 from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
@@ -54,20 +54,20 @@ RECIPES = {
         freeze=("one.*", "bn.*"), lr_multipliers={"two.*": 3.0, "two.bias": 0.5}, momentum=0.9
     ),
 }
-RATES = (0.1, 0.2, 0.05, 0.1)
+LEARNING_RATES = (0.1, 0.2, 0.05, 0.1)
 
 Batch = tuple[Any, Any, float]
 """The arguments of a step: samples, their labels, the learning rate."""
 
 
-def net(loss: str = "cross_entropy", *, width: int = 4, drop: float = 0.0) -> Spec:
+def training_net(loss: str = "cross_entropy", *, width: int = 4, drop: float = 0.0) -> Spec:
     """The network; its other head has a loss that takes labels too, or none."""
     other = "none" if loss == "mse" else "binary_cross_entropy" if width == 1 else "cross_entropy"
     values = {"LOSS": loss, "OTHER": other, "WIDTH": str(width), "DROP": str(drop)}
     text = _NET
     for name, value in values.items():
         text = text.replace(name, value)
-    return read(text)
+    return load_text(text)
 
 
 def batches(spec: Spec) -> list[Batch]:
@@ -75,7 +75,7 @@ def batches(spec: Spec) -> list[Batch]:
     rng, main = np.random.default_rng(0), spec.graph.heads[0]
     (width,) = spec.graph.nodes[main.node].shape
     found: list[Batch] = []
-    for rate in RATES:
+    for rate in LEARNING_RATES:
         x, y = rng.standard_normal((8, *spec.graph.input)), rng.integers(0, max(width, 2), 8)
         found.append(
             (
@@ -87,7 +87,9 @@ def batches(spec: Spec) -> list[Batch]:
     return found
 
 
-def opened(backend: Backend, folder: Path, spec: Spec, recipe: Recipe, seed: int = 0) -> Trainer:
+def open_trainer(
+    backend: Backend, folder: Path, spec: Spec, recipe: Recipe, seed: int = 0
+) -> Trainer:
     """The backend's trainer on a build in that folder, whose weights are drawn from the seed."""
     assert backend.trainer is not None
     return backend.trainer(
@@ -95,6 +97,6 @@ def opened(backend: Backend, folder: Path, spec: Spec, recipe: Recipe, seed: int
     )
 
 
-def definition(spec: Spec, recipe: Recipe) -> ReferenceTrainer:
+def reference_trainer(spec: Spec, recipe: Recipe) -> ReferenceTrainer:
     """The trainer that defines training, on the weights of seed 0."""
     return ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial(spec.graph, 0))

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from archspec._numpy import Array
 from archspec.backend.session import Mode, Session
 from archspec.conformance import dropout_laws
-from archspec.conformance.backend_under_test import Subject
-from archspec.conformance.layers import read
+from archspec.conformance.backend_under_test import BackendUnderTest
+from archspec.conformance.layers import load_text
 from archspec.conformance.ops import spread
 from archspec.equivalence.test_inputs import Material, shares, weights
 from archspec.frontend.loader import Spec
@@ -29,7 +29,7 @@ class Trap:
 
     name: str
     text: str
-    what: str
+    reason: str
     modes: tuple[Mode, ...] = ("eval", "grad")
     negative: bool = False
     """The input is all below zero."""
@@ -42,33 +42,33 @@ class Trap:
         """Of how many samples the batches are that it is tried on; one alone has no statistics to train by."""
         return (3,) if "train" in self.modes else (3, 1)
 
-    def material(self, graph: Graph, batch: int) -> Material:
+    def inputs(self, graph: Graph, batch: int) -> Material:
         """What it is tried with."""
         x = spread((batch, *graph.input), seed=batch) - (8 if self.negative else 0)
         return Material(weights(graph, seed=1), x, shares(graph, seed=1))
 
-    def tried(self, subject: Subject) -> None:
-        """Raises AssertionError where the subject falls into it; one that has a gap there cannot."""
-        spec = read(self.text)
-        if subject.takes(spec.graph):
-            self.held(subject, spec)
+    def check(self, backend: BackendUnderTest) -> None:
+        """Raises AssertionError where the backend falls into it; one that has a gap there cannot."""
+        spec = load_text(self.text)
+        if backend.lowers(spec.graph):
+            self.compare(backend, spec)
 
-    def held(self, subject: Subject, spec: Spec) -> None:
+    def compare(self, backend: BackendUnderTest, spec: Spec) -> None:
         """Against the reference."""
         for batch in self.batches:
-            subject.holds(spec, self.material(spec.graph, batch), *self.modes)
+            backend.check(spec, self.inputs(spec.graph, batch), *self.modes)
 
 
 @dataclass(frozen=True, slots=True)
-class Chance(Trap):
+class DropoutTrap(Trap):
     """A trap where every run draws anew: no reference tells what comes out, but a law holds of it."""
 
     law: Law = field(kw_only=True)
 
-    def held(self, subject: Subject, spec: Spec) -> None:
-        if all(map(subject.does, self.modes)):
-            given = self.material(spec.graph, batch=4)
-            self.law(subject.open(spec, given, subject.precision("float32")), given.x)
+    def compare(self, backend: BackendUnderTest, spec: Spec) -> None:
+        if all(map(backend.has_mode, self.modes)):
+            given = self.inputs(spec.graph, batch=4)
+            self.law(backend.open(spec, given, backend.precision("float32")), given.x)
 
 
 def _net(input: str, *steps: str, more: str = "") -> str:
@@ -247,28 +247,28 @@ TRAPS = (
         "eval mode drops nothing and scales nothing",
         ("eval",),
     ),
-    Chance(
+    DropoutTrap(
         "dropout_is_off_in_eval_whoever_asks",
         _DROPOUT,
         "a generator that is handed on in either mode",
         ("eval",),
         law=dropout_laws.drops_nothing_in_eval,
     ),
-    Chance(
+    DropoutTrap(
         "dropout_rate_is_what_is_dropped",
         _DROPOUT,
         "older libraries state what is kept",
         ("train",),
-        law=dropout_laws.keeps_its_share,
+        law=dropout_laws.drops_at_its_rate,
     ),
-    Chance(
+    DropoutTrap(
         "dropout_scales_what_it_keeps",
         _DROPOUT,
         "the first paper scales in eval mode instead",
         ("train",),
         law=dropout_laws.scales_what_it_keeps,
     ),
-    Chance(
+    DropoutTrap(
         "dropout_draws_anew",
         _DROPOUT,
         "a seed that is fixed, or a mask that a batch shares",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import archspec
 from archspec.backend.session import OutputCotangents, Precision, Session, SessionState, SgdConfig
-from archspec.conformance.backend_under_test import Subject
+from archspec.conformance.backend_under_test import BackendUnderTest
 from archspec.conformance.compare import compare_all
 from archspec.equivalence.test_inputs import Material
 from archspec.frontend.loader import Spec
@@ -25,7 +25,7 @@ from archspec.weights.init import initial
 from tests.helpers.specs import checked
 
 Array = NDArray[Any]
-Opened = Callable[[str], Subject]
+Opened = Callable[[str], BackendUnderTest]
 
 OPTIMIZER = SgdConfig(learning_rate=0.01, momentum=0.9, nesterov=True, weight_decay=1e-3)
 STEPS = 10
@@ -58,8 +58,8 @@ def opened() -> Generator[Opened]:
     """Targets by name, each in a process that the tests here share."""
 
     @cache
-    def target(name: str) -> Subject:
-        return stack.enter_context(Subject.remote(name))
+    def target(name: str) -> BackendUnderTest:
+        return stack.enter_context(BackendUnderTest.remote(name))
 
     with ExitStack() as stack:
         yield target
@@ -93,7 +93,7 @@ def started(spec: Spec) -> dict[str, Array]:
     return {name: value.astype(np.float64) for name, value in initial(spec.graph, 0).items()}
 
 
-def session(subject: Subject, spec: Spec, precision: Precision) -> Session:
+def session(subject: BackendUnderTest, spec: Spec, precision: Precision) -> Session:
     """A new session with the initial weights."""
     return subject.open(
         spec, Material(started(spec), np.zeros((1, *spec.graph.input)), dict), precision

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import archspec
 from archspec.conformance.compare import compare
-from archspec.conformance.specs import Drawn, specs
+from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.ir.graph import Graph
 from archspec.passes import inference
 from archspec.reference import evaluate
@@ -29,7 +29,7 @@ def assert_same_in_eval(before: Graph, after: Graph, seed: int) -> None:
 
 
 @given(specs(), st.integers(0, 2**32 - 1))
-def test_inference_computes_the_same_on_random_networks(drawn: Drawn, seed: int) -> None:
+def test_inference_computes_the_same_on_random_networks(drawn: GeneratedSpec, seed: int) -> None:
     graph = checked(drawn.text).graph
     assert_same_in_eval(graph, inference.run(graph), seed)
 

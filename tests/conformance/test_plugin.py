@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from safetensors.numpy import load_file, save_file
 
 from archspec.conformance.compare import compare, compare_all
-from archspec.conformance.specs import Drawn, specs
+from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.ops import OPS
 from tests.helpers import architecture
 from tests.helpers.markdown import blocks, run_command, run_console
@@ -256,7 +256,7 @@ def test_networks_are_drawn_of_what_is_lowered() -> None:
 
     @settings(max_examples=30, derandomize=True, database=None, deadline=None)
     @given(specs(known=known))
-    def collect(drawn: Drawn) -> None:
+    def collect(drawn: GeneratedSpec) -> None:
         found.update(kind for kind, _ in drawn.layers)
 
     collect()

@@ -11,7 +11,7 @@ from archspec.backend import load as load_backend
 from archspec.compiler import provenance
 from archspec.conformance.compare import compare_all
 from archspec.conformance.ops import spread
-from archspec.conformance.specs import Drawn, specs
+from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.equivalence.test_inputs import weights
 from archspec.ir.op import EvalContext
 from archspec.passes import inference
@@ -24,7 +24,9 @@ seeds = st.integers(0, 2**32 - 1)
 
 @examples(150)
 @given(specs())
-def test_check_accepts_it_and_finds_the_layers_and_heads_that_were_drawn(drawn: Drawn) -> None:
+def test_check_accepts_it_and_finds_the_layers_and_heads_that_were_drawn(
+    drawn: GeneratedSpec,
+) -> None:
     graph = checked(drawn.text).graph
     assert graph.input == drawn.input
     assert tuple((node.op.kind, node.shape) for node in graph.nodes[1:]) == drawn.layers
@@ -35,7 +37,9 @@ def test_check_accepts_it_and_finds_the_layers_and_heads_that_were_drawn(drawn: 
 
 @examples(60)
 @given(specs(), seeds)
-def test_the_shapes_and_counts_that_stats_predicts_come_out(drawn: Drawn, seed: int) -> None:
+def test_the_shapes_and_counts_that_stats_predicts_come_out(
+    drawn: GeneratedSpec, seed: int
+) -> None:
     spec = checked(drawn.text)
     x = spread((2, *drawn.input), seed)
     for train in (False, True):
@@ -62,7 +66,7 @@ def test_the_shapes_and_counts_that_stats_predicts_come_out(drawn: Drawn, seed: 
 @examples(40)
 @given(specs(), seeds)
 def test_the_inference_pass_and_float32_leave_the_main_output_as_it_is(
-    drawn: Drawn, seed: int
+    drawn: GeneratedSpec, seed: int
 ) -> None:
     spec = checked(drawn.text)
     graph = inference.run(spec.graph)
@@ -82,7 +86,7 @@ def test_the_inference_pass_and_float32_leave_the_main_output_as_it_is(
 @examples(40)
 @given(drawn=specs())
 def test_the_emitted_source_is_the_same_each_time_and_keeps_within_its_lines(
-    name: str, drawn: Drawn
+    name: str, drawn: GeneratedSpec
 ) -> None:
     spec, backend = checked(drawn.text), load_backend(name)
     source = backend.emit(spec.graph, provenance(spec))["model.py"]

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from archspec.conformance.fields import schema
-from archspec.conformance.ops import MAX_RANK, accepted, inputs, kinds, op_values, shapes, takes
-from archspec.conformance.specs import Drawn, specs
-from archspec.conformance.suite.networks import SHARDS, over
+from archspec.conformance.ops import MAX_RANK, inputs, kinds, make_op, op_values, shapes, takes_rank
+from archspec.conformance.specs import GeneratedSpec, specs
+from archspec.conformance.suite.networks import SHARDS, over_shard
 from archspec.ir.op import EvalContext, Op
 from archspec.ir.types import Shape, Size
 from archspec.ops import OPS
@@ -79,11 +79,11 @@ REFUSED = {"conv_transpose": [("padding", "same"), ("padding", "same_lower")]}
 
 @pytest.mark.parametrize("kind", [kind for kind in OPS if schema(kind)])
 def test_every_way_to_write_every_field_is_drawn_and_taken(kind: str) -> None:
-    ranks = [rank for rank in range(MAX_RANK + 1) if takes(kind, rank)]
+    ranks = [rank for rank in range(MAX_RANK + 1) if takes_rank(kind, rank)]
     seen: Counter[tuple[str, str]] = Counter()
     pairs = shapes(*ranks).flatmap(lambda shape: st.tuples(st.just(shape), op_values(kind, shape)))
     for shape, fields in drawn(pairs, 300):
-        assert accepted(kind, fields, shape)
+        assert make_op(kind, fields, shape)
         seen.update((name, way(value, schema(kind)[name])) for name, value in fields.items())
     wanted = {(name, how) for name, field in schema(kind).items() for how in alternatives(field)}
     assert sorted(wanted - set(seen)) == sorted(REFUSED.get(kind, ()))
@@ -98,9 +98,9 @@ def test_every_op_takes_inputs_of_some_rank() -> None:
     }
     assert reached == set(OPS)
     # Known by their papers: a vector has no windows, a map has to be flattened.
-    assert not takes("conv", 0)
-    assert all(takes("conv", rank) for rank in (1, 2, 3))
-    assert [takes("linear", rank) for rank in range(4)] == [True, False, False, False]
+    assert not takes_rank("conv", 0)
+    assert all(takes_rank("conv", rank) for rank in (1, 2, 3))
+    assert [takes_rank("linear", rank) for rank in range(4)] == [True, False, False, False]
 
 
 @given(shapes().flatmap(inputs))
@@ -173,7 +173,7 @@ def mappings(value: Any) -> Iterator[dict[str, Any]]:
         yield from mappings(inner)
 
 
-def constructs(spec: Drawn) -> Iterator[str]:
+def constructs(spec: GeneratedSpec) -> Iterator[str]:
     """The constructs that a spec is written with."""
     data = yaml.safe_load(spec.text)
     yield f"rank {len(spec.input) - 1}"
@@ -299,21 +299,21 @@ WANTED = {
 
 
 @pytest.fixture(scope="module")
-def networks() -> list[Drawn]:
+def networks() -> list[GeneratedSpec]:
     """The very networks that the suite draws."""
-    found: list[Drawn] = []
+    found: list[GeneratedSpec] = []
 
-    def collect(spec: Drawn, number: int) -> None:
+    def collect(spec: GeneratedSpec, number: int) -> None:
         found.append(spec)
 
     for shard in range(SHARDS):
-        over(shard, OPS, collect)
+        over_shard(shard, OPS, collect)
     assert len(found) >= 300
     return found
 
 
 def test_the_suites_networks_have_every_op_every_rule_and_every_construct(
-    networks: list[Drawn],
+    networks: list[GeneratedSpec],
 ) -> None:
     seen = {construct for spec in networks for construct in constructs(spec)}
     wanted = WANTED | {f"op {kind}" for kind in OPS}
@@ -355,7 +355,7 @@ def written(value: Any) -> Iterator[tuple[str, str, Any]]:
             yield from written(inner)
 
 
-def used(networks: list[Drawn]) -> set[tuple[str, str, str]]:
+def used(networks: list[GeneratedSpec]) -> set[tuple[str, str, str]]:
     """Each op, field and way of writing it; whether a number is its default, too."""
     seen: set[tuple[str, str, str]] = set()
     for spec in networks:
@@ -378,7 +378,7 @@ def used(networks: list[Drawn]) -> set[tuple[str, str, str]]:
     return seen
 
 
-def test_the_suites_networks_write_fields_in_every_way(networks: list[Drawn]) -> None:
+def test_the_suites_networks_write_fields_in_every_way(networks: list[GeneratedSpec]) -> None:
     """Every field of every op in every way, with its default and with another value.
 
     What hypothesis draws depends on the modules that happen to be loaded, whose constants it mixes in. So a rare way

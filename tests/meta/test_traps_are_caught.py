@@ -13,10 +13,10 @@ from onnx import ModelProto, numpy_helper
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from archspec.backend import Backend, load
-from archspec.conformance.backend_under_test import Subject
+from archspec.conformance.backend_under_test import BackendUnderTest
 from archspec.conformance.dropout_laws import RATE
-from archspec.conformance.layers import read
-from archspec.conformance.traps import TRAPS, Chance, Trap
+from archspec.conformance.layers import load_text
+from archspec.conformance.traps import TRAPS, DropoutTrap, Trap
 from archspec.ir.graph import Graph
 from archspec.reference import ReferenceSession
 from tests.helpers.mutations import (
@@ -441,8 +441,8 @@ CASES = [
 
 def tried(trap: Trap, backend: Backend) -> None:
     """As the suite tries it, in this process."""
-    with Subject.local(backend) as subject:
-        trap.tried(subject)
+    with BackendUnderTest.local(backend) as under_test:
+        trap.check(under_test)
 
 
 @pytest.mark.parametrize(
@@ -461,10 +461,10 @@ def test_as_it_is_the_backend_passes(backend: str, trap: str) -> None:
     tried(NAMED[trap], load(backend))
 
 
-@pytest.mark.parametrize("trap", [trap for trap in TRAPS if isinstance(trap, Chance)], ids=str)
-def test_a_law_holds_of_the_reference(trap: Chance) -> None:
-    graph = read(trap.text).graph
-    trap.law(ReferenceSession(graph, {}), trap.material(graph, 4).x)
+@pytest.mark.parametrize("trap", [trap for trap in TRAPS if isinstance(trap, DropoutTrap)], ids=str)
+def test_a_law_holds_of_the_reference(trap: DropoutTrap) -> None:
+    graph = load_text(trap.text).graph
+    trap.law(ReferenceSession(graph, {}), trap.inputs(graph, 4).x)
 
 
 def test_every_trap_has_a_mutation() -> None:
@@ -482,7 +482,7 @@ def test_a_mutation_that_changes_nothing_is_no_proof(nothing: Mutation) -> None:
         tried(NAMED["gelu_is_exact"], nothing(backend))
 
 
-SUBJECTS = {
+ROWS = {
     "shapes": "batch_is_free",
     "output size": "floor_is_usual|ceil_",
     "padding": "same|symmetric|each_side",
@@ -511,7 +511,7 @@ def test_every_row_of_the_page_on_semantics_has_a_trap() -> None:
         .read_text(encoding="utf-8")
     )
     rows = re.findall(r"^\| \[(.+?)\]\(#", page, re.MULTILINE)
-    assert set(rows) - OUT_OF_REACH == set(SUBJECTS)
-    for subject, pattern in SUBJECTS.items():
-        assert any(re.search(pattern, name) for name in NAMED), subject
-    assert all(any(re.search(pattern, name) for pattern in SUBJECTS.values()) for name in NAMED)
+    assert set(rows) - OUT_OF_REACH == set(ROWS)
+    for row, pattern in ROWS.items():
+        assert any(re.search(pattern, name) for name in NAMED), row
+    assert all(any(re.search(pattern, name) for pattern in ROWS.values()) for name in NAMED)

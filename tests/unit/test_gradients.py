@@ -19,7 +19,7 @@ from archspec.backend.session import OutputCotangents, Session, SessionState, Sg
 from archspec.compiler import write
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
-from archspec.conformance.specs import Drawn, specs
+from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.equivalence.test_inputs import weights
 from archspec.frontend.files import shipped
 from archspec.ir.graph import Graph, Head
@@ -39,7 +39,7 @@ SPECS = sorted(path.stem for path in shipped().glob("*.yaml"))
 @examples(40)
 @given(specs(), st.integers(0, 2**32 - 1), st.booleans())
 def test_of_random_specs_they_are_the_slopes_of_the_outputs(
-    drawn: Drawn, seed: int, train: bool
+    drawn: GeneratedSpec, seed: int, train: bool
 ) -> None:
     graph = checked(drawn.text).graph
     params, x, mode = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archspec.backend import Backend
 from archspec.compiler import write
-from archspec.conformance.layers import layer_spec, read, simplest
+from archspec.conformance.layers import layer_spec, load_text, simplest
 from archspec.equivalence.modes import MODES
 from archspec.ops import OPS
 
@@ -32,7 +32,7 @@ def test_it_can_do_something(backend: Backend) -> None:
 
 
 def test_the_same_graph_gives_the_same_files(backend: Backend) -> None:
-    spec = read(layer_spec(*simplest(min(backend.lowered))))
+    spec = load_text(layer_spec(*simplest(min(backend.lowered))))
     with tempfile.TemporaryDirectory() as folder:
         one, two = (write(spec, backend, Path(folder) / name, seed=1) for name in ("one", "two"))
         names = sorted(path.name for path in one.iterdir())
@@ -44,7 +44,7 @@ def test_every_tensor_has_a_name_and_a_layout_that_leads_back(backend: Backend) 
     import numpy as np
 
     for kind in sorted(backend.lowered):
-        graph = read(layer_spec(*simplest(kind))).graph
+        graph = load_text(layer_spec(*simplest(kind))).graph
         natives = backend.tensor_layout(graph)
         shapes = {name: param.shape for name, _, param in graph.parameters()}
         assert set(natives) == set(shapes), kind
@@ -58,5 +58,5 @@ def test_every_tensor_has_a_name_and_a_layout_that_leads_back(backend: Backend) 
 
 def test_every_node_can_be_explained(backend: Backend) -> None:
     for kind in sorted(backend.lowered):
-        graph = read(layer_spec(*simplest(kind))).graph
+        graph = load_text(layer_spec(*simplest(kind))).graph
         assert backend.explain(graph, graph.nodes[-1]).strip(), kind

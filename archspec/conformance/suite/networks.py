@@ -12,38 +12,50 @@ from pathlib import Path
 from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from archspec.conformance.backend_under_test import Subject
-from archspec.conformance.differential import Agreement
+from archspec.conformance.backend_under_test import BackendUnderTest
+from archspec.conformance.differential import DifferentialTest
 from archspec.conformance.profile import examples
-from archspec.conformance.specs import Drawn, specs
+from archspec.conformance.specs import GeneratedSpec, specs
 
-SHARDS, USUAL = 10, 30
+SHARDS, NETWORKS_PER_SHARD = 10, 30
 """In so many tests of so many networks each: tests are what can run side by side."""
 
 EVERY = 8
 """Of so many networks one is tried on engines that are not the usual ones: what is emitted for them is the same."""
 
 
-def over(shard: int, lowered: Collection[str], test: Callable[[Drawn, int], None]) -> None:
+def over_shard(
+    shard: int, lowered: Collection[str], test: Callable[[GeneratedSpec, int], None]
+) -> None:
     """Runs a property on the networks of a shard, each with a number that its weights and input are drawn from."""
-    # What fails is shrunk as a spec, by `Agreement`, which knows of more ways than draws have.
-    plainly = settings(examples(USUAL), phases=[Phase.generate])
+    # What fails is shrunk as a spec, by `DifferentialTest`, which knows of more ways than draws have.
+    plainly = settings(examples(NETWORKS_PER_SHARD), phases=[Phase.generate])
     seed(shard)(plainly(given(specs(known=frozenset(lowered)), st.integers(0, 2**32 - 1))(test)))()
 
 
-def test_networks(subjects: Sequence[Subject], shard: int, regressions: Path | None) -> None:
-    agreement = Agreement(subjects, regressions)
-    lowered = {kind for subject in subjects for kind in subject.target.backend.lowered}
+def test_networks(
+    backends_under_test: Sequence[BackendUnderTest], shard: int, regressions: Path | None
+) -> None:
+    differential = DifferentialTest(backends_under_test, regressions)
+    lowered = {
+        kind
+        for backend_under_test in backends_under_test
+        for kind in backend_under_test.target.backend.lowered
+    }
 
-    def holds(drawn: Drawn, number: int) -> None:
-        usual = [subject for subject in subjects if subject.usual]
-        agreement.subjects = usual if usual and number % EVERY else subjects
-        agreement.holds(drawn.text, number)
+    def holds(drawn: GeneratedSpec, number: int) -> None:
+        usual = [
+            backend_under_test
+            for backend_under_test in backends_under_test
+            if backend_under_test.is_default_engine
+        ]
+        differential.backends = usual if usual and number % EVERY else backends_under_test
+        differential.check(drawn.text, number)
 
-    agreement.search(lambda: over(shard, lowered, holds))
+    differential.search(lambda: over_shard(shard, lowered, holds))
 
 
-def test_regression(subjects: Sequence[Subject], regression: Path) -> None:
+def test_regression(backends_under_test: Sequence[BackendUnderTest], regression: Path) -> None:
     text = regression.read_text(encoding="utf-8")
     for number in range(3):
-        Agreement(subjects).holds(text, number)
+        DifferentialTest(backends_under_test).check(text, number)

@@ -7,21 +7,25 @@ from collections.abc import Iterator
 import pytest
 
 from archspec.backend.session import Session, SessionState, slot_name
-from archspec.conformance.backend_under_test import Subject
+from archspec.conformance.backend_under_test import BackendUnderTest
 from archspec.conformance.compare import compare_all
-from archspec.conformance.layers import layer_spec, read, simplest
+from archspec.conformance.layers import layer_spec, load_text, simplest
 from archspec.diagnostics import Failure
 from archspec.equivalence.test_inputs import Material, material
 from archspec.ir.graph import Graph
 
 
-def opened(subject: Subject) -> Iterator[tuple[Graph, Material, Session]]:
+def opened(backend_under_test: BackendUnderTest) -> Iterator[tuple[Graph, Material, Session]]:
     """Each op that has tensors, by itself."""
-    for kind in sorted(subject.target.backend.lowered):
-        spec = read(layer_spec(*simplest(kind)))
+    for kind in sorted(backend_under_test.target.backend.lowered):
+        spec = load_text(layer_spec(*simplest(kind)))
         given = material(spec.graph, 0, 2)
         if given.tensors:
-            yield spec.graph, given, subject.open(spec, given, subject.precision("float32"))
+            yield (
+                spec.graph,
+                given,
+                backend_under_test.open(spec, given, backend_under_test.precision("float32")),
+            )
 
 
 def misfits(graph: Graph) -> Iterator[tuple[SessionState, str]]:
@@ -47,8 +51,10 @@ def misfits(graph: Graph) -> Iterator[tuple[SessionState, str]]:
         )
 
 
-def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(subject: Subject) -> None:
-    for graph, given, session in opened(subject):
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(
+    backend_under_test: BackendUnderTest,
+) -> None:
+    for graph, given, session in opened(backend_under_test):
         moved = {name: 2 * value for name, value in given.tensors.items()}
         for misfit, message in misfits(graph):
             # From its process a ValueError comes as a Failure that says so.
@@ -59,8 +65,8 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(subject: Subje
         assert not found.slots
 
 
-def test_tensors_that_are_not_given_stay_as_they_are(subject: Subject) -> None:
-    for _, given, session in opened(subject):
+def test_tensors_that_are_not_given_stay_as_they_are(backend_under_test: BackendUnderTest) -> None:
+    for _, given, session in opened(backend_under_test):
         name, value = next(iter(given.tensors.items()))
         session.restore(SessionState({name: 2 * value}))
         compare_all(session.state().tensors, {**given.tensors, name: 2 * value}, bound=1e-6)

@@ -14,8 +14,14 @@ import pytest
 from archspec.backend import Backend
 from archspec.backend.trainer import Trainer, TrainState
 from archspec.conformance.compare import compare, compare_all
-from archspec.conformance.layers import read
-from archspec.conformance.training import RECIPES, batches, definition, net, opened
+from archspec.conformance.layers import load_text
+from archspec.conformance.training import (
+    RECIPES,
+    batches,
+    open_trainer,
+    reference_trainer,
+    training_net,
+)
 from archspec.diagnostics import Failure
 from archspec.ir.recipe import Recipe
 from archspec.reference.loss import loss as loss_of
@@ -34,7 +40,7 @@ network: [batch_norm, flatten, {name: fc, linear: {out: 4}}]
 def trainer(backend: Backend, tmp_path: Path) -> Opener:
     if backend.trainer is None:
         pytest.skip(f"the backend {backend.name} has no trainer")
-    return partial(opened, backend, tmp_path)
+    return partial(open_trainer, backend, tmp_path)
 
 
 def compare_standing(found: TrainState, wanted: TrainState) -> None:
@@ -50,8 +56,8 @@ def compare_standing(found: TrainState, wanted: TrainState) -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_it_trains_as_is_defined(trainer: Opener, recipe: str) -> None:
-    spec = net()
-    one, known = trainer(spec, RECIPES[recipe]), definition(spec, RECIPES[recipe])
+    spec = training_net()
+    one, known = trainer(spec, RECIPES[recipe]), reference_trainer(spec, RECIPES[recipe])
     for batch in batches(spec):
         one.step(*batch)
         known.step(*batch)
@@ -65,7 +71,7 @@ def test_what_is_frozen_is_trained_as_it_is_evaluated(trainer: Opener) -> None:
     """Its moving statistics are those of other data."""
     import numpy as np
 
-    spec = net()
+    spec = training_net()
     one = trainer(spec, Recipe(freeze=("bn.*",)))
     one.restore(
         TrainState(
@@ -83,8 +89,8 @@ def test_what_is_frozen_is_trained_as_it_is_evaluated(trainer: Opener) -> None:
 def test_batch_norm_is_exact_far_from_zero_and_where_nothing_varies(trainer: Opener) -> None:
     import numpy as np
 
-    spec = read(FAR)
-    one, known = trainer(spec, Recipe()), definition(spec, Recipe())
+    spec = load_text(FAR)
+    one, known = trainer(spec, Recipe()), reference_trainer(spec, Recipe())
     spread, mean = np.array([0, 0.1, 1]), np.array([30, 100, 1000])
     drawn = mean + spread * np.random.default_rng(0).standard_normal((8, 6, 6, 3))
     x, y = np.moveaxis(drawn, -1, 1).astype(np.float32), np.arange(8) % 4
@@ -106,8 +112,8 @@ def test_batch_norm_is_exact_far_from_zero_and_where_nothing_varies(trainer: Ope
     ],
 )
 def test_it_has_each_loss(trainer: Opener, loss: str, width: int, smoothing: float) -> None:
-    spec, recipe = net(loss, width=width), Recipe(label_smoothing=smoothing)
-    one, known = trainer(spec, recipe), definition(spec, recipe)
+    spec, recipe = training_net(loss, width=width), Recipe(label_smoothing=smoothing)
+    one, known = trainer(spec, recipe), reference_trainer(spec, recipe)
     for batch in batches(spec)[:2]:
         one.step(*batch)
         known.step(*batch)
@@ -116,14 +122,14 @@ def test_it_has_each_loss(trainer: Opener, loss: str, width: int, smoothing: flo
 
 
 def test_there_is_nothing_to_remember_before_the_first_step(trainer: Opener) -> None:
-    spec = net()
+    spec = training_net()
     for recipe in (RECIPES["nesterov"], RECIPES["ema"]):
-        compare_standing(trainer(spec, recipe).save(), definition(spec, recipe).save())
+        compare_standing(trainer(spec, recipe).save(), reference_trainer(spec, recipe).save())
 
 
 @pytest.mark.parametrize("recipe", ["nesterov", "ema", "polyak", "frozen"])
 def test_it_goes_on_bit_for_bit_from_where_it_stood(trainer: Opener, recipe: str) -> None:
-    spec = net(drop=0.5)
+    spec = training_net(drop=0.5)
     both = batches(spec)
     whole = trainer(
         spec, RECIPES[recipe]
@@ -149,8 +155,8 @@ def test_it_goes_on_bit_for_bit_from_where_it_stood(trainer: Opener, recipe: str
 
 @pytest.mark.parametrize("recipe", ["momentum", "ema"])
 def test_what_another_saved_it_takes_up(trainer: Opener, recipe: str) -> None:
-    spec = net()
-    one, known = trainer(spec, RECIPES[recipe], seed=1), definition(spec, RECIPES[recipe])
+    spec = training_net()
+    one, known = trainer(spec, RECIPES[recipe], seed=1), reference_trainer(spec, RECIPES[recipe])
     both = batches(spec)
     for batch in both[:2]:
         known.step(*batch)
@@ -162,8 +168,8 @@ def test_what_another_saved_it_takes_up(trainer: Opener, recipe: str) -> None:
 
 
 def test_it_drops_in_training_alone_and_otherwise_in_each_step(trainer: Opener) -> None:
-    spec = net(drop=0.5)
-    one, known = trainer(spec, Recipe()), definition(spec, Recipe())
+    spec = training_net(drop=0.5)
+    one, known = trainer(spec, Recipe()), reference_trainer(spec, Recipe())
     x, y, _ = batches(spec)[0]
     losses: list[float] = []
     for _ in range(3):
@@ -179,12 +185,12 @@ def test_it_drops_in_training_alone_and_otherwise_in_each_step(trainer: Opener) 
 def test_half_precision_learns_nearly_the_same(
     trainer: Opener, precision: str, recipe: str
 ) -> None:
-    spec = net()
+    spec = training_net()
     try:
         one = trainer(spec, RECIPES[recipe].model_copy(update={"precision": precision}))
     except Failure as error:
         pytest.skip(error.message)
-    known = definition(spec, RECIPES[recipe])
+    known = reference_trainer(spec, RECIPES[recipe])
     for batch in batches(spec):
         one.step(*batch)
         known.step(*batch)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archspec.conformance.backend_under_test import Subject
+from archspec.conformance.backend_under_test import BackendUnderTest
 from archspec.conformance.traps import Trap
 
 
-def test_trap(subject: Subject, trap: Trap) -> None:
-    trap.tried(subject)
+def test_trap(backend_under_test: BackendUnderTest, trap: Trap) -> None:
+    trap.check(backend_under_test)

@@ -9,14 +9,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archspec.conformance.layers import read
+from archspec.conformance.layers import load_text
 from archspec.conformance.shrink import shrink
-from archspec.conformance.specs import Drawn, specs
+from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.diagnostics import SpecError
 
 
 def kinds(text: str) -> set[str]:
-    return {node.op.kind for node in read(text).graph.nodes[1:]}
+    return {node.op.kind for node in load_text(text).graph.nodes[1:]}
 
 
 def size(value: Any) -> int:
@@ -31,7 +31,7 @@ def size(value: Any) -> int:
 @settings(max_examples=15)
 @given(specs(), st.data())
 def test_what_is_left_is_valid_still_holds_and_is_no_larger(
-    drawn: Drawn, data: st.DataObject
+    drawn: GeneratedSpec, data: st.DataObject
 ) -> None:
     wanted = data.draw(st.sampled_from(sorted(kinds(drawn.text)) or ["none"]))
     tried: list[str] = []
@@ -46,7 +46,7 @@ def test_what_is_left_is_valid_still_holds_and_is_no_larger(
     assert len(tried) <= 150
     assert wanted in kinds(found)
     assert size(yaml.safe_load(found)) <= size(yaml.safe_load(drawn.text))
-    assert all(read(text) for text in tried)  # nothing that is no spec was asked about
+    assert all(load_text(text) for text in tried)  # nothing that is no spec was asked about
 
 
 LARGE = """archspec: 1
@@ -77,17 +77,17 @@ def test_a_layer_within_branches_is_left_alone() -> None:
 
 
 def test_a_layer_within_a_block_leaves_one_block() -> None:
-    found = read(shrink(LARGE, lambda text: "conv" in kinds(text))).graph
+    found = load_text(shrink(LARGE, lambda text: "conv" in kinds(text))).graph
     assert [node.op.kind for node in found.nodes[1:]] == ["conv"]
     assert found.nodes[1].shape == (1, 1, 1)
 
 
 def test_two_layers_in_order_are_both_left() -> None:
     def holds(text: str) -> bool:
-        order = [node.op.kind for node in read(text).graph.nodes]
+        order = [node.op.kind for node in load_text(text).graph.nodes]
         return "gelu" in order and "linear" in order[order.index("gelu") :]
 
-    assert [node.op.kind for node in read(shrink(LARGE, holds)).graph.nodes[1:]] in (
+    assert [node.op.kind for node in load_text(shrink(LARGE, holds)).graph.nodes[1:]] in (
         ["gelu", "linear"],
         ["gelu", "flatten", "linear"],
     )
@@ -98,10 +98,10 @@ def test_a_number_shrinks_to_the_least_that_still_fails() -> None:
 
     def holds(text: str) -> bool:
         return any(
-            node.op.kind == "conv" and node.shape[0] >= 13 for node in read(text).graph.nodes
+            node.op.kind == "conv" and node.shape[0] >= 13 for node in load_text(text).graph.nodes
         )
 
-    found = read(shrink(text, holds)).graph
+    found = load_text(shrink(text, holds)).graph
     assert (found.input, found.nodes[1].shape) == ((1, 1, 1), (13, 1, 1))
 
 
@@ -116,7 +116,7 @@ def test_a_head_goes_with_what_hangs_it_on_a_step_or_a_row() -> None:
     table = "{table: {columns: [name, type, aux], rows: [[a, relu, side], [b, sigmoid, ~]]}}"
     text = f"archspec: 1\nname: net\ninput: [2]\nnetwork: [{table}]\nheads: {{side: {{only: train}}}}\n"
     assert "heads" not in yaml.safe_load(shrink(text, lambda text: "sigmoid" in kinds(text)))
-    found = read(shrink(text, lambda text: len(read(text).graph.heads) == 2)).graph
+    found = load_text(shrink(text, lambda text: len(load_text(text).graph.heads) == 2)).graph
     assert len(found.heads) == 2
 
 

@@ -15,7 +15,7 @@ import pytest
 from archspec.backend import load
 from archspec.backend.trainer import LOSS_SCALE, TrainState
 from archspec.conformance.plugin import SUITE
-from archspec.conformance.training import batches, net, opened
+from archspec.conformance.training import batches, open_trainer, training_net
 from archspec.frontend.loader import Spec
 from archspec.ir.recipe import Recipe
 from archspec_keras.trainer import KerasTrainer
@@ -38,7 +38,7 @@ def test_other_engines_train_as_is_defined_too(engine: str) -> None:
 
 
 def trainer(spec: Spec, recipe: Recipe, folder: Path) -> KerasTrainer:
-    found = opened(load("keras"), folder, spec, recipe)
+    found = open_trainer(load("keras"), folder, spec, recipe)
     assert isinstance(found, KerasTrainer)
     return found
 
@@ -54,7 +54,7 @@ def losses(trainer: KerasTrainer, spec: Spec, rate: float = 0.0) -> list[float]:
 
 
 def test_masks_come_from_the_seed_of_the_recipe_alone(tmp_path: Path) -> None:
-    spec = net(drop=0.5)
+    spec = training_net(drop=0.5)
     first, again, other = (
         losses(trainer(spec, Recipe(seed=seed), tmp_path), spec) for seed in (1, 1, 2)
     )
@@ -63,16 +63,19 @@ def test_masks_come_from_the_seed_of_the_recipe_alone(tmp_path: Path) -> None:
 
 
 def test_after_another_backend_masks_are_others_than_at_the_start(tmp_path: Path) -> None:
-    spec = net(drop=0.5)
+    spec = training_net(drop=0.5)
     one = trainer(spec, Recipe(), tmp_path)
-    first, other = losses(one, spec), opened(load("torch"), tmp_path / "other", spec, Recipe())
+    first, other = (
+        losses(one, spec),
+        open_trainer(load("torch"), tmp_path / "other", spec, Recipe()),
+    )
     other.restore(one.save())
     one.restore(other.save())
     assert len({*first, *losses(one, spec)}) == 6
 
 
 def test_a_moving_rate_compiles_nothing_anew_and_another_size_of_batch_does(tmp_path: Path) -> None:
-    spec = net()
+    spec = training_net()
     one = trainer(spec, Recipe(optimizer="adamw"), tmp_path)
     traced: list[Any] = []
     update_function = one.train_step.update_function
@@ -91,7 +94,7 @@ def test_a_moving_rate_compiles_nothing_anew_and_another_size_of_batch_does(tmp_
 
 
 def test_a_step_that_overflows_is_left_out_and_halves_the_scale(tmp_path: Path) -> None:
-    spec = net()
+    spec = training_net()
     one = trainer(spec, Recipe(precision="float16", momentum=0.9), tmp_path)
     losses(one, spec, rate=0.1)
     before = one.save()
@@ -108,7 +111,7 @@ def test_a_step_that_overflows_is_left_out_and_halves_the_scale(tmp_path: Path) 
 
 
 def test_the_scale_grows_after_so_many_steps_without_overflow(tmp_path: Path) -> None:
-    spec = net()
+    spec = training_net()
     one = trainer(spec, Recipe(precision="float16"), tmp_path)
     assert one.save().backend_state[LOSS_SCALE].tolist() == [2.0**16, 0]
     one.restore(TrainState(one.save().tensors, backend_state={LOSS_SCALE: np.array([8.0, 1998])}))
@@ -121,13 +124,13 @@ def test_what_others_build_afterwards_is_not_in_half_precision(
     precision: str, tmp_path: Path
 ) -> None:
     before = keras.config.dtype_policy()
-    trainer(net(), Recipe.model_validate({"precision": precision}), tmp_path)
+    trainer(training_net(), Recipe.model_validate({"precision": precision}), tmp_path)
     assert keras.config.dtype_policy() == before
     assert keras.layers.Dense(1).compute_dtype == "float32"
 
 
 def test_where_all_weights_are_frozen_the_statistics_move_alone(tmp_path: Path) -> None:
-    spec = net()
+    spec = training_net()
     one = trainer(
         spec, Recipe(freeze=("*.weight", "*.bias"), clip_norm=1.0, precision="float16"), tmp_path
     )

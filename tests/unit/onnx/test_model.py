@@ -19,7 +19,7 @@ import archspec
 from archspec.compiler import provenance, write
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
-from archspec.conformance.specs import Drawn, specs
+from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.equivalence.test_inputs import weights
 from archspec.ir.op import EvalContext
 from archspec.reference import evaluate
@@ -86,7 +86,7 @@ def test_every_shipped_spec_is_accepted(path: Path, train: bool) -> None:
 @examples(15)
 @given(specs(), st.integers(0, 2**32 - 1), st.booleans(), st.integers(OLDEST, NEWEST))
 def test_random_networks_compute_the_reference(
-    drawn: Drawn, seed: int, train: bool, opset: int
+    drawn: GeneratedSpec, seed: int, train: bool, opset: int
 ) -> None:
     spec = checked(drawn.text)
     agrees(spec, weights(spec.graph, seed), spread((2, *drawn.input), seed), opset, train)
@@ -407,7 +407,7 @@ def test_blocks_within_blocks_are_functions_within_functions() -> None:
 def test_random_networks_as_functions_compute_the_same(train: bool) -> None:
     @examples(15)
     @given(specs(), st.integers(0, 2**32 - 1))
-    def holds(drawn: Drawn, seed: int) -> None:
+    def holds(drawn: GeneratedSpec, seed: int) -> None:
         spec = checked(drawn.text)
         own = weights(spec.graph, seed)
         x = spread((2, *drawn.input), seed)

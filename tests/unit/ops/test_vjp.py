@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from archspec.conformance.fields import schema
-from archspec.conformance.ops import MAX_RANK, accepted, inputs, op_values, shapes, takes
+from archspec.conformance.ops import MAX_RANK, inputs, make_op, op_values, shapes, takes_rank
 from archspec.ir.op import EvalContext, Op
 from archspec.ir.types import Shape
 from archspec.ops import OPS
@@ -34,7 +34,7 @@ class Case:
 
 @st.composite
 def cases(draw: st.DrawFn, kind: str) -> Case:
-    shape = draw(shapes(*(rank for rank in range(MAX_RANK + 1) if takes(kind, rank))))
+    shape = draw(shapes(*(rank for rank in range(MAX_RANK + 1) if takes_rank(kind, rank))))
     entering = draw(_operands(kind, shape)) if OPS[kind].variadic else [shape]
     op = build(kind, **draw(op_values(kind, *entering)))
     values = tuple(draw(inputs(shape, batch=2)) for shape in entering)
@@ -48,7 +48,7 @@ def _operands(draw: st.DrawFn, kind: str, shape: Shape) -> list[Shape]:
     for _ in range(draw(st.integers(1, 2))):
         axis = draw(st.integers(0, len(shape) - 1))
         other = (*shape[:axis], draw(st.sampled_from((1, 2, 5))), *shape[axis + 1 :])
-        found.append(other if accepted(kind, {}, *found, other) else shape)
+        found.append(other if make_op(kind, {}, *found, other) else shape)
     return draw(st.permutations(found))
 
 

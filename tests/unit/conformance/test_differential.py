@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.backend import Gap, load
-from archspec.conformance.backend_under_test import Subject
-from archspec.conformance.differential import Agreement, moderate
-from archspec.conformance.layers import read
+from archspec.conformance.backend_under_test import BackendUnderTest
+from archspec.conformance.differential import DifferentialTest, stays_in_range
+from archspec.conformance.layers import load_text
 from archspec.conformance.profile import examples
-from archspec.conformance.specs import Drawn, specs
+from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.diagnostics import Failure
 from archspec.equivalence.test_inputs import Material, shares
 from tests.helpers.mutations import fields
@@ -31,16 +31,16 @@ TORCH = load("torch")
 
 
 @pytest.fixture
-def subject() -> Generator[Callable[..., Subject]]:
-    made: list[Subject] = []
+def under_test() -> Generator[Callable[..., BackendUnderTest]]:
+    made: list[BackendUnderTest] = []
 
-    def local(change: Callable[[Any], Any] = lambda backend: backend) -> Subject:
-        made.append(Subject.local(change(TORCH)))
+    def local(change: Callable[[Any], Any] = lambda backend: backend) -> BackendUnderTest:
+        made.append(BackendUnderTest.local(change(TORCH)))
         return made[-1]
 
     yield local
-    for subject in made:
-        with subject:
+    for under_test in made:
+        with under_test:
             pass
 
 
@@ -72,28 +72,28 @@ def failing(backend: Any) -> Any:
     return replace(backend, open=opened)
 
 
-def test_what_agrees_passes(subject: Callable[..., Subject]) -> None:
-    agreement = Agreement([subject(), subject()])
-    agreement.holds(TEXT, 0)
-    agreement.search(lambda: agreement.holds(TEXT, 1))
-    assert agreement.failing is None
+def test_what_agrees_passes(under_test: Callable[..., BackendUnderTest]) -> None:
+    differential = DifferentialTest([under_test(), under_test()])
+    differential.check(TEXT, 0)
+    differential.search(lambda: differential.check(TEXT, 1))
+    assert differential.failing is None
 
 
-def test_the_one_that_differs_fails(subject: Callable[..., Subject]) -> None:
-    agreement = Agreement([subject(), subject(lenient(slope=0.3))])
+def test_the_one_that_differs_fails(under_test: Callable[..., BackendUnderTest]) -> None:
+    differential = DifferentialTest([under_test(), under_test(lenient(slope=0.3))])
     with pytest.raises(
         AssertionError, match=r"torch, eval: activations first differ at leaky_relu"
     ):
-        agreement.holds(TEXT, 7)
-    assert agreement.failing == (TEXT, 7)
+        differential.check(TEXT, 7)
+    assert differential.failing == (TEXT, 7)
 
 
-def test_one_that_raises_fails_too(subject: Callable[..., Subject]) -> None:
+def test_one_that_raises_fails_too(under_test: Callable[..., BackendUnderTest]) -> None:
     with pytest.raises(AssertionError, match="torch: no pools today"):
-        Agreement([subject(failing)]).holds(TEXT, 0)
+        DifferentialTest([under_test(failing)]).check(TEXT, 0)
 
 
-def test_a_gap_is_left_out(subject: Callable[..., Subject]) -> None:
+def test_a_gap_is_left_out(under_test: Callable[..., BackendUnderTest]) -> None:
     def gap(backend: Any) -> Any:
         return replace(
             lenient(slope=0.3)(backend),
@@ -101,44 +101,51 @@ def test_a_gap_is_left_out(subject: Callable[..., Subject]) -> None:
             gaps={"conv": Gap("X1", "It cannot.")},
         )
 
-    Agreement([subject(gap)]).holds(TEXT, 0)
+    DifferentialTest([under_test(gap)]).check(TEXT, 0)
     with pytest.raises(AssertionError):
-        Agreement([subject(gap)]).holds(TEXT.replace("{conv: {out: 3, kernel: 3}}, ", ""), 0)
+        DifferentialTest([under_test(gap)]).check(
+            TEXT.replace("{conv: {out: 3, kernel: 3}}, ", ""), 0
+        )
 
 
 @pytest.mark.parametrize(
     ("change", "kind"), [(lenient(slope=0.3), "leaky_relu"), (failing, "max_pool")]
 )
 def test_it_is_shrunk_kept_and_tried_again(
-    subject: Callable[..., Subject], change: Callable[[Any], Any], kind: str, tmp_path: Path
+    under_test: Callable[..., BackendUnderTest],
+    change: Callable[[Any], Any],
+    kind: str,
+    tmp_path: Path,
 ) -> None:
-    agreement = Agreement([subject(change)], tmp_path / "kept")
+    differential = DifferentialTest([under_test(change)], tmp_path / "kept")
     with pytest.raises(
         AssertionError, match="the smallest spec with a difference, kept as .*yaml:"
     ) as caught:
-        agreement.search(lambda: agreement.holds(TEXT, 0))
+        differential.search(lambda: differential.check(TEXT, 0))
     (kept,) = (tmp_path / "kept").iterdir()
     text = kept.read_text()
     assert text in str(caught.value)
-    assert [node.op.kind for node in read(text).graph.nodes[1:]] == [kind]
+    assert [node.op.kind for node in load_text(text).graph.nodes[1:]] == [kind]
     with pytest.raises(AssertionError):
-        Agreement([subject(change)]).holds(text, 0)
-    Agreement([subject()]).holds(text, 0)
+        DifferentialTest([under_test(change)]).check(text, 0)
+    DifferentialTest([under_test()]).check(text, 0)
     with pytest.raises(AssertionError):  # the same file, and not a second one
-        agreement.search(lambda: agreement.holds(TEXT, 0))
+        differential.search(lambda: differential.check(TEXT, 0))
     assert list((tmp_path / "kept").iterdir()) == [kept]
 
 
-def test_a_property_is_searched(subject: Callable[..., Subject], tmp_path: Path) -> None:
-    agreement = Agreement([subject(failing)], tmp_path, modes=["eval"])
+def test_a_property_is_searched(
+    under_test: Callable[..., BackendUnderTest], tmp_path: Path
+) -> None:
+    differential = DifferentialTest([under_test(failing)], tmp_path, modes=["eval"])
 
     @examples(60)
     @given(specs((2,)), st.integers(0, 9))
-    def holds(drawn: Drawn, number: int) -> None:
-        agreement.holds(drawn.text, number)
+    def holds(drawn: GeneratedSpec, number: int) -> None:
+        differential.check(drawn.text, number)
 
     with pytest.raises(AssertionError, match="the smallest spec with a difference") as caught:
-        agreement.search(holds)
+        differential.search(holds)
     assert "network: [{max_pool: {kernel: 1}}]" in str(caught.value)
 
 
@@ -147,25 +154,29 @@ def test_a_test_that_fails_by_itself_is_not_shrunk() -> None:
         raise AssertionError("something else")
 
     with pytest.raises(AssertionError, match="^something else$"):
-        Agreement([]).search(test)
+        DifferentialTest([]).search(test)
 
 
-def test_nothing_is_kept_where_no_folder_is_named(subject: Callable[..., Subject]) -> None:
-    agreement = Agreement([subject(failing)])
+def test_nothing_is_kept_where_no_folder_is_named(
+    under_test: Callable[..., BackendUnderTest],
+) -> None:
+    differential = DifferentialTest([under_test(failing)])
     with pytest.raises(AssertionError, match="the smallest spec with a difference:"):
-        agreement.search(lambda: agreement.holds(TEXT, 0))
+        differential.search(lambda: differential.check(TEXT, 0))
 
 
 def test_a_network_whose_values_leave_single_precision_is_left_out(
-    subject: Callable[..., Subject],
+    under_test: Callable[..., BackendUnderTest],
 ) -> None:
     """x^65 is 1e45 where x is 5."""
     steps = "".join(f"  - multiply: {{a{i}: [], b{i}: []}}\n" for i in range(6))
     last = "  - multiply: {a: [], b: [{from: input, leaky_relu: {slope: 0.1}}]}\n"
     grown = f"archspec: 1\nname: net\ninput: [40]\nnetwork:\n{steps}{last}"
-    spec, wrong = read(grown), subject(lenient(slope=0.3))
-    assert not moderate(spec.graph, Material({}, np.full((3, 40), 5.0), shares(spec.graph, 0)))
-    assert moderate(spec.graph, Material({}, np.ones((3, 40)), shares(spec.graph, 0)))
-    Agreement([wrong]).holds(grown, 0)
+    spec, wrong = load_text(grown), under_test(lenient(slope=0.3))
+    assert not stays_in_range(
+        spec.graph, Material({}, np.full((3, 40), 5.0), shares(spec.graph, 0))
+    )
+    assert stays_in_range(spec.graph, Material({}, np.ones((3, 40)), shares(spec.graph, 0)))
+    DifferentialTest([wrong]).check(grown, 0)
     with pytest.raises(AssertionError, match="leaky_relu"):
-        Agreement([wrong]).holds(grown.replace(steps, ""), 0)
+        DifferentialTest([wrong]).check(grown.replace(steps, ""), 0)
