@@ -33,6 +33,8 @@ class Trap:
     modes: tuple[Mode, ...] = ("eval", "grad")
     negative: bool = False
     """The input is all below zero."""
+    scale: float = 1.0
+    """What the input is multiplied by, and running variances by its square."""
 
     def __str__(self) -> str:
         return self.name
@@ -45,7 +47,11 @@ class Trap:
     def inputs(self, graph: Graph, batch: int) -> Material:
         """What it is tried with."""
         x = spread((batch, *graph.input), seed=batch) - (8 if self.negative else 0)
-        return Material(weights(graph, seed=1), x, shares(graph, seed=1))
+        tensors = {
+            name: value * self.scale**2 if name.endswith(".running_var") else value
+            for name, value in weights(graph, seed=1).items()
+        }
+        return Material(tensors, x * self.scale, shares(graph, seed=1))
 
     def check(self, backend: BackendUnderTest) -> None:
         """Raises AssertionError where the backend falls into it; one that has a gap there cannot."""
@@ -87,6 +93,30 @@ heads:
 blocks:
   side: {body: [global_avg_pool, flatten, {linear: {out: 4}}]}
 """
+
+_NORMS = {
+    "batch_norm": "batch_norm: {}",
+    "layer_norm": "layer_norm: {}",
+    "layer_norm_of_channels": "layer_norm: {axes: channels}",
+    "group_norm": "group_norm: {groups: 2}",
+    "instance_norm": "instance_norm: {}",
+}
+"""Every way to normalise by a variance, each of which backends lower by itself."""
+
+_SMALL = 1e-3
+"""An input scaled by it has a variance of the size of the usual eps, 1e-5."""
+
+
+def _eps_trap(name: str, step: str) -> Trap:
+    """Return the trap for the eps of a norm, which float32 hides wherever the variance is near 1."""
+    return Trap(
+        f"{name}_takes_its_eps_where_little_varies",
+        _net("4, 5, 5", step),
+        "an eps that is off by half is rounding, unless the variance is as small as it",
+        ("eval", "train", "grad"),
+        scale=_SMALL,
+    )
+
 
 TRAPS = (
     Trap(
@@ -182,6 +212,7 @@ TRAPS = (
         "1e-5 in torch, 1e-3 in Keras",
         ("eval", "train", "grad"),
     ),
+    *(_eps_trap(name, step) for name, step in _NORMS.items()),
     Trap(
         "batch_norm_momentum_is_the_share_of_the_batch",
         _net("3, 5, 5", "batch_norm: {momentum: 0.3}"),
@@ -210,6 +241,11 @@ TRAPS = (
         "reshape_keeps_channels_first",
         _net("6, 2, 4", "reshape: {to: [4, 6, 2]}", "conv: {out: 3, kernel: [1, 2]}"),
         "the same values in the order C,H,W",
+    ),
+    Trap(
+        "channel_shuffle_goes_by_its_groups",
+        _net("6, 2, 4", "channel_shuffle: {groups: 2}"),
+        "2 groups of 3 channels are not 3 groups of 2; 2 groups of 2 would hide it",
     ),
     Trap(
         "weights_have_one_layout",

@@ -18,6 +18,7 @@ from archspec.conformance.dropout_laws import RATE
 from archspec.conformance.layers import load_text
 from archspec.conformance.traps import TRAPS, DropoutTrap, Trap
 from archspec.ir.graph import Graph
+from archspec.ops import OPS
 from archspec.reference import ReferenceSession
 from tests.helpers.mutations import (
     Mutation,
@@ -31,6 +32,8 @@ from tests.helpers.mutations import (
 )
 
 NAMED = {trap.name: trap for trap in TRAPS}
+LITTLE = "takes_its_eps_where_little_varies"
+NORMS = [name.removesuffix(f"_{LITTLE}") for name in NAMED if name.endswith(LITTLE)]
 MORE_PADDING = ((1, 3), (1, 3))
 
 
@@ -215,6 +218,8 @@ TORCH: tuple[tuple[str, Mutation, str], ...] = (
         instead_of("nn.BatchNorm1d", UNBIASED),
         "one variance for both",
     ),
+    *((f"{norm}_{LITTLE}", fields(eps=1.5e-5), "half as large again") for norm in NORMS),
+    ("channel_shuffle_goes_by_its_groups", fields(groups=3), "groups and channels swapped"),
     ("flatten_keeps_channels_first", instead_of("nn.Flatten", CHANNELS_LAST), "H, W, C"),
     (
         "reshape_keeps_channels_first",
@@ -337,6 +342,8 @@ class Wrong(layers.Dropout):
 """
 
 ONNX: tuple[tuple[str, Mutation, str], ...] = (
+    *((f"{norm}_{LITTLE}", fields(eps=1.5e-5), "half as large again") for norm in NORMS),
+    ("channel_shuffle_goes_by_its_groups", fields(groups=3), "groups and channels swapped"),
     ("batch_is_free", of_model(batch_of_three), "the batch that was traced is baked in"),
     ("hard_sigmoid_has_slope_one_sixth", attribute("HardSigmoid", alpha=0.2), "ONNX's default"),
     (
@@ -467,6 +474,11 @@ def test_a_law_holds_of_the_reference(trap: DropoutTrap) -> None:
     trap.law(ReferenceSession(graph, {}), trap.inputs(graph, 4).x)
 
 
+def test_every_norm_has_a_trap_for_its_eps() -> None:
+    with_eps = {kind for kind, op in OPS.items() if "eps" in op.model_fields}
+    assert with_eps == {norm.removesuffix("_of_channels") for norm in NORMS}
+
+
 def test_every_trap_has_a_mutation() -> None:
     assert {trap for trap, _, _ in TORCH} == set(NAMED)
 
@@ -490,7 +502,8 @@ ROWS = {
     "max pool": "max_pool",
     "LRN": "lrn",
     "batch norm": "batch_norm",
-    "flatten": "flatten|reshape",
+    "other norms": "(layer|group|instance)_norm.*eps",
+    "flatten": "flatten|reshape|shuffle",
     "weights": "layout",
     "dropout": "dropout",
     "activations": "gelu|hard_|leaky|elu|softmax",
