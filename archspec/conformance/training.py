@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from archspec.backend import Backend
 from archspec.backend.trainer import Trainer, TrainerConfig
 from archspec.compiler import write
 from archspec.conformance.layers import load_text
+from archspec.conformance.recipes import choices
 from archspec.frontend.loader import Spec
 from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
@@ -40,7 +42,7 @@ heads:
 """All that training treats in a way of its own: batch norm, dropout, a bias taken away, a head for training alone, and
 a layer that no head reads."""
 
-RECIPES = {
+COMBINATIONS = {
     "sgd": Recipe(),
     "momentum": Recipe(momentum=0.9, weight_decay=0.01),
     "nesterov": Recipe(momentum=0.9, nesterov=True, weight_decay=0.01, no_decay=("norm",)),
@@ -54,6 +56,14 @@ RECIPES = {
         freeze=("one.*", "bn.*"), lr_multipliers={"two.*": 3.0, "two.bias": 0.5}, momentum=0.9
     ),
 }
+"""Choices that meet in real recipes."""
+
+RECIPES: Mapping[str, Recipe] = {
+    **COMBINATIONS,
+    **{choice.name: choice.recipe for choice in choices()},
+}
+"""What a trainer is compared on, by name."""
+
 LEARNING_RATES = (0.1, 0.2, 0.05, 0.1)
 
 Batch = tuple[Any, Any, float]
@@ -71,7 +81,7 @@ def training_net(loss: str = "cross_entropy", *, width: int = 4, drop: float = 0
 
 
 def batches(spec: Spec) -> list[Batch]:
-    """As many as there are `RATES`, with labels as the main head's loss takes them."""
+    """As many as there are `LEARNING_RATES`, with labels as the main head's loss takes them."""
     rng, main = np.random.default_rng(0), spec.graph.heads[0]
     (width,) = spec.graph.nodes[main.node].shape
     found: list[Batch] = []

@@ -5,16 +5,18 @@ It runs in the process of the tests, on the engine that the environment chooses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from archspec._numpy import Array
 from archspec.backend import Backend
 from archspec.backend.trainer import Trainer, TrainState
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.layers import load_text
+from archspec.conformance.recipes import Choice, check_fields, choices, values
 from archspec.conformance.training import (
     RECIPES,
     batches,
@@ -23,11 +25,17 @@ from archspec.conformance.training import (
     training_net,
 )
 from archspec.diagnostics import Failure
+from archspec.ir.document import HeadForm
 from archspec.ir.recipe import Recipe
 from archspec.reference.loss import loss as loss_of
 
 Opener = Callable[..., Trainer]
 """Gives the backend's trainer for a spec and a recipe, and for a seed that its weights are drawn from."""
+
+LOSSES: Sequence[str] = values(HeadForm.model_fields["loss"])
+HALF_PRECISIONS = [
+    name for name in values(Recipe.model_fields["precision"]) if name != Recipe().precision
+]
 
 FAR = """archspec: 1
 name: far
@@ -67,6 +75,28 @@ def test_it_trains_as_is_defined(trainer: Opener, recipe: str) -> None:
     compare(one.predict(x), known.predict(x), what="predictions")
 
 
+def test_every_field_of_the_recipe_is_tried() -> None:
+    check_fields()
+
+
+@pytest.mark.parametrize("choice", choices(), ids=lambda choice: choice.name)
+def test_every_choice_changes_what_is_learnt(choice: Choice) -> None:
+    """A trainer that ignores a choice differs from the definition by far more than rounding."""
+    with_choice, without = (learnt(recipe) for recipe in (choice.recipe, choice.without))
+    with pytest.raises(AssertionError, match="differ"):
+        compare_all(with_choice, without, bound=1e-3, what="tensors")
+
+
+def learnt(recipe: Recipe) -> Mapping[str, Array]:
+    """The tensors that the definition ends on, or their mean if the recipe averages."""
+    spec = training_net()
+    trainer = reference_trainer(spec, recipe)
+    for batch in batches(spec):
+        trainer.step(*batch)
+    state = trainer.save()
+    return state.average or state.tensors
+
+
 def test_what_is_frozen_is_trained_as_it_is_evaluated(trainer: Opener) -> None:
     """Its moving statistics are those of other data."""
     import numpy as np
@@ -102,14 +132,7 @@ def test_batch_norm_is_exact_far_from_zero_and_where_nothing_varies(trainer: Ope
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize(
-    ("loss", "width"),
-    [
-        ("cross_entropy", 4),
-        ("binary_cross_entropy", 4),
-        ("binary_cross_entropy", 1),
-        ("mse", 4),
-        ("none", 4),
-    ],
+    ("loss", "width"), [*((loss, 4) for loss in LOSSES), ("binary_cross_entropy", 1)]
 )
 def test_it_has_each_loss(trainer: Opener, loss: str, width: int, smoothing: float) -> None:
     spec, recipe = training_net(loss, width=width), Recipe(label_smoothing=smoothing)
@@ -181,7 +204,7 @@ def test_it_drops_in_training_alone_and_otherwise_in_each_step(trainer: Opener) 
 
 
 @pytest.mark.parametrize("recipe", ["sgd", "clipped", "in parts"])
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", HALF_PRECISIONS)
 def test_half_precision_learns_nearly_the_same(
     trainer: Opener, precision: str, recipe: str
 ) -> None:
