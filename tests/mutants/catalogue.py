@@ -76,4 +76,5 @@ def _entry(room: str, table: dict[str, Any]) -> Mutant:
         raise MutantError(
             f"{room}: an entry has the keys {sorted(table)}, expected {sorted(expected)}"
         )
-    return Mutant(room, **{**table, "tests": tuple(table["tests"])})
+    tests = tuple(table.pop("tests"))
+    return Mutant(room=room, tests=tests, **table)

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def check_baseline(mutants: Sequence[Mutant], root: Path = ROOT) -> str:
 
 
 @contextmanager
-def _copies(root: Path, count: int) -> Iterator[queue.Queue[Path]]:
+def _copies(root: Path, count: int) -> Generator[queue.Queue[Path]]:
     """Yield a queue of that many copies of the tree."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies: queue.Queue[Path] = queue.Queue()

@@ -25,14 +25,14 @@ from archspec.conformance.training import (
     training_net,
 )
 from archspec.diagnostics import Failure
-from archspec.ir.document import HeadForm
+from archspec.ir.document import HeadSection
 from archspec.ir.recipe import Recipe
 from archspec.reference.loss import loss as loss_of
 
 Opener = Callable[..., Trainer]
 """Gives the backend's trainer for a spec and a recipe, and for a seed that its weights are drawn from."""
 
-LOSSES: Sequence[str] = values(HeadForm.model_fields["loss"])
+LOSSES: Sequence[str] = values(HeadSection.model_fields["loss"])
 HALF_PRECISIONS = [
     name for name in values(Recipe.model_fields["precision"]) if name != Recipe().precision
 ]
