@@ -1,4 +1,4 @@
-"""What one node becomes in the emitted network: the call that builds its layer, under its name."""
+"""The code of one node: the call that makes its layer, under its name."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from archspec_keras.paths import Paths
 
 
 def explain(graph: Graph, node: Node) -> str:
-    """As in `layers.Conv2D(filters=64, kernel_size=3, name="conv1-conv")`, a line for each layer."""
+    """Return a call for each layer, such as `layers.ReLU(name="conv1-relu")`."""
     lowered = lower(node.op, *graph.inputs(node))
     paths = Paths(graph)
     name = literal(paths.layer(node))
     if isinstance(lowered, Merge):
         assert lowered.module is not None
-        read = ", ".join(paths.layer(graph.nodes[index]) for index in node.inputs)
-        return f"{lowered.module.target}(name={name})([{read}])"
-    *before, last = lowered.layers
-    shown = last.show()
-    named = f"{shown[:-1]}{'' if shown.endswith('()') else ', '}name={name})"
-    return "\n".join([*(step.show() for step in before), named])
+        operands = ", ".join(paths.layer(graph.nodes[index]) for index in node.inputs)
+        return f"{lowered.module.target}(name={name})([{operands}])"
+    *before, last = (layer.show() for layer in lowered.layers)
+    separator = "" if last.endswith("()") else ", "
+    return "\n".join([*before, f"{last[:-1]}{separator}name={name})"])

@@ -10,8 +10,9 @@ letters in a scope's. Parts of a path with other letters are respelt, each as no
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
+from archspec.codegen.call_location import CallLocation, path_parts
 from archspec.codegen.names import Namespace
 from archspec.ir.graph import Graph, Node, Scope
 
@@ -44,13 +45,6 @@ def allowed_name(text: str) -> str:
     return name.strip("_")[:MAX_PART_LENGTH].rstrip("_") or "b"
 
 
-def path_parts(item: Scope | Node) -> list[str]:
-    """Return the parts of a path, outermost first."""
-    if isinstance(item, Node):
-        return [*path_parts(item.scope), item.name]
-    return [scope.name for scope in item.chain() if scope.parent is not None][::-1]
-
-
 class Paths:
     """The names of a graph's layers; `renamed` has the parts that are respelt."""
 
@@ -65,21 +59,8 @@ class Paths:
 
     def layer(self, node: Node) -> str:
         """Return the name of the layer that computes a node."""
-        return SEPARATOR.join(self.spelt(path_parts(node)))
+        return SEPARATOR.join(self.renamed.get(part, part) for part in path_parts(node))
 
-    def spelt(self, parts: Sequence[str]) -> list[str]:
-        """Return the parts of a path as they stand in layers' names."""
-        return [self.renamed.get(part, part) for part in parts]
-
-    def name_code(self, item: Scope | Node, function_scope: Scope, counters: dict[int, str]) -> str:
-        """Return the code of an item's name, in the function of `function_scope`.
-
-        The function has that scope's own name as `name`. `counters` has the code of loop counters
-        by their place in the path.
-        """
-        parts = [
-            counters.get(place, part) for place, part in enumerate(self.spelt(path_parts(item)))
-        ]
-        depth = len(path_parts(function_scope))
-        text = SEPARATOR.join([*(["{name}"] if depth else []), *parts[depth:]])
-        return f'f"{text}"' if "{" in text else f'"{text}"'
+    def name_code(self, location: CallLocation) -> str:
+        """Return the code of a layer's name, or of the name that a block's function is given."""
+        return location.path_code(SEPARATOR, self.renamed)

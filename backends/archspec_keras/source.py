@@ -1,9 +1,11 @@
-"""The whole of `model.py`: its head, the helpers it uses, a function for each structure, the network, the loader."""
+"""The emitted `model.py`: helpers, a function for each block, the network, the loader."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from archspec.backend import Provenance
 from archspec.codegen import packaged
@@ -18,79 +20,31 @@ from archspec.codegen.file import (
     parameter_declaration,
     standard_imports,
 )
+from archspec.codegen.function_body import FunctionBody
 from archspec.codegen.literals import WIDTH, display_width, literal
 from archspec.codegen.lowering import Merge, Module
 from archspec.codegen.module_tree import EmittedClass, LayerCall, MergeCall, TreeNode, flatten
 from archspec.codegen.packaged import needed_helpers, template_blocks
-from archspec.codegen.printer import function_header
+from archspec.codegen.printer import Call, List, function_header, statement
 from archspec.codegen.schedule import train_only_outputs
 from archspec.codegen.tree_builder import build_tree
-from archspec.ir.graph import Graph, Head
-from archspec.ir.types import format_shape
-from archspec_keras.body import Body
+from archspec.ir.graph import Graph
+from archspec.ir.types import Shape, format_shape
+from archspec_keras.calls import KerasCalls
 from archspec_keras.dialect import KERAS
 from archspec_keras.paths import Paths, allowed_name
 from archspec_keras.tensor_roles import ROLES
 from archspec_keras.train_only_weights import train_only_prefixes
 
+HELPERS = ("activation", "conv", "merge", "norm", "pool", "shape")
+"""The families in which Keras lacks a layer."""
 
-def emit(graph: Graph, about: Provenance) -> dict[str, bytes]:
-    """The files of a build, `model.py` alone."""
-    return {"model.py": source(graph, about).encode()}
-
-
-def source(graph: Graph, about: Provenance) -> str:
-    """The module's text."""
-    helpers, paths = helper_sources(), Paths(graph)
-    classes = functions(graph, helpers)
-    *inner, top = classes
-    used = {target for cls in classes for target in _targets(cls.example.children)}
-    taken = [cls.name for cls in classes]
-    parts = [helpers[name] for name in needed_helpers(helpers, used & helpers.keys())]
-    parts += [function_source(cls, paths, taken) for cls in inner]
-    parts += [network_source(top, graph, paths, taken), loader(top.name, graph, paths)]
-    body = _lint_exempt("\n\n\n".join(parts))
-    return f"{module_docstring(about)}\n\n{_TYPED}\n\n{imports(body)}\n\n\n{body}\n"
-
-
-def _lint_exempt(body: str) -> str:
-    """Mark each line that no line break can shorten, such as a layer's long name, for linters."""
-    marked = "  # noqa: E501"
-    return "\n".join(
-        line + marked if display_width(line) > WIDTH and not line.endswith(marked) else line
-        for line in body.split("\n")
-    )
-
-
-_TYPED = """\
+_PYRIGHT_COMMENT = """\
 # Keras has no stubs, and says of its operations that they could give None.
 # pyright: reportOperatorIssue=false, reportOptionalSubscript=false, reportOptionalOperand=false
 # pyright: reportOptionalMemberAccess=false, reportArgumentType=false"""
 
-
-def functions(graph: Graph, helpers: Collection[str]) -> list[EmittedClass]:
-    """A function for each structure, the network's own last."""
-    return form_classes(
-        graph, build_tree(graph, KERAS), KERAS, helpers, lambda cls: resolve_class(graph, cls)
-    )
-
-
-def _targets(parts: list[TreeNode]) -> Iterator[str]:
-    """What the layers of a function are built by."""
-    for part in flatten(parts):
-        match part:
-            case LayerCall(module=module):
-                yield from (step.target for step in module.layers)
-            case MergeCall(merge=Merge(module=Module(target=target))):
-                yield target
-            case _:
-                pass
-
-
-HELPERS = ("activation", "conv", "merge", "norm", "pool", "shape")
-"""The families of which Keras lacks a layer."""
-
-_OTHERS = {
+_IMPORTS = {
     r"\breduce\(": "from functools import reduce",
     r"\boperator\.": "import operator",
     r"\bnp\.": "import numpy as np",
@@ -98,101 +52,175 @@ _OTHERS = {
 }
 
 
-def imports(body: str) -> str:
-    """The imports that the text needs, in the order that linters want."""
-    body = code_only(body)
-    needs = {line for pattern, line in _OTHERS.items() if re.search(pattern, body)}
-    standard = [
-        *standard_imports(body),
-        *(needs & {"from functools import reduce", "import operator"}),
-    ]
-    standard.sort(key=lambda line: (line.startswith("from"), line.split()[1]))
-    names = ", ".join(
-        name for name in ("KerasTensor", "layers", "ops") if re.search(rf"\b{name}\b", body)
+def emit(
+    graph: Graph, about: Provenance, weights: Path | None = None, /, **options: Any
+) -> dict[str, bytes]:
+    """Return the files of a build: `model.py` alone."""
+    return {"model.py": source(graph, about).encode()}
+
+
+def source(graph: Graph, about: Provenance) -> str:
+    """Return the text of `model.py`."""
+    helpers = helper_sources()
+    functions = block_functions(graph, helpers)
+    *blocks, network = functions
+    targets = {target for cls in functions for target in _targets(cls.example.children)}
+    writer = FunctionWriter(graph, functions)
+    parts = [helpers[name] for name in needed_helpers(helpers, targets & helpers.keys())]
+    parts += [writer.block_function(cls) for cls in blocks]
+    parts += [writer.network_function(network), loader(network.name, graph, writer.paths)]
+    body = _mark_long_lines("\n\n\n".join(parts))
+    docstring = module_docstring(about)
+    return f"{docstring}\n\n{_PYRIGHT_COMMENT}\n\n{imports(body)}\n\n\n{body}\n"
+
+
+def block_functions(graph: Graph, helpers: Collection[str]) -> list[EmittedClass]:
+    """Return a function for each structure, the network's own last."""
+    return form_classes(
+        graph, build_tree(graph, KERAS), KERAS, helpers, lambda cls: resolve_class(graph, cls)
     )
-    others = sorted(needs - set(standard), key=lambda line: line.split()[1])
-    return "\n".join([*standard, "", *others, *([f"from keras import {names}"] if names else [])])
 
 
-def function_source(cls: EmittedClass, paths: Paths, taken: Collection[str]) -> str:
-    """A block's function."""
-    body = Body(cls, paths, taken)
-    count = len(cls.example.outputs)
-    result = "KerasTensor" if count == 1 else f"tuple[{', '.join(['KerasTensor'] * count)}]"
-    parameters = [
-        *(f"{name}: KerasTensor" for name in body.inputs),
-        *_parameters(cls),
-        "*",
-        "name: str",
-    ]
-    lines = function_header(f"def {cls.name}", parameters, f" -> {result}:", 0)
-    return "\n".join([*lines, *docstring_lines(cls.scope.doc or describe(cls)), *body.returned(4)])
+def _targets(calls: list[TreeNode]) -> Iterator[str]:
+    """Iterate over the classes of the layers that a function calls."""
+    for call in flatten(calls):
+        match call:
+            case LayerCall(module=module):
+                yield from (layer.target for layer in module.layers)
+            case MergeCall(merge=Merge(module=Module(target=target))):
+                yield target
+            case _:
+                pass
+
+
+class FunctionWriter:
+    """The text of functions: one for each block, and the network's own."""
+
+    def __init__(self, graph: Graph, functions: Sequence[EmittedClass]) -> None:
+        self.graph = graph
+        self.paths = Paths(graph)
+        self.calls = KerasCalls(self.paths)
+        # A value must not hide a function, nor the parameter `name`.
+        self.taken = ["name", *(cls.name for cls in functions)]
+
+    def block_function(self, cls: EmittedClass) -> str:
+        """Return the function of a block."""
+        body = FunctionBody(cls, self.calls, self.taken)
+        inputs = [f"{name}: KerasTensor" for name in body.inputs]
+        parameters = [*inputs, *_parameters(cls), "*", "name: str"]
+        result = _result_type(len(cls.example.outputs))
+        lines = function_header(f"def {cls.name}", parameters, f" -> {result}:", 0)
+        lines += docstring_lines(cls.scope.doc or describe(cls))
+        return "\n".join([*lines, *body.lines_with_return()])
+
+    def network_function(self, cls: EmittedClass) -> str:
+        """Return the function of the network, which makes the model."""
+        graph = self.graph
+        body = FunctionBody(
+            cls,
+            self.calls,
+            self.taken,
+            network_input="inputs",
+            train_only=train_only_outputs(graph),
+        )
+        input_shape, output_shape = (
+            _channels_last(graph.nodes[index].shape) for index in (0, graph.heads[0].node)
+        )
+        input_name = literal(self.paths.layer(graph.nodes[0]))
+        parameters = [*_parameters(cls), "*", "train: bool = False"]
+        lines = function_header(f"def {cls.name}", parameters, " -> keras.Model:", 0)
+        lines += docstring_lines(
+            f"The whole network, from {format_shape(input_shape)} to {format_shape(output_shape)}."
+        )
+        lines.append(f"    inputs = keras.Input({literal(input_shape)}, name={input_name})")
+        lines += body.lines(0, body.eval_count)
+        lines += ["    if not train:", *self._return_of_eval_mode(body)]
+        lines += body.lines(body.eval_count, len(body.calls))
+        return "\n".join([*lines, *self._return_of_train_mode(body)])
+
+    def _return_of_eval_mode(self, body: FunctionBody) -> list[str]:
+        """Return the lines that return a model of the outputs that inference has."""
+        values = [body.value_name(head.node) for head in self.graph.heads if not head.train_only]
+        outputs = values[0] if len(values) == 1 else List(tuple(values))
+        name = literal(allowed_name(self.graph.name))
+        args = (("", "inputs"), ("", outputs), ("name", name))
+        return statement("return ", Call("keras.Model", args), 8)
+
+    def _return_of_train_mode(self, body: FunctionBody) -> list[str]:
+        """Return the lines that return a model whose outputs are a dict by head."""
+        name = literal(allowed_name(self.graph.name))
+        pairs = [f"{literal(head.name)}: {body.value_name(head.node)}" for head in self.graph.heads]
+        line = f"    return keras.Model(inputs, {{{', '.join(pairs)}}}, name={name})"
+        if len(line) <= WIDTH:
+            return [line]
+        rows = (f"        {pair}," for pair in pairs)
+        args = (("", "inputs"), ("", "heads"), ("name", name))
+        made = statement("return ", Call("keras.Model", args), 4)
+        return ["    heads = {", *rows, "    }", *made]
 
 
 def _parameters(cls: EmittedClass) -> list[str]:
     return [parameter_declaration(param.name, param.values, param.default) for param in cls.params]
 
 
-def network_source(cls: EmittedClass, graph: Graph, paths: Paths, taken: Collection[str]) -> str:
-    """The network's function."""
-    always = [h for h in graph.heads if not h.train_only]
-    body = Body(cls, paths, taken, whole=True, late=train_only_outputs(graph))
-    shapes = (_shown(graph.nodes[index].shape) for index in (0, graph.heads[0].node))
-    shape, given = graph.input, literal(paths.layer(graph.nodes[0]))
-    lines = function_header(
-        f"def {cls.name}", [*_parameters(cls), "*", "train: bool = False"], " -> keras.Model:", 0
+def _result_type(count: int) -> str:
+    return "KerasTensor" if count == 1 else f"tuple[{', '.join(['KerasTensor'] * count)}]"
+
+
+def _channels_last(shape: Shape) -> Shape:
+    return (*shape[1:], shape[0])
+
+
+def _mark_long_lines(body: str) -> str:
+    """Exempt each line from linting that cannot be shortened, such as a layer's long name."""
+    exempt = "  # noqa: E501"
+    return "\n".join(
+        line + exempt if display_width(line) > WIDTH and not line.endswith(exempt) else line
+        for line in body.split("\n")
     )
-    lines += docstring_lines(f"The whole network, from {' to '.join(shapes)}.")
-    lines.append(f"    inputs = keras.Input({literal((*shape[1:], shape[0]))}, name={given})")
-    lines += body.lines(0, body.early, 4)
-    model = f"keras.Model(inputs, %s, name={literal(allowed_name(graph.name))})"
-    values = [body.value(h.node) for h in always]
-    result = values[0] if len(values) == 1 else f"[{', '.join(values)}]"
-    lines += ["    if not train:", f"        return {model % result}"]
-    lines += body.lines(body.early, len(body.steps), 4)
-    return "\n".join([*lines, *_heads(graph.heads, body, "return " + model)])
 
 
-def _shown(shape: tuple[int, ...]) -> str:
-    return format_shape((*shape[1:], shape[0]))
-
-
-def _heads(heads: tuple[Head, ...], body: Body, model: str) -> list[str]:
-    """The return of a dict by head."""
-    pairs = [f"{literal(head.name)}: {body.value(head.node)}" for head in heads]
-    line = f"    {model % ('{' + ', '.join(pairs) + '}')}"
-    if len(line) <= WIDTH:
-        return [line]
-    rows = [f"        {pair}," for pair in pairs]
-    rows = [row + "  # noqa: E501" * (display_width(row) > WIDTH) for row in rows]
-    return ["    heads = {", *rows, "    }", f"    {model % 'heads'}"]
+def imports(body: str) -> str:
+    """Return the imports that the text needs, in the order that linters want."""
+    body = code_only(body)
+    needed = {line for pattern, line in _IMPORTS.items() if re.search(pattern, body)}
+    standard = [
+        *standard_imports(body),
+        *(needed & {"from functools import reduce", "import operator"}),
+    ]
+    standard.sort(key=lambda line: (line.startswith("from"), line.split()[1]))
+    lines = [*standard, "", *sorted(needed - {*standard}, key=lambda line: line.split()[1])]
+    names = [name for name in ("KerasTensor", "layers", "ops") if re.search(rf"\b{name}\b", body)]
+    if names:
+        lines.append(f"from keras import {', '.join(names)}")
+    return "\n".join(lines)
 
 
 def helper_sources() -> dict[str, str]:
-    """The text of each helper by its name, in one, two and three dimensions."""
+    """Return the source of each helper by its name, in one, two and three dimensions."""
     return packaged.helper_sources(
         "archspec_keras", "2D", [f"helpers/{family}.py" for family in HELPERS]
     )
 
 
 def loader(name: str, graph: Graph, paths: Paths) -> str:
-    """`build_model`, and how the spec's names become those of layers."""
+    """Return `build_model`, and the code that finds the layers of a spec's names."""
     _, _, *functions, load, build = template_blocks("archspec_keras", "template.py")
-    roles = dict_literal("ROLES", ROLES)
+    constants = [dict_literal("ROLES", ROLES)]
     if paths.renamed:
-        roles = f"{dict_literal('RENAMED', paths.renamed)}\n{roles}"
+        constants.insert(0, dict_literal("RENAMED", paths.renamed))
     else:
-        parts = '"-".join(RENAMED.get(part, part) for part in path.split("."))'
-        functions = [text.replace(parts, 'path.replace(".", "-")') for text in functions]
-    unused = train_only_prefixes(graph)
-    if unused:
-        roles = f"{_train_only(unused)}\n{roles}"
+        spelling = '"-".join(RENAMED.get(part, part) for part in path.split("."))'
+        functions = [text.replace(spelling, 'path.replace(".", "-")') for text in functions]
+    prefixes = train_only_prefixes(graph)
+    if prefixes:
+        constants.insert(0, _train_only(prefixes))
     else:
         load = load.replace(
             'faults += [] if name.startswith(TRAIN_ONLY) else [f"{name} is unexpected"]',
             'faults.append(f"{name} is unexpected")',
         )
-    text = "\n\n\n".join([roles, *functions, load, build])
+    text = "\n\n\n".join(["\n".join(constants), *functions, load, build])
     return re.sub(r"\bnetwork\(train", f"{name}(train", text)
 
 
