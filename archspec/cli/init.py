@@ -1,18 +1,38 @@
-"""`archspec init`: a commented spec to start from."""
+"""`archspec init`: a commented spec to start from, or the package of a new backend."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "write a commented starter spec"
+HELP = "write a commented starter spec, or the package of a new backend"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="FILE", help="the file to write, such as net.yaml")
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        nargs="?",
+        help="the file to write, such as net.yaml; of a backend, its folder",
+    )
+    parser.add_argument("--backend", metavar="NAME", help="write a backend of that name instead")
     parser.add_argument("--quiet", action="store_true", help="no remarks")
 
 
 def run(options: argparse.Namespace) -> int:
+    from archspec.diagnostics import Failure
+
+    if options.backend is not None:
+        return _init_backend(options)
+    if options.path is None:
+        raise Failure(
+            "there is no file to write",
+            "name one, such as net.yaml, or write a backend with --backend NAME",
+            2,
+        )
+    return _init_spec(options)
+
+
+def _init_spec(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from archspec.cli.common import say
@@ -30,4 +50,19 @@ def run(options: argparse.Namespace) -> int:
         raise Failure(f"cannot write {quote(path)}: {reason(error)}") from error
     print(path)
     say(f"next: archspec check {path}, then archspec stats {path}", options)
+    return 0
+
+
+def _init_backend(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from archspec.cli.common import say
+    from archspec.cli.new_backend import LOWERED, default_folder, write_package
+
+    name = options.backend
+    folder = default_folder(name) if options.path is None else Path(options.path)
+    write_package(name, folder)
+    print(folder)
+    say(f"it lowers {LOWERED}; archspec_{name}/gaps.py lists every op that it does not", options)
+    say(f"next: cd {folder}, pip install -e '.[test]', then pytest", options)
     return 0
