@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from archspec._numpy import np
@@ -13,6 +13,7 @@ from archspec.conformance.backend_under_test import BackendUnderTest
 from archspec.conformance.layers import load_text
 from archspec.conformance.ops import spread
 from archspec.conformance.shrink import shrink
+from archspec.conformance.spec_failure import SpecFailure
 from archspec.diagnostics import Failure
 from archspec.equivalence.measure import Expected, Rounding
 from archspec.equivalence.modes import MODES, Quantity, expected
@@ -48,6 +49,8 @@ class DifferentialTest:
     regressions: Path | None = None
     modes: Sequence[Mode] = MODES
     failing: tuple[str, int] | None = None
+    differences: dict[str, str] = field(default_factory=dict[str, str])
+    """What was wrong, by the text of the spec."""
 
     def check(self, text: str, seed: int, batch: int = 3) -> None:
         """Raises AssertionError where a backend differs, or fails; one that has a gap there is left out."""
@@ -77,22 +80,22 @@ class DifferentialTest:
                 wrong.append(f"{backend}: {error.message}")
         if wrong:
             self.failing = text, seed
-            raise AssertionError("\n".join(wrong))
+            self.differences[text] = "\n".join(wrong)
+            raise SpecFailure(text, self.differences[text], f"seed {seed}")
 
     def search(self, test: Callable[[], None]) -> None:
-        """Runs a property that calls `holds`; what it ends on is shrunk, kept, and shown."""
+        """Run a property that calls `check`. Shrink what it ends on, keep that, and raise it."""
         try:
             test()
-        except AssertionError as error:
+        except AssertionError:
             if self.failing is None:
                 raise
             text, seed = self.failing
             small = shrink(text, lambda candidate: self._fails(candidate, seed))
             kept = self._keep(small)
             where = f", kept as {kept}" if kept else ""
-            raise AssertionError(
-                f"{error}\n\nthe smallest spec with a difference{where}:\n\n{small}"
-            ) from error
+            title = f"the smallest spec with a difference{where}"
+            raise SpecFailure(small, self.differences[small], f"seed {seed}", title) from None
 
     def _fails(self, text: str, seed: int) -> bool:
         try:

@@ -39,9 +39,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="where specs that failed are kept, and tried again from",
     )
+    group.addoption(
+        "--archspec-profile",
+        choices=("quick", "default", "deep"),
+        help="how long to search: quick takes under a minute for a backend, deep a night",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    profile: str | None = config.getoption("--archspec-profile")
+    if profile is not None:
+        # Hypothesis is needed by the suite alone, not by every run of pytest that finds this plugin.
+        from archspec.conformance.profile import set_profile
+
+        set_profile(profile)
     suite = [str(path) for path in sorted(SUITE.glob("[a-z]*.py"))]
     # Whoever names files on the command line wants those alone.
     chosen = config.args_source is pytest.Config.ArgsSource.ARGS

@@ -1,16 +1,46 @@
-"""How many examples a property gets: so many in the usual profile, in proportion in another."""
+"""How long the suite searches: a profile multiplies the usual number of examples of every property.
 
-from collections.abc import Iterable
+>>> set_profile("quick")
+>>> examples(30).max_examples
+3
+>>> set_profile(None)
+
+`quick` takes under a minute for a backend and is for a change at hand, `deep` is for a night. Without one,
+hypothesis' own profile counts, whose `max_examples` of 100 stands for the usual number.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from hypothesis import HealthCheck, settings
 
-_NONE_IS_UNHEALTHY = list(
+PROFILES: Mapping[str, float] = {"quick": 0.1, "default": 1.0, "deep": 34.0}
+
+_ALL_HEALTH_CHECKS = list(
     cast("Iterable[HealthCheck]", HealthCheck)
 )  # a class that can be iterated, untyped
 
+_chosen: list[str] = []
+"""The profile that the command line names, if any."""
+
+
+def set_profile(name: str | None) -> None:
+    """Choose a profile for all properties that are run from now on."""
+    _chosen[:] = [] if name is None else [name]
+
+
+def is_quick() -> bool:
+    """Tell whether only the quickest tests are wanted."""
+    return _chosen == ["quick"]
+
 
 def examples(usual: int) -> settings:
-    """For hypothesis' current profile, whose `max_examples` stands for 100; no example has to be quick."""
-    count = max(1, usual * settings().max_examples // 100)
-    return settings(max_examples=count, deadline=None, suppress_health_check=_NONE_IS_UNHEALTHY)
+    """Return settings for a property that usually gets so many examples; none has to be quick."""
+    share = PROFILES[_chosen[0]] if _chosen else settings().max_examples / 100
+    count = max(1, int(usual * share))
+    return settings(
+        max_examples=count,
+        deadline=None,
+        report_multiple_bugs=False,  # the first is what has to be fixed
+        suppress_health_check=_ALL_HEALTH_CHECKS,
+    )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from archspec.conformance.backend_under_test import BackendUnderTest
 from archspec.conformance.differential import DifferentialTest
 from archspec.conformance.profile import examples
+from archspec.conformance.spec_failure import spec_first
 from archspec.conformance.specs import GeneratedSpec, specs
 
 SHARDS, NETWORKS_PER_SHARD = 10, 30
@@ -52,10 +53,12 @@ def test_networks(
         differential.backends = usual if usual and number % EVERY else backends_under_test
         differential.check(drawn.text, number)
 
-    differential.search(lambda: over_shard(shard, lowered, holds))
+    with spec_first():
+        differential.search(lambda: over_shard(shard, lowered, holds))
 
 
 def test_regression(backends_under_test: Sequence[BackendUnderTest], regression: Path) -> None:
     text = regression.read_text(encoding="utf-8")
-    for number in range(3):
-        DifferentialTest(backends_under_test).check(text, number)
+    with spec_first():
+        for number in range(3):
+            DifferentialTest(backends_under_test).check(text, number)

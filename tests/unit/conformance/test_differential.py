@@ -119,7 +119,7 @@ def test_it_is_shrunk_kept_and_tried_again(
 ) -> None:
     differential = DifferentialTest([under_test(change)], tmp_path / "kept")
     with pytest.raises(
-        AssertionError, match="the smallest spec with a difference, kept as .*yaml:"
+        AssertionError, match="the smallest spec with a difference, kept as .*yaml, with seed 0:"
     ) as caught:
         differential.search(lambda: differential.check(TEXT, 0))
     (kept,) = (tmp_path / "kept").iterdir()
@@ -161,7 +161,7 @@ def test_nothing_is_kept_where_no_folder_is_named(
     under_test: Callable[..., BackendUnderTest],
 ) -> None:
     differential = DifferentialTest([under_test(failing)])
-    with pytest.raises(AssertionError, match="the smallest spec with a difference:"):
+    with pytest.raises(AssertionError, match="the smallest spec with a difference, with seed 0:"):
         differential.search(lambda: differential.check(TEXT, 0))
 
 
