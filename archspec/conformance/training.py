@@ -49,6 +49,7 @@ COMBINATIONS = {
     "adamw": Recipe(optimizer="adamw", weight_decay=0.1, no_decay=("bias",)),
     "adamw, other fields": Recipe(optimizer="adamw", betas=(0.5, 0.7), eps=1e-2),
     "clipped": Recipe(clip_norm=0.5, label_smoothing=0.1),
+    "clipped rarely": Recipe(clip_norm=100.0),
     "in parts": Recipe(accumulate=3, momentum=0.5),
     "polyak": Recipe(average="polyak"),
     "ema": Recipe(average="ema", ema_decay=0.7, optimizer="adamw"),

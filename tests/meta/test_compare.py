@@ -31,6 +31,7 @@ def changed(at: tuple[int, ...], value: float) -> np.ndarray:
         (RIGHT[::-1], "more than"),
         (np.zeros_like(RIGHT), "more than"),
         (RIGHT * (1 + 3e-5), "more than"),
+        (RIGHT * 1e6, "more than"),
     ],
 )
 def test_a_wrong_answer_fails(wrong: np.ndarray, message: str) -> None:
@@ -41,6 +42,11 @@ def test_a_wrong_answer_fails(wrong: np.ndarray, message: str) -> None:
 def test_a_right_answer_passes_and_gives_nothing_to_drop() -> None:
     assert compare(RIGHT + 1e-6, RIGHT) is None
     assert compare(np.zeros(3), np.zeros(3)) is None
+
+
+def test_a_large_wrong_answer_does_not_widen_its_own_bound() -> None:
+    with pytest.raises(AssertionError, match="of the scale 1 "):
+        compare(np.array([1000.0]), np.array([1.0]), bound=1.0)
 
 
 def test_the_bound_is_of_the_scale_of_the_whole_tensor() -> None:

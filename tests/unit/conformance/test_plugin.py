@@ -115,3 +115,40 @@ def test_regressions_are_replayed(project: Path) -> None:
     assert code == 1
     assert lines[-1].startswith("1 failed, 1 passed")
     assert any(line.startswith("FAILED") and "test_regression[a]" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [([], 100), (["--archspec-profile=default"], 100), (["--archspec-profile=quick"], 10)],
+)
+def test_a_profile_sets_how_long_the_suite_searches(
+    project: Path, options: list[str], count: int
+) -> None:
+    (project / "test_own.py").write_text(
+        "from archspec.conformance.profile import examples\n\n"
+        f"def test_own():\n    assert examples(100).max_examples == {count}\n"
+    )
+    assert pytest_in(project, "test_own.py", *options)[1][-1].startswith("1 passed")
+
+
+def test_a_profile_that_is_unknown_is_wrong_usage(project: Path) -> None:
+    assert pytest_in(project, "--archspec-profile=hasty")[0] == pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.mark.parametrize("test", ["test_layer and leaky_relu", "test_regression"])
+def test_a_failure_shows_the_smallest_spec_first_and_no_frames(project: Path, test: str) -> None:
+    kept = project / "kept"
+    kept.mkdir()
+    (kept / "a.yaml").write_text(
+        "archspec: 1\nname: net\ninput: [2, 2]\nnetwork: [{leaky_relu: ~}]\n"
+    )
+    arguments = ("--archspec-backend=leaky", "--archspec-regressions=kept", "-k", test)
+    code, lines = pytest_in(project, *arguments)
+    assert code == 1
+    start = next(at for at, line in enumerate(lines) if line.startswith("____"))
+    text = "\n".join(lines[start:])
+    assert "with seed" in lines[start + 1]
+    assert lines[start + 3] == "archspec: 1"
+    assert text.index("leaky_relu:") < text.index("leaky, eval: ")
+    assert "Traceback" not in text
+    assert "hypothesis/" not in text
