@@ -1,4 +1,5 @@
-"""A kit that holds any backend to the reference: random fields, inputs and specs, and comparisons that raise.
+"""The conformance kit: it checks any backend against the reference on random specs and inputs.
 
-It needs hypothesis, and draws from the ops' own declarations: a new op is reached without a change here.
+It needs hypothesis. It draws from the declarations of the ops, so that a new op is covered
+without a change here.
 """

@@ -1,4 +1,4 @@
-"""A backend under test: it opens specs, and is held against the reference on them.
+"""A backend under test: it opens specs, and is compared with the reference on them.
 
 with BackendUnderTest.remote("keras@jax") as under_test:
     under_test.check(spec, material(spec.graph, seed=0, batch=2), "grad")
@@ -24,7 +24,7 @@ from archspec.frontend.loader import Spec
 from archspec.ir.graph import Graph
 
 OpenBuild = Callable[[Path, Path, Spec, Precision], Session]
-"""Opens a build's folder, with the file of its spec."""
+"""Open a build's folder, given the file of its spec too."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class BackendUnderTest:
 
     @classmethod
     def remote(cls, name: str) -> Self:
-        """A target by its name, in a process of its own that computes with one thread."""
+        """Return the target of that name, in a process of its own that computes with one thread."""
         target = Target.parse(name)
         process = Remote(target, threads=1)
 
@@ -50,7 +50,7 @@ class BackendUnderTest:
 
     @classmethod
     def local(cls, backend: Backend) -> Self:
-        """A backend in this process, as one under change is."""
+        """Return a backend in this process, for one that is being changed."""
         return cls(
             Target(backend),
             lambda folder, text, spec, precision: backend.open(folder, spec.graph, precision),
@@ -68,24 +68,30 @@ class BackendUnderTest:
 
     @property
     def is_default_engine(self) -> bool:
-        """Whether the target's engine is the one that its backend usually runs on."""
+        """Tell whether the target runs on its backend's default engine."""
         return self.target.engine in ("", next(iter(self.target.backend.engines), ""))
 
     def precision(self, wanted: Precision) -> Precision:
-        """That precision, or the one that the backend has."""
-        known = self.target.backend.precisions
-        return wanted if wanted in known else next(iter(known))
+        """Return that precision, or the first one that the backend has."""
+        available = self.target.backend.precisions
+        return wanted if wanted in available else next(iter(available))
 
     def has_mode(self, mode: Mode) -> bool:
-        """Whether the backend can run in that mode."""
+        """Tell whether the backend can run in that mode."""
         return mode in self.target.backend.modes
 
     def lowers(self, graph: Graph) -> bool:
-        """Whether the backend has no gap there; `declaration` and `layers` hold it to saying so."""
+        """Tell whether the backend lowers every op of the graph.
+
+        The suite checks in `declaration` and `layers` that a backend's gaps are true.
+        """
         return {node.op.kind for node in graph.nodes[1:]} <= set(self.target.backend.lowered)
 
     def open(self, spec: Spec, given: Material, precision: Precision) -> Session:
-        """Builds the spec with these tensors and opens the build; what was opened before is closed."""
+        """Build the spec with these tensors and open the build.
+
+        What was opened before is closed.
+        """
         self._forget()
         self.folders.append(tempfile.TemporaryDirectory(prefix="archspec-"))
         folder, text = built(spec, self.target, given, Path(self.folders[0].name))
@@ -102,7 +108,7 @@ class BackendUnderTest:
         wanted: Mapping[Mode, Mapping[Quantity, Expected]],
         precision: Precision,
     ) -> list[Line]:
-        """The lines in which one session differs from what is wanted, mode after mode."""
+        """Return the lines in which one session differs from what is expected, mode by mode."""
         session = self.open(spec, given, precision)
         rounding = self.target.rounding(spec.graph, precision)
         lines: list[Line] = []
@@ -121,7 +127,7 @@ class BackendUnderTest:
     def check(
         self, spec: Spec, given: Material, *modes: Mode, precision: Precision = "float64"
     ) -> None:
-        """Raises AssertionError where the backend does not compute the reference in one of the modes that it has."""
+        """Raise AssertionError if the backend differs from the reference in a mode that it has."""
         precision = self.precision(precision)
         rounding = self.target.rounding(spec.graph, precision)
         wanted: dict[Mode, dict[Quantity, Expected]] = {}

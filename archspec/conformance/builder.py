@@ -1,4 +1,4 @@
-"""Draws the steps of a random network, one that fits after the other, and the blocks that they use."""
+"""Draws the steps of a random network, each of which fits the one before, and their blocks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ MAX_DEPTH = 3
 
 @dataclass
 class BuildScope:
-    """Where steps are drawn: what they see, and the arguments that values can be lifted to, with their types."""
+    """The surroundings of a step that is drawn.
+
+    `frame` is what it sees. `lifts` and `types` are the arguments that values were lifted to.
+    """
 
     frame: ShapeFrame
     types: dict[str, str] = field(default_factory=dict[str, str])
@@ -49,13 +52,13 @@ class BuildScope:
     depth: int = 0
 
     def inner(self, env: Env | None = None) -> BuildScope:
-        """A branch, or with other values an iteration."""
+        """Return the scope of a branch or, given values of its own, of an iteration."""
         frame = ShapeFrame({**self.frame.env, **(env or {})}, self.frame.names.new_child())
         return BuildScope(frame, self.types, self.lifts, self.root, self.depth + 1)
 
 
 class SpecBuilder:
-    """Draws steps of these ops; `blocks` and `args` are those of the whole spec."""
+    """Draws steps of the given ops; `blocks` and `args` are those of the whole spec."""
 
     def __init__(self, draw: st.DrawFn, known: Collection[str]) -> None:
         self.draw, self.known = draw, known
@@ -66,19 +69,19 @@ class SpecBuilder:
             self.args[self.fresh(ARGUMENTS)] = draw(st.one_of(st.integers(1, 4), st.booleans()))
 
     def fresh(self, patterns: tuple[str, ...]) -> str:
-        """A name that the spec does not hold yet."""
+        """Return a name that the spec does not have yet."""
         self.count += 1
         return self.draw(st.sampled_from(patterns)).format(self.count)
 
     def kinds(self, shape: Shape, *, many: bool = False) -> list[str]:
-        """The ops that it draws for a value of that shape: the merges, or all the others."""
+        """Return the ops that it draws for a value of that shape: merges, or all others."""
         return [kind for kind in kinds(len(shape) - 1, many=many) if kind in self.known]
 
     def once_in(self, n: int) -> bool:
         return self.draw(st.integers(1, n)) == n
 
     def mark_tables(self, steps: list[StepNode]) -> None:
-        """Has some of the steps written as tables."""
+        """Mark some of the steps to be written as tables."""
         if steps and self.once_in(3):
             first = self.draw(st.integers(0, len(steps) - 1))
             for step in steps[first : first + self.draw(st.integers(1, len(steps)))]:
@@ -98,7 +101,7 @@ class SpecBuilder:
         return steps, shape
 
     def step(self, scope: BuildScope, shape: Shape) -> tuple[StepNode, Shape] | None:
-        """A step that takes this shape, and what comes out of it; None after some that do not."""
+        """Draw a step that takes this shape, with its output's. Return None after four failures."""
         simple = [self.op] * 6 + [self.join]
         nested = [self.merge, self.merge, self.repeat, self.block, self.block, self.block]
         for _ in range(4):
@@ -121,7 +124,7 @@ class SpecBuilder:
             return None
 
     def reserve(self, scope: BuildScope, step: StepNode, shape: Shape) -> None:
-        """A name and a condition."""
+        """Give a step a name and a condition, now and then."""
         if self.draw(st.booleans()):
             name = self.fresh(STEPS)
             counters = [n for n in scope.frame.env if re.fullmatch(r"i\d+", n)]
@@ -141,7 +144,7 @@ class SpecBuilder:
             )
 
     def source(self, scope: BuildScope, step: StepNode, shape: Shape) -> Shape:
-        """What enters a step: the value before it, or now and then an earlier one."""
+        """Return the shape that enters a step: the one before or, now and then, an earlier one."""
         if not scope.frame.names or not self.once_in(6):
             return shape
         name = self.draw(st.sampled_from(list(scope.frame.names)))
@@ -176,7 +179,7 @@ class SpecBuilder:
         return step
 
     def join(self, scope: BuildScope, shape: Shape) -> StepNode | None:
-        """A merge of earlier steps, by name: a skip."""
+        """Draw a merge of earlier steps by name: a skip connection."""
         names = [name for name, known in scope.frame.names.items() if len(known) == len(shape)]
         known = self.kinds(shape, many=True)
         if len(names) < 2 or not known:
@@ -188,7 +191,11 @@ class SpecBuilder:
         return StepNode(kind, reserved={"from": SpelledValue.plain(chosen)})
 
     def merge(self, scope: BuildScope, shape: Shape) -> StepNode | None:
-        """Branches: the first is free, each other is empty, free, or like the first, whichever fits."""
+        """Draw a merge with branches.
+
+        The first is drawn freely. Each other one is empty, drawn freely or a copy of the first,
+        whichever fits.
+        """
         known = self.kinds(shape, many=True)
         if not known:
             return None
@@ -210,7 +217,7 @@ class SpecBuilder:
         return step
 
     def repeat(self, scope: BuildScope, shape: Shape) -> StepNode | None:
-        """A body that can follow itself, as often as it can."""
+        """Draw a body that can follow itself, repeated as often as it can."""
         counter = f"i{self.fresh(('{0}',))}" if self.draw(st.booleans()) else ""
         body, _ = self.body(scope.inner({counter: 0} if counter else {}), shape, 1, 2)
         most = self.draw(st.integers(0, 3))
@@ -228,7 +235,7 @@ class SpecBuilder:
     # Blocks.
 
     def block(self, scope: BuildScope, shape: Shape) -> StepNode | None:
-        """An instance of a block: of a known one, with its first values or others, or of a new one."""
+        """Draw a call of a new block, or of an existing one with its first values or others."""
         step = StepNode("")
         shape = self.source(scope, step, shape)
         known = list(self.blocks)
@@ -254,7 +261,10 @@ class SpecBuilder:
         return value + self.draw(st.integers(-1, 2)) if isinstance(value, int) else value
 
     def new_block(self, scope: BuildScope, shape: Shape, *, defaults: bool = False) -> str:
-        """Draws a block for this input; with `defaults` all of its arguments have one, as a head's block needs."""
+        """Draw a block for this input and return its name.
+
+        With `defaults` every argument has a default, as the block of a head needs.
+        """
         inside = BuildScope(
             ShapeFrame(dict(self.args), ChainMap({"input": shape})), depth=scope.depth + 1
         )
@@ -271,9 +281,9 @@ class SpecBuilder:
     # Values.
 
     def spell(self, scope: BuildScope, value: Any, env: Env, kind: str = "") -> SpelledValue:
-        """A value as it is, by way of an expression, or lifted to an argument of the block or network around it.
+        """Return a way to write a value: plainly, as an expression, or lifted to an argument.
 
-        `kind` is the type of the argument that it is for, where it is for one and not for an op's field.
+        `kind` is the type of the argument that it is for; it is empty for a field of an op.
         """
         how = self.draw(st.integers(0, 6))
         if how == 5 and isinstance(value, bool):
@@ -299,7 +309,7 @@ class SpecBuilder:
         return SpelledValue.name(name, self.draw(st.booleans()))
 
     def patch(self, scope: BuildScope, step: StepNode, fields: dict[str, Any]) -> None:
-        """Has a kernel and a stride come from one argument, 3x3/2."""
+        """Take a kernel and a stride from one argument such as 3x3/2."""
         sizes = [
             size
             for name in ("kernel", "stride")
@@ -317,11 +327,11 @@ class SpecBuilder:
 
 
 _ALSO = {"size": ("str", "shape"), "shape": ("size",), "patch": ("str",)}
-"""Of which other types an argument's values may come."""
+"""The other types that an argument's values may have."""
 
 
 def _types(value: Any) -> list[str]:
-    """The argument types that hold a value."""
+    """Return the argument types that a value can have."""
     if isinstance(value, bool | int | float):
         return [type(value).__name__]
     size = positive_ints(value)
@@ -331,7 +341,7 @@ def _types(value: Any) -> list[str]:
 
 
 def _default(kind: str, value: Any) -> str:
-    """A value as the default of an argument."""
+    """Return how a value is written as the default of an argument."""
     if kind in ("size", "shape") and isinstance(value, list):
         return format_shape(tuple(cast("list[int]", value)))
     return str(value).lower() if isinstance(value, bool) else str(value)

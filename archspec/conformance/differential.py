@@ -1,4 +1,7 @@
-"""Several backends on one spec, against one run of the reference; what fails is shrunk and kept."""
+"""Several backends on one spec, compared with one run of the reference.
+
+A spec that fails is shrunk, kept and shown.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +26,15 @@ from archspec.ir.graph import Graph
 from archspec.reference import ReferenceSession
 
 SEEDS = (1, 2, 3)
-"""Small networks tie more often than others do: three values that are equal, or four."""
+"""Seeds of the jitter. One would do for larger networks; small ones have more ties."""
 
 
 MAX_VALUE = 2.0**60
-"""Of a network whose values grow beyond this, single precision has no number for the squares."""
+"""Beyond this value float32 has no number for the square."""
 
 
 def stays_in_range(graph: Graph, given: Material) -> bool:
-    """Whether its values stay where every arithmetic has numbers: products of products soon do not."""
+    """Tell whether all values stay in float32's range; products of products soon do not."""
     with np.errstate(over="ignore", invalid="ignore"):
         kept = (
             ReferenceSession(graph, given.tensors)
@@ -43,17 +46,17 @@ def stays_in_range(graph: Graph, given: Material) -> bool:
 
 @dataclass
 class DifferentialTest:
-    """Subjects that have to agree; `failing` is the spec that failed last, and its seed."""
+    """Backends that have to agree; `failing` is the spec that failed last, and its seed."""
 
     backends: Sequence[BackendUnderTest]
     regressions: Path | None = None
     modes: Sequence[Mode] = MODES
     failing: tuple[str, int] | None = None
     differences: dict[str, str] = field(default_factory=dict[str, str])
-    """What was wrong, by the text of the spec."""
+    """The differences that were found, by the text of the spec."""
 
     def check(self, text: str, seed: int, batch: int = 3) -> None:
-        """Raises AssertionError where a backend differs, or fails; one that has a gap there is left out."""
+        """Raise `SpecFailure` if a backend differs or fails. Leave out those with a gap there."""
         spec = load_text(text)
         given = Material(
             weights(spec.graph, seed),

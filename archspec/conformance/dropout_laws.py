@@ -1,6 +1,7 @@
-"""What holds of dropout in whichever way it is drawn: how much is kept, what of it, and when.
+"""Laws of dropout that hold for any random numbers: how much is dropped, scaled, and when.
 
-A law is tried on a session and a batch, of so many values that no luck passes or fails it.
+Each law takes a session and a batch. The batch has so many values that a law cannot pass or fail
+by chance.
 """
 
 from __future__ import annotations
@@ -12,21 +13,25 @@ from archspec.backend.session import Session
 from archspec.conformance.compare import compare
 
 RATE = 0.3
-"""Not a half, where what is kept is as much as what is dropped."""
+"""Not one half, at which a rate to drop and a rate to keep are the same."""
 
 
 def drops_at_its_rate(session: Session, x: Array) -> None:
-    """1 - rate of the values, within six deviations: one right answer in 500 million is further off."""
-    kept, mean = np.count_nonzero(_dropped(session, x)), x.size * (1 - RATE)
+    """Keep 1 - rate of the values.
+
+    Six deviations are allowed: one right answer in 500 million is further off.
+    """
+    count = np.count_nonzero(_dropped(session, x))
+    mean = x.size * (1 - RATE)
     bound = 6 * math.sqrt(x.size * RATE * (1 - RATE))
-    if abs(kept - mean) > bound:
+    if abs(count - mean) > bound:
         raise AssertionError(
-            f"{kept} of {x.size} values are kept, expected {mean:.0f} within {bound:.0f}"
+            f"{count} of {x.size} values are kept, expected {mean:.0f} within {bound:.0f}"
         )
 
 
 def scales_what_it_keeps(session: Session, x: Array) -> None:
-    """Each value is 0, or divided by 1 - rate."""
+    """Check that each value is 0, or divided by 1 - rate."""
     y = _dropped(session, x)
     scales = y[y != 0] / x[y != 0]
     compare(
@@ -38,7 +43,7 @@ def scales_what_it_keeps(session: Session, x: Array) -> None:
 
 
 def draws_anew(session: Session, x: Array) -> None:
-    """No two samples are dropped alike, nor one sample in two runs."""
+    """Check that no two samples have the same mask, nor one sample in two runs."""
     masks = [row != 0 for _ in range(2) for row in _dropped(session, x)]
     if len({mask.tobytes() for mask in masks}) < len(masks):
         raise AssertionError(
@@ -47,7 +52,7 @@ def draws_anew(session: Session, x: Array) -> None:
 
 
 def drops_nothing_in_eval(session: Session, x: Array) -> None:
-    """Even where dropout is asked for."""
+    """Check that eval mode drops nothing, even if dropout is asked for."""
     compare(
         session.forward(x, dropout=True).outputs["main"],
         x,

@@ -1,4 +1,4 @@
-"""Ways to write a value as an expression over names that have values: the text, and what it means under other values.
+"""Expressions that have a given value: their text, and their value if names have other values.
 
 >>> from hypothesis import find
 >>> find(integers(6, {"n": 3}), lambda spelled: "*" in spelled.text).text
@@ -18,7 +18,10 @@ Env = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SpelledValue:
-    """A value as YAML data, and what it means where names have these values; computed here, not by what is tested."""
+    """A value as YAML data, and a function from the values of names to what it means.
+
+    The function is computed here, and not by the code under test.
+    """
 
     text: Any
     of: Callable[[Env], Any]
@@ -29,13 +32,13 @@ class SpelledValue:
 
     @classmethod
     def name(cls, name: str, bare: bool = False) -> SpelledValue:
-        """`$name` or `${name}`."""
+        """Return `$name` or `${name}`."""
         return cls(f"${name}" if bare else f"${{{name}}}", lambda env: env[name])
 
 
 @st.composite
 def integers(draw: st.DrawFn, value: int, env: Env) -> SpelledValue:
-    """A whole number, by way of one of the whole numbers among the names."""
+    """Draw an expression for a whole number that reads one of the names."""
     known = {name: n for name, n in env.items() if type(n) is int}
     if not known:
         return SpelledValue.plain(value)
@@ -72,7 +75,7 @@ def integers(draw: st.DrawFn, value: int, env: Env) -> SpelledValue:
 
 @st.composite
 def booleans(draw: st.DrawFn, value: bool, env: Env) -> SpelledValue:
-    """True or false, by way of one of the names."""
+    """Draw an expression for a flag that reads one of the names."""
     ways: list[tuple[str, Callable[[Env], bool]]] = []
     for name, known in sorted(env.items()):
         if type(known) is bool:

@@ -1,9 +1,10 @@
-"""Values for one field, drawn from the JSON Schema of its declaration, in every spelling that specs allow.
+"""Values for one field, drawn from its JSON Schema, in every spelling that specs allow.
 
 >>> from hypothesis import find
 >>> find(values({"type": "boolean"}, ValueLimits()), lambda value: True)
 False
->>> find(values(schema("conv")["kernel"], ValueLimits(rank=2, largest=5)), lambda value: value == "2x3")
+>>> kernels = values(schema("conv")["kernel"], ValueLimits(rank=2, largest=5))
+>>> find(kernels, lambda value: value == "2x3")
 '2x3'
 """
 
@@ -24,7 +25,10 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ValueLimits:
-    """What keeps a draw small: lists have one item or `rank`, whole numbers stay within `largest`."""
+    """Limits that keep a draw small.
+
+    A list has one item or `rank` items; whole numbers lie between `least` and `largest`.
+    """
 
     rank: int = 1
     largest: int = 3
@@ -33,21 +37,23 @@ class ValueLimits:
 
 @cache
 def schema(kind: str) -> Mapping[str, Schema]:
-    """The fields of an op, as the schema of specs describes them."""
+    """Return the fields of an op, as the schema of specs describes them."""
     return OPS[kind].model_json_schema().get("properties", {})
 
 
 @cache
 def required(kind: str) -> frozenset[str]:
-    """The fields that have no default."""
+    """Return the fields without a default."""
     return frozenset(OPS[kind].model_json_schema().get("required", ()))
 
 
 def spellings(field: Schema) -> int:
-    """In how many ways a field can be written.
+    """Return the number of ways in which a field can be written.
 
-    >>> spellings({"type": "boolean"}), spellings({"anyOf": [{"type": "integer"}, {"enum": ["same", "valid"]}]})
-    (2, 3)
+    >>> spellings({"type": "boolean"})
+    2
+    >>> spellings({"anyOf": [{"type": "integer"}, {"enum": ["same", "valid"]}]})
+    3
     """
     if "anyOf" in field:
         return sum(map(spellings, field["anyOf"]))
@@ -59,7 +65,7 @@ def spellings(field: Schema) -> int:
 
 
 def values(field: Schema, room: ValueLimits) -> st.SearchStrategy[Any]:
-    """What a schema lets through, as YAML data."""
+    """Draw YAML data that the schema accepts."""
     if "anyOf" in field:
         # A size spelt 3x5 has the same least number as the integers beside it.
         least = [part["minimum"] for part in field["anyOf"] if "minimum" in part]
@@ -97,7 +103,10 @@ def _integers(field: Schema, room: ValueLimits) -> st.SearchStrategy[int]:
 
 
 def _numbers(field: Schema) -> st.SearchStrategy[float]:
-    """The default, or a grid over the range, or over 2 from its one end: coarse, to be seen in the result."""
+    """Draw the default, or a point of a coarse grid over the range, so that its effect shows.
+
+    A range that is open at one end is taken to be 2 wide.
+    """
     low = field.get("minimum", field.get("exclusiveMinimum"))
     high = field.get("maximum", field.get("exclusiveMaximum"))
     first = low if low is not None else (-1.0 if high is None else high - 2.0)
@@ -117,7 +126,7 @@ def _spelt(field: Schema, room: ValueLimits) -> st.SearchStrategy[str]:
 
 
 def _lists(field: Schema, room: ValueLimits) -> st.SearchStrategy[list[Any]]:
-    """Items of one kind, or of any."""
+    """Draw a list whose items are of one kind, or of any."""
     kinds = [*field["items"].get("anyOf", ()), field["items"]]
     sizes = st.tuples(st.sampled_from(kinds), _length(field, room))
     return sizes.flatmap(
@@ -126,7 +135,7 @@ def _lists(field: Schema, room: ValueLimits) -> st.SearchStrategy[list[Any]]:
 
 
 def _length(field: Schema, room: ValueLimits) -> st.SearchStrategy[int]:
-    """One item for all axes, or one for each; a list of fixed length has that."""
+    """Draw a length: one item for all axes, or one each; a fixed length stays."""
     low, high = field.get("minItems", 1), field.get("maxItems", 4)
     return (
         st.just(low)

@@ -1,4 +1,4 @@
-"""One layer as a spec of its own: random ones, and for each op a simplest one.
+"""One layer as a spec of its own: random ones, and the simplest one of each op.
 
 >>> layer_spec(*simplest("relu")).splitlines()[-1]
 'network: [{name: layer, relu: ~}]'
@@ -21,7 +21,7 @@ from archspec.ops import OPS
 
 
 def load_text(text: str) -> Spec:
-    """The checked spec of a text; raises `SpecError`."""
+    """Return the checked spec of a text. Raise `SpecError`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spec.yaml"
         path.write_text(text, encoding="utf-8")
@@ -29,7 +29,7 @@ def load_text(text: str) -> Spec:
 
 
 def simplest(kind: str) -> tuple[Any, ...]:
-    """The arguments of `layer_spec` for an op with as few fields as it takes, on the smallest rank that it takes."""
+    """Return the arguments of `layer_spec` for an op with the fewest fields."""
     rank = next(rank for rank in (2, 1, 0, 3) if takes_rank(kind, rank))
     shape = (4, 6, 5, 6)[: rank + 1]
     fields = next(iter(simple_fields(kind, shape)))
@@ -38,7 +38,7 @@ def simplest(kind: str) -> tuple[Any, ...]:
 
 @st.composite
 def layers(draw: st.DrawFn, kind: str) -> str:
-    """A spec of one layer of that kind, with random fields on an input of random shape."""
+    """Draw a spec of one layer of that kind, with random fields on an input of random shape."""
     shape = draw(shapes(*(rank for rank in range(MAX_RANK + 1) if takes_rank(kind, rank))))
     entering = draw(_operands(kind, shape)) if OPS[kind].variadic else [shape]
     return layer_spec(kind, draw(op_values(kind, *entering)), *entering)
@@ -46,13 +46,16 @@ def layers(draw: st.DrawFn, kind: str) -> str:
 
 @st.composite
 def _operands(draw: st.DrawFn, kind: str, shape: Shape) -> list[Shape]:
-    """Two shapes or three that a merge takes: each as the first, or with one axis of another size."""
-    found = [shape]
+    """Draw two or three shapes that a merge takes.
+
+    Each is equal to the first, or differs from it in the size of one axis.
+    """
+    drawn = [shape]
     for _ in range(draw(st.integers(1, 2))):
         axis = draw(st.integers(0, len(shape) - 1))
         other = (*shape[:axis], draw(st.sampled_from((1, 2, 5))), *shape[axis + 1 :])
-        found.append(other if make_op(kind, {}, *found, other) else shape)
-    return draw(st.permutations(found))
+        drawn.append(other if make_op(kind, {}, *drawn, other) else shape)
+    return draw(st.permutations(drawn))
 
 
 __all__ = ["layer_spec", "layers", "load_text", "simplest"]

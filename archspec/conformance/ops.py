@@ -1,4 +1,4 @@
-"""Fields that an op accepts for an input, inputs for it, and the ops by the rank that they take.
+"""Random fields that an op accepts, inputs for it, and the ops by the ranks that they take.
 
 >>> make_op("max_pool", {"kernel": 9}, (4, 8, 8)) is None
 True
@@ -27,7 +27,7 @@ Fields = Mapping[str, Any]
 
 
 def make_op(kind: str, fields: Fields, *inputs: Shape) -> Op | None:
-    """The op with these fields, where it is valid and takes these inputs."""
+    """Return the op with these fields, or None if it is invalid or does not take these inputs."""
     try:
         op = OPS[kind].model_validate(dict(fields))
         op.shape(*inputs)
@@ -38,7 +38,10 @@ def make_op(kind: str, fields: Fields, *inputs: Shape) -> Op | None:
 
 @st.composite
 def drawn_fields(draw: st.DrawFn, kind: str, shape: Shape) -> dict[str, Any]:
-    """Fields for an op on an input of that shape, most of which it accepts; those with a default may be absent."""
+    """Draw fields for an op on an input of that shape; the op accepts most of them.
+
+    Fields with a default may be absent.
+    """
     found: dict[str, Any] = {}
     names = sorted(schema(kind), key=lambda name: name not in _FIRST)
     # Several fields that are nothing by default are alternatives as a rule, as size and scale are.
@@ -63,13 +66,13 @@ def drawn_fields(draw: st.DrawFn, kind: str, shape: Shape) -> dict[str, Any]:
 
 
 def op_values(kind: str, *inputs: Shape) -> st.SearchStrategy[dict[str, Any]]:
-    """Fields, as YAML data, with which the op takes these inputs."""
+    """Draw fields, as YAML data, with which the op takes these inputs."""
     return drawn_fields(kind, inputs[0]).filter(
         lambda fields: make_op(kind, fields, *inputs) is not None
     )
 
 
-# What a field's name says about the values that fit an input. Fields of other names are drawn from their schema alone.
+# Names of fields whose values have to fit the input; others are drawn from their schema alone.
 
 _FIRST = ("groups", "kernel")
 
@@ -80,7 +83,7 @@ def _divisors(n: int) -> list[int]:
 
 @st.composite
 def _factors(draw: st.DrawFn, count: int) -> list[int]:
-    """Whole numbers whose product is `count`; one of them may be left open."""
+    """Draw whole numbers whose product is `count`; one may be -1, for the rest."""
     sizes: list[int] = []
     for _ in range(draw(st.integers(0, 3))):
         sizes.append(draw(st.sampled_from(_divisors(count))))
@@ -116,13 +119,13 @@ MAX_RANK = 3
 
 @cache
 def takes_rank(kind: str, rank: int) -> bool:
-    """Whether some fields let an op take a value of that many spatial axes; 0 is a vector."""
+    """Tell whether an op can take a value of that many spatial axes; 0 is a vector."""
     shape = (4, 6, 5, 6)[: rank + 1]
     return next(iter(simple_fields(kind, shape)), None) is not None
 
 
 def simple_fields(kind: str, shape: Shape) -> Iterator[dict[str, Any]]:
-    """Fields of a few plain values each, with as many as possible left out, that an op takes on that shape."""
+    """Yield simple fields that an op takes on that shape, those with the fewest fields first."""
     choices = [
         [None] * (name not in required(kind)) + _simplest(name, field, shape)
         for name, field in schema(kind).items()
@@ -138,7 +141,7 @@ def simple_fields(kind: str, shape: Shape) -> Iterator[dict[str, Any]]:
 
 
 def _simplest(name: str, field: Mapping[str, Any], shape: Shape) -> list[Any]:
-    """A few values of a field, one of which fits almost any input."""
+    """Return a few values of a field, one of which fits almost any input."""
     if name == "to":
         return [[math.prod(shape)]]
     if "anyOf" in field:
@@ -155,7 +158,7 @@ def _simplest(name: str, field: Mapping[str, Any], shape: Shape) -> list[Any]:
 
 
 def kinds(rank: int, *, many: bool = False) -> list[str]:
-    """The registered ops that take values of that rank, by name: the merges, or all the others."""
+    """Return the names of the ops that take values of that rank: merges, or all others."""
     return [kind for kind, op in OPS.items() if op.variadic == many and takes_rank(kind, rank)]
 
 
@@ -163,7 +166,10 @@ _SIZES = ((), (6, 9, 5, 12, 2, 1), (5, 6, 4, 7, 3, 1), (3, 4, 2, 1))
 
 
 def shapes(*ranks: int) -> st.SearchStrategy[Shape]:
-    """Shapes with so many spatial axes, small enough for the reference, with channels that groups divide."""
+    """Draw shapes with so many spatial axes.
+
+    They are small enough for the reference, and their channels can be divided into groups.
+    """
     channels = st.sampled_from((4, 6, 3, 8, 2, 1))
     sizes = [
         st.tuples(channels, *(st.sampled_from(_SIZES[rank]),) * rank)
@@ -173,9 +179,10 @@ def shapes(*ranks: int) -> st.SearchStrategy[Shape]:
 
 
 def inputs(shape: Shape, *, batch: int | None = None) -> st.SearchStrategy[Array]:
-    """A batch [N, *shape] of float64: distinct values between -5 and 7, none within 0.1 of a whole number.
+    """Draw a batch [N, *shape] of float64: distinct values between -5 and 7.
 
-    Largest values are thus never tied, and no activation has its kink at one of them: all derivatives exist.
+    None lies within 0.1 of a whole number. So no two values tie for the largest, no activation
+    has its kink at one, and all derivatives exist.
     """
     count = st.integers(2, 3) if batch is None else st.just(batch)
     return st.tuples(count, st.integers(0, 2**32 - 1)).map(
@@ -184,7 +191,7 @@ def inputs(shape: Shape, *, batch: int | None = None) -> st.SearchStrategy[Array
 
 
 def spread(shape: Shape, seed: int) -> Array:
-    """Values as `inputs` draws them, from a seed."""
+    """Return values as `inputs` draws them, from a seed."""
     size = math.prod(shape)
     grid = 12 * (np.arange(size) + 0.5) / size
     whole = np.floor(grid)

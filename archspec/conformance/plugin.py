@@ -1,4 +1,4 @@
-"""The pytest plugin: `--archspec-backend NAME` adds the suite, held against that backend, to what is collected.
+"""The pytest plugin: `--archspec-backend NAME` adds the suite, run on that backend.
 
 One line of a project's configuration is enough, as in
 
@@ -49,22 +49,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     profile: str | None = config.getoption("--archspec-profile")
     if profile is not None:
-        # Hypothesis is needed by the suite alone, not by every run of pytest that finds this plugin.
+        # Only the suite needs hypothesis, and not every pytest that finds this plugin.
         from archspec.conformance.profile import set_profile
 
         set_profile(profile)
     suite = [str(path) for path in sorted(SUITE.glob("[a-z]*.py"))]
-    # Whoever names files on the command line wants those alone.
+    # If files are named on the command line, those alone are wanted.
     chosen = config.args_source is pytest.Config.ArgsSource.ARGS
     if _names(config) and not chosen:
         config.args += suite
     if {*suite} <= {*config.args}:
-        # A file that lies in a folder among the arguments is none to pytest, which then goes by its name.
+        # Pytest drops a file argument inside a folder argument, and then goes by the file's name.
         config.addinivalue_line("python_files", str(SUITE / "[a-z]*.py"))
 
 
 def _names(config: pytest.Config) -> list[str]:
-    """The targets under test, each once: configuration and command line may both name one."""
+    """Return the targets under test, each once: they may be named twice."""
     return list(dict.fromkeys(config.getoption("--archspec-backend") or ()))
 
 
@@ -76,22 +76,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from archspec.ops import OPS
 
     names = _names(metafunc.config)
-    plain = dict.fromkeys(name.partition("@")[0] for name in names)
-    wanted = set(metafunc.fixturenames)
-    if "backend_under_test" in wanted:
+    backends = dict.fromkeys(name.partition("@")[0] for name in names)
+    fixtures = set(metafunc.fixturenames)
+    if "backend_under_test" in fixtures:
         metafunc.parametrize("target", names, scope="session")
-    elif "backend" in wanted:
-        metafunc.parametrize("target", plain, scope="session")
-    if "kind" in wanted:
+    elif "backend" in fixtures:
+        metafunc.parametrize("target", backends, scope="session")
+    if "kind" in fixtures:
         metafunc.parametrize("kind", list(OPS))
-    if "trap" in wanted:
+    if "trap" in fixtures:
         metafunc.parametrize("trap", TRAPS, ids=str)
-    if "shard" in wanted:
+    if "shard" in fixtures:
         metafunc.parametrize("shard", range(SHARDS))
-    if "regression" in wanted:
+    if "regression" in fixtures:
         folder = _regressions(metafunc.config)
-        kept = sorted(folder.glob("*.yaml")) if folder else []
-        metafunc.parametrize("regression", kept, ids=lambda path: path.stem)
+        specs = sorted(folder.glob("*.yaml")) if folder else []
+        metafunc.parametrize("regression", specs, ids=lambda path: path.stem)
 
 
 def _regressions(config: pytest.Config) -> Path | None:
@@ -101,7 +101,7 @@ def _regressions(config: pytest.Config) -> Path | None:
 
 @pytest.fixture(scope="session")
 def opened() -> Iterator[Callable[[str], BackendUnderTest]]:
-    """Targets by name, each in a process that all tests share and that ends with the session."""
+    """Open targets by name, each in a process that all tests share."""
     from archspec.conformance.backend_under_test import BackendUnderTest
 
     @cache
@@ -114,13 +114,13 @@ def opened() -> Iterator[Callable[[str], BackendUnderTest]]:
 
 @pytest.fixture
 def backend_under_test(target: str, opened: Callable[[str], BackendUnderTest]) -> BackendUnderTest:
-    """The target under test."""
+    """Return the target under test."""
     return opened(target)
 
 
 @pytest.fixture
 def backend(target: str) -> Backend:
-    """Its backend."""
+    """Return the backend of the target under test."""
     from archspec.backend import load
 
     return load(target.partition("@")[0])
@@ -130,11 +130,11 @@ def backend(target: str) -> Backend:
 def backends_under_test(
     request: pytest.FixtureRequest, opened: Callable[[str], BackendUnderTest]
 ) -> Sequence[BackendUnderTest]:
-    """Every target under test."""
+    """Return all targets under test."""
     return [opened(name) for name in _names(request.config)]
 
 
 @pytest.fixture
 def regressions(request: pytest.FixtureRequest) -> Path | None:
-    """Where failing specs are kept, if anywhere."""
+    """Return the folder in which failing specs are kept, if any."""
     return _regressions(request.config)

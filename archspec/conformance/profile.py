@@ -1,12 +1,12 @@
-"""How long the suite searches: a profile multiplies the usual number of examples of every property.
+"""Profiles of the suite: each multiplies the usual number of examples of every property.
 
 >>> set_profile("quick")
 >>> examples(30).max_examples
 3
 >>> set_profile(None)
 
-`quick` takes under a minute for a backend and is for a change at hand, `deep` is for a night. Without one,
-hypothesis' own profile counts, whose `max_examples` of 100 stands for the usual number.
+`quick` takes under a minute for a backend, `deep` a night. Without a profile the `max_examples` of
+hypothesis' own profile count, where 100 stands for the usual number.
 """
 
 from collections.abc import Iterable, Mapping

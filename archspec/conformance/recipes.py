@@ -1,8 +1,8 @@
 """Every choice of a recipe, found from the recipe's own declaration.
 
-A field is a choice as often as it has values: each of a `Literal`, either of a flag, a number within the
-bounds that the field declares. A field that is added to the recipe is thus tried without a change here, and
-one whose values cannot be told from its type has to be given some in `EXAMPLES`.
+The values of a field are found from its type: all of a `Literal`, both of a flag, and a number
+within the bounds that the field declares. A field that is added to the recipe is tried without a
+change here. If its values cannot be found from its type, `EXAMPLES` has to state some.
 
 >>> [choice.name for choice in choices() if choice.field == "momentum"]
 ['momentum=0.7']
@@ -29,7 +29,7 @@ EXAMPLES: Mapping[str, Sequence[Any]] = {
     "freeze": [("one.*", "bn.*")],
     "lr_multipliers": [{"two.*": 3.0, "two.bias": 0.5}],
 }
-"""Values of fields whose type does not say which there are: patterns of the names of `training_net`'s tensors."""
+"""Values of fields whose type does not tell them: patterns of names in `training_net`."""
 
 NOT_A_TRAINERS: Mapping[str, str] = {
     "learning_rate": "`step` is given it",
@@ -43,12 +43,12 @@ NOT_A_TRAINERS: Mapping[str, str] = {
 """The fields that the trainer that defines training does not read, with the reason."""
 
 _FRACTIONS = (0.7, 0.5)
-"""Where between its bounds a number is drawn: two numbers side by side differ."""
+"""The place of a number between its bounds; two numbers of a pair differ."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One value of a field, in a recipe that reads it: `context` is what the recipe states besides."""
+    """One value of a field; `context` holds the other fields that it needs."""
 
     field: str
     value: Any
@@ -86,7 +86,7 @@ def values(field: FieldInfo) -> list[Any]:
 def choices(kind: type[Recipe] = Recipe) -> tuple[Choice, ...]:
     """Return every choice, by itself and beside every optimizer that goes with it.
 
-    A choice that needs others, as `nesterov` needs a momentum, gets the first that make the recipe valid.
+    `nesterov`, say, needs a momentum: a choice gets the first fields that make the recipe valid.
     """
     drawn: dict[str, list[Any]] = {}
     for name in kind.model_fields:
@@ -130,7 +130,7 @@ def drawn_values(name: str, kind: type[Recipe] = Recipe) -> list[Any]:
 def _contexts(
     kind: type[Recipe], field: str, value: Any, drawn: Mapping[str, Sequence[Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Yield what a choice is stated beside: the least that it needs, and each optimizer that it allows."""
+    """Yield the contexts of a choice: the smallest valid one, and one for each optimizer."""
     others = [{name: other} for name, values in drawn.items() if name != field for other in values]
     pairs = ({**one, **two} for one, two in itertools.combinations(others, 2))
     least = next((c for c in ({}, *others, *pairs) if _valid(kind, field, value, c)), None)

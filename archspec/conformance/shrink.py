@@ -1,4 +1,4 @@
-"""A spec made as small as it can be while something about it stays true, such as that two backends differ on it.
+"""Shrinks a spec while a condition holds, such as that two backends differ on it.
 
 >>> network = "[relu, {max_pool: {kernel: 3, stride: 2}}, sigmoid]"
 >>> text = f"archspec: 1\\nname: net\\ninput: [3, 8, 8]\\nnetwork: {network}\\n"
@@ -20,11 +20,11 @@ from archspec.frontend.yaml import read
 from archspec.frontend.yaml_writer import yaml_text
 
 Path = tuple[Any, ...]
-"""The keys and indices that lead to a place in the data."""
+"""The keys and indices that lead to a part of the data."""
 
 
 def shrink(text: str, holds: Callable[[str], bool], tries: int = 500) -> str:
-    """The smallest spec that was found, in at most so many `tries`, for which `holds` and which is valid."""
+    """Return the smallest valid spec for which `holds`, found in at most so many `tries`."""
     best = _data(text)
     if best is None:
         return text
@@ -65,7 +65,7 @@ def _valid(text: str) -> bool:
 
 
 def _smaller(whole: Any) -> Iterator[Any]:
-    """Everything that is one move smaller: large pieces go first, numbers last."""
+    """Yield all data that is one step smaller: without large parts first, small numbers last."""
     places = sorted(_places(whole, ()), key=lambda place: -_size(place[1]))
     yield from (
         _without_head(whole, path[1]) for path, _ in places if len(path) == 2 and path[0] == "heads"
@@ -96,7 +96,7 @@ def _size(value: Any) -> int:
 
 
 def _simpler(value: Any) -> Iterator[Any]:
-    """Plainer values in the place of one: steps for the step that holds them, a smaller number."""
+    """Yield simpler values for one: the steps inside a step, or a smaller number."""
     match value:
         case bool():
             pass
@@ -115,7 +115,7 @@ def _simpler(value: Any) -> Iterator[Any]:
 
 
 def _without_head(value: Any, name: Any, key: Any = None) -> Any:
-    """The data without a head, and without what hangs it on a step or a row."""
+    """Return the data without a head, and without its name at a step or in a row."""
     if isinstance(value, dict):
         items = cast("dict[Any, Any]", value).items()
         kept = [

@@ -1,6 +1,7 @@
-"""Networks before they are text: steps that run on shapes, by an interpreter that shares nothing with the compiler's.
+"""Specs before they are text, and an interpreter that runs their steps on shapes.
 
-A draft knows which layers its spec has, in which order, and what comes out of each.
+It shares no code with the compiler. It knows which layers a spec has, in which order, and the
+output shape of each.
 
 >>> step = StepNode("relu")
 >>> Interpreter({}, {}).step(step, ShapeFrame({}, ChainMap()), (4, 8, 8))
@@ -22,16 +23,19 @@ from archspec.conformance.ops import make_op
 from archspec.ir.types import Shape
 
 MAX_VALUES, MAX_WEIGHTS, MAX_LAYERS = 1000, 4000, 80
-"""Of one value, of one layer, of a network: what the reference runs in a moment."""
+"""Limits of a value, a layer and a network that the reference runs in a moment."""
 
 
 class InvalidSpec(Exception):
-    """A draft that makes no network, or too large a one."""
+    """A spec that is not a network, or too large a one."""
 
 
 @dataclass(eq=False)
 class StepNode:
-    """An op, a block, a merge with branches, or a repeat with a body; `reserved` are a step's own keys."""
+    """An op, a call of a block, a merge with branches, or a repeat with a body.
+
+    `reserved` holds the keys that any step can have, such as its name.
+    """
 
     what: str
     arguments: dict[str, SpelledValue] = field(default_factory=dict[str, SpelledValue])
@@ -39,15 +43,15 @@ class StepNode:
     branches: dict[str, list[StepNode]] | None = None
     body: list[StepNode] | None = None
     table: bool = False
-    """Written in a table, with its neighbours of which the same holds."""
+    """Whether it is written in a table, together with its neighbours that are."""
 
     @property
     def row(self) -> bool:
-        """Whether a table can hold it as a row."""
+        """Tell whether a table can hold it as a row."""
         return self.branches is None and self.body is None
 
     def data(self) -> Any:
-        """The step as a list of steps holds it."""
+        """Return the step as YAML data."""
         inner: Any = {key: value.text for key, value in self.arguments.items()}
         if self.branches is not None:
             inner = {label: body_data(body) for label, body in self.branches.items()}
@@ -59,7 +63,11 @@ class StepNode:
 
 @dataclass(eq=False)
 class BlockNode:
-    """A block: its body, its arguments' types, how defaults are written and what they mean, values that fit."""
+    """A block: its body and its arguments.
+
+    `types` and `example` have a type and a fitting value for each argument, `defaults` how its
+    default is written and what that means.
+    """
 
     body: list[StepNode]
     types: dict[str, str]
@@ -77,7 +85,7 @@ class BlockNode:
 
 @dataclass
 class ShapeFrame:
-    """What a step can see: values by name, and the shapes of earlier steps."""
+    """The values by name and the shapes of earlier steps that a step can see."""
 
     env: dict[str, Any]
     names: ChainMap[str, Shape]
@@ -85,7 +93,7 @@ class ShapeFrame:
 
 @dataclass
 class HeadNode:
-    """A head with the step that it hangs on, by `aux` there or by `from` here."""
+    """A head and the step that it reads, named by `aux` there or by `from` here."""
 
     form: dict[str, Any]
     on: StepNode
@@ -93,7 +101,7 @@ class HeadNode:
 
 
 class Interpreter:
-    """Runs bodies on shapes; `trace` is every layer that was met, as its kind and output shape."""
+    """Runs bodies on shapes; `trace` lists the layers that ran, as kind and output shape."""
 
     def __init__(
         self,
@@ -106,7 +114,7 @@ class Interpreter:
         self.outputs: dict[str, Shape] = {}
 
     def network(self, body: list[StepNode], shape: Shape) -> Shape:
-        """The main output's shape; `outputs` then has those of all heads."""
+        """Run the network and return the main output's shape; `outputs` has those of all heads."""
         frame = ShapeFrame(dict(self.args), ChainMap({"input": shape}))
         for step in body:
             shape = self.step(step, frame, shape)
@@ -196,13 +204,13 @@ _AXES = {1: (), 2: ("length",), 3: ("height", "width"), 4: ("depth", "height", "
 
 
 def visible_names(frame: ShapeFrame, shape: Shape) -> dict[str, Any]:
-    """The names that an expression can read where `shape` enters: the arguments, and the sizes of `in`."""
+    """Return what an expression can read where `shape` enters: arguments, and the sizes of `in`."""
     axes = zip(("channels", *_AXES[len(shape)]), shape, strict=True)
     return {**frame.env, "in.rank": len(shape) - 1, **{f"in.{name}": size for name, size in axes}}
 
 
 def evaluate(spelled: SpelledValue, frame: ShapeFrame, shape: Shape) -> Any:
-    """What is written, where `shape` enters; raises InvalidSpec where it has no value."""
+    """Return the value of what is written. Raise `InvalidSpec` if it has none."""
     try:
         return spelled.of(visible_names(frame, shape))
     except (ArithmeticError, KeyError) as error:
@@ -210,7 +218,7 @@ def evaluate(spelled: SpelledValue, frame: ShapeFrame, shape: Shape) -> Any:
 
 
 def body_data(steps: list[StepNode]) -> list[Any]:
-    """A body as YAML data: runs of steps that are marked so become tables."""
+    """Return a body as YAML data; neighbouring steps that are marked become a table."""
     found: list[Any] = []
     at = 0
     while at < len(steps):
@@ -227,7 +235,7 @@ def body_data(steps: list[StepNode]) -> list[Any]:
 
 
 def _table(steps: list[StepNode]) -> dict[str, Any]:
-    """Rows with a column for every key that one of them has; `~` in the others."""
+    """Return a table with a column for every key that a row has; other rows have `~` there."""
     rows = [
         {**s.reserved, "type": SpelledValue.plain(s.what), **s.arguments} for s in steps if s.row
     ]

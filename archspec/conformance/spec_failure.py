@@ -1,4 +1,4 @@
-"""A failing property as its reader needs it: the smallest YAML first, then what differs, and no frames.
+"""A failing property as its reader needs it: the YAML first, then what differs, no frames.
 
 >>> print(SpecFailure("archspec: 1\\n", "mine, eval: outputs first differ at main", "seed 0"))
 this spec, with seed 0:

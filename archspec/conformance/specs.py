@@ -1,4 +1,4 @@
-"""Whole random specs: blocks, branches, tables, expressions, repeats, skips and heads around every registered op.
+"""Random specs: blocks, branches, tables, expressions, repeats, skips and heads around any op.
 
 >>> from hypothesis import given, settings
 >>> @settings(max_examples=5, database=None)
@@ -38,7 +38,10 @@ from archspec.ops import OPS
 
 @dataclass(frozen=True)
 class GeneratedSpec:
-    """A spec's text, and what it has to mean: its layers in order, as kind and output shape, and its heads' outputs."""
+    """A spec's text and what it has to mean.
+
+    `layers` are in order, as kind and output shape; `outputs` are the shapes of its heads.
+    """
 
     text: str
     input: Shape
@@ -47,7 +50,7 @@ class GeneratedSpec:
     train_only: frozenset[str]
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """A failing example as hypothesis prints it: the spec, to be read."""
+        """Print a failing example for hypothesis: the spec's text."""
         printer.text(f"\n{self.text}")
 
 
@@ -55,7 +58,7 @@ class GeneratedSpec:
 def specs(
     draw: st.DrawFn, ranks: tuple[int, ...] = (2, 1, 3, 0), known: Collection[str] = OPS.keys()
 ) -> GeneratedSpec:
-    """A spec that is valid by construction, of these ops, for an input with so many spatial axes."""
+    """Draw a valid spec of the `known` ops, for an input with as many spatial axes."""
     shape = draw(shapes(*ranks))
     builder = SpecBuilder(draw, known)
     steps, heads = _network(builder, shape)
@@ -85,7 +88,7 @@ def specs(
 
 
 def _network(builder: SpecBuilder, shape: Shape) -> tuple[list[StepNode], dict[str, HeadNode]]:
-    """The network's body, with heads on some of its steps."""
+    """Draw the network's body, with heads on some of its steps."""
     scope = BuildScope(
         ShapeFrame(dict(builder.args), ChainMap({"input": shape})), lifts=builder.args, root=True
     )
@@ -115,7 +118,7 @@ def _network(builder: SpecBuilder, shape: Shape) -> tuple[list[StepNode], dict[s
 
 
 def _claim(builder: SpecBuilder, shape: Shape) -> Any:
-    """A shape as `output` states it: 8x8x64 as papers do, or [64, 8, 8]."""
+    """Draw a way to state a shape under `output`: 8x8x64 as papers do, or [64, 8, 8]."""
     return (
         "x".join(map(str, (*shape[1:], shape[0]))) if builder.draw(st.booleans()) else list(shape)
     )
@@ -125,7 +128,7 @@ HEADS = ("aux{0}", "side head {0}", "#{0} head")
 
 
 def _head(builder: SpecBuilder, step: StepNode, shape: Shape, count: int) -> dict[str, HeadNode]:
-    """A head on a step, or none: a block or the value itself, in train mode alone or always."""
+    """Draw a head on a step, or none: with a block or without, in train mode alone or always."""
     if count == 2 or not builder.once_in(4):
         return {}
     block = (
@@ -158,7 +161,7 @@ def _head(builder: SpecBuilder, step: StepNode, shape: Shape, count: int) -> dic
 
 
 def _form(builder: SpecBuilder, shape: Shape) -> dict[str, Any]:
-    """How a head is trained; the classes that it states are as many as its output is wide."""
+    """Draw how a head is trained; it states as many classes as its output is wide."""
     fields = HeadSection.model_json_schema()["properties"]
     return {
         "classes": shape[0],

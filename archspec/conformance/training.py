@@ -1,4 +1,4 @@
-"""What trainers are held to: a small network, recipes for it, a few batches, and the trainer that defines training.
+"""The material of the trainer tests: a small network, recipes, batches, the reference trainer.
 
 >>> spec = training_net("mse")
 >>> [head.loss for head in spec.graph.heads], len(batches(spec))
@@ -39,8 +39,8 @@ heads:
   main: {loss: LOSS}
   side: {block: auxiliary, weight: 0.3, only: train, loss: OTHER}
 """
-"""All that training treats in a way of its own: batch norm, dropout, a bias taken away, a head for training alone, and
-a layer that no head reads."""
+"""It has all that training treats specially: batch norm, dropout, a layer without bias, a head for
+training alone, and a layer that no head reads."""
 
 COMBINATIONS = {
     "sgd": Recipe(),
@@ -63,7 +63,7 @@ RECIPES: Mapping[str, Recipe] = {
     **COMBINATIONS,
     **{choice.name: choice.recipe for choice in choices()},
 }
-"""What a trainer is compared on, by name."""
+"""All recipes that a trainer is compared on, by name."""
 
 LEARNING_RATES = (0.1, 0.2, 0.05, 0.1)
 
@@ -72,7 +72,7 @@ Batch = tuple[Any, Any, float]
 
 
 def training_net(loss: str = "cross_entropy", *, width: int = 4, drop: float = 0.0) -> Spec:
-    """The network; its other head has a loss that takes labels too, or none."""
+    """Return the network. Its other head has a loss that takes class labels too, or none."""
     other = "none" if loss == "mse" else "binary_cross_entropy" if width == 1 else "cross_entropy"
     values = {"LOSS": loss, "OTHER": other, "WIDTH": str(width), "DROP": str(drop)}
     text = _NET
@@ -82,7 +82,7 @@ def training_net(loss: str = "cross_entropy", *, width: int = 4, drop: float = 0
 
 
 def batches(spec: Spec) -> list[Batch]:
-    """As many as there are `LEARNING_RATES`, with labels as the main head's loss takes them."""
+    """Return a batch for each of `LEARNING_RATES`, with labels for the main head's loss."""
     rng, main = np.random.default_rng(0), spec.graph.heads[0]
     (width,) = spec.graph.nodes[main.node].shape
     found: list[Batch] = []
@@ -101,7 +101,7 @@ def batches(spec: Spec) -> list[Batch]:
 def open_trainer(
     backend: Backend, folder: Path, spec: Spec, recipe: Recipe, seed: int = 0
 ) -> Trainer:
-    """The backend's trainer on a build in that folder, whose weights are drawn from the seed."""
+    """Return the backend's trainer on a build in that folder, with weights from the seed."""
     assert backend.trainer is not None
     return backend.trainer(
         write(spec, backend, folder / f"{seed}", seed=seed), TrainerConfig(spec.graph, recipe)
@@ -109,5 +109,5 @@ def open_trainer(
 
 
 def reference_trainer(spec: Spec, recipe: Recipe) -> ReferenceTrainer:
-    """The trainer that defines training, on the weights of seed 0."""
+    """Return the reference trainer, with weights from seed 0."""
     return ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial(spec.graph, 0))

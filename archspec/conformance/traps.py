@@ -1,4 +1,4 @@
-"""The traps: where frameworks mean different things by one name, each as the smallest spec in which that shows.
+"""Traps: names that frameworks give different meanings, each in the smallest spec that shows it.
 
 >>> [trap.name for trap in TRAPS if "average" in trap.name][:2]
 ['average_leaves_the_border_out', 'average_counts_the_border_when_told']
@@ -20,32 +20,32 @@ from archspec.frontend.loader import Spec
 from archspec.ir.graph import Graph
 
 Law = Callable[[Session, "Array"], None]
-"""What holds of every run on a batch, whatever is drawn in it; raises AssertionError."""
+"""A law of every run on a batch, whatever it draws; raises AssertionError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trap:
-    """A spec, what goes wrong with it where a framework's own default is taken, and the modes in which that shows."""
+    """A spec in which a framework's default would show, and the modes in which it would."""
 
     name: str
     text: str
     reason: str
     modes: tuple[Mode, ...] = ("eval", "grad")
     negative: bool = False
-    """The input is all below zero."""
+    """Whether the whole input is below zero."""
     scale: float = 1.0
-    """What the input is multiplied by, and running variances by its square."""
+    """A factor of the input; running variances are multiplied by its square."""
 
     def __str__(self) -> str:
         return self.name
 
     @property
     def batches(self) -> tuple[int, ...]:
-        """Of how many samples the batches are that it is tried on; one alone has no statistics to train by."""
+        """Return the batch sizes it is tried on; a single sample has no statistics to train by."""
         return (3,) if "train" in self.modes else (3, 1)
 
     def inputs(self, graph: Graph, batch: int) -> Material:
-        """What it is tried with."""
+        """Return weights, an input and a loss for a batch of that size."""
         x = spread((batch, *graph.input), seed=batch) - (8 if self.negative else 0)
         tensors = {
             name: value * self.scale**2 if name.endswith(".running_var") else value
@@ -54,20 +54,20 @@ class Trap:
         return Material(tensors, x * self.scale, shares(graph, seed=1))
 
     def check(self, backend: BackendUnderTest) -> None:
-        """Raises AssertionError where the backend falls into it; one that has a gap there cannot."""
+        """Raise AssertionError if the backend falls into it; one with a gap there cannot."""
         spec = load_text(self.text)
         if backend.lowers(spec.graph):
             self.compare(backend, spec)
 
     def compare(self, backend: BackendUnderTest, spec: Spec) -> None:
-        """Against the reference."""
+        """Compare with the reference, in all modes and batch sizes."""
         for batch in self.batches:
             backend.check(spec, self.inputs(spec.graph, batch), *self.modes)
 
 
 @dataclass(frozen=True, slots=True)
 class DropoutTrap(Trap):
-    """A trap where every run draws anew: no reference tells what comes out, but a law holds of it."""
+    """A trap with random numbers in it: a law takes the place of the reference."""
 
     law: Law = field(kw_only=True)
 
@@ -108,7 +108,7 @@ _SMALL = 1e-3
 
 
 def _eps_trap(name: str, step: str) -> Trap:
-    """Return the trap for the eps of a norm, which float32 hides wherever the variance is near 1."""
+    """Return the trap for the eps of a norm, which float32 hides unless little varies."""
     return Trap(
         f"{name}_takes_its_eps_where_little_varies",
         _net("4, 5, 5", step),
@@ -204,7 +204,7 @@ TRAPS = (
     Trap(
         "lrn_clips_its_window",
         _net("2, 4, 4", "lrn: {size: 5, alpha: 2.0}"),
-        "at the first and last channel the window is cut, and alpha divided by the whole size all the same",
+        "at both ends the window is cut, and alpha is still divided by the whole size",
     ),
     Trap(
         "batch_norm_takes_its_eps",

@@ -22,7 +22,8 @@ HEADS = {"main": "logits", "aux1": "aux_logits1", "aux2": "aux_logits2"}
 @pytest.fixture(scope="module")
 def theirs() -> Any:
     """torchvision's class with its own random weights and with random moving statistics; dropout is off, for the two
-    draw their masks in different orders."""
+    draw their masks in different orders.
+    """
     torch.manual_seed(0)
     model = torchvision_cpu.load().models.googlenet(
         aux_logits=True, transform_input=False, init_weights=False

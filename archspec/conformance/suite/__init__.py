@@ -1,1 +1,1 @@
-"""The tests that any backend is held to; `pytest --archspec-backend NAME` runs them."""
+"""The tests of any backend; `pytest --archspec-backend NAME` runs them."""

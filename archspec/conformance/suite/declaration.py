@@ -1,4 +1,4 @@
-"""What a backend says of itself: every op is lowered or a gap, with a reason; what it emits is the same each time."""
+"""A backend's declaration: every op is lowered or a gap with a reason, and builds repeat."""
 
 from __future__ import annotations
 

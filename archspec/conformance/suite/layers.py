@@ -1,6 +1,6 @@
-"""Every op by itself against the reference, over random fields, shapes and inputs: in each mode, in each precision.
+"""Every op by itself, over random fields, shapes and inputs, in each mode and precision.
 
-What a backend says that it cannot do, or not precisely, is tried as well: its lists cannot go stale.
+The gaps and the imprecise ops that a backend lists are tried as well, so that its lists stay true.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def test_layer(backend_under_test: BackendUnderTest, backend: Backend, kind: str
 
 
 def property_of(backend_under_test: BackendUnderTest, kind: str) -> Callable[[], None]:
-    """Return the property that the backend computes any layer of that kind, in every mode."""
+    """Return the property that the backend agrees with the reference on layers of that kind."""
 
     @given(layers(kind), seeds, st.integers(2, 3))
     def holds(text: str, seed: int, batch: int) -> None:
@@ -63,7 +63,7 @@ def property_of(backend_under_test: BackendUnderTest, kind: str) -> Callable[[],
 
 
 def _is_a_gap(backend_under_test: BackendUnderTest, backend: Backend, kind: str) -> None:
-    """A gap is refused with its code; one that works all the same has to be taken off the list."""
+    """Check that a gap is refused with its code, and that it does not work after all."""
     spec = load_text(layer_spec(*simplest(kind)))
     with pytest.raises(Failure) as refused:
         compile_spec(spec, backend)

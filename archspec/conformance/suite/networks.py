@@ -1,7 +1,7 @@
-"""Random networks: every backend under test computes what the reference does, forward, backward and after a step.
+"""Random networks, on which all backends under test agree with the reference in all modes.
 
-A network that fails is shrunk to a minimal YAML and kept in the folder that `--archspec-regressions` names; what lies
-there is tried first, each time.
+A network that fails is shrunk to a minimal YAML and kept in the folder that
+`--archspec-regressions` names. Specs in that folder are tried again each time.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from archspec.conformance.spec_failure import spec_first
 from archspec.conformance.specs import GeneratedSpec, specs
 
 SHARDS, NETWORKS_PER_SHARD = 10, 30
-"""In so many tests of so many networks each: tests are what can run side by side."""
+"""The number of tests, which can run in parallel, and of networks in each."""
 
 EVERY = 8
-"""Of so many networks one is tried on engines that are not the usual ones: what is emitted for them is the same."""
+"""One network in so many runs on other engines too: their source is that of the default one."""
 
 
 def over_shard(
     shard: int, lowered: Collection[str], test: Callable[[GeneratedSpec, int], None]
 ) -> None:
-    """Runs a property on the networks of a shard, each with a number that its weights and input are drawn from."""
-    # What fails is shrunk as a spec, by `DifferentialTest`, which knows of more ways than draws have.
+    """Run a property on the networks of a shard, each with a seed for its weights and input."""
+    # `DifferentialTest` shrinks the spec itself, in more ways than hypothesis knows.
     plainly = settings(examples(NETWORKS_PER_SHARD), phases=[Phase.generate])
     seed(shard)(plainly(given(specs(known=frozenset(lowered)), st.integers(0, 2**32 - 1))(test)))()
 

@@ -1,4 +1,4 @@
-"""A state that is put in place: one that does not fit is refused by name, and changes nothing."""
+"""Restoring a session's state: one that does not fit is refused by name and changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from archspec.ir.graph import Graph
 
 
 def opened(backend_under_test: BackendUnderTest) -> Iterator[tuple[Graph, Material, Session]]:
-    """Each op that has tensors, by itself."""
+    """Open each op that has tensors, by itself."""
     for kind in sorted(backend_under_test.target.backend.lowered):
         spec = load_text(layer_spec(*simplest(kind)))
         given = material(spec.graph, 0, 2)
@@ -29,7 +29,7 @@ def opened(backend_under_test: BackendUnderTest) -> Iterator[tuple[Graph, Materi
 
 
 def misfits(graph: Graph) -> Iterator[tuple[SessionState, str]]:
-    """States that a network may not go on from, each with one fault, and what is said of it."""
+    """Yield states that a network must not take, each with one fault, and the message for it."""
     import numpy as np
 
     (name, _, param), *_ = graph.parameters()
@@ -44,10 +44,10 @@ def misfits(graph: Graph) -> Iterator[tuple[SessionState, str]]:
         for n, _, p in graph.parameters()
         if not p.trainable
     }
-    for each, value in strange.items():
+    for slot, value in strange.items():
         yield (
-            SessionState({}, {each: value}),
-            f"`{each}` is a slot of no trainable tensor of this network",
+            SessionState({}, {slot: value}),
+            f"`{slot}` is a slot of no trainable tensor of this network",
         )
 
 
@@ -60,9 +60,9 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(
             # From its process a ValueError comes as a Failure that says so.
             with pytest.raises((ValueError, Failure), match=message):
                 session.restore(SessionState({**moved, **misfit.tensors}, misfit.slots))
-        found = session.state()
-        compare_all(found.tensors, given.tensors, bound=1e-6)
-        assert not found.slots
+        state = session.state()
+        compare_all(state.tensors, given.tensors, bound=1e-6)
+        assert not state.slots
 
 
 def test_tensors_that_are_not_given_stay_as_they_are(backend_under_test: BackendUnderTest) -> None:

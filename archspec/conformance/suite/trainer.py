@@ -1,4 +1,4 @@
-"""Training: a backend's trainer moves what the trainer that defines training moves, and by as much.
+"""Training: a backend's trainer makes the same updates as the reference trainer.
 
 It runs in the process of the tests, on the engine that the environment chooses.
 """
@@ -30,7 +30,7 @@ from archspec.ir.recipe import Recipe
 from archspec.reference.loss import loss as loss_of
 
 Opener = Callable[..., Trainer]
-"""Gives the backend's trainer for a spec and a recipe, and for a seed that its weights are drawn from."""
+"""Opens the backend's trainer for a spec and a recipe, on weights drawn from a seed."""
 
 LOSSES: Sequence[str] = values(HeadSection.model_fields["loss"])
 HALF_PRECISIONS = [
@@ -52,7 +52,7 @@ def trainer(backend: Backend, tmp_path: Path) -> Opener:
 
 
 def compare_standing(found: TrainState, wanted: TrainState) -> None:
-    """All that travels from one backend to another."""
+    """Compare all that one backend hands over to another."""
     assert found.updates == wanted.updates
     compare_all(found.tensors, wanted.tensors, what="tensors")
     for part in ("slots", "average"):
@@ -88,7 +88,7 @@ def test_every_choice_changes_what_is_learnt(choice: Choice) -> None:
 
 
 def learnt(recipe: Recipe) -> Mapping[str, Array]:
-    """The tensors that the definition ends on, or their mean if the recipe averages."""
+    """Return the reference trainer's last tensors, or their mean if the recipe averages."""
     spec = training_net()
     trainer = reference_trainer(spec, recipe)
     for batch in batches(spec):
@@ -98,7 +98,7 @@ def learnt(recipe: Recipe) -> Mapping[str, Array]:
 
 
 def test_what_is_frozen_is_trained_as_it_is_evaluated(trainer: Opener) -> None:
-    """Its moving statistics are those of other data."""
+    """Set running statistics that the batch does not have."""
     import numpy as np
 
     spec = training_net()

@@ -1,4 +1,4 @@
-"""Every trap, by name: where a framework's own default is another, the spec's meaning is kept."""
+"""Every trap by name: a framework's default must not replace what the spec means."""
 
 from __future__ import annotations
 
