@@ -1,4 +1,4 @@
-"""Training that goes on elsewhere: ten steps on one backend, a checkpoint, ten on another, as twenty in the reference."""
+"""Training resumed on another backend: ten steps here and ten there are the reference's twenty."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def opened() -> Generator[Opened]:
 
 
 def loss(graph: Graph, labels: Array) -> OutputCotangents:
-    """Softmax cross entropy of each head times its weight, the mean over the batch: what differentiation needs of it."""
+    """Return the cotangents of the loss: softmax cross entropy, mean over the batch, head
+    weights.
+    """
     weights = {head.name: head.weight for head in graph.heads}
 
     def pull(outputs: Mapping[str, Array]) -> dict[str, Array]:

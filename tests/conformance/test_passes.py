@@ -1,4 +1,4 @@
-"""Every pass keeps what the network computes in the mode that it is for, on random graphs and on the shipped ones."""
+"""No pass changes what a network computes in the pass's mode, on random and shipped graphs."""
 
 from __future__ import annotations
 

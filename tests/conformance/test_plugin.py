@@ -1,4 +1,4 @@
-"""A backend of another distribution passes the suite through the same door as ours; one that is wrong does not."""
+"""A third party's backend passes the suite as ours do; one with a mistake does not."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ Run = Callable[..., Ran]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the plugin is installed in, as `pip install` leaves it; the environment itself is not touched."""
+    """Install the plugin by pip into a folder of its own, and return the folder."""
     target = tmp_path_factory.mktemp("installed") / "site"
     source = tmp_path_factory.mktemp("source") / "plugin"
     shutil.copytree(PLUGIN, source, ignore=shutil.ignore_patterns("__pycache__", ".*"))
@@ -67,7 +67,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs pytest where nothing but the plugin's own configuration lies, with what is installed in a folder."""
+    """Return a function that runs pytest in a project with the plugin's configuration alone."""
     project = tmp_path / "project"
     project.mkdir()
     shutil.copy(PLUGIN / "pyproject.toml", project)
@@ -103,7 +103,7 @@ def test_one_line_of_configuration_runs_the_whole_suite_on_it(site: Path, run: R
 
 
 def broken(site: Path, tmp_path: Path, *edits: tuple[str, str, str]) -> Path:
-    """A copy of what is installed in which files say something else: file, what it said, what it says."""
+    """Return a copy of the installed plugin with edits: file, old text, new text."""
     copy = tmp_path / "broken"
     shutil.copytree(site, copy, ignore=shutil.ignore_patterns("__pycache__"))
     for name, before, after in edits:

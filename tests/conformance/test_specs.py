@@ -1,4 +1,4 @@
-"""Random whole specs: check accepts them and means what was drawn; what is emitted for them is the same each time."""
+"""Random specs: check accepts them and reads what was drawn; builds of them are repeatable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strategies reach what they are for: every op and every spelling of its fields, every construct of the language."""
+"""The strategies reach every op, every spelling of a field and every construct of the language."""
 
 from __future__ import annotations
 
@@ -381,8 +381,9 @@ def used(networks: list[GeneratedSpec]) -> set[tuple[str, str, str]]:
 def test_the_suites_networks_write_fields_in_every_way(networks: list[GeneratedSpec]) -> None:
     """Every field of every op in every way, with its default and with another value.
 
-    What hypothesis draws depends on the modules that happen to be loaded, whose constants it mixes in. So a rare way
-    or two may be missing by chance: those turn up soon where the op has the networks to itself.
+    What hypothesis draws depends on the modules that happen to be loaded, whose constants it mixes
+    in. So a rare way or two may be missing by chance: those turn up soon where the op has the
+    networks to itself.
     """
     wanted = {
         (kind, n, how) for kind in OPS for n, f in schema(kind).items() for how in alternatives(f)

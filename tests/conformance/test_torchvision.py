@@ -1,4 +1,4 @@
-"""The emitted googlenet-torchvision is torchvision's GoogLeNet: same weights by name, same outputs, same gradients."""
+"""The emitted googlenet-torchvision equals torchvision's GoogLeNet: names, outputs, gradients."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ HEADS = {"main": "logits", "aux1": "aux_logits1", "aux2": "aux_logits2"}
 
 @pytest.fixture(scope="module")
 def theirs() -> Any:
-    """torchvision's class with its own random weights and with random moving statistics; dropout is off, for the two
-    draw their masks in different orders.
+    """torchvision's class with its own random weights and with random moving statistics; dropout
+    is off, for the two draw their masks in different orders.
     """
     torch.manual_seed(0)
     model = torchvision_cpu.load().models.googlenet(
@@ -56,7 +56,7 @@ def _without_dropout(model: nn.Module) -> nn.Module:
 
 
 def _trained(theirs: Any, ours: Any, batch: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Their outputs and ours in train mode, by head; both have seen the batch, and changed their moving statistics."""
+    """Return their outputs and ours in train mode, by head; running statistics move in both."""
     expected, found = theirs.train()(batch), ours.train()(batch)
     assert expected._fields == ("logits", "aux_logits2", "aux_logits1")
     return {head: getattr(expected, name) for head, name in HEADS.items()}, {

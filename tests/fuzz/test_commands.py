@@ -1,4 +1,4 @@
-"""The command line as a function: whatever it is given, it ends with a documented code and says why, in order."""
+"""The command line, fuzzed: any input ends with a documented exit code and a message."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SPECS = st.sampled_from(list(SHIPPED.values()))
 
 @pytest.fixture(autouse=True, scope="module")
 def _elsewhere() -> Iterator[None]:
-    """What a command writes by accident lands in a folder that is gone afterwards."""
+    """Run in a temporary folder, for what a command writes by accident."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         yield
 

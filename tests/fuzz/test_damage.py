@@ -69,7 +69,7 @@ def located(diagnostic: Diagnostic, path: Path) -> None:
 
 
 def within(span: Span) -> None:
-    """Lines and columns count from 1, the end is exclusive; what is missing at the end of a line is one column wide."""
+    """Check that a span lies in its text; what is missing at a line's end is one column wide."""
     lines = re.split(
         "\r\n|[\r\n\x85\u2028\u2029]", span.source.text
     )  # as YAML 1.1 ends lines, whose parser we use

@@ -1,4 +1,4 @@
-"""Names and texts that try to break out of the emitted source: the code stays the benign one's, and computes the same."""
+"""Names and texts that try to break out of the emitted source, which must stay the same code."""
 
 from __future__ import annotations
 
@@ -290,7 +290,9 @@ EXPECTED = computed(checked(filled({})))
 
 
 def hold(text: str) -> bool:
-    """The spec is refused at known places, or its source is the benign one in other words and computes the same."""
+    """Check that the spec is refused at known locations, or emits the benign source in other
+    words.
+    """
     with written(text) as path:
         spec, found = check(path)
         for diagnostic in found:
@@ -311,7 +313,7 @@ def hold(text: str) -> bool:
 
 
 def thinned(words: list[str], shift: int = 0) -> list[str]:
-    """All of the words in the deep profile; an eighth of them in the usual one, others for another shift."""
+    """Return all words in the deep profile, else an eighth of them, which `shift` chooses."""
     return words if settings().max_examples > 100 or len(words) < 20 else words[shift % 8 :: 8]
 
 
@@ -396,4 +398,6 @@ KINDS = {
     "head": {"good side", "good late"},
     "inner": {"good conv", "good one", "good two", "good pool", "good linear"},
 }
-"""Places by what they name, for words that have to differ within a kind; the rest names the network's steps."""
+"""Places by what they name, for words that have to differ within a kind; the rest names the
+network's steps.
+"""

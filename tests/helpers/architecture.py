@@ -1,4 +1,4 @@
-"""What a Python file imports and which words it uses, read from its syntax tree; nothing is imported."""
+"""Imports and words of Python files, read from their syntax trees; nothing is imported."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ FRAMEWORKS = frozenset(
 
 
 def imports(source: str, modules: Collection[str] = ()) -> Iterator[tuple[int, str]]:
-    """Line and full name of every import, wherever it stands; `from a import b` is `a.b` where that is a module.
+    """Line and full name of every import, wherever it stands; `from a import b` is `a.b` where
+    that is a module.
 
     >>> list(imports("from archspec import graph, load", {"archspec", "archspec.graph"}))
-    [(1, 'archspec.ir.graph'), (1, 'archspec.load')]
+    [(1, 'archspec.graph'), (1, 'archspec.load')]
     """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -69,7 +70,8 @@ def _unit(module: str) -> str:
 
 
 def circles(sources: Mapping[str, str]) -> list[str]:
-    """The modules that can be reached from themselves, by imports at the top, in functions or for types alike.
+    """The modules that can be reached from themselves, by imports at the top, in functions or for
+    types alike.
 
     >>> circles({"archspec.a": "from archspec import b", "archspec.b": "def f():\\n    import archspec.a"})
     ['archspec.a', 'archspec.b']
@@ -145,7 +147,9 @@ def words(source: str) -> Iterator[tuple[int, str]]:
 
 
 def plain(text: str) -> str:
-    """Letters and digits alone, lower case: `GoogLeNet-BN`, `googlenet_bn` and `googlenet bn` are one name."""
+    """Letters and digits alone, lower case: `GoogLeNet-BN`, `googlenet_bn` and `googlenet bn` are
+    one name.
+    """
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
@@ -159,7 +163,9 @@ def named_networks(source: str, networks: Collection[str]) -> list[str]:
 
 
 def network_names(specs: Mapping[str, str]) -> set[str]:
-    """The names of networks: the stems of specs, their first words, and what their `name` key says."""
+    """The names of networks: the stems of specs, their first words, and what their `name` key
+    says.
+    """
     found = {plain(stem) for stem in specs} | {plain(stem.partition("-")[0]) for stem in specs}
     stated = (re.search(r"^name: *(.+)$", text, re.MULTILINE) for text in specs.values())
     return found | {plain(match[1]) for match in stated if match}
@@ -171,6 +177,8 @@ def product_files(root: Path) -> list[Path]:
 
 
 def module_name(path: Path, root: Path) -> str:
-    """`archspec.frontend.yaml` for archspec/frontend/yaml.py, `archspec_torch` for a backend's __init__.py."""
+    """`archspec.frontend.yaml` for archspec/frontend/yaml.py, `archspec_torch` for a backend's
+    __init__.py.
+    """
     parts = path.relative_to(root).with_suffix("").parts
     return ".".join(part for part in parts if part not in ("backends", "__init__"))

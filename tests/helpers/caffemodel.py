@@ -1,7 +1,7 @@
 """Bytes of a `.caffemodel`, put together by hand from protobuf's wire format.
 
-A field is a key, its number * 8 plus the wire type (0: varint, 1: eight bytes, 2: length and bytes, 5: four bytes),
-and its value.
+A field is a key, its number * 8 plus the wire type (0: varint, 1: eight bytes, 2: length and
+bytes, 5: four bytes), and its value.
 
 >>> varint(300).hex(), field(4, b"fc").hex()
 ('ac02', '22026663')
@@ -37,7 +37,9 @@ def size(number: int, value: int) -> bytes:
 
 
 def blob(array: Any, *, legacy: bool = False, double: bool = False, packed: bool = True) -> bytes:
-    """A BlobProto: its shape as `shape`, or as four sizes with ones in front, and its values in C order."""
+    """A BlobProto: its shape as `shape`, or as four sizes with ones in front, and its values in C
+    order.
+    """
     if legacy:
         sizes = (1,) * (4 - array.ndim) + array.shape
         shape = b"".join(size(number, value) for number, value in enumerate(sizes, start=1))

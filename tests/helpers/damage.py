@@ -1,4 +1,4 @@
-"""Strategies for specs that are wrong: damaged text, arbitrary data in the language's words, arbitrary bytes."""
+"""Strategies for wrong specs: damaged text, random data in the language's words, random bytes."""
 
 from __future__ import annotations
 

@@ -28,10 +28,11 @@ def assert_derivative(
     steps: Sequence[float] = (1e-4,),
     what: str = "derivative",
 ) -> None:
-    """Raises AssertionError unless `gradient` is that of `value` at this place, along a direction drawn from `rng`.
+    """Raise AssertionError unless `gradient` is that of `value`, along a direction from `rng`.
 
-    `size` is the sum of |terms| in the value, whose differences are exact to about 1e-12 of it. With two steps or more
-    a direction is passed over where these disagree: one of them crosses a kink.
+    `size` is the sum of |terms| in the value, whose differences are exact to about 1e-12 of it.
+    With two steps or more a direction is passed over where these disagree: one of them crosses a
+    kink.
     """
     if gradient.shape != at.shape or gradient.dtype != np.float64:
         raise AssertionError(

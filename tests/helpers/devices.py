@@ -1,4 +1,4 @@
-"""What Keras on JAX makes of some batches on as many devices as there are, for `test_parallel_keras.py`."""
+"""Runs some batches in Keras on JAX, on all devices, for `test_parallel_keras.py`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How many examples a property gets."""
+"""The number of examples of a property."""
 
 from hypothesis import settings
 
 
 def examples(usual: int) -> settings:
-    """So many in the usual profile, in proportion in another: `ARCHSPEC_PROFILE=deep` draws 34 times as many."""
+    """Return settings for that many examples; `ARCHSPEC_PROFILE=deep` draws 34 times as many."""
     return settings(max_examples=usual * settings().max_examples // 100)

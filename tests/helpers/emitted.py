@@ -1,4 +1,6 @@
-"""Emitted PyTorch source, run: the module that it is, the model with given tensors, its outputs by head."""
+"""Emitted PyTorch source, run: the module that it is, the model with given tensors, its outputs by
+head.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,7 @@ def filled(graph: Graph, module: Any, values: Mapping[str, Any], *, train: bool 
 
 
 def by_head(graph: Graph, result: Any, *, train: bool) -> dict[str, Any]:
-    """What a model returned, as arrays by head."""
+    """Return a model's outputs as arrays by head."""
     heads = sorted(
         (h for h in graph.heads if train or not h.train_only), key=lambda h: h.train_only
     )

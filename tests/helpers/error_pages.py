@@ -1,9 +1,10 @@
-"""Pages of `docs/errors/`: a title, a spec that fails and a fixed one, each run through the checker.
+"""Pages of `docs/errors/`: a title, a spec that fails and a fixed one, each run through the
+checker.
 
-A page opens with `# AS0301: its title`, and has one block `yaml title="fails"` and then one
-`yaml title="fixed"`, both complete specs. A title is what the site shows above a block; GitHub and
-the terminal show it beside the fence. Other files that the specs need stand in blocks below
-`<!-- file: base.yaml -->`. Comments above the two blocks:
+A page opens with `# AS0301: its title`, and has one block `yaml title="fails"` and then one `yaml
+title="fixed"`, both complete specs. A title is what the site shows above a block; GitHub and the
+terminal show it beside the fence. Other files that the specs need stand in blocks below `<!--
+file: base.yaml -->`. Comments above the two blocks:
 
     <!-- args: --set width=0 -->     options of the command
     <!-- command: build -->          the command that finds the error, where it is not `check`

@@ -1,4 +1,4 @@
-"""Whether emitted source is another's but for its names and texts: the same tree of code, with other words in it."""
+"""Compares emitted sources, which may differ in their names and texts and in nothing else."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ NAMES = {"id", "attr", "arg", "name", "asname", "rest"}
 
 
 def differences(found: str, plain: str, mark: str) -> list[str]:
-    """Where two sources differ in more than the spec's words, which in `plain` all hold `mark` and are in `found` anything.
+    """Return where two sources differ in more than the spec's words; in `plain` these hold `mark`.
 
-    Strings may differ too; a name is free only where the plain one holds the mark, and may there be no dunder.
+    Strings may differ too; a name is free only where the plain one holds the mark, and may there
+    be no dunder.
     """
     words = (
         token

@@ -1,4 +1,4 @@
-"""A backend that is installed for a while: a module and its entry point, found by this process and those it starts."""
+"""Installs a backend for a while: a module and its entry point, for child processes too."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ BACKEND = replace(TORCH, name="NAME", emit=emit, open=opened)
 
 
 def broken(name: str, change: str = "{}", prank: str = "pass") -> str:
-    """The source of a backend as torch's is, but that fields are changed in what it emits, and that opening it does more."""
+    """Return the source of a torch backend that changes fields, and runs code when it is opened."""
     return (
         BROKEN.replace("CHANGE = {}", f"CHANGE = {change}")
         .replace("PRANK", prank)

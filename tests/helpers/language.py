@@ -1,4 +1,6 @@
-"""Specs as text, read in a folder of their own; what is said of them, and the text under each mark."""
+"""Specs as text, read in a folder of their own; what is said of them, and the text under each
+mark.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ def read(
     include: Iterable[str] = (),
     **args: Any,
 ) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
-    """What `check` gives for a spec that holds the text; `files` lie in the same folder."""
+    """Return what `check` gives for a spec of that text; `files` lie in the same folder."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in {"spec.yaml": text, **(files or {})}.items():
             path = Path(folder) / name
@@ -86,14 +88,14 @@ def paths(spec: Spec) -> list[str]:
 
 
 def outline(spec: Spec) -> list[Any]:
-    """What a network computes, apart from where it is written: every layer, and the heads."""
+    """Return every layer and the heads of a network, without their spans."""
     graph = spec.graph
     layers: list[Any] = [(node.path, node.op, node.inputs, node.shape) for node in graph.nodes]
     return [*layers, graph.heads]
 
 
 def layers(spec: Spec) -> list[Any]:
-    """As `outline`, without names: to compare networks that are named differently."""
+    """Return the outline without names, to compare networks that are named differently."""
     return [(node.op, node.inputs, node.shape) for node in spec.graph.nodes]
 
 

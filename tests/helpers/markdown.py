@@ -1,14 +1,17 @@
-"""Fenced code blocks of Markdown pages: found, written to files, run, and compared with what the page says.
+"""Fenced code blocks of Markdown pages: found, written to files, run, and compared with what the
+page says.
 
-A block is run (`python`, `bash`, `console`), written (any language below a `file:` comment) or excused (`not run:`):
+A block is run (`python`, `bash`, `console`), written (any language below a `file:` comment) or
+excused (`not run:`):
 
     <!-- file: net.yaml -->      the block below is written to that file of the page's folder
     <!-- expect: text -->        what it prints contains this text
     <!-- exit: 1 -->             the bash or console block ends with this code; 0 where none is stated
     <!-- not run: reason -->     it is only read
 
-The blocks of a page run in order, in one folder; its python blocks share one namespace. In a `console` block, lines
-that start with `$ ` are commands and the others what they print, `...` standing for any lines.
+The blocks of a page run in order, in one folder; its python blocks share one namespace. In a
+`console` block, lines that start with `$ ` are commands and the others what they print, `...`
+standing for any lines.
 """
 
 from __future__ import annotations
@@ -70,7 +73,9 @@ class Block:
 
 
 def blocks(text: str, page: str = "page") -> Iterator[Block]:
-    """The fenced blocks of a page, in order; raises `PageError` for an open fence or an unknown comment."""
+    """The fenced blocks of a page, in order; raises `PageError` for an open fence or an unknown
+    comment.
+    """
     comments: list[tuple[str, str]] = []
     lines = iter(enumerate(text.splitlines(), start=1))
     for number, line in lines:
@@ -100,7 +105,9 @@ def blocks(text: str, page: str = "page") -> Iterator[Block]:
 
 
 def run_page(text: str, folder: Path, page: str = "page") -> int:
-    """Runs every block of a page in `folder`, which is the current one; how many there are. Raises `PageError`."""
+    """Run every block of a page in the current `folder` and return their number. Raise
+    `PageError`.
+    """
     namespace: dict[str, Any] = {"__name__": "__main__"}
     found = list(blocks(text, page))
     for block in found:
@@ -123,7 +130,9 @@ def run_page(text: str, folder: Path, page: str = "page") -> int:
 
 
 def write(block: Block, folder: Path, name: str = "") -> Path:
-    """Writes a block to the file that it names, `pad` bytes long at least where the page says so."""
+    """Writes a block to the file that it names, `pad` bytes long at least where the page says
+    so.
+    """
     path = folder / (name or block.one("file"))
     if not path.resolve().is_relative_to(folder.resolve()):
         raise block.wrong(f"{path} lies outside the page's folder")
@@ -166,7 +175,9 @@ def run_command(command: str, folder: Path) -> tuple[int, str]:
 
 
 def run_console(block: Block, folder: Path) -> None:
-    """Runs each `$ ` line of a console block and compares what it prints with the lines below it, if any."""
+    """Runs each `$ ` line of a console block and compares what it prints with the lines below it,
+    if any.
+    """
     parts = re.split(r"^\$ (.*)\n", block.body, flags=re.MULTILINE)
     if parts[0].strip() or len(parts) < 3:
         raise block.wrong("a console block starts with a `$ ` line")
@@ -183,7 +194,7 @@ def run_console(block: Block, folder: Path) -> None:
 
 
 def matches(printed: str, shown: str) -> bool:
-    """Whether a page shows what was printed: line by line, blank ends aside, a line `...` standing for any lines."""
+    """Tell whether a page shows what was printed; a line `...` stands for any lines."""
     lines = [line.rstrip() for line in shown.strip("\n").splitlines()]
     pattern = "".join(
         r"(?:.*\n)*?" if line.strip() == "..." else re.escape(line) + r"\n" for line in lines

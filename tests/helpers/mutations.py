@@ -1,4 +1,4 @@
-"""Backends that make a mistake: in the graph that they are given, in the source that they emit, in the model's file.
+"""Backends that make a mistake: in their graph, in the source they emit, in a model's file.
 
 A mutation that changes nothing is refused: it would prove nothing.
 """
@@ -84,7 +84,7 @@ def built_with(mutation: Mutation, **options: Any) -> Mutation:
 
 
 def text(pattern: str, by: str, more: str = "") -> Mutation:
-    """In the emitted module every match of a pattern is replaced; `more` is put before the first class or function."""
+    """Replace every match of a pattern in the emitted module; put `more` before its first class."""
 
     def change(files: Files) -> Files:
         source, count = re.subn(pattern, by, files["model.py"].decode())

@@ -1,4 +1,4 @@
-"""One op by itself: built from the fields a spec gives, run in float64 on random data, held against torch."""
+"""One op by itself: built from a spec's fields, run in float64, and compared with torch."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def evaluate(
     params: Mapping[str, Array] | None = None,
     run: EvalContext | None = None,
 ) -> Array:
-    """The reference; its output has the shape that the op predicts, and its inputs stay as they were."""
+    """Run the reference; check that it gives the predicted shape and does not touch its inputs."""
     before = [x.copy() for x in inputs]
     y = op.reference(inputs, params or {}, run or EvalContext())
     assert y.shape == (len(inputs[0]), *op.shape(*(x.shape[1:] for x in inputs)))

@@ -1,4 +1,4 @@
-"""What each process of a group does for `test_parallel*.py`: steps of one trainer, and runs that end in every way."""
+"""The work of each process for `test_parallel*.py`: a trainer's steps, runs that end in any way."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ STOP = 3
 
 
 def ended(spec: Spec, folder: Path, group: Any, data: str, watch: Any = str, **options: Any) -> str:
-    """How a run came to its end on this process."""
+    """Return how a run ended on this process."""
     try:
         outcome = start(
             spec, load("torch"), folder, Options(data=data, **options), group=group, watch=watch

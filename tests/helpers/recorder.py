@@ -1,4 +1,4 @@
-"""Training watched from where a backend stands: what its trainer is given, and the losses that it tells."""
+"""Records training from a backend's view: the calls of its trainer, and its losses."""
 
 from __future__ import annotations
 
@@ -70,5 +70,5 @@ def recorded(
 
 
 def losses(folder: Path) -> list[dict[str, float]]:
-    """Of a run, after each step and by head."""
+    """Return the losses of a run, after each step and by head."""
     return [line["losses"] for line in read_log(folder) if line["kind"] == "train"]

@@ -1,4 +1,4 @@
-"""How far rounding alone can reach in a computation."""
+"""The effect of rounding on the result of a computation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ def sensitivity(
     expected: Mapping[str, Array],
     size: float,
 ) -> float:
-    """How far the outputs move, relative to the scale of each, when every input value moves by about `size` of itself.
+    """Return how far the outputs move, relative to their scale, if each input moves by `size`.
 
-    What moves far has lost its digits on the way, as a difference of near equals has: no two engines agree on it.
+    What moves far has lost its digits on the way, as a difference of near equals has: no two
+    engines agree on it.
     """
     moved = compute(x * (1 + size * np.random.default_rng(0).uniform(-1, 1, x.shape)))
     scales = {name: float(np.abs(y).max()) for name, y in expected.items()}

@@ -27,7 +27,9 @@ heads:
   main: {}
   side: {block: auxiliary, weight: 0.3, only: train}
 """
-"""All that training treats in a way of its own: batch norm, dropout, a bias taken away, a head for training alone."""
+"""All that training treats in a way of its own: batch norm, dropout, a bias taken away, a head for
+training alone.
+"""
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""torchvision on a CPU build of torch, where its own wheels, compiled for CUDA, lack their operators.
+"""torchvision on a CPU build of torch, where its own wheels, compiled for CUDA, lack their
+operators.
 
-`import torchvision` describes two of those operators to torch and fails where they do not exist. They are declared
-here, without code behind them: no classifier in `torchvision.models` calls them.
+`import torchvision` describes two of those operators to torch and fails where they do not exist.
+They are declared here, without code behind them: no classifier in `torchvision.models` calls them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def load() -> Any:
 
 
 def _compiled(library: Path) -> bool:
-    """Whether torchvision's operators can be loaded beside this torch."""
+    """Tell whether torchvision's operators can be loaded beside this torch."""
     try:
         torch.ops.load_library(library)
     except (ImportError, OSError):

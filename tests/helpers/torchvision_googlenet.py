@@ -1,4 +1,4 @@
-"""torchvision's GoogLeNet beside ours: the names of the same tensors, and ours built with torchvision's weights.
+"""torchvision's GoogLeNet and ours: names of the same tensors, ours with torchvision's weights.
 
 >>> neutral("inception3a.branch2.1.bn.running_var")
 'inception_3a.3x3.conv.batch_norm.running_var'
@@ -44,7 +44,7 @@ def neutral(name: str) -> str:
 
 
 def tensors(theirs: Any) -> dict[str, Any]:
-    """The tensors of torchvision's model under their neutral names; its counters of batches have none."""
+    """Return the tensors of torchvision's model by portable name, without its batch counters."""
     state: dict[str, Any] = theirs.state_dict()
     return {
         neutral(name): tensor.numpy()
@@ -54,7 +54,9 @@ def tensors(theirs: Any) -> dict[str, Any]:
 
 
 def build(theirs: Any) -> Any:
-    """Our emitted model with torchvision's weights; raises where one is missing, left over or of another shape."""
+    """Return our model with torchvision's weights. Raise if any is missing, left over or
+    misshapen.
+    """
     with tempfile.TemporaryDirectory() as folder:
         checkpoint.save(path := Path(folder) / "weights.safetensors", tensors(theirs))
         return archspec.build(SPEC, backend="torch", weights=path)

@@ -1,4 +1,4 @@
-"""The same network as a torch module, layer by layer, as torchvision writes GoogLeNet: for its counters to count."""
+"""A network as a torch module, layer by layer as torchvision writes it, for other counters."""
 
 from __future__ import annotations
 

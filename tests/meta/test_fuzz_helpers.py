@@ -1,4 +1,4 @@
-"""What judges commands and damaged specs, fed what is not orderly."""
+"""The judges of commands and of damaged specs, fed what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runner of mutants: it tells the killed from the survivors, and refuses an entry that no longer fits."""
+"""The runner of mutants: it names the survivors, and refuses an entry that no longer fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What asserts that an emitted ONNX model is sound, fed models that are not."""
+"""The assertions on emitted ONNX models, fed models that are wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A choice that is added to the recipe and to its definition alone makes the suite fail for every backend."""
+"""A choice added to the recipe and its definition alone makes the suite fail on every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison of tensors by name says no where one of them is another, and the hand-made wire format is protobuf's."""
+"""Comparing tensors by name sees each wrong one; the hand-made wire format is protobuf's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The suite's tests of a trainer fail where one leaves something out, or does it in another way."""
+"""The suite's trainer tests fail for a trainer that leaves something out or does it differently."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def forgetting(**parts: Any) -> type[ReferenceTrainer]:
 
 
 def moving(part: str) -> type[ReferenceTrainer]:
-    """What was saved moves with it."""
+    """A trainer whose saved state moves with it."""
 
     class Moving(ReferenceTrainer):
         def step(self, x: Any, y: Any, learning_rate: float, size: int | None = None) -> None:

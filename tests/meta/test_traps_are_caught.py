@@ -1,4 +1,4 @@
-"""Each trap fails where a backend falls into it: the framework's own default, or the classic mistake, put in its place."""
+"""Each trap fails for a backend with the framework's default, or the classic mistake, in it."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ TORCH: tuple[tuple[str, Mutation, str], ...] = (
 
 
 def batch_of_three(model: ModelProto) -> None:
-    """As an exporter leaves it that traced a batch of three."""
+    """Bake in a batch of three, as an exporter that traced one does."""
     for tensor in (node.attribute[0].t for node in model.graph.node if node.op_type == "Constant"):
         values = numpy_helper.to_array(tensor).copy()
         if values.dtype == "int64" and values.ndim == 1:
@@ -303,7 +303,7 @@ def batch_of_three(model: ModelProto) -> None:
 
 
 def channels_last(model: ModelProto) -> None:
-    """What is flattened has its channels last."""
+    """Flatten with the channels last."""
     (node,) = (node for node in model.graph.node if node.op_type == "Flatten")
     model.graph.node.insert(
         0, onnx.helper.make_node("Transpose", [node.input[0]], ["turned"], perm=[0, 2, 3, 1])
@@ -447,7 +447,7 @@ CASES = [
 
 
 def tried(trap: Trap, backend: Backend) -> None:
-    """As the suite tries it, in this process."""
+    """Run a trap as the suite does, in this process."""
     with BackendUnderTest.local(backend) as under_test:
         trap.check(under_test)
 
@@ -513,7 +513,9 @@ ROWS = {
 """The traps of each row of the page on semantics."""
 
 OUT_OF_REACH = {"derivatives"}
-"""Which of equal values is the largest cannot be compared where each is moved by rounding: `test_vjp` sees to it."""
+"""Which of equal values is the largest cannot be compared where each is moved by rounding:
+`test_vjp` sees to it.
+"""
 
 
 def test_every_row_of_the_page_on_semantics_has_a_trap() -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.mutants [NAME ...]`: exit 1 if a mutant survives, 2 if an entry does not fit the code."""
+"""`python -m tests.mutants [NAME ...]`: exit 1 for a survivor, 2 for an entry that does not fit."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Runs mutants, several at a time, each in a copy of the tree.
 
-A mutant is killed if pytest reports a failed test. Its tests also run without the mistake: tests that
-fail anyway kill nothing.
+A mutant is killed if pytest reports a failed test. Its tests also run without the mistake: tests
+that fail anyway kill nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Verdict = Literal["killed", "survived", "broken"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a mutant; `output` is pytest's, where it was not killed."""
+    """The verdict on a mutant; `output` is pytest's, for one that was not killed."""
 
     mutant: Mutant
     verdict: Verdict
@@ -51,7 +51,9 @@ def run_mutants(
     root: Path = ROOT,
     on_outcome: Callable[[Outcome], object] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Run every mutant against its tests. Raise `MutantError` first if any does not fit the code."""
+    """Run every mutant against its tests. Raise `MutantError` first if any does not fit the
+    code.
+    """
     texts = [mutant.mutated(root) for mutant in mutants]
     with _copies(root, min(jobs, len(mutants)) or 1) as copies:
 

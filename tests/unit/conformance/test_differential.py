@@ -1,4 +1,4 @@
-"""Several backends on one random spec: what differs fails, is shrunk, is kept, and is tried again."""
+"""Several backends on one random spec: a difference fails, is shrunk, kept and tried again."""
 
 from __future__ import annotations
 

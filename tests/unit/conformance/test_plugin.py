@@ -1,4 +1,4 @@
-"""The pytest plugin in a project of somebody else's: with the option and without, with files named, with regressions."""
+"""The pytest plugin in a third party's project: its options, named files, regressions."""
 
 from __future__ import annotations
 

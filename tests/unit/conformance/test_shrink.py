@@ -1,4 +1,4 @@
-"""Shrinking: what is left is valid, still fails, is no larger, and is as small as is known by hand."""
+"""Shrinking: the result is valid, still fails, and is as small as is known by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def kinds(text: str) -> set[str]:
 
 
 def size(value: Any) -> int:
-    """How many values there are, and how large whole numbers among them."""
+    """Return the number of values, and the sum of the whole numbers among them."""
     if isinstance(value, dict):
         return 1 + sum(map(size, value.values()))
     if isinstance(value, list):
