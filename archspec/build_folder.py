@@ -5,19 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import signal
-import tempfile
-import threading
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
+from archspec._files import flush_folder, folder_lock, move_files, staging_folder
 from archspec._version import __version__
 from archspec.backend import Backend
 from archspec.diagnostics import Failure, quote, reason
@@ -26,15 +21,10 @@ from archspec.ir.document import Preprocess
 from archspec.ir.graph import Graph
 from archspec.ir.types import Positive
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 
 
-def manifest(
+def manifest_text(
     spec: Spec, backend: Backend, graph: Graph, staging: Path, source: Mapping[str, Any]
 ) -> str:
     """What a build is of, as JSON: the spec and its hash, its arguments, how pictures enter, the files with hashes."""
@@ -82,30 +72,30 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     raise Failure(f"{quote(folder)} holds no build", "`archspec build SPEC -o DIR` writes one")
 
 
-class _Backend(BaseModel):
+class _BackendEntry(BaseModel):
     name: str
 
 
-class _Output(BaseModel):
+class _OutputEntry(BaseModel):
     shape: list[Positive]
     loss: str
 
 
-class _Facts(BaseModel):
+class _ModelManifest(BaseModel):
     """What a model is run by; a manifest has more."""
 
     input: list[Positive]
-    output: _Output
-    backend: _Backend
+    output: _OutputEntry
+    backend: _BackendEntry
     preprocess: Preprocess | None
     labels: list[str] | None
 
 
-def read_build(folder: Path) -> dict[str, Any]:
+def read_model_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a model that can be run; raises `Failure` where it does not say how."""
     found = read_manifest(folder)
     try:
-        _Facts.model_validate(found)
+        _ModelManifest.model_validate(found)
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise Failure(
@@ -116,97 +106,50 @@ def read_build(folder: Path) -> dict[str, Any]:
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """Has `fill` write into a new folder beside `folder`, then puts it in place; a failure leaves all as it was.
+    """Have `fill` write into a new folder, then put that in the place of `folder`.
 
-    Of builds that end at the same time, one after the other is put in place, each of them whole.
+    A failure leaves everything as it was. Builds that end at the same time are put in place one
+    after the other, each of them whole. Raise `Failure` if `folder` holds anything but a build.
     """
     try:
-        with _alone(folder.parent):  # a build that is half in place looks like one that was changed
-            refuse_foreign(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}-", dir=folder.parent))
-    except OSError as error:
-        raise _failed(folder, error) from error
-    with _terminable():
-        try:
+        with folder_lock(folder.parent):  # a build that is half in place looks like an edited one
+            check_replaceable(folder)
+        with staging_folder(folder) as staging:
             fill(staging)
-            _flush(staging)
-            staging.chmod(0o777 & ~_umask())
-            with _alone(folder.parent):
-                known = refuse_foreign(folder)  # another build may have come first
-                if known is None:
-                    staging.rename(folder)
-                else:
-                    _replace(folder, staging, known)
-        except OSError as error:
-            raise _failed(folder, error) from error
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            flush_folder(staging)
+            with folder_lock(folder.parent):
+                _put_in_place(staging, folder)
+    except OSError as error:
+        raise Failure(
+            f"cannot write {quote(folder)}: {reason(error)}", "nothing was changed"
+        ) from error
     return folder
 
 
-@contextmanager
-def _terminable() -> Generator[None]:
-    """A scheduler's notice ends what runs within as Ctrl-C does, so that what is half written is removed.
+def _put_in_place(staging: Path, folder: Path) -> None:
+    """Rename a staged build to `folder`, or replace the files of the build that is there.
 
-    It may come twice. Who has a handler of their own keeps it.
+    The user's own files beside them stay.
     """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
+    replaced = check_replaceable(folder)  # another build may have come first
+    if replaced is None:
+        staging.rename(folder)
         return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _flush(staging: Path) -> None:
-    """Onto the disk, lest a machine that goes down after the move leaves files without their content."""
-    for path in staging.iterdir():
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-
-
-def _replace(folder: Path, staging: Path, known: set[str]) -> None:
-    """Puts the files of a build in the place of another's; files of the user's own beside them stay."""
-    # The manifest comes last, as the mark of a whole build.
-    files = sorted(staging.iterdir(), key=lambda path: path.name == MANIFEST)
-    if theirs := [
-        path.name
-        for path in files
-        if path.name not in known and os.path.lexists(folder / path.name)
-    ]:
-        message = f"{', '.join(map(quote, theirs))} in {quote(folder)} is of no build, and would be overwritten"
-        raise Failure(message, "choose another folder with -o, or move it away")
-    for path in files:
-        path.replace(folder / path.name)
-    for stale in known - {path.name for path in files}:
+    names = {path.name for path in staging.iterdir()}
+    in_the_way = [name for name in sorted(names - replaced) if os.path.lexists(folder / name)]
+    if in_the_way:
+        listed = ", ".join(map(quote, in_the_way))
+        raise Failure(
+            f"{listed} in {quote(folder)} is of no build, and would be overwritten",
+            "choose another folder with -o, or move it away",
+        )
+    move_files(staging, folder, last=MANIFEST)  # the manifest marks a whole build
+    for stale in replaced - names:
         (folder / stale).unlink(missing_ok=True)
 
 
-@contextmanager
-def _alone(parent: Path) -> Generator[None]:
-    """Waits until no other build is being put in place there; the lock leaves no file, and ends with its process."""
-    if fcntl is None or not parent.is_dir():
-        yield
-        return
-    descriptor = os.open(parent, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def refuse_foreign(folder: Path) -> set[str] | None:
+def check_replaceable(folder: Path) -> set[str] | None:
     """The files of the build that is there, None where nothing is; raises where anything is not as we wrote it."""
     if not folder.exists() and not folder.is_symlink():
         return None
@@ -229,13 +172,3 @@ def refuse_foreign(folder: Path) -> set[str] | None:
 def _changed(path: Path, digest: str) -> bool:
     """Whether anything but the file that we wrote is there; what was deleted may be written again."""
     return os.path.lexists(path) and not (path.is_file() and _hash(path) == digest)
-
-
-def _failed(folder: Path, error: OSError) -> Failure:
-    return Failure(f"cannot write {quote(folder)}: {reason(error)}", "nothing was changed")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

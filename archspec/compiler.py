@@ -12,7 +12,7 @@ import atexit
 import gc
 import os
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,16 +20,25 @@ from typing import Any, Literal, get_args
 
 from archspec._numpy import Array
 from archspec._version import __version__
-from archspec.analysis.stats import stats
-from archspec.backend import Backend, BackendError, Provenance
+from archspec.backend import Backend, Provenance
 from archspec.backend import load as load_backend
-from archspec.build_folder import WEIGHTS, manifest, replace_folder
+from archspec.build_folder import MANIFEST, WEIGHTS, manifest_text, replace_folder
 from archspec.checks import check_graph
-from archspec.diagnostics import Diagnostic, Failure, Note, Report, SpecError, did_you_mean, quote
+from archspec.diagnostics import (
+    Diagnostic,
+    Failure,
+    Note,
+    Report,
+    SpecError,
+    UsageError,
+    did_you_mean,
+    quote,
+)
 from archspec.frontend.loader import Spec, read_spec
 from archspec.ir.graph import Graph
 from archspec.ir.types import format_shape
 from archspec.passes import inference
+from archspec.weights.weight_source import SEED_0, WeightSource
 
 Optimize = Literal["none", "inference"]
 
@@ -41,15 +50,16 @@ def load(
     include: Iterable[str | os.PathLike[str]] = (),
     **args: Any,
 ) -> Spec:
-    """The checked spec of a file, or of a shipped spec by its name; raises `SpecError` with every diagnostic.
+    """Return the checked spec of a file, or of a shipped spec by its name.
 
-    `args` give the network's arguments values, `sets` are overrides as on the command line, `include` are folders
-    that `extends` may reach besides the spec's own.
+    `args` are values of the network's arguments, `sets` are overrides as on the command line,
+    `include` are folders that `extends` may reach besides the spec's own. Raise `SpecError` with
+    every diagnostic if there is an error.
     """
-    found, diagnostics = check(spec, sets=sets, include=include, **args)
-    if found is None:
+    checked, diagnostics = check(spec, sets=sets, include=include, **args)
+    if checked is None:
         raise SpecError(diagnostics)
-    return found
+    return checked
 
 
 def check(
@@ -59,7 +69,7 @@ def check(
     include: Iterable[str | os.PathLike[str]] = (),
     **args: Any,
 ) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
-    """As `load`, and gives the diagnostics instead of raising them; the spec is None where one is an error."""
+    """Return the spec, None if it has an error, and every diagnostic; otherwise like `load`."""
     report = Report()
     try:
         with _gc_paused():
@@ -75,7 +85,8 @@ def check(
 
 @contextmanager
 def _gc_paused() -> Generator[None]:
-    """While a large tree grows, the garbage collector only walks it over and over: two thirds of the time."""
+    """Pause the garbage collector during the block."""
+    # While a large tree grows, it only walks that over and over: two thirds of the time.
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -87,61 +98,59 @@ def _gc_paused() -> Generator[None]:
 
 @dataclass(frozen=True)
 class CompiledSpec:
-    """What a build consists of before anything is written: the graph that is emitted, and its weights."""
+    """A build before anything is written: the graph to emit, and its weights."""
 
     graph: Graph
     weights: Mapping[str, Array]
     notes: tuple[str, ...] = ()
-    """What whoever takes these weights should know."""
+    """Remarks for whoever takes these weights."""
 
 
 def compile_spec(
     spec: Spec,
     backend: Backend,
+    weights: WeightSource = SEED_0,
     *,
-    seed: int = 0,
-    weights: Path | None = None,
     optimize: Optimize = "none",
-    any_spec: bool = False,
-    allow_nonfinite: bool = False,
-    fresh: Sequence[str] = (),
 ) -> CompiledSpec:
-    """The graph that a backend is to emit, with seeded weights or those of a file of any kind; nothing is written.
+    """Return the graph that a backend is to emit, and its weights; write nothing.
 
-    What the file has for parts that `optimize` leaves out is left out too. Tensors that are named as one of the
-    patterns `fresh` are seeded all the same.
+    Tensors of the file for parts that `optimize` removes are dropped. Raise `Failure` if the
+    backend cannot build the graph or the weights do not fit it.
     """
-    from archspec.weights import read
-    from archspec.weights.init import initial
-
-    if optimize not in (known := get_args(Optimize)):
-        raise Failure(
+    if optimize not in (choices := get_args(Optimize)):
+        raise UsageError(
             f"unknown optimization {quote(optimize)}",
-            did_you_mean(optimize, known, "optimizations"),
-            2,
+            did_you_mean(optimize, choices, "optimizations"),
         )
-    graph = inference.run(spec.graph) if optimize == "inference" else spec.graph
-    _refuse_gaps(graph, backend)
-    _refuse_size(graph)
-    if weights is None:
-        return CompiledSpec(graph, initial(graph, seed, spec.document.init))
-    loaded = read(
-        weights, spec, graph=graph, any_spec=any_spec, allow_nonfinite=allow_nonfinite, fresh=fresh
-    )
-    seeded = initial(graph, seed, spec.document.init) if fresh else {}
-    return CompiledSpec(graph, {**seeded, **loaded.tensors}, loaded.notes)
+    graph = inference.inference_graph(spec.graph) if optimize == "inference" else spec.graph
+    _check_lowered(graph, backend)
+    _check_size(graph)
+    return _with_weights(spec, graph, weights)
+
+
+def _with_weights(spec: Spec, graph: Graph, weights: WeightSource) -> CompiledSpec:
+    from archspec.weights import load_from
+    from archspec.weights.init import initial_tensors
+
+    if weights.path is None:
+        return CompiledSpec(graph, initial_tensors(graph, weights.seed, spec.document.init))
+    loaded = load_from(weights, spec, graph=graph)
+    if not weights.reinit:
+        return CompiledSpec(graph, loaded.tensors, loaded.notes)
+    initial = initial_tensors(graph, weights.seed, spec.document.init)
+    return CompiledSpec(graph, {**initial, **loaded.tensors}, loaded.notes)
 
 
 def provenance(spec: Spec) -> Provenance:
-    """What the emitted source says of itself."""
-    counts = stats(spec)
+    """Return the facts that emitted source states about itself."""
+    counts = spec.stats
     unit, scale = ("G", 1e9) if counts.macs >= 1e8 else ("M", 1e6)
     macs = f"{counts.macs / scale:.3f} {unit}MACs"
     summary = f"{counts.params:,} parameters, {macs} at {format_shape(counts.input)}"
     origin = spec.document.source
-    title = f"{spec.name}. {origin}" if origin else spec.name
     return Provenance(
-        title=title,
+        title=f"{spec.name}. {origin}" if origin else spec.name,
         spec=Path(spec.path).name,
         sha256=spec.sha256,
         summary=summary,
@@ -149,60 +158,64 @@ def provenance(spec: Spec) -> Provenance:
     )
 
 
-def write(
+def write_build(
     spec: Spec,
     backend: Backend,
     folder: Path,
+    weights: WeightSource = SEED_0,
     *,
-    seed: int = 0,
-    weights: Path | None = None,
     optimize: Optimize = "none",
     options: Mapping[str, Any] | None = None,
-    any_spec: bool = False,
-    allow_nonfinite: bool = False,
-    fresh: Sequence[str] = (),
-    remark: Callable[[str], object] = str,
+    on_note: Callable[[str], object] = str,
 ) -> Path:
-    """Builds into a folder: all of it or nothing; a folder that holds anything else than a build is refused.
+    """Build a spec into a folder, whole or not at all, and return the folder.
 
-    `options` are the backend's own, by the names that it declares; `remark` is told what one should know of `weights`,
-    of which tensors named as one of the patterns `fresh` are not taken.
+    `options` are the backend's own, by the names that it declares; `on_note` is called with each
+    remark on the weights. Raise `Failure` if the folder holds anything but a build.
     """
-    from archspec.weights.checkpoint import origin, save
+    from archspec.weights.checkpoint import network_metadata, save_checkpoint
 
-    chosen = {name: option.default for name, option in backend.options.items()}
-    for name, value in (options or {}).items():
-        if name not in chosen:
-            message = f"the backend {quote(backend.name)} has no option {quote(name)}"
-            raise Failure(message, did_you_mean(name, chosen, "options"), 2)
-        chosen[name] = value
+    chosen = _chosen_options(backend, options or {})
 
     def fill(staging: Path) -> None:
-        built = compile_spec(
-            spec,
-            backend,
-            seed=seed,
-            weights=weights,
-            optimize=optimize,
-            any_spec=any_spec,
-            allow_nonfinite=allow_nonfinite,
-            fresh=fresh,
-        )
+        built = compile_spec(spec, backend, weights, optimize=optimize)
         for note in built.notes:
-            remark(note)
-        # The weights come first: a format that holds them, or points into them, is made from this file.
-        save(staging / WEIGHTS, built.weights, origin(built.graph, spec.sha256))
-        for name, content in backend.emit(
-            built.graph, provenance(spec), staging / WEIGHTS, **chosen
-        ).items():
+            on_note(note)
+        # The weights come first: a format that holds them, or points into them, is made from this
+        # file.
+        stored = staging / WEIGHTS
+        save_checkpoint(stored, built.weights, network_metadata(built.graph, spec.sha256))
+        emitted = backend.emit(built.graph, provenance(spec), stored, **chosen)
+        for name, content in emitted.items():
             (staging / name).write_bytes(content)
-        source: dict[str, Any] = {"weights": weights.name} if weights else {"seed": seed}
-        source |= {"fresh": [*fresh], "seed": seed} if weights and fresh else {}
-        facts = manifest(spec, backend, built.graph, staging, source)
-        # A byte of a file's name that is no UTF-8 becomes \udcff, as JSON escapes it.
-        (staging / "manifest.json").write_text(facts, encoding="utf-8", errors="backslashreplace")
+        text = manifest_text(spec, backend, built.graph, staging, _weights_entry(weights))
+        # A byte of a file's name that is not UTF-8 becomes \udcff, as JSON escapes it.
+        (staging / MANIFEST).write_text(text, encoding="utf-8", errors="backslashreplace")
 
     return replace_folder(folder, fill)
+
+
+def _chosen_options(backend: Backend, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of each of the backend's options; raise `UsageError` for any other name."""
+    chosen = {name: option.default for name, option in backend.options.items()}
+    for name, value in options.items():
+        if name not in chosen:
+            raise UsageError(
+                f"the backend {quote(backend.name)} has no option {quote(name)}",
+                did_you_mean(name, chosen, "options"),
+            )
+        chosen[name] = value
+    return chosen
+
+
+def _weights_entry(weights: WeightSource) -> dict[str, Any]:
+    """Return what a manifest says about the weights."""
+    if weights.path is None:
+        return {"seed": weights.seed}
+    entry: dict[str, Any] = {"weights": weights.path.name}
+    if weights.reinit:
+        entry |= {"reinit": [*weights.reinit], "seed": weights.seed}
+    return entry
 
 
 def build(
@@ -213,32 +226,31 @@ def build(
     weights: str | os.PathLike[str] | None = None,
     optimize: Optimize = "none",
     options: Mapping[str, Any] | None = None,
-    any_spec: bool = False,
+    reinit: Iterable[str] = (),
+    ignore_spec: bool = False,
     allow_nonfinite: bool = False,
     **args: Any,
 ) -> Any:
-    """The framework's model of a spec: an nn.Module for torch, in eval mode.
+    """Return the framework's model of a spec: for torch, an nn.Module in eval mode.
 
-    It is loaded from the very source that `archspec build` writes. `options` are the backend's own, as in
-    `{"opset": 17}`; `args` give the spec's arguments values.
+    It is loaded from the very source that `archspec build` writes. `options` are the backend's own,
+    as in `{"opset": 17}`. Tensors whose names match a pattern of `reinit` are initialised from
+    `seed` although `weights` may have them. `args` are values of the spec's arguments.
     """
     if isinstance(spec, Spec) and args:
         raise TypeError(f"the spec is loaded already: give {', '.join(args)} to archspec.load")
-    found = spec if isinstance(spec, Spec) else load(spec, **args)
+    loaded = spec if isinstance(spec, Spec) else load(spec, **args)
     engine = load_backend(backend)
-    folder = Path(
-        tempfile.mkdtemp(dir=_scratch())
-    )  # a name of its own, though threads build at once
-    write(
-        found,
+    # A new folder for each model, since threads may build at once.
+    folder = Path(tempfile.mkdtemp(dir=_scratch_folder()))
+    path = Path(weights) if weights else None
+    write_build(
+        loaded,
         engine,
         folder,
-        seed=seed,
-        weights=Path(weights) if weights else None,
+        WeightSource(path, seed, tuple(reinit), ignore_spec, allow_nonfinite),
         optimize=optimize,
-        options={name: _checked(engine, name, value) for name, value in (options or {}).items()},
-        any_spec=any_spec,
-        allow_nonfinite=allow_nonfinite,
+        options={name: _parsed(engine, name, value) for name, value in (options or {}).items()},
     )
     model = engine.load(folder)
     # The source stays for tracebacks and TorchScript; the weights are in the model now.
@@ -246,8 +258,11 @@ def build(
     return model
 
 
-def _checked(backend: Backend, name: str, value: Any) -> Any:
-    """An option's value as the command line would have it; one that the backend has not is left for `write`."""
+def _parsed(backend: Backend, name: str, value: Any) -> Any:
+    """Return an option's value as the command line would parse it.
+
+    A name that the backend does not have is left for `write_build` to refuse.
+    """
     option = backend.options.get(name)
     if option is None or (option.parse is bool and isinstance(value, bool)):
         return value
@@ -256,60 +271,66 @@ def _checked(backend: Backend, name: str, value: Any) -> Any:
             raise ValueError(f"expected True or False, found {value!r}")
         return option.parse(str(value))
     except ValueError as error:
-        raise BackendError(
-            f"the option {quote(name)} of the backend {quote(backend.name)}: {error}", exit_code=2
-        ) from error
+        message = f"the option {quote(name)} of the backend {quote(backend.name)}: {error}"
+        raise UsageError(message) from error
 
 
-_folders: list[tempfile.TemporaryDirectory[str]] = []
+_scratch_folders: list[tempfile.TemporaryDirectory[str]] = []
 
 
-def _scratch() -> str:
-    if not _folders:
-        _folders.append(tempfile.TemporaryDirectory(prefix="archspec-"))
-        atexit.register(_folders[0].cleanup)
-    return _folders[0].name
+def _scratch_folder() -> str:
+    """Return the folder in which this process keeps the source of its models, until it ends."""
+    if not _scratch_folders:
+        _scratch_folders.append(tempfile.TemporaryDirectory(prefix="archspec-"))
+        atexit.register(_scratch_folders[0].cleanup)
+    return _scratch_folders[0].name
 
 
-def _refuse_gaps(graph: Graph, backend: Backend) -> None:
-    """A graph with ops that the backend cannot lower is refused, each with its place and the reason."""
+def _check_lowered(graph: Graph, backend: Backend) -> None:
+    """Raise `Failure` for ops that the backend cannot lower, each with its location and reason."""
     missing = {
         node.op.kind: node for node in graph.nodes[1:] if node.op.kind not in backend.lowered
     }
     if missing:
         lines = (
-            f"{quote(kind)} at {node.span}{_reason(backend, kind)}"
+            f"{quote(kind)} at {node.span}{_gap_reason(backend, kind)}"
             for kind, node in missing.items()
         )
         raise Failure(f"the backend {quote(backend.name)} cannot build\n  " + "\n  ".join(lines))
 
 
-def _reason(backend: Backend, kind: str) -> str:
+def _gap_reason(backend: Backend, kind: str) -> str:
     gap = backend.gaps.get(kind)
     return f": {gap.reason} ({gap.code})" if gap else ""
 
 
-def _refuse_size(graph: Graph) -> None:
-    """The compiler counts what it could never hold, and builds only what fits this machine's memory."""
+def _check_size(graph: Graph) -> None:
+    """Raise `SpecError` if the weights would fill more than half of this machine's memory.
+
+    The compiler counts what it could never hold; it builds only what fits.
+    """
     sizes = [(4 * param.size, name, node) for name, node, param in graph.parameters()]
     total = sum(size for size, _, _ in sizes)
-    memory = (
-        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if hasattr(os, "sysconf")
-        else 2**35
+    memory = _memory_size()
+    if 2 * total <= memory:
+        return
+    size, name, node = max(sizes, key=lambda s: s[0])
+    message = (
+        f"the weights need {total / 2**30:,.1f} GiB, "
+        f"more than half of this machine's {memory / 2**30:,.1f} GiB"
     )
-    if 2 * total > memory:
-        size, name, node = max(sizes, key=lambda s: s[0])
-        message = f"the weights need {total / 2**30:,.1f} GiB, more than half of this machine's {memory / 2**30:,.1f} GiB"
-        notes = (Note(f"{name} alone needs {size / 2**30:,.1f} GiB"),)
-        raise SpecError(
-            [
-                Diagnostic(
-                    "AS0801",
-                    message,
-                    node.span,
-                    notes=notes,
-                    help="`archspec stats` still counts it",
-                )
-            ]
-        )
+    diagnostic = Diagnostic(
+        "AS0801",
+        message,
+        node.span,
+        notes=(Note(f"{name} alone needs {size / 2**30:,.1f} GiB"),),
+        help="`archspec stats` still counts it",
+    )
+    raise SpecError([diagnostic])
+
+
+def _memory_size() -> int:
+    """Return this machine's memory in bytes; 32 GiB where the system does not say."""
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return 2**35

@@ -43,11 +43,11 @@ def models(train: bool) -> dict[str, Any]:
     """Both with the same weights; raises AssertionError where they compute something else."""
     from archspec.backend import load as load_backend
     from archspec.codegen.runtime import import_model
-    from archspec.compiler import load, write
+    from archspec.compiler import load, write_build
     from benchmarks.peers_keras import copy_weights, googlenet
 
     with TemporaryDirectory() as scratch:
-        folder = write(load(SPEC), load_backend("keras"), Path(scratch) / "model")
+        folder = write_build(load(SPEC), load_backend("keras"), Path(scratch) / "model")
         ours = import_model(folder).build_model(folder / "weights.safetensors", train=train)
     theirs = googlenet(train)
     copy_weights(theirs, ours)

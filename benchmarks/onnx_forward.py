@@ -54,11 +54,11 @@ def _files(spec: str, folder: Path) -> dict[str, Path]:
     import torch
 
     from archspec.backend import load as load_backend
-    from archspec.compiler import load, write
+    from archspec.compiler import load, write_build
 
     read = load(spec)
     for backend in ("torch", "onnx"):
-        write(read, load_backend(backend), folder / backend)
+        write_build(read, load_backend(backend), folder / backend)
     model = load_backend("torch").load(folder / "torch")
     x = torch.zeros(2, *read.graph.input)
     files = {"ours": folder / "onnx" / "model.onnx"}

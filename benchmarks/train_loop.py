@@ -53,9 +53,9 @@ def samples() -> tuple[Any, Any]:
 
 def built(backend: str) -> Path:
     from archspec.backend import load as load_backend
-    from archspec.compiler import load, write
+    from archspec.compiler import load, write_build
 
-    return write(load(SPEC), load_backend(backend), Path(mkdtemp()) / "model")
+    return write_build(load(SPEC), load_backend(backend), Path(mkdtemp()) / "model")
 
 
 def ours(backend: str) -> Call:

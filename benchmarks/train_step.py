@@ -41,14 +41,14 @@ def figures() -> Iterator[Figure]:
 def ours(precision: Any) -> Callable[[], object]:
     from archspec.backend import load as load_backend
     from archspec.backend.trainer import TrainerConfig
-    from archspec.compiler import load, write
+    from archspec.compiler import load, write_build
     from archspec.ir.recipe import Recipe
 
     spec, backend = load(SPEC), load_backend("torch")
     assert backend.trainer is not None
     recipe = Recipe(learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY, precision=precision)
     with TemporaryDirectory() as scratch:
-        folder = write(spec, backend, Path(scratch) / "model")
+        folder = write_build(spec, backend, Path(scratch) / "model")
         trainer = backend.trainer(folder, TrainerConfig(spec.graph, recipe))
     x, y = samples()
 

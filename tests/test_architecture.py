@@ -17,6 +17,7 @@ SPECS = {path.stem: path.read_text() for path in sorted((ROOT / "specs").glob("*
 
 ORDER = (
     {"_numpy", "_version", "diagnostics"},
+    {"_files"},
     {"_patterns", "ir"},
     {"analysis", "backend", "images", "ops", "passes"},
     {"checks", "codegen", "frontend", "reference", "weights"},

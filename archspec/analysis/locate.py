@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from archspec.diagnostics import Failure, Span, did_you_mean, quote
+from archspec.diagnostics import Span, UsageError, did_you_mean, quote
 from archspec.ir.graph import Graph, Node
 
 
 def at_path(graph: Graph, path: str) -> list[Node]:
     """Return the layer of that path, the owner of the tensor of that name, or a scope's layers.
 
-    Raise `Failure`, exit code 2, where there is none.
+    Raise `UsageError` where there is none.
     """
     by_name: dict[str, list[Node]] = {}
     for node in graph.nodes[1:]:
@@ -28,7 +28,7 @@ def at_path(graph: Graph, path: str) -> list[Node]:
             by_name.setdefault(name, []).append(node)
     if path not in by_name:
         message = f"the network has nothing called {quote(path)}"
-        raise Failure(message, did_you_mean(path, by_name, "paths"), 2)
+        raise UsageError(message, did_you_mean(path, by_name, "paths"))
     return by_name[path]
 
 
@@ -42,7 +42,7 @@ def _names(graph: Graph, node: Node) -> Iterator[str]:
 def at_line(graph: Graph, file: str, line: int, column: int | None = None) -> list[Node]:
     """Return the layers written at a line of a file, or inside a block instance written there.
 
-    With a column, return those whose text covers it. Raise `Failure`, exit code 2, where there are
+    With a column, return those whose text covers it. Raise `UsageError` where there are
     none.
     """
     nodes: list[Node] = []
@@ -54,7 +54,7 @@ def at_line(graph: Graph, file: str, line: int, column: int | None = None) -> li
             nodes.append(node)
     if not nodes:
         location = f"{file}:{line}" if column is None else f"{file}:{line}:{column}"
-        raise Failure(f"no layer is written at {location}", _nearest(lines_with_layers, line), 2)
+        raise UsageError(f"no layer is written at {location}", _nearest(lines_with_layers, line))
     return nodes
 
 

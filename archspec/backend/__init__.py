@@ -7,7 +7,16 @@
 
 from archspec.backend.api import Backend, Emit, Engine, Format, Gap, Option, Provenance
 from archspec.backend.memory_budget import MemoryBudget, TooLarge
-from archspec.backend.registry import BackendError, available, find, load, require, require_imports
+from archspec.backend.registry import (
+    BackendError,
+    MissingFramework,
+    UnknownBackend,
+    available,
+    find,
+    load,
+    require,
+    require_imports,
+)
 from archspec.backend.tensor_layout import TensorLayout
 
 __all__ = [
@@ -18,10 +27,12 @@ __all__ = [
     "Format",
     "Gap",
     "MemoryBudget",
+    "MissingFramework",
     "Option",
     "Provenance",
     "TensorLayout",
     "TooLarge",
+    "UnknownBackend",
     "available",
     "find",
     "load",

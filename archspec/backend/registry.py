@@ -7,13 +7,21 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from archspec.backend.api import Backend
-from archspec.diagnostics import Failure, did_you_mean, quote
+from archspec.diagnostics import Failure, MissingPackage, UsageError, did_you_mean, quote
 
 GROUP = "archspec.backends"
 
 
 class BackendError(Failure):
     """A backend that is unknown, broken, or whose framework is missing."""
+
+
+class UnknownBackend(BackendError, UsageError):
+    """There is no backend of that name, or no such engine of it."""
+
+
+class MissingFramework(BackendError, MissingPackage):
+    """A backend's framework, or a package beside it, is not installed."""
 
 
 @cache
@@ -23,11 +31,14 @@ def available() -> dict[str, EntryPoint]:
 
 
 def find(name: str) -> Backend:
-    """The backend of that name, whether or not its framework is installed; raises `BackendError`."""
+    """Return the backend of that name, whether or not its framework is installed.
+
+    Raise `UnknownBackend` if there is none, `BackendError` if it cannot be imported.
+    """
     found = available()
     if name not in found:
-        raise BackendError(
-            f"unknown backend {quote(name)}", did_you_mean(name, found, "backends"), 2
+        raise UnknownBackend(
+            f"unknown backend {quote(name)}", did_you_mean(name, found, "backends")
         )
     try:
         backend: Any = found[name].load()
@@ -46,13 +57,13 @@ def load(name: str) -> Backend:
 
 
 def require(backend: Backend, engine: str = "") -> None:
-    """Raises `BackendError` with exit code 3 where the framework, or that engine's package, is not installed."""
+    """Raise `MissingFramework` unless the framework and that engine's package are installed."""
     for package in (backend.framework, *([backend.engines[engine].package] if engine else [])):
         _require_package(backend, package)
 
 
 def require_imports(backend: Backend, error: Exception) -> None:
-    """Raises `BackendError` with exit code 3 where an error of a backend's own code is that a package is missing."""
+    """Raise `MissingFramework` if a backend's own code failed for want of a package."""
     if isinstance(error, ImportError) and error.name:
         _require_package(backend, error.name.partition(".")[0])
 
@@ -63,7 +74,7 @@ def _require_package(backend: Backend, package: str) -> None:
     if find_spec(package) is None:
         message = f"the backend {quote(backend.name)} needs {package}, which is not installed"
         more = "" if package == backend.framework else f" {package}"
-        raise BackendError(message, f"pip install {_source(backend)}{more}", 3)
+        raise MissingFramework(message, f"pip install {_source(backend)}{more}")
 
 
 def _source(backend: Backend) -> str:

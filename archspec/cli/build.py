@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from archspec.cli.common import load, say, spec_arguments, trust_arguments
+from archspec.cli.common import load, say, spec_arguments, trust_arguments, weights_from
 
 HELP = "write a spec's model for a framework"
 
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument(
-        "--weights", metavar="FILE", help="a neutral checkpoint, or what `weights import` takes"
+        "--weights", metavar="FILE", help="a portable checkpoint, or what `weights import` takes"
     )
     weights.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the initial weights (default: 0)"
@@ -87,23 +87,19 @@ def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from archspec.backend import load as load_backend
-    from archspec.compiler import write
+    from archspec.compiler import write_build
 
     backend = load_backend(options.backend)
     spec = load(options)
     folder = Path(options.output or Path("build") / f"{Path(options.spec).stem}-{backend.name}")
-    weights = Path(options.weights) if options.weights else None
-    write(
+    write_build(
         spec,
         backend,
         folder,
-        seed=options.seed,
-        weights=weights,
+        weights_from(options, seed=options.seed),
         optimize=options.optimize,
         options={key: getattr(options, _PREFIX + key) for key in backend.options},
-        any_spec=options.ignore_spec,
-        allow_nonfinite=options.allow_nonfinite,
-        remark=lambda text: say(f"note: {text}", options),
+        on_note=lambda text: say(f"note: {text}", options),
     )
     for path in sorted(folder.iterdir()):
         say(f"{path.stat().st_size:>12,} bytes  {path.name}", options)

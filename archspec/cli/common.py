@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
+    from archspec.diagnostics import Failure
     from archspec.frontend.loader import Spec
+    from archspec.weights.weight_source import WeightSource
 
 
 RENAMED_FLAGS = {
@@ -86,14 +88,29 @@ class Takes(Protocol):
 
 
 def trust_arguments(parser: Takes) -> None:
-    """What a file of weights may be in spite of the checks."""
+    """Add the flags that switch off checks of a file of weights."""
     parser.add_argument(
         "--ignore-spec",
         action="store_true",
-        help="take a checkpoint of another spec whose tensors fit",
+        help="accept a checkpoint of another spec whose tensors fit",
     )
     parser.add_argument(
-        "--allow-nonfinite", action="store_true", help="take NaN and infinite values"
+        "--allow-nonfinite", action="store_true", help="accept NaN and infinite values"
+    )
+
+
+def weights_from(options: argparse.Namespace, seed: int = 0) -> WeightSource:
+    """Return the weights that --weights and the flags beside it name."""
+    from pathlib import Path
+
+    from archspec.weights.weight_source import WeightSource
+
+    return WeightSource(
+        Path(options.weights) if options.weights else None,
+        seed,
+        tuple(getattr(options, "reinit", ())),
+        options.ignore_spec,
+        options.allow_nonfinite,
     )
 
 
@@ -171,6 +188,15 @@ def coloured(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def exit_code(error: Failure) -> int:
+    """Return 2 for wrong usage, 3 for a missing package, else 1."""
+    from archspec.diagnostics import MissingPackage, UsageError
+
+    if isinstance(error, UsageError):
+        return 2
+    return 3 if isinstance(error, MissingPackage) else 1
+
+
 def report_failure(error: Exception, options: argparse.Namespace) -> int:
     """Says what went wrong, without a traceback; returns the exit code."""
     from archspec.diagnostics import Failure, SpecError
@@ -191,7 +217,7 @@ def report_failure(error: Exception, options: argparse.Namespace) -> int:
             f"error: {error.message}" + (f"\n  help: {error.help}" if error.help else ""),
             file=sys.stderr,
         )
-        return error.exit_code
+        return exit_code(error)
     detail: Any = f"{type(error).__name__}: {error}"
     print(f"error: this is a fault of archspec itself: {detail}", file=sys.stderr)
     print(

@@ -54,12 +54,12 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     import json
 
-    from archspec.diagnostics import Failure, quote
+    from archspec.diagnostics import UsageError, quote
     from archspec.diagnostics.render import visible
     from archspec.train.data import check
 
     if options.workers < 0:
-        raise Failure("--workers is at least 0", exit_code=2)
+        raise UsageError("--workers is at least 0")
     with progress(options.quiet) as watch:
         found = check(options.data, options.workers, watch)
     if options.format == "json":
@@ -100,12 +100,12 @@ def _facts(found: Checked) -> dict[str, Any]:
 def _pack(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from archspec.diagnostics import Failure
+    from archspec.diagnostics import UsageError
     from archspec.diagnostics.render import visible
     from archspec.train.data import pack
 
     if options.size is not None and options.size < 1:
-        raise Failure("--size is at least 1", exit_code=2)
+        raise UsageError("--size is at least 1")
     limit = _bytes(options.shard_size)
     with progress(options.quiet) as watch:
         made = pack(
@@ -129,10 +129,10 @@ def _bytes(text: str) -> int:
     """
     import re
 
-    from archspec.diagnostics import Failure
+    from archspec.diagnostics import UsageError
 
     found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?) ?([KMG]B|)", text.strip().upper())
     value = int(float(found[1]) * UNITS[found[2]]) if found else 0
     if value < 1:
-        raise Failure(f"--shard-size is a number of bytes, as 256MB, found {text}", exit_code=2)
+        raise UsageError(f"--shard-size is a number of bytes, as 256MB, found {text}")
     return value

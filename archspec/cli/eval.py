@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from archspec.cli.common import progress, say, say_which
-    from archspec.diagnostics import Failure
+    from archspec.diagnostics import UsageError
     from archspec.diagnostics.render import visible
     from archspec.train import tables
     from archspec.train.evaluation import evaluate
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     from archspec.train.trained_run import Member
 
     if options.batch < 1 or options.workers < 0:
-        raise Failure("--batch is at least 1, --workers at least 0", exit_code=2)
+        raise UsageError("--batch is at least 1, --workers at least 0")
     crops = _crops(options.crops)
     folders = list(dict.fromkeys(Path(name) for name in options.runs))
 
@@ -113,14 +113,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _crops(text: str) -> list[int]:
-    from archspec.diagnostics import Failure
+    from archspec.diagnostics import UsageError
     from archspec.train.data import COUNTS
 
     known = {str(count): count for count in (1, *COUNTS)}
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
-            raise Failure(f"--crops takes {', '.join(known)}, found {name}", exit_code=2)
+            raise UsageError(f"--crops takes {', '.join(known)}, found {name}")
     return [known[name] for name in dict.fromkeys(names)]
 
 

@@ -12,12 +12,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from archspec.diagnostics import Failure, did_you_mean, quote
+    from archspec.diagnostics import UsageError, did_you_mean, quote
     from archspec.diagnostics.codes import codes, page
 
     code = options.code.upper()
     if code not in codes():
         help = did_you_mean(code, codes(), "codes")
-        raise Failure(f"unknown code {quote(options.code)}", help, 2)
+        raise UsageError(f"unknown code {quote(options.code)}", help)
     print(page(code), end="")
     return 0

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _backends(options: argparse.Namespace) -> list[Backend]:
     """The one that is asked for, or all whose framework is installed; raises `BackendError`."""
-    from archspec.backend import BackendError, available, load
+    from archspec.backend import BackendError, MissingFramework, available, load
 
     if options.backend is not None:
         return [load(options.backend)]
@@ -65,8 +65,8 @@ def _backends(options: argparse.Namespace) -> list[Backend]:
         except BackendError as error:
             say(f"note: {error}", options)
     if not found:
-        raise BackendError(
-            "no backend's framework is installed", "pip install 'archspec-nn[all]'", 3
+        raise MissingFramework(
+            "no backend's framework is installed", "pip install 'archspec-nn[all]'"
         )
     return found
 
@@ -114,7 +114,7 @@ def _example(kind: str) -> Graph:
     from pathlib import Path
 
     from archspec.compiler import load
-    from archspec.diagnostics import Failure, did_you_mean, quote
+    from archspec.diagnostics import UsageError, did_you_mean, quote
     from archspec.docgen.ops import use_of
     from archspec.equivalence.layer import layer_spec
     from archspec.ops import OPS
@@ -124,7 +124,7 @@ def _example(kind: str) -> Graph:
             help = f"say which layer: a line, as in {kind}:12, or a path that `archspec show {kind} --graph` prints"
         else:
             help = did_you_mean(kind, OPS, "ops")
-        raise Failure(f"{quote(kind)} is no op, and names no layer", help, 2)
+        raise UsageError(f"{quote(kind)} is no op, and names no layer", help)
     fields, inputs = use_of(OPS[kind])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "layer.yaml"

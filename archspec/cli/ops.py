@@ -18,12 +18,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from archspec.diagnostics import Failure, did_you_mean, quote
+    from archspec.diagnostics import UsageError, did_you_mean, quote
     from archspec.docgen.ops import describe_op, list_ops
     from archspec.ops import OPS
 
     if options.op is not None and options.op not in OPS:
-        raise Failure(f"unknown op {quote(options.op)}", did_you_mean(options.op, OPS, "ops"), 2)
+        raise UsageError(f"unknown op {quote(options.op)}", did_you_mean(options.op, OPS, "ops"))
     if options.support:
         print(_support([options.op] if options.op else [], options.format), end="")
     elif options.op is None:

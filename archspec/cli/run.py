@@ -30,16 +30,16 @@ def run(options: argparse.Namespace) -> int:
 
     from archspec.backend import load as load_backend
     from archspec.backend import require
-    from archspec.build_folder import read_build
+    from archspec.build_folder import read_model_manifest
     from archspec.cli.common import say
-    from archspec.diagnostics import Failure, quote
+    from archspec.diagnostics import Failure, UsageError, quote
     from archspec.diagnostics.render import visible
     from archspec.images import load_picture, preprocess_of, top
 
     if options.top < 1:
-        raise Failure("--top is at least 1", exit_code=2)
+        raise UsageError("--top is at least 1")
     folder = Path(options.folder)
-    manifest = read_build(folder)
+    manifest = read_model_manifest(folder)
     facts = _facts(folder)
     labels = (
         _labels(options.labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from archspec.cli.common import load, say, say_which, spec_arguments, trust_arguments
+from archspec.cli.common import load, say, say_which, spec_arguments, trust_arguments, weights_from
 
 HELP = "train a spec's model on data"
 
@@ -59,7 +59,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATTERN",
-        help="tensors that to reinitialise despite --weights",
+        help="tensors to reinitialise despite --weights",
     )
     trust_arguments(weights)
     kept = parser.add_argument_group("what is kept")
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from archspec.backend import load as load_backend
-    from archspec.diagnostics import Failure
+    from archspec.diagnostics import MissingPackage, UsageError
     from archspec.diagnostics.render import visible
     from archspec.train.distributed import agreed, joined, launched
     from archspec.train.run import Options, start
@@ -98,16 +98,15 @@ def run(options: argparse.Namespace) -> int:
         from archspec.train.display import Display
     except ImportError:
         message = "what training shows is drawn by rich, which is not installed"
-        raise Failure(message, "pip install 'archspec-nn[train]'", 3) from None
+        raise MissingPackage(message, "pip install 'archspec-nn[train]'") from None
     for name in ("workers", "log_every", "save_every", "keep"):
         value, least = getattr(options, name), 0 if name == "workers" else 1
         if value is not None and value < least:
-            raise Failure(f"--{name.replace('_', '-')} is at least {least}", exit_code=2)
+            raise UsageError(f"--{name.replace('_', '-')} is at least {least}")
     for name in ("reinit", "ignore_spec", "allow_nonfinite"):
         if getattr(options, name) and not options.weights:
-            raise Failure(
+            raise UsageError(
                 f"--{name.replace('_', '-')} is for what --weights gives, and there are none",
-                exit_code=2,
             )
     backend = load_backend(options.backend)
     data = Path(options.data).stem or "data"
@@ -117,10 +116,7 @@ def run(options: argparse.Namespace) -> int:
     chosen = Options(
         data=options.data,
         val_split=options.val_split,
-        weights=Path(options.weights) if options.weights else None,
-        reinit=tuple(options.reinit),
-        ignore_spec=options.ignore_spec,
-        allow_nonfinite=options.allow_nonfinite,
+        weights=weights_from(options),
         workers=options.workers,
         log_every=options.log_every,
         save_every=options.save_every,

@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, metavar="N", help="of weights and input (default: 0)"
     )
     parser.add_argument(
-        "--weights", metavar="FILE", help="a neutral checkpoint, in place of random weights"
+        "--weights", metavar="FILE", help="a portable checkpoint, in place of random weights"
     )
     parser.add_argument(
         "--precision", choices=("float32", "float64"), help="in place of the usual one of each mode"

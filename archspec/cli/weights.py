@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from archspec.cli.common import actions, load, override_arguments, say, trust_arguments
 
 if TYPE_CHECKING:
-    from archspec.weights import Loaded
-    from archspec.weights.inspect import Contents, Summary
+    from archspec.weights import LoadedWeights
+    from archspec.weights.inspect import FileContents, TensorSummary
 
 HELP = "inspect, import, export and convert files of weights"
 
@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _common(export)
     export.add_argument("-o", "--output", required=True, metavar="FILE", help="the file to write")
 
-    take = action("import", "make a neutral checkpoint of any other kind of file")
+    take = action("import", "make a portable checkpoint of any other kind of file")
     take.add_argument("source", metavar="FILE", help="weights of any known kind")
     take.add_argument(
         "--mapping", metavar="NAME_OR_FILE", help="how another project calls the tensors"
@@ -72,11 +72,11 @@ def run(options: argparse.Namespace) -> int:
 def _inspect(options: argparse.Namespace) -> int:
     import json
 
-    from archspec.weights.inspect import data, inspect
+    from archspec.weights.inspect import contents_json, inspect
 
     contents = inspect(options.file)
     if options.format == "json":
-        print(json.dumps(data(contents), indent=2, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(contents_json(contents), indent=2, ensure_ascii=False, allow_nan=False))
     else:
         print(_table(contents))
     return 0
@@ -85,24 +85,24 @@ def _inspect(options: argparse.Namespace) -> int:
 def _convert(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from archspec.diagnostics import Failure, quote
+    from archspec.diagnostics import UsageError, quote
     from archspec.diagnostics.render import visible
     from archspec.weights import convert
-    from archspec.weights.formats import NEUTRAL
+    from archspec.weights.formats import PORTABLE_SUFFIX
 
-    if options.action == "import" and Path(options.output).suffix != NEUTRAL:
+    if options.action == "import" and Path(options.output).suffix != PORTABLE_SUFFIX:
         help = "`archspec weights convert` writes the other kinds"
-        raise Failure(
-            f"a neutral checkpoint ends in {NEUTRAL}, found {quote(options.output)}", help, 2
+        raise UsageError(
+            f"a portable checkpoint ends in {PORTABLE_SUFFIX}, found {quote(options.output)}", help
         )
     spec = load(options)
-    loaded: Loaded = convert(
+    loaded: LoadedWeights = convert(
         options.source,
         options.output,
         spec,
         to=getattr(options, "to", None),
         mapping=getattr(options, "mapping", None),
-        any_spec=options.ignore_spec,
+        ignore_spec=options.ignore_spec,
         allow_nonfinite=options.allow_nonfinite,
     )
     for note in loaded.notes:
@@ -113,7 +113,7 @@ def _convert(options: argparse.Namespace) -> int:
     return 0
 
 
-def _table(contents: Contents) -> str:
+def _table(contents: FileContents) -> str:
     """What a file says of itself, and a line for each tensor."""
     from archspec.analysis.tables import Column, Table, text
     from archspec.diagnostics.render import visible
@@ -129,7 +129,7 @@ def _table(contents: Contents) -> str:
     )
 
 
-def _row(tensor: Summary) -> tuple[Any, ...]:
+def _row(tensor: TensorSummary) -> tuple[Any, ...]:
     from archspec.ir.types import format_shape
 
     figures = (tensor.min, tensor.mean, tensor.max, tensor.std)

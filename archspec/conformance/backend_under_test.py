@@ -1,7 +1,7 @@
 """A backend under test: it opens specs, and is compared with the reference on them.
 
 with BackendUnderTest.remote("keras@jax") as under_test:
-    under_test.check(spec, material(spec.graph, seed=0, batch=2), "grad")
+    under_test.check(spec, verify_inputs(spec.graph, seed=0, batch=2), "grad")
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, Self
 
 from archspec.backend import Backend
 from archspec.backend.session import Mode, Precision, Session
+from archspec.equivalence.inputs import VerifyInputs
 from archspec.equivalence.measure import Expected
-from archspec.equivalence.modes import Quantity, expected, measure
-from archspec.equivalence.plan import built, judged
+from archspec.equivalence.modes import Quantity, expected_values, measure
+from archspec.equivalence.plan import build_target, compare_quantities
 from archspec.equivalence.remote import Remote, Target
-from archspec.equivalence.report import Line, told
-from archspec.equivalence.test_inputs import Material
+from archspec.equivalence.report import ReportLine, describe_difference
 from archspec.frontend.loader import Spec
 from archspec.ir.graph import Graph
 
@@ -87,14 +87,14 @@ class BackendUnderTest:
         """
         return {node.op.kind for node in graph.nodes[1:]} <= set(self.target.backend.lowered)
 
-    def open(self, spec: Spec, given: Material, precision: Precision) -> Session:
+    def open(self, spec: Spec, given: VerifyInputs, precision: Precision) -> Session:
         """Build the spec with these tensors and open the build.
 
         What was opened before is closed.
         """
         self._forget()
         self.folders.append(tempfile.TemporaryDirectory(prefix="archspec-"))
-        folder, text = built(spec, self.target, given, Path(self.folders[0].name))
+        folder, text = build_target(spec, self.target, given, Path(self.folders[0].name))
         return self.open_build(folder, text, spec, precision)
 
     def _forget(self) -> None:
@@ -104,16 +104,16 @@ class BackendUnderTest:
     def differences(
         self,
         spec: Spec,
-        given: Material,
+        given: VerifyInputs,
         wanted: Mapping[Mode, Mapping[Quantity, Expected]],
         precision: Precision,
-    ) -> list[Line]:
+    ) -> list[ReportLine]:
         """Return the lines in which one session differs from what is expected, mode by mode."""
         session = self.open(spec, given, precision)
         rounding = self.target.rounding(spec.graph, precision)
-        lines: list[Line] = []
+        lines: list[ReportLine] = []
         for mode, values in wanted.items():
-            lines += judged(
+            lines += compare_quantities(
                 spec.graph,
                 str(self),
                 mode,
@@ -125,13 +125,13 @@ class BackendUnderTest:
         return [line for line in lines if not line.passed]
 
     def check(
-        self, spec: Spec, given: Material, *modes: Mode, precision: Precision = "float64"
+        self, spec: Spec, given: VerifyInputs, *modes: Mode, precision: Precision = "float64"
     ) -> None:
         """Raise AssertionError if the backend differs from the reference in a mode that it has."""
         precision = self.precision(precision)
         rounding = self.target.rounding(spec.graph, precision)
         wanted: dict[Mode, dict[Quantity, Expected]] = {}
         for mode in filter(self.has_mode, modes):
-            wanted[mode] = expected(spec.graph, given, mode, rounding)
+            wanted[mode] = expected_values(spec.graph, given, mode, rounding)
         if wrong := self.differences(spec, given, wanted, precision):
-            raise AssertionError("\n".join(map(told, wrong)))
+            raise AssertionError("\n".join(map(describe_difference, wrong)))

@@ -18,10 +18,10 @@ from archspec.conformance.ops import spread
 from archspec.conformance.shrink import shrink
 from archspec.conformance.spec_failure import SpecFailure
 from archspec.diagnostics import Failure
+from archspec.equivalence.inputs import VerifyInputs, fixed_cotangents, random_weights
 from archspec.equivalence.measure import Expected, Rounding
-from archspec.equivalence.modes import MODES, Quantity, expected
-from archspec.equivalence.report import told
-from archspec.equivalence.test_inputs import Material, shares, weights
+from archspec.equivalence.modes import MODES, Quantity, expected_values
+from archspec.equivalence.report import describe_difference
 from archspec.ir.graph import Graph
 from archspec.reference import ReferenceSession
 
@@ -33,7 +33,7 @@ MAX_VALUE = 2.0**60
 """Beyond this value float32 has no number for the square."""
 
 
-def stays_in_range(graph: Graph, given: Material) -> bool:
+def stays_in_range(graph: Graph, given: VerifyInputs) -> bool:
     """Tell whether all values stay in float32's range; products of products soon do not."""
     with np.errstate(over="ignore", invalid="ignore"):
         kept = (
@@ -58,10 +58,10 @@ class DifferentialTest:
     def check(self, text: str, seed: int, batch: int = 3) -> None:
         """Raise `SpecFailure` if a backend differs or fails. Leave out those with a gap there."""
         spec = load_text(text)
-        given = Material(
-            weights(spec.graph, seed),
+        given = VerifyInputs(
+            random_weights(spec.graph, seed),
             spread((batch, *spec.graph.input), seed),
-            shares(spec.graph, seed),
+            fixed_cotangents(spec.graph, seed),
         )
         if not stays_in_range(spec.graph, given):
             return
@@ -75,10 +75,14 @@ class DifferentialTest:
             wanted: dict[Mode, dict[Quantity, Expected]] = {}
             for mode in filter(backend.has_mode, self.modes):
                 if (mode, rounding) not in known:
-                    known[mode, rounding] = expected(spec.graph, given, mode, rounding, SEEDS)
+                    known[mode, rounding] = expected_values(
+                        spec.graph, given, mode, rounding, SEEDS
+                    )
                 wanted[mode] = known[mode, rounding]
             try:
-                wrong += map(told, backend.differences(spec, given, wanted, precision))
+                wrong += map(
+                    describe_difference, backend.differences(spec, given, wanted, precision)
+                )
             except Failure as error:
                 wrong.append(f"{backend}: {error.message}")
         if wrong:

@@ -14,13 +14,14 @@ from typing import Any
 from archspec._numpy import np
 from archspec.backend import Backend
 from archspec.backend.trainer import Trainer, TrainerConfig
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.conformance.layers import load_text
 from archspec.conformance.recipes import choices
 from archspec.frontend.loader import Spec
 from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.weights.init import initial
+from archspec.weights.init import initial_tensors
+from archspec.weights.weight_source import WeightSource
 
 _NET = """archspec: 1
 name: net
@@ -104,10 +105,11 @@ def open_trainer(
     """Return the backend's trainer on a build in that folder, with weights from the seed."""
     assert backend.trainer is not None
     return backend.trainer(
-        write(spec, backend, folder / f"{seed}", seed=seed), TrainerConfig(spec.graph, recipe)
+        write_build(spec, backend, folder / f"{seed}", weights=WeightSource(seed=seed)),
+        TrainerConfig(spec.graph, recipe),
     )
 
 
 def reference_trainer(spec: Spec, recipe: Recipe) -> ReferenceTrainer:
     """Return the reference trainer, with weights from seed 0."""
-    return ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial(spec.graph, 0))
+    return ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial_tensors(spec.graph, 0))

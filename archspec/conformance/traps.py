@@ -15,7 +15,7 @@ from archspec.conformance import dropout_laws
 from archspec.conformance.backend_under_test import BackendUnderTest
 from archspec.conformance.layers import load_text
 from archspec.conformance.ops import spread
-from archspec.equivalence.test_inputs import Material, shares, weights
+from archspec.equivalence.inputs import VerifyInputs, fixed_cotangents, random_weights
 from archspec.frontend.loader import Spec
 from archspec.ir.graph import Graph
 
@@ -44,14 +44,14 @@ class Trap:
         """Return the batch sizes it is tried on; a single sample has no statistics to train by."""
         return (3,) if "train" in self.modes else (3, 1)
 
-    def inputs(self, graph: Graph, batch: int) -> Material:
+    def inputs(self, graph: Graph, batch: int) -> VerifyInputs:
         """Return weights, an input and a loss for a batch of that size."""
         x = spread((batch, *graph.input), seed=batch) - (8 if self.negative else 0)
         tensors = {
             name: value * self.scale**2 if name.endswith(".running_var") else value
-            for name, value in weights(graph, seed=1).items()
+            for name, value in random_weights(graph, seed=1).items()
         }
-        return Material(tensors, x * self.scale, shares(graph, seed=1))
+        return VerifyInputs(tensors, x * self.scale, fixed_cotangents(graph, seed=1))
 
     def check(self, backend: BackendUnderTest) -> None:
         """Raise AssertionError if the backend falls into it; one with a gap there cannot."""
@@ -134,7 +134,7 @@ TRAPS = (
     Trap(
         "floor_is_usual",
         _net("3, 8, 8", "max_pool: {kernel: 3, stride: 2}"),
-        "torch's pools round down, and so do ours unless told otherwise; Caffe's round up",
+        "torch's pools round down, and so do ours unless describe_difference otherwise; Caffe's round up",
     ),
     Trap(
         "ceil_rounds_pools_up",
@@ -169,7 +169,7 @@ TRAPS = (
     Trap(
         "average_leaves_the_border_out",
         _net("3, 6, 6", "avg_pool: {kernel: 3, stride: 1, padding: 1}"),
-        "torch counts border zeros unless told otherwise",
+        "torch counts border zeros unless describe_difference otherwise",
     ),
     Trap(
         "average_counts_the_border_when_told",

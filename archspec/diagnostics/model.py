@@ -95,14 +95,23 @@ class Diagnostic:
 
 
 class Failure(Exception):
-    """What went wrong outside any spec's text: a file, a folder, a framework; `exit_code` is for the command line."""
+    """An error outside any spec's text: in a file, a folder or a framework."""
 
-    def __init__(self, message: str, help: str = "", exit_code: int = 1) -> None:
+    def __init__(self, message: str, help: str = "") -> None:
         super().__init__(message)
-        self.message, self.help, self.exit_code = message, help, exit_code
+        self.message = message
+        self.help = help
 
     def __str__(self) -> str:
         return f"{self.message}; {self.help}" if self.help else self.message
+
+
+class UsageError(Failure):
+    """A request that cannot be meant: an unknown name, an option out of its range."""
+
+
+class MissingPackage(Failure):
+    """A package that the request needs is not installed."""
 
 
 def reason(error: Exception) -> str:

@@ -7,7 +7,7 @@
 [('outputs', 'same'), ('activations', 'same')]
 """
 
-from archspec.equivalence.report import Different, Report
+from archspec.equivalence.report import DifferenceError, VerifyReport
 from archspec.equivalence.verify import verify
 
-__all__ = ["Different", "Report", "verify"]
+__all__ = ["DifferenceError", "VerifyReport", "verify"]

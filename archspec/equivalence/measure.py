@@ -1,7 +1,7 @@
 """How far a computed tensor is from the expected one, and how far rounding alone can take it.
 
 >>> import numpy as np
->>> error(np.array([1.0, 2.0]), np.array([1.0, 2.5]))
+>>> relative_error(np.array([1.0, 2.0]), np.array([1.0, 2.5]))
 0.2
 """
 
@@ -24,26 +24,26 @@ class Rounding:
     not compared. Nor is one with a value above `largest`, which the arithmetic has no number for.
     """
 
-    least: float
+    min_bound: float
     unit: float
-    lost: float
-    largest: float
+    max_bound: float
+    max_value: float
 
 
 ROUNDING: Mapping[Precision, Rounding] = {
-    "float32": Rounding(least=1e-5, unit=2.0**-24, lost=1e-2, largest=2.0**127),
-    "float64": Rounding(least=1e-10, unit=2.0**-50, lost=1e-3, largest=2.0**1023),
+    "float32": Rounding(min_bound=1e-5, unit=2.0**-24, max_bound=1e-2, max_value=2.0**127),
+    "float64": Rounding(min_bound=1e-10, unit=2.0**-50, max_bound=1e-3, max_value=2.0**1023),
 }
 """The unit is half the last digit in float32. In float64 it is some digits more, so that what ties no longer does."""
 
-MIXED = Rounding(least=1e-7, unit=2.0**-27, lost=1e-3, largest=2.0**1023)
+MIXED = Rounding(min_bound=1e-7, unit=2.0**-27, max_bound=1e-3, max_value=2.0**1023)
 """In float64 with a constant in float32 somewhere: `SLACK` units are what that constant is off by."""
 
 SLACK = 8
 """How many times as far as the jitter an engine may be away: it rounds at every operation, in an order of its own."""
 
 
-def error(found: Array, expected: Array) -> float:
+def relative_error(found: Array, expected: Array) -> float:
     """The largest |found - expected| relative to the largest |expected|; infinite where a shape or a value is wrong.
 
     Relative to the whole tensor and not to each value: what cancels to nearly nothing has lost its digits on the way.
@@ -74,14 +74,14 @@ class Expected:
     def widened(self, moved: Mapping[str, Array]) -> Expected:
         """With what the reference gives as values on the way have moved."""
         moves = {
-            name: max(self.moves.get(name, 0.0), error(moved[name], value))
+            name: max(self.moves.get(name, 0.0), relative_error(moved[name], value))
             for name, value in self.values.items()
         }
         return Expected(self.values, moves)
 
     def bound(self, name: str, rounding: Rounding) -> float:
         """How far from it a right answer may be."""
-        return max(rounding.least, SLACK * self.moves.get(name, 0.0))
+        return max(rounding.min_bound, SLACK * self.moves.get(name, 0.0))
 
 
 class Jitter:
@@ -106,11 +106,11 @@ class Distance:
     name: str
     error: float
     bound: float
-    lost: bool = False
+    cancelled: bool = False
 
     @property
     def passed(self) -> bool:
-        return self.lost or self.error <= self.bound
+        return self.cancelled or self.error <= self.bound
 
 
 def distances(
@@ -122,12 +122,12 @@ def distances(
     """
     for name, value in expected.values.items():
         bound = expected.bound(name, rounding)
-        away = error(found[name], value) if name in found else float("inf")
+        away = relative_error(found[name], value) if name in found else float("inf")
         # What is not finite where the reference is has not just lost its digits.
-        beyond = not np.abs(value).max(initial=0.0) <= rounding.largest
+        beyond = not np.abs(value).max(initial=0.0) <= rounding.max_value
         comparable = away < float("inf") or (
             name in found and found[name].shape == value.shape and beyond
         )
-        yield Distance(name, away, bound, comparable and (beyond or bound > rounding.lost))
+        yield Distance(name, away, bound, comparable and (beyond or bound > rounding.max_bound))
     for name in sorted(found.keys() - expected.values.keys()):
         yield Distance(name, float("inf"), 0.0)

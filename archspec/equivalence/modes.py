@@ -8,8 +8,8 @@ from typing import Literal
 
 from archspec._numpy import Array
 from archspec.backend.session import Mode, Precision, Session, SessionState, SgdConfig
+from archspec.equivalence.inputs import VerifyInputs
 from archspec.equivalence.measure import Expected, Jitter, Rounding
-from archspec.equivalence.test_inputs import Material
 from archspec.ir.graph import Graph
 from archspec.reference import ReferenceSession
 
@@ -17,7 +17,7 @@ Quantity = Literal["outputs", "activations", "statistics", "gradients", "tensors
 
 MODES: tuple[Mode, ...] = ("eval", "train", "grad", "step")
 
-USUAL: Mapping[Mode, Precision] = {
+DEFAULT_PRECISION: Mapping[Mode, Precision] = {
     "eval": "float32",
     "train": "float32",
     "grad": "float64",
@@ -29,7 +29,9 @@ rounding takes the other side somewhere, so that what is right there cannot be t
 OPTIMIZER = SgdConfig(learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3)
 
 
-def measure(session: Session, material: Material, mode: Mode) -> dict[Quantity, dict[str, Array]]:
+def measure(
+    session: Session, material: VerifyInputs, mode: Mode
+) -> dict[Quantity, dict[str, Array]]:
     """Every tensor that a mode compares, by quantity and name, from the state that `material` holds."""
     session.restore(SessionState(dict(material.tensors)))
     match mode:
@@ -44,16 +46,20 @@ def measure(session: Session, material: Material, mode: Mode) -> dict[Quantity, 
                 "statistics": result.running_stats,
             }
         case "grad":
-            found = session.gradients(material.x, material.pull)
+            found = session.gradients(material.x, material.cotangents)
             return {"gradients": {"input": found.input, **found.tensors}}
         case "step":
-            session.step(material.x, material.pull, OPTIMIZER)
+            session.step(material.x, material.cotangents, OPTIMIZER)
             state = session.state()
             return {"tensors": state.tensors, "slots": state.slots}
 
 
-def expected(
-    graph: Graph, material: Material, mode: Mode, rounding: Rounding, seeds: Sequence[int] = (1,)
+def expected_values(
+    graph: Graph,
+    material: VerifyInputs,
+    mode: Mode,
+    rounding: Rounding,
+    seeds: Sequence[int] = (1,),
 ) -> dict[Quantity, Expected]:
     """The float64 reference's, with what rounding at every layer can make of it, for each seed."""
     plain = measure(ReferenceSession(graph, material.tensors), material, mode)
@@ -70,7 +76,7 @@ def expected(
 
 
 def _moved(
-    graph: Graph, material: Material, mode: Mode, jitter: Jitter
+    graph: Graph, material: VerifyInputs, mode: Mode, jitter: Jitter
 ) -> dict[Quantity, dict[str, Array]]:
     moved = replace(
         material, tensors={name: jitter(value) for name, value in material.tensors.items()}

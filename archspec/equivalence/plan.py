@@ -10,37 +10,38 @@ from pathlib import Path
 
 from archspec._numpy import Array
 from archspec.backend.session import Mode, Precision
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.diagnostics import Failure
+from archspec.equivalence.inputs import VerifyInputs
 from archspec.equivalence.measure import Expected, Rounding, distances
-from archspec.equivalence.modes import USUAL, Quantity, expected, measure
+from archspec.equivalence.modes import DEFAULT_PRECISION, Quantity, expected_values, measure
 from archspec.equivalence.remote import Remote, Target
-from archspec.equivalence.report import Divergence, Line
-from archspec.equivalence.test_inputs import Material
+from archspec.equivalence.report import Divergence, ReportLine
 from archspec.frontend.loader import Spec
 from archspec.frontend.show import show
 from archspec.ir.graph import Graph
-from archspec.weights.checkpoint import save
+from archspec.weights.checkpoint import save_checkpoint
+from archspec.weights.weight_source import WeightSource
 
-Wanted = Mapping[tuple[Mode, Rounding], Mapping[Quantity, Expected]]
+ExpectedValues = Mapping[tuple[Mode, Rounding], Mapping[Quantity, Expected]]
 """What the reference gives, by mode and by the rounding that it is held against."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class VerifyPlan:
     """What is verified, and with what."""
 
     spec: Spec
     targets: Sequence[Target]
     modes: Sequence[Mode]
-    material: Material
+    inputs: VerifyInputs
     precision: Precision | None = None
 
     def precisions(self, target: Target) -> Iterator[tuple[Mode, Precision]]:
         """In which precision each mode runs that the target has: the usual one, or the one it has."""
         for mode in self.modes:
             if mode in target.backend.modes:
-                wanted = self.precision or USUAL[mode]
+                wanted = self.precision or DEFAULT_PRECISION[mode]
                 yield (
                     mode,
                     wanted
@@ -49,37 +50,41 @@ class Plan:
                 )
 
 
-def run(plan: Plan, folder: Path) -> tuple[Line, ...]:
+def run_plan(plan: VerifyPlan, folder: Path) -> tuple[ReportLine, ...]:
     """The lines of every target, in the order of the targets; their processes run side by side."""
     cores = os.cpu_count() or 1
-    wanted: Future[Wanted] = Future()
+    wanted: Future[ExpectedValues] = Future()
     with ThreadPoolExecutor(min(cores, len(plan.targets))) as pool:
         jobs = [pool.submit(_verified, plan, target, folder, wanted) for target in plan.targets]
         try:
             # The reference is computed here while the frameworks are being imported there.
-            graph, given = plan.spec.graph, plan.material
+            graph, given = plan.spec.graph, plan.inputs
             pairs: set[tuple[Mode, Rounding]] = {
                 (m, t.rounding(graph, p)) for t in plan.targets for m, p in plan.precisions(t)
             }
-            wanted.set_result({pair: expected(graph, given, *pair) for pair in pairs})
+            wanted.set_result({pair: expected_values(graph, given, *pair) for pair in pairs})
         except BaseException as error:
             wanted.set_exception(error)
             raise
         return tuple(line for job in jobs for line in job.result())
 
 
-def _verified(plan: Plan, target: Target, folder: Path, wanted: Future[Wanted]) -> list[Line]:
+def _verified(
+    plan: VerifyPlan, target: Target, folder: Path, wanted: Future[ExpectedValues]
+) -> list[ReportLine]:
     place = folder / str(target)
     place.mkdir()
-    build, text = built(plan.spec, target, plan.material, place)
+    build, text = build_target(plan.spec, target, plan.inputs, place)
     opened: Precision | None = None
-    lines: list[Line] = []
+    lines: list[ReportLine] = []
     pairs = dict(plan.precisions(target))
     with Remote(target) as remote:
         for mode in plan.modes:
             if mode not in pairs:
                 lines.append(
-                    Line(str(target), mode, skipped=f"the backend {target.backend.name} cannot")
+                    ReportLine(
+                        str(target), mode, skipped=f"the backend {target.backend.name} cannot"
+                    )
                 )
                 continue
             precision = pairs[mode]
@@ -87,10 +92,10 @@ def _verified(plan: Plan, target: Target, folder: Path, wanted: Future[Wanted]) 
                 if precision != opened:
                     remote.open(build, text, precision)
                     opened = precision
-                found = measure(remote, plan.material, mode)
+                found = measure(remote, plan.inputs, mode)
             except Failure as error:
                 lines.append(
-                    Line(
+                    ReportLine(
                         str(target),
                         mode,
                         precision,
@@ -101,19 +106,21 @@ def _verified(plan: Plan, target: Target, folder: Path, wanted: Future[Wanted]) 
                 continue
             rounding = target.rounding(plan.spec.graph, precision)
             values = wanted.result()[mode, rounding]
-            lines += judged(plan.spec.graph, str(target), mode, precision, found, values, rounding)
+            lines += compare_quantities(
+                plan.spec.graph, str(target), mode, precision, found, values, rounding
+            )
     return lines
 
 
-def built(spec: Spec, target: Target, given: Material, place: Path) -> tuple[Path, Path]:
+def build_target(spec: Spec, target: Target, given: VerifyInputs, place: Path) -> tuple[Path, Path]:
     """A build with the material's weights, and the spec as one file."""
     weights, text = place / "given.safetensors", place / "spec.yaml"
-    save(weights, given.tensors, {"spec": spec.sha256})
+    save_checkpoint(weights, given.tensors, {"spec": spec.sha256})
     text.write_text(show(spec.tree), encoding="utf-8")
-    return write(spec, target.backend, place / "build", weights=weights), text
+    return write_build(spec, target.backend, place / "build", WeightSource(weights)), text
 
 
-def judged(
+def compare_quantities(
     graph: Graph,
     target: str,
     mode: Mode,
@@ -121,7 +128,7 @@ def judged(
     found: Mapping[Quantity, Mapping[str, Array]],
     wanted: Mapping[Quantity, Expected],
     rounding: Rounding,
-) -> Iterator[Line]:
+) -> Iterator[ReportLine]:
     """A line for each quantity. A session has to give all tensors of each, and no others, but for activations."""
     for quantity, values in wanted.items():
         given, of = found.get(quantity, {}), len(values.values)
@@ -135,11 +142,11 @@ def judged(
             continue
         given_all = list(distances(given, values, rounding))
         if not given_all:
-            yield Line(target, mode, precision, quantity, failed=f"it gives no {quantity}")
+            yield ReportLine(target, mode, precision, quantity, failed=f"it gives no {quantity}")
             continue
-        clear = [distance for distance in given_all if not distance.lost]
+        clear = [distance for distance in given_all if not distance.cancelled]
         if not clear:
-            yield Line(
+            yield ReportLine(
                 target, mode, precision, quantity, skipped=f"{quantity} are lost in rounding"
             )
             continue
@@ -150,7 +157,7 @@ def judged(
             if wrong
             else None
         )
-        yield Line(
+        yield ReportLine(
             target,
             mode,
             precision,

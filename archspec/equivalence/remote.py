@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from archspec._numpy import Array
-from archspec.backend import Backend, BackendError, find, require
+from archspec.backend import Backend, BackendError, UnknownBackend, find, require
 from archspec.backend.session import (
     ForwardResult,
     Gradients,
@@ -29,7 +29,7 @@ from archspec.backend.session import (
 )
 from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.equivalence.measure import MIXED, ROUNDING, Rounding
-from archspec.equivalence.wire import Closed, grouped, receive, send
+from archspec.equivalence.wire import Closed, failure_class, grouped, receive, send
 from archspec.ir.graph import Graph
 
 
@@ -52,7 +52,7 @@ class Target:
                 if engines
                 else "it has no engines to choose from"
             )
-            raise BackendError(f"the backend {quote(name)} has no engine {quote(engine)}", help, 2)
+            raise UnknownBackend(f"the backend {quote(name)} has no engine {quote(engine)}", help)
         target = cls(backend, engine or next(iter(engines), ""))
         require(backend, target.engine)
         return target
@@ -210,9 +210,8 @@ class Remote:
         except Closed:
             raise self._gone() from None
         if "error" in reply:
-            error = BackendError(
-                f"{self.target}: {reply['error']}", reply.get("help", ""), reply.get("exit_code", 1)
-            )
+            kind = failure_class(reply.get("kind", ""))
+            error = kind(f"{self.target}: {reply['error']}", reply.get("help", ""))
             error.add_note(reply.get("trace", ""))
             raise error
         return reply, values

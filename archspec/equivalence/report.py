@@ -18,13 +18,13 @@ class Divergence:
     """The first tensor, in execution order, that is further away than its bound; `place` is its line in the spec."""
 
     name: str
-    place: str
+    location: str
     error: float
     bound: float
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReportLine:
     """The tensors of one quantity: how many were compared, the one nearest to its bound or beyond, and the reason.
 
     `skipped` says why nothing was compared, where the backend cannot do it.
@@ -52,19 +52,19 @@ class Line:
         return "skipped" if self.skipped else "same" if self.passed else "DIFFERENT"
 
 
-class Different(Failure):
+class DifferenceError(Failure):
     """Backends do not compute what the reference does."""
 
 
 @dataclass(frozen=True)
-class Report:
+class VerifyReport:
     """All lines of a verification; `repro` is the folder with what it takes to see a difference again."""
 
     name: str
     spec: str
     batch: int
     seed: int
-    lines: tuple[Line, ...]
+    lines: tuple[ReportLine, ...]
     seconds: float = 0.0
     repro: Path | None = None
 
@@ -76,8 +76,10 @@ class Report:
         """Raises `Different`, which names the first difference of each target."""
         wrong = [line for line in self.lines if not line.passed]
         if wrong:
-            raise Different(
-                "\n  ".join([f"{self.name} is not the same everywhere", *map(told, wrong)])
+            raise DifferenceError(
+                "\n  ".join(
+                    [f"{self.name} is not the same everywhere", *map(describe_difference, wrong)]
+                )
             )
 
     def json(self) -> str:
@@ -104,12 +106,12 @@ class Report:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
-        tail = [told(line) for line in self.lines if not line.passed]
+        tail = [describe_difference(line) for line in self.lines if not line.passed]
         tail += _reasons(self.lines)
         return "\n".join([*lines, "", *tail])
 
 
-def told(line: Line) -> str:
+def describe_difference(line: ReportLine) -> str:
     """A difference as a sentence; what a spec's names hold is shown and not obeyed by a terminal."""
     where = f"{line.target}, {line.mode}"
     if line.failed:
@@ -117,12 +119,12 @@ def told(line: Line) -> str:
     first = line.first
     assert first is not None
     return visible(
-        f"{where}: {line.quantity} first differ at {first.name} ({first.place}): "
+        f"{where}: {line.quantity} first differ at {first.name} ({first.location}): "
         f"{_number(first.error)} of its largest value, the bound is {_number(first.bound)}"
     )
 
 
-def _row(line: Line) -> tuple[str, ...]:
+def _row(line: ReportLine) -> tuple[str, ...]:
     if line.skipped:
         return (line.target, line.mode, "", line.skipped, "", "", "", line.verdict)
     if line.failed:
@@ -140,7 +142,7 @@ def _row(line: Line) -> tuple[str, ...]:
     )
 
 
-def _reasons(lines: tuple[Line, ...]) -> list[str]:
+def _reasons(lines: tuple[ReportLine, ...]) -> list[str]:
     """What error and bound are, said once."""
     done = [line for line in lines if line.compared]
     if not done:

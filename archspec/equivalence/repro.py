@@ -17,20 +17,20 @@ from archspec.backend.session import Mode, Precision
 from archspec.codegen.literals import docstring
 from archspec.compiler import load
 from archspec.diagnostics import Span, writing
+from archspec.equivalence.inputs import VerifyInputs, fixed_cotangents
 from archspec.equivalence.layer import layer_spec
 from archspec.equivalence.measure import distances
-from archspec.equivalence.modes import expected, measure
-from archspec.equivalence.plan import Plan, built, run
+from archspec.equivalence.modes import expected_values, measure
+from archspec.equivalence.plan import VerifyPlan, build_target, run_plan
 from archspec.equivalence.remote import Target
-from archspec.equivalence.report import Line, told
-from archspec.equivalence.test_inputs import Material, shares
+from archspec.equivalence.report import ReportLine, describe_difference
 from archspec.frontend.loader import Spec
 from archspec.frontend.tree import relocate
 from archspec.ir.graph import Node
 from archspec.reference import ReferenceSession
 
 
-def write_repro(plan: Plan, lines: Sequence[Line], folder: Path, scratch: Path) -> Path:
+def write_repro(plan: VerifyPlan, lines: Sequence[ReportLine], folder: Path, scratch: Path) -> Path:
     """Writes a folder of that name, or with a number behind it where there is one already; returns it.
 
     `scratch` is a folder for what is tried on the way.
@@ -43,7 +43,7 @@ def write_repro(plan: Plan, lines: Sequence[Line], folder: Path, scratch: Path) 
     return folder
 
 
-def _only(plan: Plan, wrong: Sequence[Line]) -> Plan:
+def _only(plan: VerifyPlan, wrong: Sequence[ReportLine]) -> VerifyPlan:
     """The plan for what differs alone."""
     names = {line.target for line in wrong}
     modes = [mode for mode in plan.modes if any(line.mode == mode for line in wrong)]
@@ -52,7 +52,9 @@ def _only(plan: Plan, wrong: Sequence[Line]) -> Plan:
     )
 
 
-def _smaller(plan: Plan, wrong: Sequence[Line], scratch: Path) -> tuple[Plan, list[Line]] | None:
+def _smaller(
+    plan: VerifyPlan, wrong: Sequence[ReportLine], scratch: Path
+) -> tuple[VerifyPlan, list[ReportLine]] | None:
     """The layer at which activations first differ as a network of its own, where that differs too."""
     line = next((line for line in wrong if line.first and line.quantity == "activations"), None)
     if line is None or line.first is None:
@@ -62,16 +64,16 @@ def _smaller(plan: Plan, wrong: Sequence[Line], scratch: Path) -> tuple[Plan, li
         return None
     spec, given = _alone(plan, node, line.mode, scratch)
     targets = [target for target in plan.targets if str(target) == line.target]
-    small = replace(plan, spec=spec, targets=targets, modes=[line.mode], material=given)
+    small = replace(plan, spec=spec, targets=targets, modes=[line.mode], inputs=given)
     place = scratch / "tried"
     place.mkdir()
-    found = [line for line in run(small, place) if not line.passed]
+    found = [line for line in run_plan(small, place) if not line.passed]
     return (small, found) if found else None
 
 
-def _alone(plan: Plan, node: Node, mode: Mode, scratch: Path) -> tuple[Spec, Material]:
+def _alone(plan: VerifyPlan, node: Node, mode: Mode, scratch: Path) -> tuple[Spec, VerifyInputs]:
     """A spec of the one layer, with the input and the weights that it has in the network."""
-    graph, given = plan.spec.graph, plan.material
+    graph, given = plan.spec.graph, plan.inputs
     path = scratch / "layer.yaml"
     fields = node.op.model_dump(mode="json", exclude_defaults=True)
     path.write_text(layer_spec(node.op.kind, fields, *graph.inputs(node)), encoding="utf-8")
@@ -88,7 +90,7 @@ def _alone(plan: Plan, node: Node, mode: Mode, scratch: Path) -> tuple[Spec, Mat
     }
     spec = _placed(load(path), node.span)
     x = x.astype(np.float32).astype(np.float64)
-    return spec, Material(tensors, x, shares(spec.graph, 0))
+    return spec, VerifyInputs(tensors, x, fixed_cotangents(spec.graph, 0))
 
 
 def _placed(spec: Spec, span: Span) -> Spec:
@@ -106,15 +108,15 @@ def _free(folder: Path) -> Path:
     return found
 
 
-def _write(plan: Plan, wrong: Sequence[Line], folder: Path) -> None:
+def _write(plan: VerifyPlan, wrong: Sequence[ReportLine], folder: Path) -> None:
     from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
     folder.mkdir(parents=True)
-    save_file({"x": plan.material.x, **_shares(plan)}, folder / "input.safetensors")
+    save_file({"x": plan.inputs.x, **_shares(plan)}, folder / "input.safetensors")
     for target in plan.targets:
         place = folder / str(target)
         place.mkdir()
-        _, text = built(plan.spec, target, plan.material, place)
+        _, text = build_target(plan.spec, target, plan.inputs, place)
         text.replace(folder / "spec.yaml")
         (place / "given.safetensors").replace(folder / "weights.safetensors")
         for line in (line for line in wrong if line.target == str(target)):
@@ -125,36 +127,46 @@ def _write(plan: Plan, wrong: Sequence[Line], folder: Path) -> None:
             )
 
 
-def _shares(plan: Plan) -> dict[str, Array]:
+def _shares(plan: VerifyPlan) -> dict[str, Array]:
     """The loss as numbers: each head's share in it, which depends on nothing but the shape of the output."""
-    graph, given = plan.spec.graph, plan.material
+    graph, given = plan.spec.graph, plan.inputs
     outputs = {
         head.name: np.zeros((len(given.x), *graph.nodes[head.node].shape)) for head in graph.heads
     }
-    return {f"share of {name}": np.asarray(share) for name, share in given.pull(outputs).items()}
+    return {
+        f"share of {name}": np.asarray(share) for name, share in given.cotangents(outputs).items()
+    }
 
 
-def _script(line: Line, environment: dict[str, str], backend: str, precision: Precision) -> str:
-    lines = [f'"""{docstring(told(line))}"""', "", "import os", "from pathlib import Path", ""]
+def _script(
+    line: ReportLine, environment: dict[str, str], backend: str, precision: Precision
+) -> str:
+    lines = [
+        f'"""{docstring(describe_difference(line))}"""',
+        "",
+        "import os",
+        "from pathlib import Path",
+        "",
+    ]
     lines += [f"os.environ[{name!r}] = {value!r}" for name, value in environment.items()]
     lines += [
-        "from archspec.equivalence.repro import again  # after the environment, which chooses the engine",
+        "from archspec.equivalence.repro import replay  # after the environment, which chooses the engine",
         "",
     ]
     call = (
-        f"again(Path(__file__).parent, {line.target!r}, {backend!r}, {line.mode!r}, {precision!r})"
+        f"replay(Path(__file__).parent, {line.target!r}, {backend!r}, {line.mode!r}, {precision!r})"
     )
     return "\n".join([*lines, call, ""])
 
 
-def again(folder: Path, target: str, backend: str, mode: Mode, precision: Precision) -> None:
+def replay(folder: Path, target: str, backend: str, mode: Mode, precision: Precision) -> None:
     """What a repro's script does: runs the build in this process and prints every tensor's error; exits with 1 or 0."""
     from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
 
     spec = load(folder / "spec.yaml")
     kept = load_file(folder / "input.safetensors")
     tensors = load_file(folder / "weights.safetensors")
-    given = Material(
+    given = VerifyInputs(
         tensors, kept["x"], lambda outputs: {name: kept[f"share of {name}"] for name in outputs}
     )
     found = measure(
@@ -162,7 +174,7 @@ def again(folder: Path, target: str, backend: str, mode: Mode, precision: Precis
     )
     rounding = Target.parse(target).rounding(spec.graph, precision)
     failed = False
-    for quantity, wanted in expected(spec.graph, given, mode, rounding).items():
+    for quantity, wanted in expected_values(spec.graph, given, mode, rounding).items():
         for distance in distances(found.get(quantity, {}), wanted, rounding):
             failed |= not distance.passed
             verdict = "same" if distance.passed else "DIFFERENT"

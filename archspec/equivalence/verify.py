@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from archspec.backend import BackendError, available
+from archspec.backend import BackendError, MissingFramework, available
 from archspec.backend.session import Mode, Precision
 from archspec.compiler import load
-from archspec.diagnostics import Failure, did_you_mean, quote
+from archspec.diagnostics import UsageError, did_you_mean, quote
+from archspec.equivalence.inputs import verify_inputs
 from archspec.equivalence.measure import ROUNDING
 from archspec.equivalence.modes import MODES
-from archspec.equivalence.plan import Plan, run
+from archspec.equivalence.plan import VerifyPlan, run_plan
 from archspec.equivalence.remote import Target
-from archspec.equivalence.report import Report
+from archspec.equivalence.report import VerifyReport
 from archspec.equivalence.repro import write_repro
-from archspec.equivalence.test_inputs import material
 from archspec.frontend.loader import Spec
-from archspec.weights.checkpoint import load as load_weights
+from archspec.weights.checkpoint import load_tensors as load_weights
 
 
 def verify(
@@ -35,11 +35,11 @@ def verify(
     precision: Precision | None = None,
     repro: str | os.PathLike[str] | None = None,
     **args: Any,
-) -> Report:
+) -> VerifyReport:
     """Holds a spec's models against the float64 reference; where they differ, the report says where first.
 
     `backends` are targets as in `["torch", "keras@jax"]`, by default every backend whose framework is installed. The
-    weights are random, so that no value hides another, or those of a neutral checkpoint. A difference is written to
+    weights are random, so that no value hides another, or those of a portable checkpoint. A difference is written to
     the folder `repro`, where one is named. `args` give the spec's arguments values. Raises `Failure` with exit code 2
     where there would be nothing to compare.
     """
@@ -53,13 +53,15 @@ def verify(
         else [*{str(t): t for t in map(Target.parse, backends)}.values()]
     )
     tensors = load_weights(Path(weights), found.graph) if weights is not None else None
-    plan = Plan(found, targets, modes, material(found.graph, seed, batch, tensors), precision)
+    plan = VerifyPlan(
+        found, targets, modes, verify_inputs(found.graph, seed, batch, tensors), precision
+    )
     written = None
     with tempfile.TemporaryDirectory(prefix="archspec-verify-") as folder:
-        lines = run(plan, Path(folder))
+        lines = run_plan(plan, Path(folder))
         if repro is not None and not all(line.passed for line in lines):
             written = write_repro(plan, lines, Path(repro), Path(folder))
-    return Report(
+    return VerifyReport(
         found.name, found.path, batch, seed, lines, time.perf_counter() - started, written
     )
 
@@ -77,16 +79,16 @@ def _refuse_nothing(
         ("precision", [precision or "float32"], ROUNDING),
     ):
         if isinstance(given, str):
-            raise Failure(f"{what}s are a list, found {quote(given)}", f'as in ["{given}"]', 2)
+            raise UsageError(f"{what}s are a list, found {quote(given)}", f'as in ["{given}"]')
         for name in given:
             if name not in known:
-                raise Failure(
-                    f"unknown {what} {quote(name)}", did_you_mean(name, known, f"{what}s"), 2
+                raise UsageError(
+                    f"unknown {what} {quote(name)}", did_you_mean(name, known, f"{what}s")
                 )
     if not modes or (backends is not None and not backends):
-        raise Failure("there is nothing to compare", "name a backend and a mode", 2)
+        raise UsageError("there is nothing to compare", "name a backend and a mode")
     if batch < 1 or seed < 0:
-        raise Failure("the batch is at least 1, the seed at least 0", exit_code=2)
+        raise UsageError("the batch is at least 1, the seed at least 0")
 
 
 def installed() -> list[Target]:
@@ -98,7 +100,7 @@ def installed() -> list[Target]:
         except BackendError:
             continue
     if not found:
-        raise BackendError(
-            "no backend's framework is installed", "pip install 'archspec-nn[all]'", 3
+        raise MissingFramework(
+            "no backend's framework is installed", "pip install 'archspec-nn[all]'"
         )
     return found

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from archspec._numpy import Array, np
+from archspec.backend import BackendError, MissingFramework, UnknownBackend
+from archspec.diagnostics import Failure
 
 _LENGTH = struct.Struct("<Q")
 
@@ -60,6 +62,27 @@ def _exactly(pipe: IO[bytes], count: int) -> bytes:
     if len(data) < count:
         raise Closed("the other side ended")
     return data
+
+
+_KINDS: Mapping[str, type[BackendError]] = {
+    "unknown": UnknownBackend,
+    "missing": MissingFramework,
+    "": BackendError,
+}
+
+
+def failure_kind(error: Failure) -> str:
+    """Return the word by which a message names the class of a failure.
+
+    >>> failure_class(failure_kind(UnknownBackend("unknown backend `toch`"))).__name__
+    'UnknownBackend'
+    """
+    return next((kind for kind, cls in _KINDS.items() if isinstance(error, cls)), "")
+
+
+def failure_class(kind: str) -> type[BackendError]:
+    """Return the class to raise for a failure of that kind on the other side."""
+    return _KINDS.get(kind, BackendError)
 
 
 def grouped(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:

@@ -19,7 +19,7 @@ from archspec.backend import load as load_backend
 from archspec.backend.session import Session, SessionState, SgdConfig
 from archspec.compiler import load as load_spec
 from archspec.diagnostics import Failure
-from archspec.equivalence.wire import Closed, grouped, receive, send
+from archspec.equivalence.wire import Closed, failure_kind, grouped, receive, send
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,12 +71,12 @@ class Worker:
                     updates=result.running_stats,
                 )
             case "gradients":
-                found = self._open().gradients(arrays["x"], self.pull, train=head["train"])
+                found = self._open().gradients(arrays["x"], self.cotangents, train=head["train"])
                 return {}, _labelled(outputs=found.outputs, tensors=found.tensors) | {
                     "input": found.input
                 }
             case "step":
-                self._open().step(arrays["x"], self.pull, SgdConfig(**head["optimizer"]))
+                self._open().step(arrays["x"], self.cotangents, SgdConfig(**head["optimizer"]))
                 return {}, {}
             case "state":
                 state = self._open().state()
@@ -90,7 +90,7 @@ class Worker:
             case other:
                 raise ValueError(f"no call {other!r}")
 
-    def pull(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+    def cotangents(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The loss lies with the other side, which is asked in the middle of a call."""
         send(self.outgoing, {"cotangents": True}, outputs)
         return receive(self.incoming)[1]
@@ -118,7 +118,7 @@ def main() -> None:
     try:
         worker = Worker(sys.argv[1], incoming, outgoing)
     except Failure as error:
-        send(outgoing, {"error": error.message, "help": error.help, "exit_code": error.exit_code})
+        send(outgoing, {"error": error.message, "help": error.help, "kind": failure_kind(error)})
         return
     send(outgoing, {})
     worker.serve()

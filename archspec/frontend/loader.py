@@ -13,10 +13,12 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from operator import index
 from pathlib import Path
 from typing import Any
 
+from archspec.analysis.stats import Stats, stats
 from archspec.diagnostics import Diagnostic, Report, Source, quote
 from archspec.frontend.files import Files, find
 from archspec.frontend.network import read_network
@@ -51,6 +53,11 @@ class Spec:
     def args(self) -> Mapping[str, Any]:
         """The network's arguments and their values."""
         return self.graph.args
+
+    @cached_property
+    def stats(self) -> Stats:
+        """The counts of the network for one sample, computed once."""
+        return stats(self)
 
 
 def read_spec(

@@ -6,17 +6,17 @@ from dataclasses import replace
 
 from archspec.ir.graph import Graph, Node
 
-IDLE = ("dropout", "identity")
+NO_OPS = ("dropout", "identity")
 
 
-def run(graph: Graph) -> Graph:
+def inference_graph(graph: Graph) -> Graph:
     """Computes the same in eval mode, with the same neutral names."""
     kept: list[Node] = []
     now: dict[int, int] = {}
     for node in graph.nodes:
         if node.index not in graph.inference and node.index:
             continue
-        if node.op.kind in IDLE:
+        if node.op.kind in NO_OPS:
             now[node.index] = now[node.inputs[0]]
             continue
         now[node.index] = len(kept)

@@ -1,9 +1,9 @@
 """Derivatives of a graph: the cotangent of each head, taken back through one op's `vjp` after the other.
 
 >>> import archspec, numpy as np
->>> from archspec.weights.init import initial
+>>> from archspec.weights.init import initial_tensors
 >>> graph = archspec.load("lenet5").graph
->>> found = gradients(graph, initial(graph, seed=0), np.zeros((2, *graph.input)), lambda outputs: outputs)
+>>> found = gradients(graph, initial_tensors(graph, seed=0), np.zeros((2, *graph.input)), lambda outputs: outputs)
 >>> found.input.shape, found.tensors["c1.conv.weight"].shape
 ((2, 1, 32, 32), (6, 1, 5, 5))
 """
@@ -17,7 +17,7 @@ from archspec.backend.session import ForwardResult, Gradients, OutputCotangents
 from archspec.diagnostics import quote
 from archspec.ir.graph import Graph
 from archspec.ir.op import EvalContext
-from archspec.reference.forward import evaluate, own_tensors
+from archspec.reference.forward import evaluate, node_tensors
 
 
 def gradients(
@@ -61,7 +61,7 @@ def backward(
         if index not in waiting:
             continue
         node = graph.nodes[index]
-        inputs, tensors = [values[i] for i in node.inputs], own_tensors(graph, node, params)
+        inputs, tensors = [values[i] for i in node.inputs], node_tensors(graph, node, params)
         cotangent = mode.perturb(waiting.pop(index))
         shares, own = node.op.vjp(inputs, tensors, mode.for_node(node.path), cotangent)
         found.update({f"{node.path}.{role}": share for role, share in own.items()})

@@ -1,9 +1,9 @@
 """A graph computed in numpy, float64, one op's `reference` after the other.
 
 >>> import archspec, numpy as np
->>> from archspec.weights.init import initial
+>>> from archspec.weights.init import initial_tensors
 >>> graph = archspec.load("lenet5").graph
->>> evaluate(graph, initial(graph, seed=0), np.zeros((2, *graph.input))).outputs["main"].shape
+>>> evaluate(graph, initial_tensors(graph, seed=0), np.zeros((2, *graph.input))).outputs["main"].shape
 (2, 10)
 """
 
@@ -47,7 +47,7 @@ def evaluate(
         if index:
             state = mode.for_node(node.path)
             values[index] = node.op.reference(
-                [values[i] for i in node.inputs], own_tensors(graph, node, params), state
+                [values[i] for i in node.inputs], node_tensors(graph, node, params), state
             )
             updates.update(
                 {f"{node.path}.{role}": value for role, value in state.running_stats.items()}
@@ -60,7 +60,7 @@ def evaluate(
     return ForwardResult({head.name: values[head.node] for head in heads}, activations, updates)
 
 
-def own_tensors(graph: Graph, node: Node, params: Mapping[str, Array]) -> dict[str, Array]:
+def node_tensors(graph: Graph, node: Node, params: Mapping[str, Array]) -> dict[str, Array]:
     """A node's own tensors by role, in float64."""
     found: dict[str, Array] = {}
     for param in graph.params(node):

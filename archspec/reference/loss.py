@@ -25,7 +25,7 @@ def loss(kind: str, output: Array, labels: Array, smoothing: float = 0.0) -> tup
         away = output - labels
         return float((away**2).mean()), 2 * away / away.size
     count = output.size // output.shape[1]
-    wanted = targets(kind, output.shape, labels, smoothing)
+    wanted = target_probabilities(kind, output.shape, labels, smoothing)
     if kind == "cross_entropy":
         shifted = output - output.max(axis=1, keepdims=True)
         normal = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -36,7 +36,9 @@ def loss(kind: str, output: Array, labels: Array, smoothing: float = 0.0) -> tup
     return float(value.sum() / count), (np.where(output >= 0, 1, e) / (1 + e) - wanted) / count
 
 
-def targets(kind: str, shape: tuple[int, ...], labels: Array, smoothing: float = 0.0) -> Array:
+def target_probabilities(
+    kind: str, shape: tuple[int, ...], labels: Array, smoothing: float = 0.0
+) -> Array:
     """The probabilities [N, C, ...] that labels [N, ...] stand for."""
     classes = shape[1]
     if kind == "binary_cross_entropy" and classes == 1:

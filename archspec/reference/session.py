@@ -1,9 +1,9 @@
 """The reference as a session: a graph and its tensors in float64, to hold any backend's session against.
 
 >>> import archspec, numpy as np
->>> from archspec.weights.init import initial
+>>> from archspec.weights.init import initial_tensors
 >>> graph = archspec.load("lenet5").graph
->>> session = ReferenceSession(graph, initial(graph, seed=0))
+>>> session = ReferenceSession(graph, initial_tensors(graph, seed=0))
 >>> session.step(np.ones((2, *graph.input)), lambda outputs: outputs, SgdConfig(learning_rate=0.1, momentum=0.9))
 >>> "c1.conv.weight@momentum" in session.state().slots
 True
@@ -24,9 +24,9 @@ from archspec.backend.session import (
 from archspec.ir.graph import Graph
 from archspec.ir.op import EvalContext
 from archspec.reference.backward import backward
-from archspec.reference.forward import evaluate, own_tensors
+from archspec.reference.forward import evaluate, node_tensors
 
-Disturb = Callable[["Array"], "Array"]
+Perturb = Callable[["Array"], "Array"]
 
 
 class ReferenceSession:
@@ -36,10 +36,10 @@ class ReferenceSession:
         self,
         graph: Graph,
         tensors: Mapping[str, Array],
-        disturb: Disturb = lambda value: value,
+        disturb: Perturb = lambda value: value,
         frozen_batch_norms: Collection[str] = (),
     ) -> None:
-        self.graph, self.disturb, self.still, self._rng = (
+        self.graph, self.perturb, self.frozen_batch_norms, self._rng = (
             graph,
             disturb,
             frozen_batch_norms,
@@ -49,7 +49,7 @@ class ReferenceSession:
         self._slots: dict[str, Array] = {}
         self.restore(SessionState(dict(tensors)))
         for node in graph.nodes:
-            own_tensors(graph, node, self._tensors)
+            node_tensors(graph, node, self._tensors)
 
     def forward(
         self,
@@ -91,8 +91,8 @@ class ReferenceSession:
             train=train,
             dropout=dropout,
             rng=self._rng,
-            perturb=self.disturb,
-            frozen_batch_norms=self.still,
+            perturb=self.perturb,
+            frozen_batch_norms=self.frozen_batch_norms,
         )
 
 

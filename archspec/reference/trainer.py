@@ -3,10 +3,10 @@
 >>> import archspec, numpy as np
 >>> from archspec.backend.trainer import TrainerConfig
 >>> from archspec.ir.recipe import Recipe
->>> from archspec.weights.init import initial
+>>> from archspec.weights.init import initial_tensors
 >>> spec = archspec.load("lenet5")
 >>> config = TrainerConfig(spec.graph, Recipe(learning_rate=0.1))
->>> trainer = ReferenceTrainer(config, initial(spec.graph, seed=0))
+>>> trainer = ReferenceTrainer(config, initial_tensors(spec.graph, seed=0))
 >>> x, y = np.random.default_rng(0).standard_normal((8, *spec.graph.input)), np.arange(8)
 >>> seen = []
 >>> for _ in range(2):
@@ -35,27 +35,27 @@ class ReferenceTrainer:
     device = "numpy, float64"
 
     def __init__(self, plan: TrainerConfig, tensors: Mapping[str, Array]) -> None:
-        self.plan, self.settings = plan, plan.param_groups
+        self.config, self.param_groups = plan, plan.param_groups
         self.rule = update_rule(plan.recipe)
         self.session = ReferenceSession(
             plan.graph, tensors, frozen_batch_norms=plan.frozen_batch_norms
         )
-        self.standing = TrainState(self.session.state().tensors)
+        self.train_state = TrainState(self.session.state().tensors)
         self.sums: dict[str, float] = {}
         self.steps = 0
 
     def step(self, x: Array, y: Array, learning_rate: float, size: int | None = None) -> None:
         assert size in (None, len(x)), "it has no group"
-        recipe, kept = self.plan.recipe, self.standing
+        recipe, kept = self.config.recipe, self.train_state
         self.steps += 1
-        gradients = {name: np.zeros_like(kept.tensors[name]) for name in self.settings}
+        gradients = {name: np.zeros_like(kept.tensors[name]) for name in self.param_groups}
         for part in microbatches(len(x), recipe.accumulate):
             pull = partial(self._pull, y=y[part], share=len(x[part]) / len(x))
             found = self.session.gradients(x[part], pull)
             gradients = {name: total + found.tensors[name] for name, total in gradients.items()}
         gradients = clip_by_global_norm(gradients, recipe.clip_norm)
         tensors, slots, update = self.session.state().tensors, dict(kept.slots), kept.updates + 1
-        for name, setting in self.settings.items():
+        for name, setting in self.param_groups.items():
             names = {slot: slot_name(name, slot) for slot in self.rule.slots}
             own = {slot: slots[key] for slot, key in names.items() if key in slots}
             tensors[name], own = self.rule.step(
@@ -68,17 +68,19 @@ class ReferenceTrainer:
             )
             slots |= {names[slot]: value for slot, value in own.items()}
         self.session.restore(SessionState(tensors))
-        self.standing = TrainState(
+        self.train_state = TrainState(
             tensors, slots, update_average(recipe, kept.average, tensors, update), update
         )
 
     def _pull(self, outputs: Mapping[str, Array], y: Array, share: float) -> dict[str, Array]:
         """The derivative of a part's loss, which has that share in the batch's; its losses are noted."""
         found: dict[str, Array] = {}
-        for head in self.plan.graph.heads:
+        for head in self.config.graph.heads:
             if head.loss == "none":
                 continue
-            value, slope = loss(head.loss, outputs[head.name], y, self.plan.recipe.label_smoothing)
+            value, slope = loss(
+                head.loss, outputs[head.name], y, self.config.recipe.label_smoothing
+            )
             found[head.name] = share * head.weight * slope
             for name, amount in ((head.name, value), ("loss", head.weight * value)):
                 self.sums[name] = self.sums.get(name, 0.0) + share * amount
@@ -90,13 +92,13 @@ class ReferenceTrainer:
         return found
 
     def predict(self, x: Array) -> Array:
-        kept = self.standing
-        session = ReferenceSession(self.plan.graph, kept.average or kept.tensors)
-        return session.forward(x).outputs[self.plan.graph.heads[0].name]
+        kept = self.train_state
+        session = ReferenceSession(self.config.graph, kept.average or kept.tensors)
+        return session.forward(x).outputs[self.config.graph.heads[0].name]
 
     def save(self) -> TrainState:
-        return self.standing
+        return self.train_state
 
     def restore(self, state: TrainState) -> None:
-        self.standing = state
+        self.train_state = state
         self.session.restore(SessionState(dict(state.tensors)))

@@ -17,7 +17,15 @@ from archspec.backend.session import slot_name
 from archspec.backend.trainer import TrainState
 from archspec.diagnostics import Failure, quote, writing
 from archspec.ir.graph import Graph
-from archspec.weights.checkpoint import CheckpointError, load_state, metadata, opened, origin, save
+from archspec.weights.checkpoint import (
+    CheckpointError,
+    checkpoint_metadata,
+    load_state,
+    network_metadata,
+    open_safetensors,
+    save_checkpoint,
+)
+from archspec.weights.weight_source import WeightSource
 
 AVERAGE = "average"
 FOLDER, SUFFIX = "checkpoints", ".safetensors"
@@ -56,19 +64,19 @@ def write_checkpoint(
     }
     with writing(path, "what was written before is whole"):
         path.parent.mkdir(exist_ok=True)
-        save(
+        save_checkpoint(
             path,
             {**standing.tensors, **standing.slots, **mean},
-            {**origin(graph, spec), "training": training},
+            {**network_metadata(graph, spec), "training": training},
         )
     return path
 
 
 def read_checkpoint(path: Path, graph: Graph) -> tuple[TrainState, Place]:
     """What `write_checkpoint` wrote; raises `CheckpointError` where it is another network's, or damaged."""
-    state = load_state(path, graph)
-    with opened(path) as file:
-        stated: Any = metadata(path, file).get("training")
+    state = load_state(WeightSource(path), graph)
+    with open_safetensors(path) as file:
+        stated: Any = checkpoint_metadata(path, file).get("training")
     if not isinstance(stated, dict):
         raise CheckpointError(f"{quote(path)} holds weights, and no run to go on with")
     kept = cast("dict[str, Any]", stated)
@@ -135,7 +143,7 @@ def write_best(
         remark(f"{error.message}; there is no {BEST} therefore")
         return
     with writing(path):
-        save(path, standing.average or standing.tensors, origin(graph, spec))
+        save_checkpoint(path, standing.average or standing.tensors, network_metadata(graph, spec))
 
 
 def prune(run: Path, keep: int, place: Place) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from archspec._numpy import np
 from archspec.backend import Backend
 from archspec.backend.process_group import ProcessGroup, SingleProcess
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import UsageError, quote
 
 
 @contextmanager
@@ -17,10 +17,9 @@ def joined(backend: Backend) -> Generator[ProcessGroup]:
     """The group of the processes that torchrun started with this one, by the variables that it sets."""
     size, first = os.environ.get("WORLD_SIZE", "1"), os.environ.get("RANK", "0") == "0"
     if not size.isdecimal():
-        raise Failure(
+        raise UsageError(
             f"WORLD_SIZE is {quote(size)}, and no number",
             "torchrun sets it, and without it, none is needed",
-            2,
         )
     ranks = int(size)
     if ranks == 1:
@@ -32,7 +31,7 @@ def joined(backend: Backend) -> Generator[ProcessGroup]:
         message = (
             f"{ranks} processes were started, and the backend {quote(backend.name)} trains in one"
         )
-        raise Failure(message, "start it without torchrun, or take `--backend torch`", 2)
+        raise UsageError(message, "start it without torchrun, or take `--backend torch`")
     else:
         raise SystemExit(2)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from archspec.diagnostics import Failure, did_you_mean, quote
+from archspec.diagnostics import Failure, UsageError, did_you_mean, quote
 from archspec.train.data import Data, Sample, Source, divided, open_parts
 from archspec.train.data.source import Part
 from archspec.train.run_folder import called, known
@@ -42,7 +42,7 @@ def unseen(members: Sequence[Member], where: str | None = None, share: float | N
         _refuse_other_samples(owners[0], other)
     if owners and share is not None:
         message = f"what is held out of {quote(name)} was chosen when {quote(owners[0].folder)} was trained on it"
-        raise Failure(message, "leave out --val-split", exit_code=2)
+        raise UsageError(message, "leave out --val-split")
     if owners:
         found = trained[owners[0].facts["held_out"]]
     elif share is not None or parts.held_out is not None:

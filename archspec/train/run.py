@@ -14,7 +14,7 @@ from archspec.backend import Backend, BackendError, require_imports
 from archspec.backend.process_group import ProcessGroup, SingleProcess
 from archspec.backend.trainer import Trainer, TrainerConfig, TrainState
 from archspec.build_folder import WEIGHTS
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.diagnostics import Failure, quote, writing
 from archspec.frontend.loader import Spec
 from archspec.images import Unreadable, preprocess_of
@@ -29,7 +29,8 @@ from archspec.train.loop import Outcome, Run, Watch, interrupts, train
 from archspec.train.preflight import ready, refuse_heads, refuse_single
 from archspec.train.run_folder import facts, repeatable, write_facts
 from archspec.train.run_lock import claimed, entered, refuse_unlike
-from archspec.weights.checkpoint import origin, save
+from archspec.weights.checkpoint import network_metadata, save_checkpoint
+from archspec.weights.weight_source import SEED_0, WeightSource
 
 OUT_OF_MEMORY = (
     "out of memory",
@@ -47,10 +48,7 @@ class Options:
 
     data: str
     val_split: float | None = None
-    weights: Path | None = None
-    reinit: tuple[str, ...] = ()
-    ignore_spec: bool = False
-    allow_nonfinite: bool = False
+    weights: WeightSource = SEED_0
     workers: int = 0
     log_every: int = 20
     save_every: int | None = None
@@ -115,9 +113,9 @@ def start(
                 known, kept = entered(folder, spec.graph, known, resume, remark)
                 known["commands"] = [*known["commands"], repeatable(backend, options.command)]
         kept = group.broadcast(kept)
-        if kept and options.weights and group.is_main:
+        if kept and options.weights.path and group.is_main:
             remark(
-                f"note: {quote(options.weights)} is what a run begins with; this one goes on from its checkpoint"
+                f"note: {quote(options.weights.path)} is what a run begins with; this one goes on from its checkpoint"
             )
         plan = TrainerConfig(spec.graph, recipe, options.device, options.compile, group)
         with agreed(group):
@@ -164,26 +162,24 @@ def _opened(
     remark: Callable[[str], object],
 ) -> Trainer:
     """The trainer of a build that is made for it; a run that begins leaves that build in its folder."""
+    seed = plan.recipe.seed
+    weights = replace(options.weights, seed=seed) if begins else WeightSource(seed=seed)
+    allow_nonfinite = options.weights.allow_nonfinite
     with tempfile.TemporaryDirectory(prefix="archspec-") as scratch:
-        build = write(
+        build = write_build(
             spec,
             backend,
             Path(scratch) / "build",
-            seed=plan.recipe.seed,
-            weights=options.weights if begins else None,
-            any_spec=options.ignore_spec,
-            allow_nonfinite=options.allow_nonfinite,
-            fresh=options.reinit if begins else (),
-            remark=remark,
+            weights=weights,
+            on_note=remark,
         )
         trainer = _trainer(backend, build, plan)
         if begins and plan.group.is_main:
-            write(
+            write_build(
                 spec,
                 backend,
                 folder,
-                weights=build / WEIGHTS,
-                allow_nonfinite=options.allow_nonfinite,
+                weights=WeightSource(build / WEIGHTS, allow_nonfinite=allow_nonfinite),
             )
         return trainer
 
@@ -262,7 +258,11 @@ def _finish(spec: Spec, backend: Backend, folder: Path, standing: TrainState) ->
     path = folder / ".trained.safetensors"
     try:
         with writing(folder, "the checkpoints are whole; --resume goes on from there"):
-            save(path, standing.average or standing.tensors, origin(spec.graph, spec.sha256))
-            write(spec, backend, folder, weights=path)
+            save_checkpoint(
+                path,
+                standing.average or standing.tensors,
+                network_metadata(spec.graph, spec.sha256),
+            )
+            write_build(spec, backend, folder, weights=WeightSource(path))
     finally:
         path.unlink(missing_ok=True)

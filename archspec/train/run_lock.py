@@ -10,7 +10,7 @@ from typing import Any
 
 from archspec.backend.process_group import ProcessGroup
 from archspec.backend.trainer import TrainState
-from archspec.build_folder import MANIFEST, refuse_foreign
+from archspec.build_folder import MANIFEST, check_replaceable
 from archspec.diagnostics import Failure, quote, writing
 from archspec.ir.graph import Graph
 from archspec.train.checkpoint import Place, checkpoints, last_checkpoint
@@ -65,7 +65,7 @@ def entered(
     free = not any(folder.iterdir()) or (resume and (began or (folder / MANIFEST).exists()))
     if not free:
         raise _there(folder, "; `--resume` goes on with it" if began else "")
-    refuse_foreign(folder)  # at the end it would be too late
+    check_replaceable(folder)  # at the end it would be too late
     if not began:
         return known, None
     before, kept = read_facts(folder), None

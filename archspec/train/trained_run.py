@@ -11,7 +11,7 @@ from archspec._numpy import Array, np
 from archspec.backend import BackendError, require_imports
 from archspec.backend import load as load_backend
 from archspec.backend.trainer import Trainer, TrainerConfig, TrainState
-from archspec.build_folder import read_build
+from archspec.build_folder import read_model_manifest
 from archspec.compiler import load
 from archspec.diagnostics import Failure, quote
 from archspec.frontend.loader import Spec
@@ -52,7 +52,7 @@ class Member:
                 f"the run in {quote(folder)} was broken off, and its model has its initial weights",
                 help,
             )
-        manifest, spec = read_build(folder), load(folder / SPEC)
+        manifest, spec = read_model_manifest(folder), load(folder / SPEC)
         kept = _best(folder, spec, remark) if best else None
         # The trainer scores what is held out in training: it computes where, and as precisely, as it did then.
         trainer = _trainer(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from archspec._numpy import Array, np
-from archspec.diagnostics import Failure
+from archspec.diagnostics import MissingPackage
 
 LEGACY = ("num", "channels", "height", "width")
 """How older files give a shape: always four sizes, the first of which are 1 where there are fewer axes."""
@@ -36,7 +36,7 @@ MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
 """Field numbers, types and whether a field is repeated."""
 
 
-def read(path: Path) -> dict[str, Array]:
+def read_caffemodel(path: Path) -> dict[str, Array]:
     """The blobs of every layer; raises ValueError where the file is none, and `Failure` where protobuf is missing."""
     net = _schema()()
     try:
@@ -76,8 +76,8 @@ def _schema() -> Any:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
     except ImportError:
         help = "pip install 'archspec-nn[caffe]'"
-        raise Failure(
-            "a .caffemodel is read with protobuf, which is not installed", help, 3
+        raise MissingPackage(
+            "a .caffemodel is read with protobuf, which is not installed", help
         ) from None
     file: Any = descriptor_pb2.FileDescriptorProto(
         name="weights.proto", package="weights", syntax="proto2"

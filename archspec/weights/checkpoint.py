@@ -1,15 +1,16 @@
-"""The neutral checkpoint: one safetensors file of float32 tensors under neutral names, in neutral layouts.
+"""The portable checkpoint: one safetensors file of float32 tensors under neutral names, in neutral layouts.
 
 Its metadata has one entry, `archspec`: the format's version, a SHA-256 of every tensor's bytes, and more as the
 network it was made for, as JSON. It is one entry since safetensors writes several in no fixed order, and equal weights
 are to be equal files. Nothing is ever unpickled.
 
 >>> import archspec, tempfile
->>> from archspec.weights.init import initial
+>>> from archspec.weights.init import initial_tensors
 >>> spec = archspec.load("lenet5")
 >>> with tempfile.TemporaryDirectory() as folder:
-...     save(Path(folder) / "weights.safetensors", initial(spec.graph), origin(spec.graph, spec.sha256))
-...     tensors = load(Path(folder) / "weights.safetensors", spec.graph)
+...     path = Path(folder) / "weights.safetensors"
+...     save_checkpoint(path, initial_tensors(spec.graph))
+...     tensors = load_tensors(path, spec.graph)
 >>> tensors["c1.conv.weight"].shape
 (6, 1, 5, 5)
 """
@@ -18,13 +19,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from archspec._files import atomic_file
 from archspec._numpy import Array, np
 from archspec._patterns import check_patterns_match, matches
 from archspec.backend.session import SessionState
@@ -32,36 +32,35 @@ from archspec.diagnostics import Failure, quote
 from archspec.ir.graph import Graph
 from archspec.ir.types import format_shape
 from archspec.weights.fingerprint import differences, fingerprint
-from archspec.weights.reinit import advice
+from archspec.weights.reinit import reinit_advice
+from archspec.weights.weight_source import WeightSource
 
-KEY, VERSION = "archspec", "1"
-SHOWN = 20
-ANY_SPEC = "if that is meant, `--ignore-spec` takes it all the same"
-NONFINITE = "training may have diverged; `--allow-nonfinite` takes it all the same"
+METADATA_KEY, FORMAT_VERSION = "archspec", "1"
+MAX_LINES = 20
+IGNORE_SPEC_HELP = "if that is meant, `--ignore-spec` takes it all the same"
+NONFINITE_HELP = "training may have diverged; `--allow-nonfinite` takes it all the same"
 
 
-def shown(lines: Sequence[str]) -> list[str]:
+def first_lines(lines: Sequence[str]) -> list[str]:
     """The first of them, and how many more there are."""
-    more = len(lines) - SHOWN
-    return [*lines[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
+    more = len(lines) - MAX_LINES
+    return [*lines[:MAX_LINES], *([f"and {more} more"] if more > 0 else [])]
 
 
 class CheckpointError(Failure):
     """A file that is no checkpoint, or not this network's; `problems` holds everything that differs, a line each."""
 
-    def __init__(
-        self, message: str, problems: tuple[str, ...] = (), help: str = "", exit_code: int = 1
-    ) -> None:
-        super().__init__("\n  ".join((message, *shown(problems))), help, exit_code)
+    def __init__(self, message: str, problems: tuple[str, ...] = (), help: str = "") -> None:
+        super().__init__("\n  ".join((message, *first_lines(problems))), help)
         self.problems = problems
 
 
-def origin(graph: Graph, spec: str) -> dict[str, str]:
+def network_metadata(graph: Graph, spec: str) -> dict[str, str]:
     """What a checkpoint's metadata says of its network; `spec` is the hash of the spec's text."""
     return {"name": graph.name, "graph": fingerprint(graph), "spec": spec}
 
 
-def save(
+def save_checkpoint(
     path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, Any] | None = None
 ) -> None:
     """Writes a checkpoint: the whole file appears at `path`, or, where that fails (OSError), what was there stays."""
@@ -69,8 +68,10 @@ def save(
     # a full disk from another fault.
     plain = {name: np.ascontiguousarray(tensors[name], dtype="<f4") for name in sorted(tensors)}
     digests = {name: hashlib.sha256(tensor.data).hexdigest() for name, tensor in plain.items()}
-    own = json.dumps({**(metadata or {}), "version": VERSION, "digests": digests}, sort_keys=True)
-    header: dict[str, Any] = {"__metadata__": {KEY: own}}
+    own = json.dumps(
+        {**(metadata or {}), "version": FORMAT_VERSION, "digests": digests}, sort_keys=True
+    )
+    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: own}}
     end = 0
     for name, tensor in plain.items():
         start, end = end, end + tensor.nbytes
@@ -81,97 +82,96 @@ def save(
         }
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    staging = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
-    try:
-        with staging.open("xb") as file:
-            file.write(len(text).to_bytes(8, "little") + text)
-            for tensor in plain.values():
-                file.write(tensor.data)
-            file.flush()
-            os.fsync(file.fileno())
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
+    with atomic_file(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for tensor in plain.values():
+            file.write(tensor.data)
 
 
-def load(
-    path: Path,
-    graph: Graph,
-    *,
-    whole: Graph | None = None,
-    any_spec: bool = False,
-    allow_nonfinite: bool = False,
-) -> dict[str, Array]:
-    """Every tensor of a graph from a checkpoint.
+def load_tensors(path: Path, graph: Graph, *, whole: Graph | None = None) -> dict[str, Array]:
+    """Return every tensor of a graph from a checkpoint, without an optimizer's slots.
 
-    `whole` is the graph that `graph` is a part of: what the checkpoint has for the rest of it is left out, as slots of
-    an optimizer are. Raises `CheckpointError` with all that is missing, unexpected, or of another shape or type; where
-    it was made for another network, though its tensors fit; where bytes are not those that were saved; and where a
-    value is not finite.
+    Raise `CheckpointError` as `load_state` does.
     """
-    return load_state(
-        path, graph, whole=whole, any_spec=any_spec, allow_nonfinite=allow_nonfinite, slots=False
-    ).tensors
+    return load_state(WeightSource(path), graph, whole=whole, slots=False).tensors
 
 
 def load_state(
-    path: Path,
-    graph: Graph,
-    *,
-    whole: Graph | None = None,
-    any_spec: bool = False,
-    allow_nonfinite: bool = False,
-    slots: bool = True,
-    fresh: Sequence[str] = (),
+    weights: WeightSource, graph: Graph, *, whole: Graph | None = None, slots: bool = True
 ) -> SessionState:
-    """As `load`, with the optimizer's slots that lie beside the tensors, under the names that `slot_name` gives.
+    """Return a graph's tensors from a checkpoint, and the optimizer's slots that lie beside them.
 
-    What is named as one of the patterns `fresh` is left out, here and there: the checkpoint is another network's then,
-    and nothing but its tensors is looked at. Raises `Failure` for a pattern that nothing is named as.
+    Slots have the names that `slot_name` gives. `whole` is the graph that `graph` is a part of:
+    tensors for the rest of it are left out. So are tensors whose names match `weights.reinit`; the
+    checkpoint is another network's then, and only its tensors are checked.
+
+    Raise `CheckpointError` listing every tensor that is missing, unexpected, or of another shape or
+    type. Raise it too if the checkpoint was made for another network, if bytes differ from those
+    saved, or if a value is not finite. Raise `Failure` for a pattern that matches nothing.
     """
-    wanted = {
-        name: param.shape for name, _, param in graph.parameters() if not matches(name, fresh)
+    path, reinit = weights.file, weights.reinit
+    shapes = {
+        name: param.shape for name, _, param in graph.parameters() if not matches(name, reinit)
     }
-    known = {name for name, _, _ in (whole or graph).parameters()}
-    with opened(path) as file:
-        own = metadata(path, file)
-        every: list[str] = file.keys()
-        there = [name for name in every if not matches(name.partition("@")[0], fresh)]
-        check_patterns_match(fresh, known | {*every})
-        foreign = None if any_spec or fresh else _foreign(own, graph, whole)
-        if problems := list(_problems(file, there, wanted, known)):
-            lines = (*((foreign,) if foreign else ()), *(line for _, line in problems))
-            misfits = [name for name, _ in problems]
-            help = advice(
-                misfits, [name for name in there if name in wanted and name not in {*misfits}]
-            )
-            raise CheckpointError(
-                f"{quote(path)} does not fit the network {quote(graph.name)}", lines, help
-            )
-        if foreign:
-            message = f"{quote(path)} was made for another network, though its tensors fit {quote(graph.name)}"
-            raise CheckpointError(message, (foreign,), ANY_SPEC)
-        beside = slots_among(there, wanted) if slots else []
-        found = {name: file.get_tensor(name) for name in (*wanted, *beside)}
-    verify(path, own, found)
-    if not allow_nonfinite:
-        refuse_nonfinite(path, found)
+    known_names = {name for name, _, _ in (whole or graph).parameters()}
+    with open_safetensors(path) as file:
+        metadata = checkpoint_metadata(path, file)
+        all_names: list[str] = file.keys()
+        names = [name for name in all_names if not matches(name.partition("@")[0], reinit)]
+        check_patterns_match(reinit, known_names | {*all_names})
+        foreign = None
+        if not weights.ignore_spec and not reinit:
+            foreign = _foreign(metadata, graph, whole)
+        problems = list(_problems(file, names, shapes, known_names))
+        _check_fit(path, graph, names, shapes, problems, foreign)
+        slots_present = slot_names(names, shapes) if slots else []
+        tensors = {name: file.get_tensor(name) for name in (*shapes, *slots_present)}
+    check_digests(path, metadata, tensors)
+    if not weights.allow_nonfinite:
+        check_finite(path, tensors)
     return SessionState(
-        {name: found[name] for name in wanted}, {name: found[name] for name in beside}
+        {name: tensors[name] for name in shapes}, {name: tensors[name] for name in slots_present}
     )
 
 
-def slots_among(names: Iterable[str], tensors: Collection[str]) -> list[str]:
+def _check_fit(
+    path: Path,
+    graph: Graph,
+    names: Sequence[str],
+    shapes: Mapping[str, tuple[int, ...]],
+    problems: Sequence[tuple[str, str]],
+    foreign: str | None,
+) -> None:
+    """Raise `CheckpointError` if tensors do not fit, or if the file is another network's."""
+    if problems:
+        misfits = {name for name, _ in problems}
+        fitting = [name for name in names if name in shapes and name not in misfits]
+        lines = [line for _, line in problems]
+        raise CheckpointError(
+            f"{quote(path)} does not fit the network {quote(graph.name)}",
+            (*([foreign] if foreign else []), *lines),
+            reinit_advice([name for name, _ in problems], fitting),
+        )
+    if foreign:
+        raise CheckpointError(
+            f"{quote(path)} was made for another network, "
+            f"though its tensors fit {quote(graph.name)}",
+            (foreign,),
+            IGNORE_SPEC_HELP,
+        )
+
+
+def slot_names(names: Iterable[str], tensors: Collection[str]) -> list[str]:
     """Which names are those of an optimizer's slots, for these tensors.
 
-    >>> slots_among(["fc.bias", "fc.bias@momentum", "conv.bias@momentum"], {"fc.bias"})
+    >>> slot_names(["fc.bias", "fc.bias@momentum", "conv.bias@momentum"], {"fc.bias"})
     ['fc.bias@momentum']
     """
     return sorted(name for name in names if name.rpartition("@")[0] in tensors)
 
 
 @contextmanager
-def opened(path: Path) -> Generator[Any]:
+def open_safetensors(path: Path) -> Generator[Any]:
     """An open safetensors file, as the library has it; raises `CheckpointError` where it is none."""
     from safetensors import SafetensorError, safe_open
 
@@ -187,26 +187,26 @@ def opened(path: Path) -> Generator[Any]:
         ) from error
 
 
-def metadata(path: Path, file: Any) -> dict[str, Any]:
+def checkpoint_metadata(path: Path, file: Any) -> dict[str, Any]:
     """What an open file says of itself; raises `CheckpointError` where it is not ours."""
     texts: dict[str, str] = file.metadata() or {}
     try:
-        stated: Any = json.loads(texts[KEY])
+        stated: Any = json.loads(texts[METADATA_KEY])
     except (KeyError, ValueError, RecursionError):
         stated = None
     if not isinstance(stated, dict):
         help = "names and layouts of other projects' files are others: `archspec weights import` reads them"
         raise CheckpointError(f"{quote(path)} was not written by archspec", help=help)
     own = cast("dict[str, Any]", stated)
-    if own.get("version") != VERSION:
+    if own.get("version") != FORMAT_VERSION:
         found = quote(own.get("version", "none"))
         raise CheckpointError(
-            f"{quote(path)} has the format's version {found}; known is {quote(VERSION)}"
+            f"{quote(path)} has the format's version {found}; known is {quote(FORMAT_VERSION)}"
         )
     return own
 
 
-def verify(path: Path, own: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
+def check_digests(path: Path, own: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
     """Raises `CheckpointError`, naming each tensor whose bytes are not those that the file's metadata speak of."""
     stated: Any = own.get("digests")
     digests = cast("dict[str, Any]", stated) if isinstance(stated, dict) else {}
@@ -220,7 +220,7 @@ def verify(path: Path, own: Mapping[str, Any], tensors: Mapping[str, Array]) -> 
         raise CheckpointError(f"{quote(path)} is damaged", damaged, "fetch it or save it again")
 
 
-def refuse_nonfinite(path: Path, tensors: Mapping[str, Array]) -> None:
+def check_finite(path: Path, tensors: Mapping[str, Array]) -> None:
     """Raises `CheckpointError`, naming each tensor that has a value which is no number, or infinite."""
     found: list[str] = []
     for name, tensor in tensors.items():
@@ -229,7 +229,7 @@ def refuse_nonfinite(path: Path, tensors: Mapping[str, Array]) -> None:
             found.append(f"{quote(name)}: {nans:,} NaN, {int(np.isinf(tensor).sum()):,} infinite")
     if found:
         raise CheckpointError(
-            f"{quote(path)} has values that are not finite", tuple(found), NONFINITE
+            f"{quote(path)} has values that are not finite", tuple(found), NONFINITE_HELP
         )
 
 
@@ -248,7 +248,7 @@ def _problems(
 ) -> Iterator[tuple[str, str]]:
     """What differs between a file and a graph, by name, from the file's header alone; `there` is what of it counts."""
     found = set(there)
-    slots = {name: wanted[name.rpartition("@")[0]] for name in slots_among(found, wanted)}
+    slots = {name: wanted[name.rpartition("@")[0]] for name in slot_names(found, wanted)}
     for name, expected in {**wanted, **slots}.items():
         if name not in found:
             yield name, f"missing: {quote(name)}, {format_shape(expected)}"

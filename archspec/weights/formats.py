@@ -1,17 +1,16 @@
 """The kinds of file that hold weights: the neutral one, those that the installed backends declare, and Caffe's.
 
->>> sorted(suffix for kind in kinds() if kind.backend in ("", "torch") for suffix in kind.suffixes)
+>>> sorted(suffix for kind in file_kinds() if kind.backend in ("", "torch") for suffix in kind.suffixes)
 ['.caffemodel', '.pt', '.pth', '.safetensors']
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from archspec._files import flush_folder, move_files, staging_folder
 from archspec._numpy import Array
 from archspec._version import __version__
 from archspec.backend import (
@@ -25,16 +24,16 @@ from archspec.backend import (
     require_imports,
 )
 from archspec.backend import find as find_backend
-from archspec.diagnostics import Failure, did_you_mean, quote, reason
+from archspec.diagnostics import Failure, UsageError, did_you_mean, quote, reason
 from archspec.ir.graph import Graph
 from archspec.weights import caffe, safetensors_file
 from archspec.weights.checkpoint import CheckpointError
 
-NEUTRAL = ".safetensors"
+PORTABLE_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FileKind:
     """A kind of file. `read` gives tensors by the file's own names; `backend` is whose names they are, if any's."""
 
     name: str
@@ -44,31 +43,31 @@ class Kind:
     format: Format | None = None
 
 
-OWN = (
-    Kind(
-        "safetensors", (NEUTRAL,), lambda path, _: safetensors_file.read(path)
+BUILTIN_KINDS = (
+    FileKind(
+        "safetensors", (PORTABLE_SUFFIX,), lambda path, _: safetensors_file.read_safetensors(path)
     ),  # neither of them packs anything
-    Kind("caffemodel", (".caffemodel",), lambda path, _: caffe.read(path)),
+    FileKind("caffemodel", (".caffemodel",), lambda path, _: caffe.read_caffemodel(path)),
 )
-COPIES = 4
+MAX_COPIES = 4
 """How often a file may hold what a network needs: the tensors, two slots of an optimizer for each, and a mean."""
 
 
-def kinds() -> Iterator[Kind]:
+def file_kinds() -> Iterator[FileKind]:
     """Every known kind; a backend that cannot be imported has none, and its framework need not be installed."""
-    yield from OWN
+    yield from BUILTIN_KINDS
     for name in sorted(available()):
         try:
             backend = find_backend(name)
         except BackendError:
             continue
         for form in backend.formats:
-            yield Kind(form.name, form.suffixes, form.read, name, form)
+            yield FileKind(form.name, form.suffixes, form.read, name, form)
 
 
-def kind_of(path: Path) -> Kind:
+def kind_by_suffix(path: Path) -> FileKind:
     """The kind that a file's suffix stands for; raises `CheckpointError` for any other."""
-    known = {suffix: kind for kind in reversed(list(kinds())) for suffix in kind.suffixes}
+    known = {suffix: kind for kind in reversed(list(file_kinds())) for suffix in kind.suffixes}
     if path.suffix.lower() not in known:
         help = f"known are {', '.join(sorted(known))}"
         raise CheckpointError(
@@ -77,26 +76,26 @@ def kind_of(path: Path) -> Kind:
     return known[path.suffix.lower()]
 
 
-def kind_for(backend: str, path: Path) -> Kind:
+def kind_of_backend(backend: str, path: Path) -> FileKind:
     """The kind of a backend's that a file is to be of; raises `BackendError`, `CheckpointError` for another suffix."""
     find_backend(backend)
     found = {
         suffix: kind
-        for kind in reversed(list(kinds()))
+        for kind in reversed(list(file_kinds()))
         if kind.backend == backend
         for suffix in kind.suffixes
     }
     if not found:
-        others = sorted({kind.backend for kind in kinds()} - {""})
+        others = sorted({kind.backend for kind in file_kinds()} - {""})
         message = f"the backend {quote(backend)} has no kind of file for weights alone"
-        raise BackendError(message, did_you_mean(backend, others, "backends that have one"), 2)
+        raise UsageError(message, did_you_mean(backend, others, "backends that have one"))
     if path.suffix.lower() not in found:  # it would be taken for what it is not when it is read
         message = f"the suffix of {quote(path)} is that of no kind of file of the backend {quote(backend)}"
-        raise CheckpointError(message, help=f"known are {', '.join(sorted(found))}", exit_code=2)
+        raise UsageError(message, help=f"known are {', '.join(sorted(found))}")
     return found[path.suffix.lower()]
 
 
-def read(path: Path, kind: Kind, graph: Graph | None = None) -> dict[str, Array]:
+def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> dict[str, Array]:
     """The tensors of a file by its own names, as large as those of the graph may be; raises `Failure`."""
     if kind.backend:
         require(find_backend(kind.backend))
@@ -104,7 +103,7 @@ def read(path: Path, kind: Kind, graph: Graph | None = None) -> dict[str, Array]
         raise CheckpointError(f"no file {quote(path)}")
     try:
         return dict(
-            kind.read(path, MemoryBudget(path, more=COPIES * _bytes(graph) if graph else 0))
+            kind.read(path, MemoryBudget(path, more=MAX_COPIES * _bytes(graph) if graph else 0))
         )
     except Failure:
         raise
@@ -123,7 +122,9 @@ def _bytes(graph: Graph) -> int:
     return 8 * sum(param.size for _, _, param in graph.parameters())
 
 
-def write(path: Path, kind: Kind, graph: Graph, sha256: str, tensors: Mapping[str, Array]) -> None:
+def write_file(
+    path: Path, kind: FileKind, graph: Graph, sha256: str, tensors: Mapping[str, Array]
+) -> None:
     """Writes neutral tensors as that kind, whole or not at all; raises `Failure`."""
     if kind.format is None:
         raise CheckpointError(
@@ -137,32 +138,29 @@ def write(path: Path, kind: Kind, graph: Graph, sha256: str, tensors: Mapping[st
         title=graph.name, spec=graph.name, sha256=sha256, summary=summary, version=__version__
     )
     try:
-        staging = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}-", dir=path.parent))
-    except OSError as error:
-        raise failed(path, error) from error
-    try:
-        kind.format.write(staging / path.name, graph, about, tensors)
-        # A format may keep its data in files beside the one that names them: that one comes last.
-        parts = sorted(staging.iterdir(), key=lambda part: part.name == path.name)
-        if taken := [part.name for part in parts[:-1] if (path.parent / part.name).exists()]:
-            help = "choose another name, or move it away"
-            raise Failure(
-                f"{quote(path)} takes a file {quote(taken[0])} beside it, which is there already",
-                help,
-            )
-        for part in parts:
-            part.replace(path.parent / part.name)
+        with staging_folder(path) as staging:
+            kind.format.write(staging / path.name, graph, about, tensors)
+            _check_free(path, staging)
+            flush_folder(staging)
+            # A format may keep its data in files beside the one that names them.
+            move_files(staging, path.parent, last=path.name)
     except Failure:
         raise
-    except (
-        Exception
-    ) as error:  # a full disk is an OSError to some frameworks, a RuntimeError to others
+    except Exception as error:  # some frameworks raise RuntimeError if the disk is full
         require_imports(find_backend(kind.backend), error)
-        raise failed(path, error) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        raise write_failure(path, error) from error
 
 
-def failed(path: Path, error: Exception) -> Failure:
+def _check_free(path: Path, staging: Path) -> None:
+    """Raise `Failure` if a file that a format keeps beside `path` would replace another."""
+    for part in sorted(staging.iterdir()):
+        if part.name != path.name and (path.parent / part.name).exists():
+            raise Failure(
+                f"{quote(path)} takes a file {quote(part.name)} beside it, which is there already",
+                "choose another name, or move it away",
+            )
+
+
+def write_failure(path: Path, error: Exception) -> Failure:
     """What to say where writing a file ended so."""
     return Failure(f"cannot write {quote(path)}: {reason(error)}", "nothing was changed")

@@ -20,56 +20,58 @@ from archspec.ir.graph import Graph
 from archspec.ir.types import Shape, format_shape
 from archspec.weights import mapping as mappings
 from archspec.weights.checkpoint import CheckpointError
-from archspec.weights.formats import Kind
+from archspec.weights.formats import FileKind
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
+class NamingScheme:
     """A way in which a file may call the tensors of a graph: by neutral name, how each is called and laid out there."""
 
     title: str
-    natives: Mapping[str, TensorLayout]
+    layouts: Mapping[str, TensorLayout]
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
     channels: str | None = None
     note: str = ""
 
-    def strangers(self, found: Mapping[str, Any]) -> list[str]:
+    def unknown_names(self, found: Mapping[str, Any]) -> list[str]:
         """The names of a file that it does not know."""
-        known = {native.name for native in self.natives.values()}
+        known = {native.name for native in self.layouts.values()}
         rest = [name for name in found if name not in known]
         return sorted(
             name for name in rest if not any(fnmatchcase(name, pattern) for pattern in self.ignored)
         )
 
-    def gaps(self, found: Mapping[str, Any], graph: Graph) -> int:
+    def mismatch_count(self, found: Mapping[str, Any], graph: Graph) -> int:
         """How many names of a graph and of a file it cannot bring together."""
         names = (name for name, _, _ in graph.parameters())
         missing = sum(
-            name not in self.natives or self.natives[name].name not in found for name in names
+            name not in self.layouts or self.layouts[name].name not in found for name in names
         )
-        return missing + len(self.strangers(found))
+        return missing + len(self.unknown_names(found))
 
 
-def naming(
+def choose_naming(
     path: Path,
-    kind: Kind,
+    kind: FileKind,
     found: Mapping[str, Any],
     graph: Graph,
     whole: Graph,
     mapping: str | None = None,
-) -> Naming:
+) -> NamingScheme:
     """The naming that a file's names follow, or else the nearest; `graph` is the part of `whole` that is wanted.
 
     A framework's own names come first, then the mapping that fits; raises `CheckpointError` where two do.
     """
     if mapping is not None:
-        return mapped(mapping, mappings.find(mapping), whole)
+        return naming_of_mapping(mapping, mappings.find_mapping(mapping), whole)
     own = list(_natives(kind, graph, whole))
-    shipped = {name: mappings.find(name) for name in mappings.shipped()}
+    shipped = {name: mappings.find_mapping(name) for name in mappings.shipped_mappings()}
     others = [
-        mapped(name, known, whole) for name, known in shipped.items() if kind.name in known.formats
+        naming_of_mapping(name, known, whole)
+        for name, known in shipped.items()
+        if kind.name in known.formats
     ]
-    gaps = {way.title: way.gaps(found, graph) for way in (*own, *others)}
+    gaps = {way.title: way.mismatch_count(found, graph) for way in (*own, *others)}
     fit = [way for way in others if not gaps[way.title]]
     if len(fit) > 1 and all(gaps[way.title] for way in own):
         choices = " and ".join(way.title for way in fit)
@@ -80,7 +82,7 @@ def naming(
     return min((*own, *others), key=lambda way: gaps[way.title])
 
 
-def mapped(title: str, mapping: mappings.Mapping, whole: Graph) -> Naming:
+def naming_of_mapping(title: str, mapping: mappings.NameMapping, whole: Graph) -> NamingScheme:
     """The naming that a mapping gives; what it knows beyond the graph's tensors stays unknown."""
     shapes = {name: param.shape for name, _, param in whole.parameters()}
     natives = {
@@ -88,13 +90,15 @@ def mapped(title: str, mapping: mappings.Mapping, whole: Graph) -> Naming:
         for theirs, ours in mapping.names.items()
         if ours in shapes
     }
-    return Naming(f"the mapping {title}", natives, mapping.ignored, mapping.channels, mapping.note)
+    return NamingScheme(
+        f"the mapping {title}", natives, mapping.ignored, mapping.channels, mapping.note
+    )
 
 
-def _natives(kind: Kind, graph: Graph, whole: Graph) -> Iterator[Naming]:
+def _natives(kind: FileKind, graph: Graph, whole: Graph) -> Iterator[NamingScheme]:
     """The names that frameworks give: the file's own, or the neutral and all known ones where nothing says whose."""
     if kind.name == "safetensors":
-        yield Naming(
+        yield NamingScheme(
             "neutral names",
             {name: TensorLayout(name, param.shape) for name, _, param in whole.parameters()},
         )
@@ -109,15 +113,15 @@ def _natives(kind: Kind, graph: Graph, whole: Graph) -> Iterator[Naming]:
             backend = load_backend(name)
         except BackendError:
             continue
-        yield Naming(f"{name}'s own names", backend.tensor_layout(whole))
+        yield NamingScheme(f"{name}'s own names", backend.tensor_layout(whole))
         if graph is not whole:
-            yield Naming(
+            yield NamingScheme(
                 f"{name}'s own names, of the inference graph", backend.tensor_layout(graph)
             )
 
 
-def translate(
-    path: Path, way: Naming, found: Mapping[str, Array], graph: Graph
+def to_portable(
+    path: Path, way: NamingScheme, found: Mapping[str, Array], graph: Graph
 ) -> dict[str, Array]:
     """The tensors of a graph, neutral and of float32.
 
@@ -132,7 +136,7 @@ def translate(
         )
     tensors: dict[str, Array] = {}
     for name, _, param in graph.parameters():
-        native = way.natives[name]
+        native = way.layouts[name]
         neutral = native.to_portable(param.shape, found[native.name])
         with np.errstate(
             over="ignore"
@@ -141,9 +145,9 @@ def translate(
     return tensors
 
 
-def _problems(way: Naming, found: Mapping[str, Array], graph: Graph) -> Iterator[str]:
+def _problems(way: NamingScheme, found: Mapping[str, Array], graph: Graph) -> Iterator[str]:
     for name, _, param in graph.parameters():
-        native = way.natives.get(name)
+        native = way.layouts.get(name)
         if native is None or native.name not in found:
             called = f", there {quote(native.name)}" if native else ""
             yield f"missing: {quote(name)}, {format_shape(param.shape)}{called}"
@@ -154,7 +158,7 @@ def _problems(way: Naming, found: Mapping[str, Array], graph: Graph) -> Iterator
             yield f"of another shape: {quote(native.name)} is {shapes}"
         if array.dtype.kind != "f":
             yield f"of another type: {quote(native.name)} is {array.dtype}, expected floating-point numbers"
-    for name in way.strangers(found):
+    for name in way.unknown_names(found):
         yield f"unexpected: {quote(name)}"
 
 
@@ -164,8 +168,8 @@ def _trimmed(shape: Shape, rank: int) -> Shape:
     return shape[extra:] if extra > 0 and all(size == 1 for size in shape[:extra]) else shape
 
 
-def reordered(
-    path: Path, tensors: dict[str, Array], graph: Graph, way: Naming, channels: str | None
+def reorder_input_channels(
+    path: Path, tensors: dict[str, Array], graph: Graph, way: NamingScheme, channels: str | None
 ) -> str:
     """Puts the input channels of what reads the picture into the order that the spec's `preprocess` has it in.
 

@@ -5,7 +5,7 @@ tensor's values do not depend on the others, on their order or on a framework. O
 which numpy keeps stable across versions; uniforms and normals are computed from them with exactly rounded arithmetic.
 
 >>> import archspec
->>> tensors = initial(archspec.load("lenet5").graph, seed=0)
+>>> tensors = initial_tensors(archspec.load("lenet5").graph, seed=0)
 >>> tensors["c1.conv.weight"].shape, tensors["c1.conv.weight"].dtype.name
 ((6, 1, 5, 5), 'float32')
 """
@@ -27,13 +27,13 @@ from archspec.weights.quantile import quantile
 BLOCK = (
     1 << 13
 )  # values at a time: what is computed with stays in the cache, and malloc has it at hand
-TWO = (
+TRUNCATED_NORMAL = (
     0.022750131948179209,
     0.954499736103641586,
 )  # P(x < -2) and P(|x| < 2) of a standard normal variable
 
 
-def initial(
+def initial_tensors(
     graph: Graph, seed: int = 0, defaults: Mapping[str, Mapping[Role, Init]] | None = None
 ) -> dict[str, Array]:
     """Every tensor of a graph by neutral name, as float32.
@@ -44,16 +44,18 @@ def initial(
     found: dict[str, Array] = {}
     for name, node, param in graph.parameters():
         default = (defaults or {}).get(node.op.kind, {}).get(param.role, param.init)
-        found[name] = tensor(node.init.get(param.role, default), param.shape, param.fan, seed, name)
+        found[name] = initial_tensor(
+            node.init.get(param.role, default), param.shape, param.fan, seed, name
+        )
     return found
 
 
-def tensor(
+def initial_tensor(
     rule: str | float | Initializer, shape: Shape, fan: tuple[int, int], seed: int, name: str
 ) -> Array:
     """One tensor by its rule; `fan` is (in, out), and seed and name choose the stream.
 
-    >>> tensor(0.2, (3,), (1, 1), seed=0, name="conv.bias").tolist() == [np.float32(0.2)] * 3
+    >>> initial_tensor(0.2, (3,), (1, 1), seed=0, name="conv.bias").tolist() == [np.float32(0.2)] * 3
     True
     """
     kind, number = _resolve(rule, fan, name)
@@ -79,7 +81,7 @@ def _standard(kind: str, u: Array) -> Array:
         return 2 * u - 1
     if kind == "normal":
         return quantile(u)
-    return np.clip(quantile(TWO[0] + TWO[1] * u), -2, 2)
+    return np.clip(quantile(TRUNCATED_NORMAL[0] + TRUNCATED_NORMAL[1] * u), -2, 2)
 
 
 def _resolve(rule: str | float | Initializer, fan: tuple[int, int], name: str) -> tuple[str, float]:

@@ -16,7 +16,7 @@ from archspec.weights import formats, safetensors_file
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class TensorSummary:
     """A tensor; `min`, `mean`, `max` and `std` are of its finite values, and None where it has none."""
 
     name: str
@@ -31,13 +31,13 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class FileContents:
     """A file of weights."""
 
     file: str
     format: str
     metadata: dict[str, Any]
-    tensors: tuple[Summary, ...]
+    tensors: tuple[TensorSummary, ...]
 
     @property
     def values(self) -> int:
@@ -45,28 +45,32 @@ class Contents:
         return sum(int(np.prod(tensor.shape, dtype=np.int64)) for tensor in self.tensors)
 
 
-def inspect(path: str | os.PathLike[str]) -> Contents:
+def inspect(path: str | os.PathLike[str]) -> FileContents:
     """What a file holds; raises `CheckpointError` where it is damaged."""
     path = Path(path)
-    kind = formats.kind_of(path)
+    kind = formats.kind_by_suffix(path)
     if kind.name != "safetensors":
-        return Contents(str(path), kind.name, {}, _summaries(formats.read(path, kind).items()))
+        return FileContents(
+            str(path), kind.name, {}, _summaries(formats.read_file(path, kind).items())
+        )
     stated = {
-        key: value for key, value in safetensors_file.stated(path).items() if key != "digests"
+        key: value
+        for key, value in safetensors_file.file_metadata(path).items()
+        if key != "digests"
     }
-    name = "neutral checkpoint" if safetensors_file.is_neutral(path) else kind.name
-    return Contents(str(path), name, stated, _summaries(safetensors_file.tensors(path)))
+    name = "portable checkpoint" if safetensors_file.is_portable(path) else kind.name
+    return FileContents(str(path), name, stated, _summaries(safetensors_file.iter_tensors(path)))
 
 
-def _summaries(tensors: Iterable[tuple[str, Array]]) -> tuple[Summary, ...]:
-    return tuple(summary(name, tensor) for name, tensor in tensors)
+def _summaries(tensors: Iterable[tuple[str, Array]]) -> tuple[TensorSummary, ...]:
+    return tuple(summarize(name, tensor) for name, tensor in tensors)
 
 
-def summary(name: str, tensor: Array) -> Summary:
+def summarize(name: str, tensor: Array) -> TensorSummary:
     """The figures of one tensor, in float64; those of complex numbers are left out.
 
     >>> import numpy
-    >>> found = summary("bias", numpy.array([1.0, 3.0, numpy.nan]))
+    >>> found = summarize("bias", numpy.array([1.0, 3.0, numpy.nan]))
     >>> found.min, found.mean, found.max, found.std, found.nan
     (1.0, 2.0, 3.0, 1.0, 1)
     """
@@ -83,10 +87,12 @@ def summary(name: str, tensor: Array) -> Summary:
         else (None,) * 4
     )
     low, mean, high, deviation = (None if figure is None else float(figure) for figure in figures)
-    return Summary(name, tensor.shape, tensor.dtype.name, low, mean, high, deviation, nan, inf)
+    return TensorSummary(
+        name, tensor.shape, tensor.dtype.name, low, mean, high, deviation, nan, inf
+    )
 
 
-def data(contents: Contents) -> dict[str, Any]:
+def contents_json(contents: FileContents) -> dict[str, Any]:
     """As JSON has it."""
     facts = {"file": contents.file, "format": contents.format, "metadata": contents.metadata}
     counts = {"count": len(contents.tensors), "values": contents.values}

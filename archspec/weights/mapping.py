@@ -3,7 +3,7 @@
 A rule gives a foreign name and the neutral one; words in braces stand for each of their values in `where`, a list, or a
 mapping where the two differ:
 
->>> mapping = Mapping.model_validate({
+>>> mapping = NameMapping.model_validate({
 ...     "formats": ["state_dict"], "where": {"n": ["1", "2"], "role": {"w": "weight", "b": "bias"}},
 ...     "rules": {"fc{n}.{role}": "dense.{n}.{role}"}, "ignored": {"*.steps": "counts batches"}})
 >>> mapping.names["fc2.b"], len(mapping.names)
@@ -35,7 +35,7 @@ class MappingError(Failure):
     """A mapping that is unknown, or a file that is none."""
 
 
-class Mapping(BaseModel):
+class NameMapping(BaseModel):
     """A mapping file, checked: no foreign name and no neutral one is given twice."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -106,23 +106,23 @@ def _filled(template: str, words: Words[str, str]) -> str:
     return _WORD.sub(lambda match: words[match[1]], template)
 
 
-def shipped() -> dict[str, Path]:
+def shipped_mappings() -> dict[str, Path]:
     """The mappings that come with archspec, by name."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
 
 
-def find(name: str) -> Mapping:
+def find_mapping(name: str) -> NameMapping:
     """A mapping by its name, or from a file; raises `MappingError`."""
-    if name in shipped():
-        return read(shipped()[name])
+    if name in shipped_mappings():
+        return read_mapping(shipped_mappings()[name])
     if not Path(name).suffix:
         raise MappingError(
-            f"unknown mapping {quote(name)}", did_you_mean(name, shipped(), "mappings")
+            f"unknown mapping {quote(name)}", did_you_mean(name, shipped_mappings(), "mappings")
         )
-    return read(Path(name))
+    return read_mapping(Path(name))
 
 
-def read(path: Path) -> Mapping:
+def read_mapping(path: Path) -> NameMapping:
     """The mapping that a file holds; raises `MappingError` with all that is wrong in it."""
     try:
         with path.open("rb") as file:
@@ -130,7 +130,7 @@ def read(path: Path) -> Mapping:
         if len(text) > MAX_BYTES:
             raise MappingError(f"the mapping {quote(path)} has more than {MAX_BYTES // 2**20} MiB")
         tree: Any = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader, which builds plain values alone
-        return Mapping.model_validate(tree)
+        return NameMapping.model_validate(tree)
     except OSError as error:
         raise MappingError(f"cannot read the mapping {quote(path)}: {reason(error)}") from error
     except ValidationError as error:

@@ -1,6 +1,6 @@
 """What to leave out of a checkpoint whose network has another head, so that the rest of it is a start.
 
->>> advice(["head.fc.weight", "head.fc.bias", "aux.fc.weight"], ["stem.weight", "head.conv.weight"])
+>>> reinit_advice(["head.fc.weight", "head.fc.bias", "aux.fc.weight"], ["stem.weight", "head.conv.weight"])
 "`archspec train` takes the rest with --reinit 'head.fc.*' --reinit 'aux.*'"
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 
-MOST = 8
+MAX_PATTERNS = 8
 """With more patterns than these, the file is another network's altogether."""
 
 
-def advice(misfits: Collection[str], others: Collection[str]) -> str:
+def reinit_advice(misfits: Collection[str], others: Collection[str]) -> str:
     """How to take the others; nothing where there are none, or too much is amiss to be a head."""
     patterns = list(dict.fromkeys(_pattern(name.partition("@")[0], others) for name in misfits))
-    if not others or len(patterns) > MOST:
+    if not others or len(patterns) > MAX_PATTERNS:
         return ""
     return "`archspec train` takes the rest with " + " ".join(
         f"--reinit {shlex.quote(p)}" for p in patterns

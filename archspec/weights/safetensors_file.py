@@ -9,41 +9,47 @@ from typing import Any
 
 from archspec._numpy import Array, np
 from archspec.diagnostics import quote
-from archspec.weights.checkpoint import KEY, CheckpointError, metadata, opened, verify
+from archspec.weights.checkpoint import (
+    METADATA_KEY,
+    CheckpointError,
+    check_digests,
+    checkpoint_metadata,
+    open_safetensors,
+)
 
 READABLE = ("F16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")
 """The types that numpy has."""
 
 
-def is_neutral(path: Path) -> bool:
-    """Whether a safetensors file is a neutral checkpoint; raises `CheckpointError` where it is not even the former."""
-    with opened(path) as file:
-        return KEY in (file.metadata() or {})
+def is_portable(path: Path) -> bool:
+    """Whether a safetensors file is a portable checkpoint; raises `CheckpointError` where it is not even the former."""
+    with open_safetensors(path) as file:
+        return METADATA_KEY in (file.metadata() or {})
 
 
-def stated(path: Path) -> dict[str, Any]:
+def file_metadata(path: Path) -> dict[str, Any]:
     """What a file says of itself: a checkpoint's own metadata, or the texts that another writer left."""
-    with opened(path) as file:
+    with open_safetensors(path) as file:
         found: dict[str, str] = file.metadata() or {}
-        return metadata(path, file) if KEY in found else found
+        return checkpoint_metadata(path, file) if METADATA_KEY in found else found
 
 
-def read(path: Path) -> dict[str, Array]:
+def read_safetensors(path: Path) -> dict[str, Array]:
     """All tensors of a file; raises `CheckpointError` where one is damaged or of a type that numpy lacks."""
-    return dict(tensors(path))
+    return dict(iter_tensors(path))
 
 
-def tensors(path: Path) -> Iterator[tuple[str, Array]]:
+def iter_tensors(path: Path) -> Iterator[tuple[str, Array]]:
     """Each tensor in turn, so that a file larger than the memory can be gone through."""
-    with opened(path) as file:
-        own = metadata(path, file) if KEY in (file.metadata() or {}) else {}
+    with open_safetensors(path) as file:
+        own = checkpoint_metadata(path, file) if METADATA_KEY in (file.metadata() or {}) else {}
         for name in sorted(file.keys()):
             dtype: str = file.get_slice(name).get_dtype()
             if dtype == "BF16":
                 yield name, _bfloat16(path, name)
             elif dtype in READABLE:
                 tensor = file.get_tensor(name)
-                verify(path, own, {name: tensor})
+                check_digests(path, own, {name: tensor})
                 yield name, tensor
             else:
                 raise CheckpointError(

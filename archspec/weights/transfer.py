@@ -1,4 +1,4 @@
-"""From any file of weights to neutral tensors and back; everything goes through the neutral form."""
+"""Carry weights from any known kind of file to portable tensors, and back."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from archspec.diagnostics import quote
 from archspec.ir.document import Document
 from archspec.ir.graph import Graph
 from archspec.weights import checkpoint, formats, importers, safetensors_file
+from archspec.weights.weight_source import WeightSource
 
-PathLike = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 
 
-class Network(Protocol):
-    """What is asked of a spec."""
+class NetworkSpec(Protocol):
+    """The parts of a spec that carrying weights needs."""
 
     @property
     def graph(self) -> Graph: ...
@@ -30,149 +31,158 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """Neutral tensors, and what whoever loads them should know."""
+class LoadedWeights:
+    """Portable tensors, and remarks for whoever loads them."""
 
     tensors: dict[str, Array]
     notes: tuple[str, ...] = ()
     slots: dict[str, Array] = field(default_factory=dict[str, Any])
-    """An optimizer's, where they were asked for."""
+    """An optimizer's slots, where they were asked for."""
 
 
 def load(
-    path: PathLike,
-    spec: Network,
+    path: StrPath,
+    spec: NetworkSpec,
     *,
     mapping: str | None = None,
-    any_spec: bool = False,
+    ignore_spec: bool = False,
     allow_nonfinite: bool = False,
 ) -> dict[str, Array]:
-    """The tensors of a spec's network by neutral name, from a file of any known kind.
+    """Return the tensors of a spec's network by portable name, from a file of any known kind.
 
-    `mapping` is the name or the file of the mapping for another project's names; without it, the one that fits is
-    taken. Raises `CheckpointError` with all that does not fit.
+    `mapping` is the name or the file of the mapping for another project's names; by default the one
+    that fits is used. Raise `CheckpointError` listing everything that does not fit.
     """
-    return read(
-        path, spec, mapping=mapping, any_spec=any_spec, allow_nonfinite=allow_nonfinite
-    ).tensors
+    weights = WeightSource(Path(path), ignore_spec=ignore_spec, allow_nonfinite=allow_nonfinite)
+    return load_from(weights, spec, mapping=mapping).tensors
 
 
-def read(
-    path: PathLike,
-    spec: Network,
+def load_from(
+    weights: WeightSource,
+    spec: NetworkSpec,
     *,
     graph: Graph | None = None,
     mapping: str | None = None,
-    any_spec: bool = False,
-    allow_nonfinite: bool = False,
     slots: bool = False,
-    fresh: Sequence[str] = (),
-) -> Loaded:
-    """As `load`, with notes; `graph` is the part of the spec's that is wanted, where it is not the whole of it.
+) -> LoadedWeights:
+    """Return the tensors of a file of any known kind, and notes.
 
-    A neutral checkpoint may hold an optimizer's slots: with `slots` they come along, and else a note names them. Of a
-    neutral checkpoint the tensors named as one of the patterns `fresh` are left out, as `load_state` does it.
+    `graph` is the part of the spec's graph to load, by default all of it. Of a portable checkpoint,
+    `slots` brings an optimizer's slots along (otherwise a note names them), and tensors that match
+    `weights.reinit` are left out. Raise `CheckpointError` listing everything that does not fit.
     """
-    path, part = Path(path), graph or spec.graph
-    kind = formats.kind_of(path)
-    if mapping is None and kind.name == "safetensors" and safetensors_file.is_neutral(path):
-        state = checkpoint.load_state(
-            path,
-            part,
-            whole=spec.graph,
-            any_spec=any_spec,
-            allow_nonfinite=allow_nonfinite,
-            slots=slots,
-            fresh=fresh,
+    path, part = weights.file, graph or spec.graph
+    kind = formats.kind_by_suffix(path)
+    if mapping is None and kind.name == "safetensors" and safetensors_file.is_portable(path):
+        return _load_portable(weights, spec.graph, part, slots)
+    if weights.reinit:
+        raise checkpoint.CheckpointError(
+            f"cannot take a part of {quote(path)}: it is not a portable checkpoint",
+            help="`archspec weights import` makes one, by the spec that the file was made for",
         )
-        notes = (*_afresh(path, part, fresh), *(() if slots else _left_out(path, spec.graph)))
-        return Loaded(state.tensors, notes, state.slots)
-    if fresh:
-        help = "`archspec weights import` makes one, by the spec that the file was made for"
-        message = f"of {quote(path)} no part can be taken: it is no neutral checkpoint"
-        raise checkpoint.CheckpointError(message, help=help)
-    found = formats.read(path, kind, spec.graph)
-    way = importers.naming(path, kind, found, part, spec.graph, mapping)
-    tensors = importers.translate(path, way, found, part)
+    return _load_foreign(weights, spec, part, kind, mapping)
+
+
+def _load_portable(weights: WeightSource, whole: Graph, part: Graph, slots: bool) -> LoadedWeights:
+    state = checkpoint.load_state(weights, part, whole=whole, slots=slots)
+    notes = _reinit_notes(weights.file, part, weights.reinit)
+    if not slots:
+        notes += _slot_notes(weights.file, whole)
+    return LoadedWeights(state.tensors, tuple(notes), state.slots)
+
+
+def _load_foreign(
+    weights: WeightSource,
+    spec: NetworkSpec,
+    part: Graph,
+    kind: formats.FileKind,
+    mapping: str | None,
+) -> LoadedWeights:
+    """Load a file that has another project's or a framework's own names and layouts."""
+    path = weights.file
+    arrays = formats.read_file(path, kind, spec.graph)
+    naming = importers.choose_naming(path, kind, arrays, part, spec.graph, mapping)
+    tensors = importers.to_portable(path, naming, arrays, part)
     preprocess = spec.document.preprocess
-    moved = importers.reordered(
-        path, tensors, part, way, preprocess.channels if preprocess else None
-    )
-    if not allow_nonfinite:
-        checkpoint.refuse_nonfinite(path, tensors)
-    return Loaded(
-        tensors, tuple(note for note in (f"read by {way.title}", moved, way.note) if note)
-    )
+    channels = preprocess.channels if preprocess else None
+    reordered = importers.reorder_input_channels(path, tensors, part, naming, channels)
+    if not weights.allow_nonfinite:
+        checkpoint.check_finite(path, tensors)
+    notes = (f"read by {naming.title}", reordered, naming.note)
+    return LoadedWeights(tensors, tuple(note for note in notes if note))
 
 
-def _left_out(path: Path, graph: Graph) -> tuple[str, ...]:
-    """A note that names the slots of a checkpoint, where it has any."""
-    with checkpoint.opened(path) as file:
-        names = checkpoint.slots_among(file.keys(), {name for name, _, _ in graph.parameters()})
-    listed = ", ".join(checkpoint.shown([quote(name) for name in names]))
-    return (f"slots of an optimizer that are left out, {len(names):,}: {listed}",) if names else ()
+def _slot_notes(path: Path, graph: Graph) -> list[str]:
+    """Return a note that names a checkpoint's slots, if it has any."""
+    with checkpoint.open_safetensors(path) as file:
+        names = checkpoint.slot_names(file.keys(), {name for name, _, _ in graph.parameters()})
+    return _listed("slots of an optimizer that are left out", names)
 
 
-def _afresh(path: Path, graph: Graph, fresh: Sequence[str]) -> tuple[str, ...]:
-    """Notes on the tensors that the file does not give, and on those that it has for nothing."""
+def _reinit_notes(path: Path, graph: Graph, reinit: Sequence[str]) -> list[str]:
+    """Return notes on the tensors that are reinitialised, and on those of the file left out."""
     ours = [name for name, _, _ in graph.parameters()]
-    with checkpoint.opened(path) as file:
+    with checkpoint.open_safetensors(path) as file:
         names: list[str] = file.keys()
     theirs = sorted(name for name in names if name not in ours and "@" not in name)
-    notes: list[str] = []
-    for what, group in (
-        ("that start afresh", ours),
-        (f"of {quote(path)} that are left out", theirs),
-    ):
-        if chosen := [quote(name) for name in group if matches(name, fresh)]:
-            notes.append(f"tensors {what}, {len(chosen):,}: {', '.join(checkpoint.shown(chosen))}")
-    return tuple(notes)
+    return [
+        *_listed("tensors that are reinitialised", [n for n in ours if matches(n, reinit)]),
+        *_listed(
+            f"tensors of {quote(path)} that are left out",
+            [n for n in theirs if matches(n, reinit)],
+        ),
+    ]
+
+
+def _listed(title: str, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    shown = ", ".join(checkpoint.first_lines([quote(name) for name in names]))
+    return [f"{title}, {len(names):,}: {shown}"]
 
 
 def save(
-    path: PathLike, tensors: Mapping[str, Array], spec: Network, *, to: str | None = None
+    path: StrPath, tensors: Mapping[str, Array], spec: NetworkSpec, *, to: str | None = None
 ) -> None:
-    """Writes the tensors of a spec's network; the kind of file is that of the suffix, among those of the backend `to`.
+    """Write the tensors of a spec's network, whole or not at all.
 
-    The whole file appears, or, where that fails (`Failure`), what was there stays.
+    The suffix says the kind of file, among those of the backend `to` if it is given. Raise
+    `Failure` if the file cannot be written.
     """
     path = Path(path)
     kind = _kind(path, to)
     if kind.name != "safetensors":
-        formats.write(path, kind, spec.graph, spec.sha256, tensors)
+        formats.write_file(path, kind, spec.graph, spec.sha256, tensors)
         return
+    metadata = checkpoint.network_metadata(spec.graph, spec.sha256)
     try:
-        checkpoint.save(path, tensors, checkpoint.origin(spec.graph, spec.sha256))
+        checkpoint.save_checkpoint(path, tensors, metadata)
     except OSError as error:
-        raise formats.failed(path, error) from error
+        raise formats.write_failure(path, error) from error
 
 
-def _kind(path: Path, to: str | None) -> formats.Kind:
-    return formats.kind_for(to, path) if to else formats.kind_of(path)
+def _kind(path: Path, to: str | None) -> formats.FileKind:
+    return formats.kind_of_backend(to, path) if to else formats.kind_by_suffix(path)
 
 
 def convert(
-    source: PathLike,
-    target: PathLike,
-    spec: Network,
+    source: StrPath,
+    target: StrPath,
+    spec: NetworkSpec,
     *,
     to: str | None = None,
     mapping: str | None = None,
-    any_spec: bool = False,
+    ignore_spec: bool = False,
     allow_nonfinite: bool = False,
-) -> Loaded:
-    """Reads one file as `load` does and writes the other as `save` does; what was read, and notes.
+) -> LoadedWeights:
+    """Read one file as `load` does and write another as `save` does; return what was read.
 
-    From one neutral checkpoint to another an optimizer's slots come along; no other kind of file holds them.
+    From one portable checkpoint to another an optimizer's slots come along; no other kind of file
+    holds them.
     """
-    kept = _kind(Path(target), to).name == "safetensors"  # before anything is read
-    loaded = read(
-        source,
-        spec,
-        mapping=mapping,
-        any_spec=any_spec,
-        allow_nonfinite=allow_nonfinite,
-        slots=kept,
-    )
+    # An unknown suffix of the target is refused before anything is read.
+    keeps_slots = _kind(Path(target), to).name == "safetensors"
+    weights = WeightSource(Path(source), ignore_spec=ignore_spec, allow_nonfinite=allow_nonfinite)
+    loaded = load_from(weights, spec, mapping=mapping, slots=keeps_slots)
     save(target, {**loaded.tensors, **loaded.slots}, spec, to=to)
     return loaded

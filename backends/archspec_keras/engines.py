@@ -9,7 +9,7 @@ from typing import Any
 from archspec.backend import Engine
 from archspec.backend.session import Precision, Session
 from archspec.backend.trainer import Trainer, TrainerConfig
-from archspec.diagnostics import Failure
+from archspec.diagnostics import UsageError
 from archspec.ir.graph import Graph
 
 ENGINES = {name: Engine(name, {"KERAS_BACKEND": name}) for name in ("tensorflow", "jax", "torch")}
@@ -37,7 +37,7 @@ def check_engine() -> None:
     try:
         keras: Any = import_module("keras")
     except ValueError as error:
-        raise Failure(f"Keras does not start: {error}", help, 2) from error
+        raise UsageError(f"Keras does not start: {error}", help) from error
     engine = keras.config.backend()
     if engine not in ENGINES:
-        raise Failure(f"Keras on {engine} takes no derivatives", help, 2)
+        raise UsageError(f"Keras on {engine} takes no derivatives", help)

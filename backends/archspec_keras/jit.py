@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archspec.backend.trainer import TrainerConfig
-from archspec.diagnostics import Failure
+from archspec.diagnostics import Failure, UsageError
 
 Tensors = dict[str, Any]
 Loss = Callable[[Tensors], tuple[Any, Any]]
@@ -58,10 +58,9 @@ def jit(config: TrainerConfig) -> Jit:
     Raises `Failure` for a device or number of devices that the engine cannot train on.
     """
     if config.device:
-        raise Failure(
+        raise UsageError(
             "`--device` is for the backend torch: an engine of Keras chooses by itself",
             "CUDA_VISIBLE_DEVICES leaves some GPUs or none, JAX_PLATFORMS=cpu has JAX take the CPU",
-            2,
         )
     by_engine = {"tensorflow": TensorFlowJit, "jax": JaxJit, "torch": TorchJit}
     return by_engine[keras.backend.backend()](config)
@@ -164,10 +163,9 @@ class TorchJit:
         import torch
 
         if config.compile:
-            raise Failure(
+            raise UsageError(
                 "Keras on PyTorch compiles nothing",
                 "leave out --compile, or take `--backend torch`",
-                2,
             )
         _check_one_gpu(config, "PyTorch", torch.cuda.device_count())
 

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from archspec.diagnostics import Failure
+from archspec.diagnostics import MissingPackage
 from archspec_onnx.model import MODEL
 from archspec_onnx.tensors import LIMIT
 
@@ -86,7 +86,9 @@ def _engine() -> Any:
         import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
         help = "pip install 'archspec-nn[onnx]'"
-        raise Failure("ONNX models run on onnxruntime, which is not installed", help, 3) from error
+        raise MissingPackage(
+            "ONNX models run on onnxruntime, which is not installed", help
+        ) from error
     return onnxruntime
 
 

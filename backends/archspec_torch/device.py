@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import UsageError, quote
 
 
 def place(name: str | None = None) -> torch.device:
@@ -20,8 +20,8 @@ def place(name: str | None = None) -> torch.device:
         RuntimeError,
         AssertionError,
     ) as error:  # by assertion PyTorch says that it was built without
-        raise Failure(
-            f"PyTorch has no device {quote(name or '')} here", f"there is {', '.join(_there())}", 2
+        raise UsageError(
+            f"PyTorch has no device {quote(name or '')} here", f"there is {', '.join(_there())}"
         ) from error
     return torch.device("cuda", torch.cuda.current_device()) if str(found) == "cuda" else found
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed
 
-from archspec.diagnostics import Failure
+from archspec.diagnostics import Failure, UsageError
 
 T = TypeVar("T")
 
@@ -87,10 +87,9 @@ def joined() -> Generator[TorchProcessGroup]:
 def _take_gpu(local: int) -> None:
     count = torch.cuda.device_count()
     if local >= count:
-        raise Failure(
+        raise UsageError(
             f"process {local} of this machine has no GPU: there are {count}",
             f"--nproc-per-node {count}",
-            2,
         )
     torch.cuda.set_device(local)
 

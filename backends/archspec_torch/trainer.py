@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from archspec.backend.session import slot_name
 from archspec.backend.trainer import LOSS_SCALE, TrainerConfig, TrainState, rank_slices
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import UsageError, quote
 from archspec.ir.graph import Head
 from archspec.ir.recipe import Recipe
 from archspec_torch.batch_norm_cpu import steady
@@ -304,10 +304,9 @@ def _head_loss(head: Head, output: torch.Tensor, y: torch.Tensor, smoothing: flo
 def _place(plan: TrainerConfig) -> torch.device:
     if plan.group.world_size > 1 and plan.device and ":" in plan.device:
         message = f"{plan.group.world_size} processes cannot all have {quote(plan.device)}"
-        raise Failure(
+        raise UsageError(
             message,
             f"--device {plan.device.partition(':')[0]} gives each process one of its own",
-            2,
         )
     return place(plan.device)
 

@@ -16,12 +16,13 @@ import archspec
 from archspec.backend.session import OutputCotangents, Precision, Session, SessionState, SgdConfig
 from archspec.conformance.backend_under_test import BackendUnderTest
 from archspec.conformance.compare import compare_all
-from archspec.equivalence.test_inputs import Material
+from archspec.equivalence.inputs import VerifyInputs
 from archspec.frontend.loader import Spec
 from archspec.ir.graph import Graph
 from archspec.reference import ReferenceSession
 from archspec.weights import checkpoint
-from archspec.weights.init import initial
+from archspec.weights.init import initial_tensors
+from archspec.weights.weight_source import WeightSource
 from tests.helpers.specs import checked
 
 Array = NDArray[Any]
@@ -92,13 +93,15 @@ def train(session: Session, graph: Graph, first: int, count: int) -> None:
 
 
 def started(spec: Spec) -> dict[str, Array]:
-    return {name: value.astype(np.float64) for name, value in initial(spec.graph, 0).items()}
+    return {
+        name: value.astype(np.float64) for name, value in initial_tensors(spec.graph, 0).items()
+    }
 
 
 def session(subject: BackendUnderTest, spec: Spec, precision: Precision) -> Session:
     """A new session with the initial weights."""
     return subject.open(
-        spec, Material(started(spec), np.zeros((1, *spec.graph.input)), dict), precision
+        spec, VerifyInputs(started(spec), np.zeros((1, *spec.graph.input)), dict), precision
     )
 
 
@@ -132,11 +135,11 @@ def test_ten_steps_and_ten_elsewhere_are_twenty(
     first = session(opened(before), spec, "float32")
     train(first, spec.graph, 0, STEPS)
     state = first.state()
-    checkpoint.save(
-        path, {**state.tensors, **state.slots}, checkpoint.origin(spec.graph, spec.sha256)
+    checkpoint.save_checkpoint(
+        path, {**state.tensors, **state.slots}, checkpoint.network_metadata(spec.graph, spec.sha256)
     )
     second = session(opened(after), spec, "float32")
-    second.restore(checkpoint.load_state(path, spec.graph))
+    second.restore(checkpoint.load_state(WeightSource(path), spec.graph))
     train(second, spec.graph, STEPS, STEPS)
     equal(second.state(), twenty(name), 1e-5, f"{before}, then {after}")
 

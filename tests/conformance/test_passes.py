@@ -13,13 +13,13 @@ from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.ir.graph import Graph
 from archspec.passes import inference
 from archspec.reference import evaluate
-from archspec.weights.init import initial
+from archspec.weights.init import initial_tensors
 from tests.helpers.specs import checked
 
 
 def assert_same_in_eval(before: Graph, after: Graph, seed: int) -> None:
     x = np.random.default_rng(seed).standard_normal((2, *before.input))
-    weights = initial(before, seed)
+    weights = initial_tensors(before, seed)
     expected = evaluate(before, weights, x).outputs
     kept = {name: weights[name] for name, _, _ in after.parameters()}
     found = evaluate(after, kept, x).outputs
@@ -31,18 +31,18 @@ def assert_same_in_eval(before: Graph, after: Graph, seed: int) -> None:
 @given(specs(), st.integers(0, 2**32 - 1))
 def test_inference_computes_the_same_on_random_networks(drawn: GeneratedSpec, seed: int) -> None:
     graph = checked(drawn.text).graph
-    assert_same_in_eval(graph, inference.run(graph), seed)
+    assert_same_in_eval(graph, inference.inference_graph(graph), seed)
 
 
 @pytest.mark.parametrize("name", ["lenet5", "googlenet-2class"])
 def test_inference_computes_the_same_on_shipped_networks(name: str) -> None:
     graph = archspec.load(name).graph
-    assert_same_in_eval(graph, inference.run(graph), 0)
+    assert_same_in_eval(graph, inference.inference_graph(graph), 0)
 
 
 def test_inference_leaves_no_dropout_and_no_train_only_head() -> None:
     graph = archspec.load("googlenet").graph
-    after = inference.run(graph)
+    after = inference.inference_graph(graph)
     assert {node.op.kind for node in graph.nodes} - {node.op.kind for node in after.nodes} == {
         "dropout"
     }

@@ -14,19 +14,20 @@ import archspec
 from archspec.analysis.stats import stats
 from archspec.backend import load as load_backend
 from archspec.backend.session import Mode
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.conformance.compare import compare
-from archspec.equivalence import Report
+from archspec.equivalence import VerifyReport
 from archspec.frontend.files import shipped
 from archspec.reference import evaluate
-from archspec.weights.checkpoint import load as load_weights
+from archspec.weights.checkpoint import load_tensors as load_weights
+from archspec.weights.weight_source import WeightSource
 
 SPECS = sorted(path.stem for path in shipped().glob("*.yaml"))
 TARGETS = ["torch", "keras", "keras@jax", "onnx"]
 ALL: tuple[Mode, ...] = ("eval", "train", "grad", "step")
 
 
-def assert_one_network(report: Report, modes: tuple[Mode, ...]) -> None:
+def assert_one_network(report: VerifyReport, modes: tuple[Mode, ...]) -> None:
     """Check that nothing differs or was left out, and that all errors are within 1e-5."""
     report.raise_if_different()
     done = {(line.target, line.mode) for line in report.lines if line.compared}
@@ -51,7 +52,9 @@ def test_it_is_one_network_everywhere(name: str) -> None:
 @pytest.mark.parametrize("backend", ["torch", "keras"])
 def test_model_py_runs_where_archspec_is_not_installed(backend: str, tmp_path: Path) -> None:
     spec = archspec.load("lenet5")
-    folder = write(spec, load_backend(backend), tmp_path / "lenet5", seed=3)
+    folder = write_build(
+        spec, load_backend(backend), tmp_path / "lenet5", weights=WeightSource(seed=3)
+    )
     script = """
 import sys
 for name in ("archspec", "archspec_torch", "archspec_keras"):
@@ -82,7 +85,8 @@ def test_the_same_seed_gives_the_same_files_and_another_does_not(
 ) -> None:
     spec, engine = archspec.load("lenet5"), load_backend(backend)
     one, two, other = (
-        write(spec, engine, tmp_path / f"{i}", seed=seed) for i, seed in enumerate((1, 1, 2))
+        write_build(spec, engine, tmp_path / f"{i}", weights=WeightSource(seed=seed))
+        for i, seed in enumerate((1, 1, 2))
     )
     for path in one.iterdir():
         assert path.read_bytes() == (two / path.name).read_bytes()
@@ -94,7 +98,7 @@ def test_the_same_seed_gives_the_same_files_and_another_does_not(
 def test_initial_weights_are_the_same_on_every_backend(tmp_path: Path) -> None:
     spec = archspec.load("lenet5")
     files = [
-        write(spec, load_backend(name), tmp_path / name, seed=5)
+        write_build(spec, load_backend(name), tmp_path / name, weights=WeightSource(seed=5))
         for name in ("torch", "keras", "onnx")
     ]
     first, *others = ((folder / "weights.safetensors").read_bytes() for folder in files)

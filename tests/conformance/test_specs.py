@@ -12,7 +12,7 @@ from archspec.compiler import provenance
 from archspec.conformance.compare import compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import GeneratedSpec, specs
-from archspec.equivalence.test_inputs import weights
+from archspec.equivalence.inputs import random_weights
 from archspec.ir.op import EvalContext
 from archspec.passes import inference
 from archspec.reference import evaluate
@@ -46,7 +46,7 @@ def test_the_shapes_and_counts_that_stats_predicts_come_out(
         predicted = stats(spec, train=train)
         came = evaluate(
             spec.graph,
-            weights(spec.graph, seed),
+            random_weights(spec.graph, seed),
             x,
             EvalContext(train=train, dropout=False),
             return_activations=True,
@@ -69,9 +69,9 @@ def test_the_inference_pass_and_float32_leave_the_main_output_as_it_is(
     drawn: GeneratedSpec, seed: int
 ) -> None:
     spec = checked(drawn.text)
-    graph = inference.run(spec.graph)
+    graph = inference.inference_graph(spec.graph)
     assert not any(head.train_only for head in graph.heads)
-    values = weights(spec.graph, seed)
+    values = random_weights(spec.graph, seed)
     x = spread((3, *drawn.input), seed)
     left = {name: values[name] for name, _, _ in graph.parameters()}
     compare_all(

@@ -16,15 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archspec.backend import load as load_backend
-from archspec.compiler import check, provenance, write
+from archspec.compiler import check, provenance, write_build
 from archspec.conformance.ops import spread
 from archspec.diagnostics.codes import codes
-from archspec.equivalence.test_inputs import weights
+from archspec.equivalence.inputs import random_weights
 from archspec.frontend.body_parser import STRUCTURES
 from archspec.frontend.loader import Spec
 from archspec.frontend.yaml_writer import yaml_text
 from archspec.ops import OPS
-from archspec.weights.checkpoint import save
+from archspec.weights.checkpoint import save_checkpoint
 from tests.helpers.effort import examples
 from tests.helpers.harmless import differences
 from tests.helpers.specs import checked, written
@@ -278,7 +278,7 @@ def computed(spec: Spec) -> list[np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         for name, content in backend.emit(spec.graph, provenance(spec)).items():
             (Path(folder) / name).write_bytes(content)
-        save(Path(folder) / "weights.safetensors", weights(spec.graph, 0))
+        save_checkpoint(Path(folder) / "weights.safetensors", random_weights(spec.graph, 0))
         session = backend.open(Path(folder), spec.graph, "float64")
     with np.errstate(all="raise"):
         return [
@@ -353,7 +353,7 @@ def test_a_hostile_file_name_which_names_the_network(name: str, tmp_path: Path) 
     spec, found = check(path)
     assert spec is not None, found
     assert differences(source(spec), PLAIN[0], "good") == []
-    folder = write(spec, load_backend("torch"), tmp_path / "built")
+    folder = write_build(spec, load_backend("torch"), tmp_path / "built")
     assert json.loads((folder / "manifest.json").read_text())["spec"]["file"]
     assert load_backend("torch").load(folder)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from archspec.backend import load
 from archspec.backend.trainer import TrainerConfig
-from archspec.compiler import write
+from archspec.compiler import write_build
+from archspec.weights.weight_source import WeightSource
 from tests.helpers.ranks import DEEP, RECIPES, batches
 from tests.helpers.specs import TWO_HEADS, checked
 
@@ -25,7 +26,7 @@ def main(out: Path) -> None:
     for name in SOME:
         recipe = RECIPES[name]
         with tempfile.TemporaryDirectory() as folder:
-            build = write(spec, backend, Path(folder) / "net", seed=0)
+            build = write_build(spec, backend, Path(folder) / "net", weights=WeightSource(seed=0))
             trainer: Any = backend.trainer(build, TrainerConfig(spec.graph, recipe))
         losses: list[Any] = []
         shards: list[list[int]] = []

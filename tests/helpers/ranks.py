@@ -13,13 +13,14 @@ import numpy as np
 
 from archspec.backend import load
 from archspec.backend.trainer import TrainerConfig, rank_slices
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.diagnostics import Failure
 from archspec.frontend.loader import Spec
 from archspec.ir.recipe import Recipe
 from archspec.train import loop
 from archspec.train.distributed import joined
 from archspec.train.run import Options, start
+from archspec.weights.weight_source import WeightSource
 from tests.helpers.specs import TWO_HEADS, checked
 
 RECIPES = {
@@ -49,7 +50,8 @@ def stepped(recipe: Recipe, folder: Path, group: Any, drop: float = 0.0) -> dict
     spec, backend = checked(TWO_HEADS.replace("drop: 0.0", f"drop: {drop}")), load("torch")
     assert backend.trainer is not None
     trainer = backend.trainer(
-        write(spec, backend, folder, seed=0), TrainerConfig(spec.graph, recipe, group=group)
+        write_build(spec, backend, folder, weights=WeightSource(seed=0)),
+        TrainerConfig(spec.graph, recipe, group=group),
     )
     losses: list[Any] = []
     for x, y, rate in batches():

@@ -58,5 +58,5 @@ def build(theirs: Any) -> Any:
     misshapen.
     """
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint.save(path := Path(folder) / "weights.safetensors", tensors(theirs))
+        checkpoint.save_checkpoint(path := Path(folder) / "weights.safetensors", tensors(theirs))
         return archspec.build(SPEC, backend="torch", weights=path)

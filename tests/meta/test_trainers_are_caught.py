@@ -14,7 +14,7 @@ from archspec.conformance.training import COMBINATIONS
 from archspec.frontend.loader import Spec
 from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.weights.init import initial
+from archspec.weights.init import initial_tensors
 
 Opener = Callable[..., Trainer]
 
@@ -24,7 +24,8 @@ def opener(kind: type[ReferenceTrainer] = ReferenceTrainer, **instead: Any) -> O
 
     def opened(spec: Spec, recipe: Recipe, seed: int = 0) -> Trainer:
         return kind(
-            TrainerConfig(spec.graph, recipe.model_copy(update=instead)), initial(spec.graph, seed)
+            TrainerConfig(spec.graph, recipe.model_copy(update=instead)),
+            initial_tensors(spec.graph, seed),
         )
 
     return opened
@@ -101,7 +102,7 @@ class Unfrozen(ReferenceTrainer):
 
     def __init__(self, plan: TrainerConfig, tensors: Any) -> None:
         super().__init__(plan, tensors)
-        self.session.still = ()
+        self.session.frozen_batch_norms = ()
 
 
 class Eager(ReferenceTrainer):
@@ -130,9 +131,9 @@ def moving(part: str) -> type[ReferenceTrainer]:
 
     class Moving(ReferenceTrainer):
         def step(self, x: Any, y: Any, learning_rate: float, size: int | None = None) -> None:
-            before = getattr(self.standing, part)
+            before = getattr(self.train_state, part)
             super().step(x, y, learning_rate, size)
-            before |= getattr(self.standing, part)
+            before |= getattr(self.train_state, part)
 
     return Moving
 

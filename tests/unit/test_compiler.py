@@ -11,8 +11,9 @@ import pytest
 import archspec
 from archspec.backend import Gap
 from archspec.backend import load as load_backend
-from archspec.compiler import compile_spec, provenance, write
+from archspec.compiler import compile_spec, provenance, write_build
 from archspec.diagnostics import Failure, SpecError
+from archspec.weights.weight_source import WeightSource
 
 HEAD = "archspec: 1\nname: net\ninput: [3, 8, 8]\n"
 
@@ -27,7 +28,7 @@ def test_a_petabyte_is_counted_and_refused_at_its_line(tmp_path: Path) -> None:
     spec = spec_of(tmp_path, "network:\n  - relu\n  - conv: {out: 1000000000000, kernel: 3}\n")
     assert archspec.stats(spec).params == 10**12 * 28
     with pytest.raises(SpecError) as failure:
-        write(spec, load_backend("torch"), tmp_path / "out")
+        write_build(spec, load_backend("torch"), tmp_path / "out")
     (found,) = failure.value.diagnostics
     assert (found.code, found.span.line) == ("AS0801", 6)
     assert not (tmp_path / "out").exists()
@@ -51,7 +52,9 @@ def test_the_manifest_says_what_was_built(tmp_path: Path) -> None:
     from hashlib import sha256
 
     spec = archspec.load("lenet5", classes=7)
-    folder = write(spec, load_backend("torch"), tmp_path / "out", seed=5)
+    folder = write_build(
+        spec, load_backend("torch"), tmp_path / "out", weights=WeightSource(seed=5)
+    )
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["spec"] == {
         "file": "lenet5.yaml",
@@ -112,16 +115,24 @@ def test_inference_leaves_out_train_only_parts(tmp_path: Path) -> None:
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     backend = load_backend("torch")
-    folder = write(archspec.load("lenet5"), backend, tmp_path / "one")
+    folder = write_build(archspec.load("lenet5"), backend, tmp_path / "one")
     other = archspec.load("lenet5", classes=7)
     with pytest.raises(Failure, match=r"output\.weight"):
-        write(other, backend, tmp_path / "two", weights=folder / "weights.safetensors")
+        write_build(
+            other,
+            backend,
+            tmp_path / "two",
+            weights=WeightSource(folder / "weights.safetensors"),
+        )
     assert not (tmp_path / "two").exists()
 
 
 def test_weights_given_are_weights_written(tmp_path: Path) -> None:
     backend, spec = load_backend("torch"), archspec.load("lenet5")
-    one = write(spec, backend, tmp_path / "one", seed=9) / "weights.safetensors"
-    two = write(spec, backend, tmp_path / "two", weights=one)
+    one = (
+        write_build(spec, backend, tmp_path / "one", weights=WeightSource(seed=9))
+        / "weights.safetensors"
+    )
+    two = write_build(spec, backend, tmp_path / "two", weights=WeightSource(one))
     assert one.read_bytes() == (two / "weights.safetensors").read_bytes()
     assert json.loads((two / "manifest.json").read_text())["weights"] == "weights.safetensors"

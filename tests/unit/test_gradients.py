@@ -16,16 +16,17 @@ from hypothesis import strategies as st
 import archspec
 from archspec.backend import load as load_backend
 from archspec.backend.session import OutputCotangents, Session, SessionState, SgdConfig
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import GeneratedSpec, specs
-from archspec.equivalence.test_inputs import weights
+from archspec.equivalence.inputs import random_weights
 from archspec.frontend.files import shipped
 from archspec.ir.graph import Graph, Head
 from archspec.ir.op import EvalContext, Op
 from archspec.reference import ReferenceSession, evaluate, gradients
-from archspec.weights.checkpoint import load as load_weights
+from archspec.weights.checkpoint import load_tensors as load_weights
+from archspec.weights.weight_source import WeightSource
 from tests.helpers.derivative import assert_derivative, shares
 from tests.helpers.effort import examples
 from tests.helpers.graphs import Builder
@@ -43,7 +44,7 @@ def test_of_random_specs_they_are_the_slopes_of_the_outputs(
 ) -> None:
     graph = checked(drawn.text).graph
     params, x, mode = (
-        weights(graph, seed),
+        random_weights(graph, seed),
         spread((3, *drawn.input), seed),
         EvalContext(train=train, dropout=False),
     )
@@ -87,7 +88,7 @@ def two_heads() -> Graph:
 @pytest.mark.parametrize("train", [False, True])
 def test_what_is_read_twice_or_given_twice_adds_up(train: bool) -> None:
     graph, x = two_heads(), batch(3, 4)
-    params = weights(graph, 0)
+    params = random_weights(graph, 0)
     t = {
         name: torch.from_numpy(value).requires_grad_() for name, value in {**params, "x": x}.items()
     }
@@ -114,7 +115,7 @@ def test_what_is_read_twice_or_given_twice_adds_up(train: bool) -> None:
 
 def test_what_the_loss_does_not_depend_on_has_zeros() -> None:
     graph, x = two_heads(), batch(3, 4)
-    found = gradients(graph, weights(graph, 0), x, lambda _: {}, EvalContext(train=True))
+    found = gradients(graph, random_weights(graph, 0), x, lambda _: {}, EvalContext(train=True))
     assert found.input.shape == x.shape
     assert not found.input.any()
     assert {name: g.any() for name, g in found.tensors.items()} == dict.fromkeys(
@@ -135,7 +136,7 @@ def test_what_the_loss_does_not_depend_on_has_zeros() -> None:
 def test_a_derivative_that_fits_no_head_is_refused(given: dict[str, Any], message: str) -> None:
     graph = two_heads()
     with pytest.raises(ValueError, match=message.replace("'", ".")):
-        gradients(graph, weights(graph, 0), batch(3, 4), lambda _: given)
+        gradients(graph, random_weights(graph, 0), batch(3, 4), lambda _: given)
 
 
 def test_dropout_that_drops_is_refused() -> None:
@@ -189,7 +190,7 @@ def test_values_are_let_go_on_the_way_back() -> None:
 def opened(name: str, folder: Path) -> tuple[Graph, ReferenceSession, Session]:
     """A shipped spec with the same weights by the reference and in torch."""
     spec, backend = archspec.load(name), load_backend("torch")
-    built = write(spec, backend, folder / name, seed=1)
+    built = write_build(spec, backend, folder / name, weights=WeightSource(seed=1))
     tensors = load_weights(built / "weights.safetensors", spec.graph)
     return (
         spec.graph,
@@ -284,7 +285,7 @@ def normal() -> tuple[Graph, dict[str, Any]]:
     b.add("dropout", "dropout", rate=0.5)
     b.add("classifier", "linear", out=2)
     graph = b.graph()
-    return graph, weights(graph, 0)
+    return graph, random_weights(graph, 0)
 
 
 def test_train_mode_moves_the_sessions_own_statistics() -> None:
@@ -323,7 +324,7 @@ def test_steps_and_a_state_that_travels_are_torchs(optimizer: SgdConfig, tmp_pat
             session.step(x, pull, optimizer)
     _assert_same_state(ours.state(), theirs.state())
     middle = ours.state()
-    fresh = ReferenceSession(graph, weights(graph, 5))
+    fresh = ReferenceSession(graph, random_weights(graph, 5))
     fresh.restore(middle)
     for session in (ours, theirs, fresh):
         for x in batches[2:]:

@@ -7,10 +7,11 @@ import tempfile
 from pathlib import Path
 
 from archspec.backend import Backend
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.conformance.layers import layer_spec, load_text, simplest
 from archspec.equivalence.modes import MODES
 from archspec.ops import OPS
+from archspec.weights.weight_source import WeightSource
 
 
 def test_every_op_is_lowered_or_a_gap(backend: Backend) -> None:
@@ -34,7 +35,10 @@ def test_it_can_do_something(backend: Backend) -> None:
 def test_the_same_graph_gives_the_same_files(backend: Backend) -> None:
     spec = load_text(layer_spec(*simplest(min(backend.lowered))))
     with tempfile.TemporaryDirectory() as folder:
-        one, two = (write(spec, backend, Path(folder) / name, seed=1) for name in ("one", "two"))
+        one, two = (
+            write_build(spec, backend, Path(folder) / name, weights=WeightSource(seed=1))
+            for name in ("one", "two")
+        )
         names = sorted(path.name for path in one.iterdir())
         assert names == sorted(path.name for path in two.iterdir())
         assert all((one / name).read_bytes() == (two / name).read_bytes() for name in names)

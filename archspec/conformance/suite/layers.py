@@ -21,7 +21,12 @@ from archspec.conformance.ops import spread
 from archspec.conformance.profile import examples
 from archspec.conformance.spec_failure import SpecFailure, spec_first
 from archspec.diagnostics import Failure
-from archspec.equivalence.test_inputs import Material, material, shares, weights
+from archspec.equivalence.inputs import (
+    VerifyInputs,
+    fixed_cotangents,
+    random_weights,
+    verify_inputs,
+)
 from archspec.ops import OPS
 
 seeds = st.integers(0, 2**32 - 1)
@@ -52,7 +57,7 @@ def property_of(backend_under_test: BackendUnderTest, kind: str) -> Callable[[],
     def holds(text: str, seed: int, batch: int) -> None:
         spec = load_text(text)
         x = spread((batch, *spec.graph.input), seed)
-        material = Material(weights(spec.graph, seed), x, shares(spec.graph, seed))
+        material = VerifyInputs(random_weights(spec.graph, seed), x, fixed_cotangents(spec.graph, seed))
         try:
             backend_under_test.check(spec, material, "eval", precision="float32")
             backend_under_test.check(spec, material, "train", "grad", "step", precision="float64")
@@ -72,7 +77,9 @@ def _is_a_gap(backend_under_test: BackendUnderTest, backend: Backend, kind: str)
         backend_under_test.target, backend=replace(backend, lowered=set(OPS), gaps={})
     )
     try:
-        replace(backend_under_test, target=willing).check(spec, material(spec.graph, 0, 2), "eval")
+        replace(backend_under_test, target=willing).check(
+            spec, verify_inputs(spec.graph, 0, 2), "eval"
+        )
     except Exception:
         return
     pytest.fail(f"{kind} is listed as a gap, and works")

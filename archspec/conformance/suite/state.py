@@ -11,15 +11,15 @@ from archspec.conformance.backend_under_test import BackendUnderTest
 from archspec.conformance.compare import compare_all
 from archspec.conformance.layers import layer_spec, load_text, simplest
 from archspec.diagnostics import Failure
-from archspec.equivalence.test_inputs import Material, material
+from archspec.equivalence.inputs import VerifyInputs, verify_inputs
 from archspec.ir.graph import Graph
 
 
-def opened(backend_under_test: BackendUnderTest) -> Iterator[tuple[Graph, Material, Session]]:
+def opened(backend_under_test: BackendUnderTest) -> Iterator[tuple[Graph, VerifyInputs, Session]]:
     """Open each op that has tensors, by itself."""
     for kind in sorted(backend_under_test.target.backend.lowered):
         spec = load_text(layer_spec(*simplest(kind)))
-        given = material(spec.graph, 0, 2)
+        given = verify_inputs(spec.graph, 0, 2)
         if given.tensors:
             yield (
                 spec.graph,

@@ -15,7 +15,7 @@ from numpy.random import Generator as Random
 from numpy.typing import NDArray
 
 from archspec.backend.trainer import rank_slices
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure, UsageError, quote
 from archspec.images import Unreadable
 from archspec.train.data.source import Sample, Source
 from archspec.train.data.workers import deliver
@@ -79,7 +79,7 @@ class Batches:
     def __post_init__(self) -> None:
         if self.batch < 1 or not 0 <= self.rank < self.ranks:
             message = f"a batch has at least 1 sample, and rank is below ranks; found {self.batch}, {self.rank}"
-            raise Failure(f"{message} of {self.ranks}", exit_code=2)
+            raise UsageError(f"{message} of {self.ranks}")
 
     @property
     def steps(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from archspec.diagnostics import Failure
+from archspec.diagnostics import MissingPackage
 from archspec.train.data.npz import NAMES, from_arrays
 from archspec.train.data.source import Parts
 
@@ -57,7 +57,7 @@ def open_packaged(name: str) -> Parts:
         found = take()
     except ImportError as error:
         help = f"pip install {package}"
-        raise Failure(
-            f"the data `{name}` come with {package}, which is not installed", help, 3
+        raise MissingPackage(
+            f"the data `{name}` come with {package}, which is not installed", help
         ) from error
     return from_arrays(found, name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from archspec.diagnostics import Failure, did_you_mean, quote, reason
+from archspec.diagnostics import Failure, UsageError, did_you_mean, quote, reason
 from archspec.train.data.builtin import PACKAGED, open_packaged
 from archspec.train.data.folder import open_folder
 from archspec.train.data.npz import open_npz
@@ -44,10 +44,9 @@ def divided(where: str | PathLike[str], parts: Parts, held_out: float | None = N
         share = SHARE if held_out is None else held_out
         train, rest = split(parts.train, share)
     elif held_out:
-        raise Failure(
+        raise UsageError(
             f"{quote(where)} has a part for validation of its own",
             "leave out --val-split",
-            exit_code=2,
         )
     else:
         share, train, rest = 0.0, parts.train, parts.held_out

@@ -13,16 +13,14 @@ from hashlib import sha256
 
 import numpy as np
 
-from archspec.diagnostics import Failure
+from archspec.diagnostics import UsageError
 from archspec.train.data.source import Part, Source, samples
 
 
 def split(source: Source, share: float) -> tuple[Source, Source]:
     """What is trained on, and what is held out: that share of each class, and at least one of two samples or more."""
     if not 0 <= share < 1:
-        raise Failure(
-            f"the share that is held out is at least 0 and below 1, found {share:g}", exit_code=2
-        )
+        raise UsageError(f"the share that is held out is at least 0 and below 1, found {share:g}")
     classes: dict[int, list[tuple[bytes, int]]] = {}
     for index, sample in enumerate(samples(source)):
         classes.setdefault(sample.label, []).append(

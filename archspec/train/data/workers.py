@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any, TypeVar
 
-from archspec.diagnostics import Failure, writing
+from archspec.diagnostics import Failure, MissingPackage, writing
 
 Made = TypeVar("Made", bound="tuple[Any, ...]")
 
@@ -43,7 +43,9 @@ def _delivered(make: Callable[[int], Made], steps: range, workers: int) -> Gener
         from cloudpickle import dumps  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
     except ImportError:
         message = "worker processes need grain, which is not installed"
-        raise Failure(message, "pip install 'archspec-nn[train]', or take no workers", 3) from None
+        raise MissingPackage(
+            message, "pip install 'archspec-nn[train]', or take no workers"
+        ) from None
     if not flags.FLAGS.is_parsed():
         # Beside JAX, Grain 0.2.18 reads an option of its own, which is an error before absl has parsed any.
         flags.FLAGS.mark_as_parsed()

@@ -14,7 +14,7 @@ from PIL import Image
 import archspec
 from archspec.backend import load
 from archspec.cli import main
-from archspec.compiler import write
+from archspec.compiler import write_build
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_missing_engine_is_named(
     def lacking(*_: Any) -> Any:  # as importing it says where it is missing
         raise ModuleNotFoundError(f"No module named '{missing}.python'", name=f"{missing}.python")
 
-    folder = write(archspec.load("lenet5"), backend, tmp_path / "net")
+    folder = write_build(archspec.load("lenet5"), backend, tmp_path / "net")
     Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "picture.png")
     monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.setattr(

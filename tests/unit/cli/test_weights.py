@@ -13,8 +13,8 @@ from archspec import weights
 from archspec.backend.session import slot_name
 from archspec.cli import main
 from archspec.frontend.loader import Spec
-from archspec.weights.checkpoint import origin
-from archspec.weights.checkpoint import save as save_checkpoint
+from archspec.weights.checkpoint import network_metadata
+from archspec.weights.checkpoint import save_checkpoint as save_checkpoint
 from tests.helpers.specs import checked
 from tests.helpers.tensors import TEXT, drawn, same
 
@@ -37,7 +37,7 @@ def test_inspect_for_people(spec: Spec, capsys: pytest.CaptureFixture[str]) -> N
     assert main(["weights", "inspect", "w.safetensors"]) == 0
     out = capsys.readouterr().out
     lines = out.splitlines()
-    assert lines[0] == "neutral checkpoint: 1 tensors, 5 values"
+    assert lines[0] == "portable checkpoint: 1 tensors, 5 values"
     assert set(lines[1:4]) == {"name: a\\x1bb", "seed: 3", "version: 1"}
     assert lines[-1].split() == ["b", "5", "float32", "1", "2", "3", "0.8165", "1", "1"]
     assert "digests" not in out
@@ -57,7 +57,7 @@ def test_inspect_as_json(spec: Spec, capsys: pytest.CaptureFixture[str], suffix:
     assert np.allclose([entry[key] for key in ("min", "mean", "max", "std")], figures, rtol=1e-12)
     assert (entry["nan"], entry["inf"], entry["dtype"]) == (0, 0, "float32")
     if suffix == ".safetensors":
-        assert found["metadata"] == {"version": "1"} | origin(spec.graph, spec.sha256)
+        assert found["metadata"] == {"version": "1"} | network_metadata(spec.graph, spec.sha256)
 
 
 def test_inspect_of_a_damaged_file_names_the_tensor(
@@ -95,7 +95,9 @@ def test_slots_of_an_optimizer_are_kept_or_named(
 ) -> None:
     tensors = drawn(spec.graph)
     slots = {slot_name(name, "momentum"): 2 * tensor for name, tensor in tensors.items()}
-    save_checkpoint(Path("w.safetensors"), {**tensors, **slots}, origin(spec.graph, spec.sha256))
+    save_checkpoint(
+        Path("w.safetensors"), {**tensors, **slots}, network_metadata(spec.graph, spec.sha256)
+    )
     neutral = ["w.safetensors", "--spec", "small.yaml", "-o", "again.safetensors"]
     assert main(["weights", "import", *neutral]) == 0
     assert f"and {len(slots)} slots of an optimizer" in capsys.readouterr().err
@@ -131,7 +133,7 @@ def test_slots_that_are_left_out_need_not_be_finite(
 ) -> None:
     slots = {"fc.bias@momentum": np.full(5, np.nan, np.float32)}
     save_checkpoint(
-        Path("w.safetensors"), drawn(spec.graph) | slots, origin(spec.graph, spec.sha256)
+        Path("w.safetensors"), drawn(spec.graph) | slots, network_metadata(spec.graph, spec.sha256)
     )
     to = ["--spec", "small.yaml"]
     assert ended(capsys, "convert", "w.safetensors", "w.pt", *to)[0] == 0

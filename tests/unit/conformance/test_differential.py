@@ -19,7 +19,7 @@ from archspec.conformance.layers import load_text
 from archspec.conformance.profile import examples
 from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.diagnostics import Failure
-from archspec.equivalence.test_inputs import Material, shares
+from archspec.equivalence.inputs import VerifyInputs, fixed_cotangents
 from tests.helpers.mutations import fields
 
 TEXT = """archspec: 1
@@ -174,9 +174,11 @@ def test_a_network_whose_values_leave_single_precision_is_left_out(
     grown = f"archspec: 1\nname: net\ninput: [40]\nnetwork:\n{steps}{last}"
     spec, wrong = load_text(grown), under_test(lenient(slope=0.3))
     assert not stays_in_range(
-        spec.graph, Material({}, np.full((3, 40), 5.0), shares(spec.graph, 0))
+        spec.graph, VerifyInputs({}, np.full((3, 40), 5.0), fixed_cotangents(spec.graph, 0))
     )
-    assert stays_in_range(spec.graph, Material({}, np.ones((3, 40)), shares(spec.graph, 0)))
+    assert stays_in_range(
+        spec.graph, VerifyInputs({}, np.ones((3, 40)), fixed_cotangents(spec.graph, 0))
+    )
     DifferentialTest([wrong]).check(grown, 0)
     with pytest.raises(AssertionError, match="leaky_relu"):
         DifferentialTest([wrong]).check(grown.replace(steps, ""), 0)

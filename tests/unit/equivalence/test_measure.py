@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archspec.equivalence.inputs import verify_inputs
 from archspec.equivalence.measure import (
     MIXED,
     ROUNDING,
@@ -16,10 +17,9 @@ from archspec.equivalence.measure import (
     Jitter,
     Rounding,
     distances,
-    error,
+    relative_error,
 )
-from archspec.equivalence.modes import expected
-from archspec.equivalence.test_inputs import material
+from archspec.equivalence.modes import expected_values
 from tests.helpers.specs import checked
 
 SINGLE, DOUBLE = ROUNDING["float32"], ROUNDING["float64"]
@@ -44,7 +44,7 @@ RIGHT = np.array([[1.0, -4.0], [0.0, 2.0]])
     ],
 )
 def test_error(found: Any, expected: Any, far: float) -> None:
-    assert error(found, expected) == far
+    assert relative_error(found, expected) == far
 
 
 def test_the_bound_is_the_least_one_where_nothing_is_amplified() -> None:
@@ -108,16 +108,16 @@ def test_a_derivative_that_is_zero_but_for_rounding_is_lost() -> None:
     graph = checked(
         "archspec: 1\nname: net\ninput: [2]\nnetwork: [{linear: {out: 1}}, batch_norm]\n"
     ).graph
-    given = material(graph, 0, 3)
-    known = expected(graph, given, "grad", DOUBLE)["gradients"]
+    given = verify_inputs(graph, 0, 3)
+    known = expected_values(graph, given, "grad", DOUBLE)["gradients"]
     assert np.abs(known.values["linear.bias"]).max() < 1e-12
-    assert known.bound("linear.bias", DOUBLE) > DOUBLE.lost
+    assert known.bound("linear.bias", DOUBLE) > DOUBLE.max_bound
     assert known.bound("linear.weight", DOUBLE) < 1e-5
 
 
 def test_what_is_lost_in_rounding_is_not_compared_but_has_to_be_there() -> None:
     lost = Expected({"g": np.array([1e-17])}).widened({"g": np.array([2e-17])})
-    assert lost.bound("g", DOUBLE) > DOUBLE.lost
+    assert lost.bound("g", DOUBLE) > DOUBLE.max_bound
 
     def passed(found: dict[str, Any]) -> bool:
         (distance,) = distances(found, lost, DOUBLE)
@@ -132,7 +132,7 @@ def test_what_is_lost_in_rounding_is_not_compared_but_has_to_be_there() -> None:
 def test_where_the_reference_is_not_finite_nothing_can_be_told() -> None:
     known = Expected({"y": np.array([np.inf])}).widened({"y": np.array([np.nan])})
     (distance,) = distances({"y": np.array([np.nan])}, known, SINGLE)
-    assert distance.lost
+    assert distance.cancelled
 
 
 @pytest.mark.parametrize(
@@ -144,4 +144,4 @@ def test_what_the_arithmetic_has_no_number_for_is_not_compared(
 ) -> None:
     known = Expected({"y": np.array([1.0, -value])}).widened({"y": np.array([1.0, -value])})
     (found,) = distances({"y": np.array([1.0, -np.inf])}, known, rounding)
-    assert (found.lost, found.passed) == (lost, lost)
+    assert (found.cancelled, found.passed) == (lost, lost)

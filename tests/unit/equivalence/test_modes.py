@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from archspec.backend.session import ForwardResult, Gradients, Mode, SessionState
+from archspec.equivalence.inputs import fixed_cotangents, random_weights, verify_inputs
 from archspec.equivalence.layer import layer_spec
 from archspec.equivalence.measure import ROUNDING, Expected
-from archspec.equivalence.modes import MODES, OPTIMIZER, Quantity, expected, measure
-from archspec.equivalence.plan import judged
-from archspec.equivalence.report import Line
-from archspec.equivalence.test_inputs import material, shares, weights
+from archspec.equivalence.modes import MODES, OPTIMIZER, Quantity, expected_values, measure
+from archspec.equivalence.plan import compare_quantities
+from archspec.equivalence.report import ReportLine
 from archspec.frontend.loader import Spec
 from archspec.reference import ReferenceSession
 from tests.helpers.specs import checked
@@ -67,19 +67,21 @@ class Session(ReferenceSession):
 DOUBLE = ROUNDING["float64"]
 
 
-def lines(spec: Spec, mode: Mode, change: Callable[[Any], Any] = lambda given: given) -> list[Line]:
-    given = material(spec.graph, 0, 3)
+def lines(
+    spec: Spec, mode: Mode, change: Callable[[Any], Any] = lambda given: given
+) -> list[ReportLine]:
+    given = verify_inputs(spec.graph, 0, 3)
     session = Session(spec.graph, given.tensors)
     if mode == "step":
-        session.step(given.x, given.pull, OPTIMIZER)
+        session.step(given.x, given.cotangents, OPTIMIZER)
     session.change = change
-    wanted = expected(spec.graph, given, mode, DOUBLE)
+    wanted = expected_values(spec.graph, given, mode, DOUBLE)
     if mode == "step":  # `measure` would go another step; what is looked at is the state
         state = session.state()
         found: Mapping[Any, Any] = {"tensors": state.tensors, "slots": state.slots}
     else:
         found = measure(session, given, mode)
-    return list(judged(spec.graph, "it", mode, "float64", found, wanted, DOUBLE))
+    return list(compare_quantities(spec.graph, "it", mode, "float64", found, wanted, DOUBLE))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_a_wrong_answer_is_named_with_its_line(
     assert line.quantity == quantity
     assert line.first is not None
     assert line.first.name == first
-    assert line.first.place.split(":")[1] == str(place)
+    assert line.first.location.split(":")[1] == str(place)
 
 
 def test_a_quantity_that_the_reference_has_nothing_of_may_not_be_given() -> None:
@@ -179,15 +181,17 @@ def test_activations_may_be_left_out_but_not_all_of_them(spec: Spec) -> None:
 
 
 def test_material_is_never_degenerate_and_the_same_for_a_seed(spec: Spec) -> None:
-    tensors = weights(spec.graph, 3)
+    tensors = random_weights(spec.graph, 3)
     values = np.concatenate([tensor.ravel() for tensor in tensors.values()])
     assert np.unique(values).size == values.size
     assert (values != 0).all()
     assert (tensors["bn.running_var"] > 0).all()
     assert all((tensor.astype(np.float32) == tensor).all() for tensor in tensors.values())
-    assert all((weights(spec.graph, 3)[name] == tensor).all() for name, tensor in tensors.items())
+    assert all(
+        (random_weights(spec.graph, 3)[name] == tensor).all() for name, tensor in tensors.items()
+    )
     outputs = {"main": np.zeros((2, 2)), "side": np.zeros((2, 2))}
-    one, other = shares(spec.graph, 3)(outputs), shares(spec.graph, 4)(outputs)
+    one, other = fixed_cotangents(spec.graph, 3)(outputs), fixed_cotangents(spec.graph, 4)(outputs)
     assert (one["main"] != one["side"]).all()
     assert (one["main"] != other["main"]).all()
     assert np.abs(one["side"]).max() <= 0.5
@@ -228,20 +232,20 @@ network: [{resize: {size: [2], mode: linear, coordinates: half_pixel}}, global_m
 def test_of_equal_values_an_engine_may_take_any(share: float) -> None:
     """Both means are 2: the derivative may go to the first, to the second, or to both."""
     graph = checked(TIED).graph
-    given = replace(material(graph, 0, 1), x=np.array([[[3.0, 1.0, 4.0, 0.0]]]))
-    wanted = expected(graph, given, "grad", DOUBLE)
+    given = replace(verify_inputs(graph, 0, 1), x=np.array([[[3.0, 1.0, 4.0, 0.0]]]))
+    wanted = expected_values(graph, given, "grad", DOUBLE)
     whole = wanted["gradients"].values["input"].sum() / 2
     found = np.array([[[share, share, 1 - share, 1 - share]]]) * whole
     assert all(
         line.passed
-        for line in judged(
+        for line in compare_quantities(
             graph, "it", "grad", "float64", {"gradients": {"input": found}}, wanted, DOUBLE
         )
     )
 
 
 def test_an_activation_may_be_as_far_away_as_rounding_takes_it(spec: Spec) -> None:
-    given = material(spec.graph, 0, 2)
+    given = verify_inputs(spec.graph, 0, 2)
     plain = measure(ReferenceSession(spec.graph, given.tensors), given, "eval")
     (path, value), *_ = plain["activations"].items()
     found: dict[Quantity, Any] = {**plain, "activations": {path: value * (1 + 1e-8)}}
@@ -254,5 +258,5 @@ def test_an_activation_may_be_as_far_away_as_rounding_takes_it(spec: Spec) -> No
         "activations": wanted["activations"].widened(moved),
     }
     for known, passes in ((wanted, False), (wider, True)):
-        told = judged(spec.graph, "it", "eval", "float64", found, known, DOUBLE)
+        told = compare_quantities(spec.graph, "it", "eval", "float64", found, known, DOUBLE)
         assert [line.passed for line in told if line.quantity == "activations"] == [passes]

@@ -13,10 +13,10 @@ import pytest
 
 from archspec.backend import BackendError, load
 from archspec.backend.session import SessionState, SgdConfig
-from archspec.diagnostics import Failure
-from archspec.equivalence.plan import built
+from archspec.diagnostics import Failure, MissingPackage, UsageError
+from archspec.equivalence.inputs import VerifyInputs, verify_inputs
+from archspec.equivalence.plan import build_target
 from archspec.equivalence.remote import Remote, Target
-from archspec.equivalence.test_inputs import Material, material
 from archspec.frontend.loader import Spec
 from tests.helpers.installed import broken, installed
 from tests.helpers.specs import checked
@@ -30,21 +30,21 @@ def spec() -> Spec:
 
 
 @pytest.fixture(scope="module")
-def given(spec: Spec) -> Material:
-    return material(spec.graph, 0, 2)
+def given(spec: Spec) -> VerifyInputs:
+    return verify_inputs(spec.graph, 0, 2)
 
 
 @contextmanager
-def opened(name: str, spec: Spec, given: Material, place: Path) -> Generator[Remote]:
+def opened(name: str, spec: Spec, given: VerifyInputs, place: Path) -> Generator[Remote]:
     """The backend of that name in a process, with the spec open."""
     target = Target.parse(name)
     with Remote(target, threads=1) as remote:
-        remote.open(*built(spec, target, given, place), "float64")
+        remote.open(*build_target(spec, target, given, place), "float64")
         yield remote
 
 
 def test_every_call_gives_what_the_session_itself_gives(
-    spec: Spec, given: Material, tmp_path: Path
+    spec: Spec, given: VerifyInputs, tmp_path: Path
 ) -> None:
     with opened("torch", spec, given, tmp_path) as remote:
         here = load("torch").open(tmp_path / "build", spec.graph, "float64")
@@ -55,15 +55,16 @@ def test_every_call_gives_what_the_session_itself_gives(
                 session.forward(given.x, train=train, return_activations=True)
                 for session in (remote, here)
             )
-            for what in ("outputs", "activations", "updates"):
+            for what in ("outputs", "activations", "running_stats"):
                 same(getattr(there, what), getattr(own, what))
             there, own = (
-                session.gradients(given.x, given.pull, train=train) for session in (remote, here)
+                session.gradients(given.x, given.cotangents, train=train)
+                for session in (remote, here)
             )
             same(there.outputs, own.outputs)
             same({"input": there.input, **there.tensors}, {"input": own.input, **own.tensors})
         for session in (remote, here):
-            session.step(given.x, given.pull, SgdConfig(learning_rate=0.1, momentum=0.9))
+            session.step(given.x, given.cotangents, SgdConfig(learning_rate=0.1, momentum=0.9))
         assert here.state().slots
         same(remote.state().tensors, here.state().tensors)
         same(remote.state().slots, here.state().slots)
@@ -77,7 +78,7 @@ def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 def test_what_a_session_raises_is_raised_here_and_the_process_goes_on(
-    spec: Spec, given: Material, tmp_path: Path
+    spec: Spec, given: VerifyInputs, tmp_path: Path
 ) -> None:
     with opened("torch", spec, given, tmp_path) as remote:
         with pytest.raises(BackendError, match="torch: RuntimeError: ") as caught:
@@ -95,7 +96,7 @@ def test_a_call_before_a_session_is_open() -> None:
 
 
 def test_a_loss_that_raises_is_heard_here_and_the_session_can_be_opened_again(
-    spec: Spec, given: Material, tmp_path: Path
+    spec: Spec, given: VerifyInputs, tmp_path: Path
 ) -> None:
     def pull(outputs: Any) -> Any:
         raise ZeroDivisionError
@@ -110,7 +111,7 @@ def test_a_loss_that_raises_is_heard_here_and_the_session_can_be_opened_again(
 
 
 def test_what_a_backend_prints_disturbs_no_answer(
-    spec: Spec, given: Material, tmp_path: Path
+    spec: Spec, given: VerifyInputs, tmp_path: Path
 ) -> None:
     prank = "print('loud' * 9999, flush=True); os.write(1, b'louder'); os.system('echo loudest')"
     with (
@@ -121,13 +122,13 @@ def test_what_a_backend_prints_disturbs_no_answer(
 
 
 def test_a_process_that_dies_tells_its_last_words(
-    spec: Spec, given: Material, tmp_path: Path
+    spec: Spec, given: VerifyInputs, tmp_path: Path
 ) -> None:
     prank = "os.write(2, b'first\\nout of memory, it seems\\n'); os._exit(7)"
     with installed(tmp_path, "dying", broken("dying", prank=prank)):
         target = Target.parse("dying")
         with Remote(target) as remote:
-            paths = built(spec, target, given, tmp_path)
+            paths = build_target(spec, target, given, tmp_path)
             for _ in range(2):  # it starts again, and dies again
                 with pytest.raises(
                     Failure, match="the process of dying ended with 7: out of memory, it seems"
@@ -173,7 +174,8 @@ def test_a_backend_that_cannot_be_imported_there(
 def test_a_target_that_is_unknown(name: str, message: str, help: str) -> None:
     with pytest.raises(BackendError) as caught:
         Target.parse(name)
-    assert (caught.value.message, caught.value.help, caught.value.exit_code) == (message, help, 2)
+    assert (caught.value.message, caught.value.help) == (message, help)
+    assert isinstance(caught.value, UsageError)
 
 
 def test_a_framework_that_is_missing(tmp_path: Path) -> None:
@@ -185,7 +187,7 @@ def test_a_framework_that_is_missing(tmp_path: Path) -> None:
         pytest.raises(BackendError, match="needs no_such_framework") as caught,
     ):
         Target.parse("lacking")
-    assert caught.value.exit_code == 3
+    assert isinstance(caught.value, MissingPackage)
 
 
 def test_the_usual_engine_is_not_named() -> None:

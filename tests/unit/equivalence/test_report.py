@@ -6,16 +6,16 @@ import json
 
 import pytest
 
-from archspec.equivalence import Different, Report
-from archspec.equivalence.report import Divergence, Line, told
+from archspec.equivalence import DifferenceError, VerifyReport
+from archspec.equivalence.report import Divergence, ReportLine, describe_difference
 
 FIRST = Divergence("b1.conv", "net.yaml:7:5", 0.25, 1e-5)
 LINES = (
-    Line("torch", "eval", "float32", "outputs", 1, 1, 2e-7, 1e-5, "main"),
-    Line("torch", "eval", "float32", "activations", 3, 5, 0.25, 1e-5, "b1.conv", FIRST),
-    Line("keras@jax", "grad", "float64", failed="it gives no gradients"),
-    Line("onnx", "grad", skipped="the backend onnx cannot"),
-    Line(
+    ReportLine("torch", "eval", "float32", "outputs", 1, 1, 2e-7, 1e-5, "main"),
+    ReportLine("torch", "eval", "float32", "activations", 3, 5, 0.25, 1e-5, "b1.conv", FIRST),
+    ReportLine("keras@jax", "grad", "float64", failed="it gives no gradients"),
+    ReportLine("onnx", "grad", skipped="the backend onnx cannot"),
+    ReportLine(
         "onnx",
         "eval",
         "float32",
@@ -28,7 +28,7 @@ LINES = (
         Divergence("main", "net.yaml:9:5", float("inf"), 1e-5),
     ),
 )
-REPORT = Report("net", "net.yaml", 2, 0, LINES, 1.23456)
+REPORT = VerifyReport("net", "net.yaml", 2, 0, LINES, 1.23456)
 
 
 def test_the_table_has_a_row_for_each_line_and_tells_each_difference() -> None:
@@ -46,10 +46,10 @@ def test_the_table_has_a_row_for_each_line_and_tells_each_difference() -> None:
 
 
 def test_reasons_are_given_for_what_was_compared_alone() -> None:
-    assert "float64" not in Report("n", "n", 1, 0, ()).table()
+    assert "float64" not in VerifyReport("n", "n", 1, 0, ()).table()
     assert "they jump where" not in REPORT.table()
-    line = Line("torch", "grad", "float64", "gradients", 1, 1, 1e-9, 1e-7, "w")
-    assert "they jump where" in Report("n", "n", 1, 0, (line,)).table()
+    line = ReportLine("torch", "grad", "float64", "gradients", 1, 1, 1e-9, 1e-7, "w")
+    assert "they jump where" in VerifyReport("n", "n", 1, 0, (line,)).table()
 
 
 def test_json_holds_everything_and_no_number_that_json_lacks() -> None:
@@ -67,7 +67,7 @@ def test_json_holds_everything_and_no_number_that_json_lacks() -> None:
     lines = json.loads(REPORT.json())["lines"]
     assert lines[1]["first"] == {
         "name": "b1.conv",
-        "place": "net.yaml:7:5",
+        "location": "net.yaml:7:5",
         "error": 0.25,
         "bound": 1e-5,
     }
@@ -78,14 +78,18 @@ def test_json_holds_everything_and_no_number_that_json_lacks() -> None:
 
 def test_raise_if_different_names_each_difference() -> None:
     assert not REPORT.passed
-    with pytest.raises(Different) as caught:
+    with pytest.raises(DifferenceError) as caught:
         REPORT.raise_if_different()
     first, *others = caught.value.message.splitlines()
     assert first == "net is not the same everywhere"
-    assert [line.strip() for line in others] == [told(LINES[1]), told(LINES[2]), told(LINES[4])]
+    assert [line.strip() for line in others] == [
+        describe_difference(LINES[1]),
+        describe_difference(LINES[2]),
+        describe_difference(LINES[4]),
+    ]
 
 
 def test_what_is_skipped_is_no_difference() -> None:
-    report = Report("net", "net.yaml", 2, 0, (LINES[0], LINES[3]))
+    report = VerifyReport("net", "net.yaml", 2, 0, (LINES[0], LINES[3]))
     assert report.passed
     report.raise_if_different()

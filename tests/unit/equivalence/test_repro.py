@@ -17,7 +17,7 @@ import archspec
 from archspec.conformance.fields import schema
 from archspec.conformance.layers import simplest
 from archspec.diagnostics import Failure
-from archspec.equivalence import Different, Report
+from archspec.equivalence import DifferenceError, VerifyReport
 from archspec.equivalence.layer import layer_spec
 from archspec.ops import OPS
 from tests.helpers.installed import broken, installed
@@ -46,12 +46,12 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
-def verified(spec: Path, **options: Any) -> Report:
+def verified(spec: Path, **options: Any) -> VerifyReport:
     given: dict[str, Any] = {"modes": ["eval"], "repro": spec.parent / "again", **options}
     return archspec.verify(spec, backends=["leaky"], **given)
 
 
-def folder_of(report: Report) -> Path:
+def folder_of(report: VerifyReport) -> Path:
     assert report.repro is not None
     return report.repro
 
@@ -66,10 +66,11 @@ def test_the_first_layer_that_diverges_is_named_with_its_line(spec: Path) -> Non
     assert line.first is not None
     assert line.first.name == "branches_a.act"
     column = TEXT.splitlines()[5].index("leaky_relu") + 1
-    assert line.first.place == f"{spec}:6:{column}"
+    assert line.first.location == f"{spec}:6:{column}"
     assert 0.2 < line.first.error < 0.7  # 0.3x for 0.1x where x is negative
     with pytest.raises(
-        Different, match=rf"activations first differ at branches_a\.act \(.*net\.yaml:6:{column}\)"
+        DifferenceError,
+        match=rf"activations first differ at branches_a\.act \(.*net\.yaml:6:{column}\)",
     ):
         found.raise_if_different()
 

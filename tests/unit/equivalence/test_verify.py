@@ -12,9 +12,9 @@ import archspec
 from archspec.backend.session import Precision
 from archspec.cli import main
 from archspec.diagnostics import Failure
-from archspec.equivalence import Different, verify
-from archspec.weights.checkpoint import origin, save
-from archspec.weights.init import initial
+from archspec.equivalence import DifferenceError, verify
+from archspec.weights.checkpoint import network_metadata, save_checkpoint
+from archspec.weights.init import initial_tensors
 from tests.helpers.installed import broken, installed
 
 TEXT = "archspec: 1\nname: net\nargs: {n: 2}\ninput: [2, 3, 3]\nnetwork: [{name: one, conv: {out: $n, kernel: 2}}, elu]\n"
@@ -144,7 +144,7 @@ def test_a_session_that_fails_is_a_line_and_the_others_are_verified_all_the_same
     assert (failed.target, failed.passed) == ("failing", False)
     assert failed.failed == "ValueError: not this one"
     assert [line.verdict for line in others] == ["same", "same"]
-    with pytest.raises(Different, match="failing, eval: ValueError: not this one"):
+    with pytest.raises(DifferenceError, match="failing, eval: ValueError: not this one"):
         report.raise_if_different()
 
 
@@ -172,7 +172,11 @@ def test_a_precision_that_is_asked_for_is_used(precision: Precision) -> None:
 
 def test_weights_and_arguments_may_be_given(tmp_path: Path) -> None:
     spec = archspec.load("net.yaml", n=3)
-    save(tmp_path / "w.safetensors", initial(spec.graph, 4), origin(spec.graph, spec.sha256))
+    save_checkpoint(
+        tmp_path / "w.safetensors",
+        initial_tensors(spec.graph, 4),
+        network_metadata(spec.graph, spec.sha256),
+    )
     report = verify(
         "net.yaml", backends=["torch"], modes=["step"], weights=tmp_path / "w.safetensors", n=3
     )

@@ -10,7 +10,7 @@ from typing import Any
 from archspec.backend import Provenance, load
 from archspec.backend.session import Precision, Session
 from archspec.ir.graph import Graph
-from archspec.weights.checkpoint import save
+from archspec.weights.checkpoint import save_checkpoint
 
 ABOUT = Provenance(
     title="A net. On nets, 2015",
@@ -25,7 +25,7 @@ def build(graph: Graph, weights: Mapping[str, Any], folder: Path, backend: str =
     """A folder with the emitted files and the weights."""
     for name, content in load(backend).emit(graph, ABOUT).items():
         (folder / name).write_bytes(content)
-    save(folder / "weights.safetensors", weights)
+    save_checkpoint(folder / "weights.safetensors", weights)
     return folder
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from archspec import weights
 from archspec.backend import BackendError, MemoryBudget, TooLarge
+from archspec.diagnostics import MissingPackage
 from archspec.weights.inspect import inspect
 from archspec_keras import files
 from tests.helpers.specs import checked
@@ -123,4 +124,4 @@ def test_a_missing_h5py_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         BackendError, match="the backend `keras` needs h5py, which is not installed"
     ) as caught:
         weights.load(tmp_path / "w.keras", spec)
-    assert caught.value.exit_code == 3
+    assert isinstance(caught.value, MissingPackage)

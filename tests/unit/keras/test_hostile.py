@@ -13,7 +13,7 @@ import pytest
 
 from archspec.backend import Provenance
 from archspec.conformance.compare import compare_all
-from archspec.equivalence.test_inputs import weights
+from archspec.equivalence.inputs import random_weights
 from archspec.ir.graph import Graph
 from archspec.ir.op import EvalContext
 from archspec.reference import evaluate
@@ -83,7 +83,7 @@ def holdable(graph: Graph) -> bool:
 def test_strange_names_are_names_and_nothing_else(seed: int) -> None:
     graph, text = strange(seed)
     assert_harmless(ast.parse(text))
-    values = weights(graph, seed)
+    values = random_weights(graph, seed)
     x = np.linspace(-1, 1, 3 * 72).reshape(3, 2, 6, 6)
     opened = session(graph, values)
     for train in (False, True):

@@ -15,7 +15,7 @@ PROGRAM = """
 import keras, numpy as np
 from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE as table
 from archspec.conformance.compare import compare_all
-from archspec.equivalence.test_inputs import weights
+from archspec.equivalence.inputs import random_weights
 from archspec.reference import ReferenceSession
 from archspec.backend.session import SgdConfig
 from tests.helpers.graphs import Builder
@@ -34,7 +34,7 @@ b.add("norm", "batch_norm")
 b.add("gelu", "gelu")
 b.add("linear", "linear", out=3)
 graph = b.graph()
-given = weights(graph, seed=1)
+given = random_weights(graph, seed=1)
 x = np.random.default_rng(2).normal(size=(5, 4))
 double, single, reference = session(graph, given), session(graph, given, "keras", "float32"), ReferenceSession(graph, given)
 for each in (double, reference):

@@ -9,7 +9,7 @@ import numpy as np
 
 from archspec.backend.session import Session, SgdConfig
 from archspec.conformance.compare import compare_all
-from archspec.equivalence.test_inputs import weights
+from archspec.equivalence.inputs import random_weights
 from archspec.ir.graph import Graph
 from archspec.reference import ReferenceSession
 from tests.helpers.graphs import Builder
@@ -27,7 +27,7 @@ def network() -> Graph:
 
 def test_what_no_output_reads_keeps_the_weights_of_the_build() -> None:
     graph = network()
-    given = weights(graph, seed=1)
+    given = random_weights(graph, seed=1)
     assert any(name.startswith("unread.") for name in given)
     compare_all(session(graph, given).state().tensors, given, what="tensors")
 
@@ -35,7 +35,7 @@ def test_what_no_output_reads_keeps_the_weights_of_the_build() -> None:
 def test_a_step_by_nothing_is_remembered() -> None:
     """As where a learning rate is warmed up from zero."""
     graph = network()
-    given = weights(graph, seed=1)
+    given = random_weights(graph, seed=1)
     x = np.random.default_rng(2).normal(size=(3, *graph.input))
     sessions: list[Session] = [session(graph, given), ReferenceSession(graph, given)]
 

@@ -16,7 +16,7 @@ from onnx import ModelProto, shape_inference
 
 from archspec.backend import load
 from archspec.compiler import provenance
-from archspec.equivalence.test_inputs import weights
+from archspec.equivalence.inputs import random_weights
 from archspec.frontend.loader import Spec
 
 Array = NDArray[Any]
@@ -30,7 +30,7 @@ def built(
     """A folder with the model of a spec, and random weights where none are given."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        own = weights(spec.graph, 0) if tensors is None else tensors
+        own = random_weights(spec.graph, 0) if tensors is None else tensors
         write_tensors(folder / "weights.safetensors", own)
         chosen = {key: option.default for key, option in ONNX.options.items()} | options
         for file, content in ONNX.emit(

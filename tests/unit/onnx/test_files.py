@@ -17,7 +17,7 @@ from archspec.backend import MemoryBudget, TooLarge
 from archspec.compiler import provenance
 from archspec.conformance.compare import compare
 from archspec.conformance.ops import spread
-from archspec.equivalence.test_inputs import weights
+from archspec.equivalence.inputs import random_weights
 from archspec.reference import evaluate
 from archspec_onnx import files, model
 from tests.helpers.specs import checked
@@ -51,7 +51,7 @@ def pointing(location: str, **where: object) -> TensorProto:
 
 def test_a_file_that_is_written_holds_every_tensor_and_runs(tmp_path: Path) -> None:
     spec = checked(SMALL)
-    own = weights(spec.graph, 0)
+    own = random_weights(spec.graph, 0)
     FORMAT.write(tmp_path / "net.onnx", spec.graph, provenance(spec), own)
     found = read(tmp_path / "net.onnx")
     natives = ONNX.tensor_layout(spec.graph)
@@ -70,7 +70,7 @@ def test_what_does_not_fit_lies_beside(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(files, "LIMIT", 1000)
     monkeypatch.setattr(model, "LIMIT", 1000)
     spec = archspec.load("lenet5")
-    own = weights(spec.graph, 0)
+    own = random_weights(spec.graph, 0)
     FORMAT.write(tmp_path / "net.onnx", spec.graph, provenance(spec), own)
     assert {path.name for path in tmp_path.iterdir()} == {"net.onnx", "net.safetensors"}
     found = read(tmp_path / "net.onnx")
@@ -79,7 +79,7 @@ def test_what_does_not_fit_lies_beside(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_model_of_a_build_is_read_wherever_its_weights_lie() -> None:
     spec = archspec.load("lenet5")
-    own = weights(spec.graph, 0)
+    own = random_weights(spec.graph, 0)
     for external in (False, True):
         with built(spec, own, external=external) as folder:
             found = read(folder / "model.onnx")
@@ -110,7 +110,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_a_file_cut_short_is_refused_or_lacks_what_was_cut(tmp_path: Path) -> None:
     spec = archspec.load("lenet5")
-    own = weights(spec.graph, 0)
+    own = random_weights(spec.graph, 0)
     with built(spec, own) as folder:
         whole = (folder / "model.onnx").read_bytes()
     for end in range(0, len(whole), len(whole) // 23):
@@ -194,7 +194,7 @@ def test_the_absolute_path_of_another_file_is_refused(tmp_path: Path) -> None:
 
 def test_an_emitted_file_can_be_read_by_onnx_alone() -> None:
     spec = archspec.load("lenet5")
-    own = weights(spec.graph, 0)
+    own = random_weights(spec.graph, 0)
     with built(spec, own, external=True) as folder:
         loaded: ModelProto = onnx.load(folder / "model.onnx")
     found = {tensor.name: numpy_helper.to_array(tensor) for tensor in loaded.graph.initializer}

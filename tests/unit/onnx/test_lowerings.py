@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from archspec.conformance.fields import schema
 from archspec.conformance.layers import layers
 from archspec.conformance.ops import spread
+from archspec.equivalence.inputs import VerifyInputs, fixed_cotangents, random_weights
 from archspec.equivalence.measure import ROUNDING
-from archspec.equivalence.modes import expected, measure
-from archspec.equivalence.plan import judged
-from archspec.equivalence.report import told
-from archspec.equivalence.test_inputs import Material, shares, weights
+from archspec.equivalence.modes import expected_values, measure
+from archspec.equivalence.plan import compare_quantities
+from archspec.equivalence.report import describe_difference
 from archspec.frontend.loader import Spec
 from archspec.ops import OPS
 from archspec_onnx.options import NEWEST, OLDEST
@@ -32,7 +32,11 @@ def test_an_op_means_the_same_in_any_opset(kind: str) -> None:
         spec = checked(text)
         for train in (False, True):
             agrees(
-                spec, weights(spec.graph, seed), spread((2, *spec.graph.input), seed), opset, train
+                spec,
+                random_weights(spec.graph, seed),
+                spread((2, *spec.graph.input), seed),
+                opset,
+                train,
             )
 
     holds()
@@ -41,19 +45,19 @@ def test_an_op_means_the_same_in_any_opset(kind: str) -> None:
 def agrees(spec: Spec, tensors: Mapping[str, Array], x: Array, opset: int, train: bool) -> None:
     """The checker accepts the model; outputs, activations and moved statistics are the reference's."""
     graph, mode = spec.graph, "train" if train else "eval"
-    material = Material(tensors, x, shares(graph, 0))
+    material = VerifyInputs(tensors, x, fixed_cotangents(graph, 0))
     with built(spec, tensors, opset=opset, train=train) as folder:
         accepted(ONNX.load(folder))
         found = measure(ONNX.open(folder, graph, "float32"), material, mode)
     single = ROUNDING["float32"]
-    lines = judged(
+    lines = compare_quantities(
         graph,
         f"opset {opset}",
         mode,
         "float32",
         found,
-        expected(graph, material, mode, single),
+        expected_values(graph, material, mode, single),
         single,
     )
     wrong = [line for line in lines if not line.passed]
-    assert not wrong, "\n".join(map(told, wrong))
+    assert not wrong, "\n".join(map(describe_difference, wrong))

@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archspec
-from archspec.compiler import provenance, write
+from archspec.compiler import provenance, write_build
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import GeneratedSpec, specs
-from archspec.equivalence.test_inputs import weights
+from archspec.equivalence.inputs import random_weights
 from archspec.ir.op import EvalContext
 from archspec.reference import evaluate
-from archspec.weights.init import initial
+from archspec.weights.init import initial_tensors
 from archspec_onnx import tensors
 from archspec_onnx.options import NEWEST, OLDEST
 from tests.helpers.effort import examples
@@ -89,7 +89,7 @@ def test_random_networks_compute_the_reference(
     drawn: GeneratedSpec, seed: int, train: bool, opset: int
 ) -> None:
     spec = checked(drawn.text)
-    agrees(spec, weights(spec.graph, seed), spread((2, *drawn.input), seed), opset, train)
+    agrees(spec, random_weights(spec.graph, seed), spread((2, *drawn.input), seed), opset, train)
 
 
 @pytest.mark.parametrize("opset", range(OLDEST, NEWEST + 1))
@@ -99,7 +99,7 @@ def test_every_opset_says_the_same_in_the_least_format_that_holds_it(
 ) -> None:
     spec = checked(SMALL)
     x = spread((3, 3, 9, 9), 1).astype(np.float32)
-    own = weights(spec.graph, 0)
+    own = random_weights(spec.graph, 0)
     model = model_of(spec, own, opset=opset, functions=functions)
     onnx.checker.check_model(model, full_check=True)
     assert model.opset_import[0].version == opset
@@ -127,7 +127,7 @@ def test_the_newest_opset_is_the_newest_that_the_engine_runs_and_draws_no_remark
 @pytest.mark.parametrize("batch", [1, 3, 7])
 def test_the_batch_is_free(batch: int) -> None:
     spec = checked(SMALL)
-    own = weights(spec.graph, 0)
+    own = random_weights(spec.graph, 0)
     x = spread((batch, 3, 9, 9), batch).astype(np.float32)
     compare(ONNX.predict(model_of(spec, own), x), evaluate(spec.graph, own, x).outputs["main"])
 
@@ -263,7 +263,7 @@ def test_weights_beside_the_model_are_those_of_the_checkpoint_and_stored_once(
 ) -> None:
     spec = archspec.load("lenet5")
     inside, beside = (
-        write(spec, ONNX, tmp_path / name, options={"external": name == "b"}) for name in "ab"
+        write_build(spec, ONNX, tmp_path / name, options={"external": name == "b"}) for name in "ab"
     )
     size = sum(4 * param.size for _, _, param in spec.graph.parameters())
     assert (
@@ -290,13 +290,14 @@ def test_weights_that_protobuf_cannot_hold_stay_beside(
     for module in (tensors, model, runtime):
         monkeypatch.setattr(module, "LIMIT", 100_000)
     spec = archspec.load("lenet5")
-    folder = write(spec, ONNX, tmp_path / "out")
+    folder = write_build(spec, ONNX, tmp_path / "out")
     assert (folder / "model.onnx").stat().st_size < 10_000
     loaded = ONNX.load(folder)
     (folder / "weights.safetensors").unlink()
     x = spread((2, *spec.graph.input), 0)
     compare(
-        ONNX.predict(loaded, x), evaluate(spec.graph, initial(spec.graph, 0), x).outputs["main"]
+        ONNX.predict(loaded, x),
+        evaluate(spec.graph, initial_tensors(spec.graph, 0), x).outputs["main"],
     )
 
 
@@ -307,7 +308,7 @@ def test_over_two_gigabytes(tmp_path: Path) -> None:
     width = 23_400  # squared, times four bytes: 2.19 GB
     text = f"archspec: 1\ninput: [{width}]\ninit: {{linear: {{weight: {1 / width}, bias: 0.5}}}}\nnetwork: [{{name: wide, linear: {{out: {width}}}}}]\n"
     spec = checked(text)
-    folder = write(spec, ONNX, tmp_path / "out")
+    folder = write_build(spec, ONNX, tmp_path / "out")
     assert (folder / "weights.safetensors").stat().st_size > 2**31
     assert (folder / "model.onnx").stat().st_size < 10_000
     onnx.checker.check_model(str(folder / "model.onnx"), full_check=True)
@@ -320,7 +321,7 @@ def test_weights_are_asked_for(tmp_path: Path) -> None:
     spec = archspec.load("lenet5")
     with pytest.raises(ValueError, match="give the neutral checkpoint"):
         ONNX.emit(spec.graph, provenance(spec))
-    other = write(archspec.load("lenet5", classes=7), ONNX, tmp_path / "out")
+    other = write_build(archspec.load("lenet5", classes=7), ONNX, tmp_path / "out")
     with pytest.raises(ValueError, match=re.escape("is F32 [10, 84], found F32 [7, 84]")):
         ONNX.emit(spec.graph, provenance(spec), other / "weights.safetensors")
 
@@ -360,7 +361,7 @@ def test_damaged_weights_are_refused(tmp_path: Path, content: bytes, message: st
 
 
 def test_equal_builds_are_equal_files(tmp_path: Path) -> None:
-    one, two = (write(archspec.load("lenet5"), ONNX, tmp_path / name) for name in "ab")
+    one, two = (write_build(archspec.load("lenet5"), ONNX, tmp_path / name) for name in "ab")
     assert (one / "model.onnx").read_bytes() == (two / "model.onnx").read_bytes()
 
 
@@ -369,7 +370,7 @@ def test_equal_builds_are_equal_files(tmp_path: Path) -> None:
 
 def test_blocks_that_are_alike_share_a_function() -> None:
     spec = checked(SMALL)
-    own = weights(spec.graph, 0)
+    own = random_weights(spec.graph, 0)
     flat, folded = (
         model_of(spec, own, train=True, functions=functions) for functions in (False, True)
     )
@@ -409,7 +410,7 @@ def test_random_networks_as_functions_compute_the_same(train: bool) -> None:
     @given(specs(), st.integers(0, 2**32 - 1))
     def holds(drawn: GeneratedSpec, seed: int) -> None:
         spec = checked(drawn.text)
-        own = weights(spec.graph, seed)
+        own = random_weights(spec.graph, seed)
         x = spread((2, *drawn.input), seed)
         models = [
             model_of(spec, own, train=train, functions=functions) for functions in (False, True)

@@ -13,20 +13,21 @@ from onnx import numpy_helper
 
 import archspec
 from archspec.backend.session import SessionState, SgdConfig
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
-from archspec.diagnostics import Failure
-from archspec.equivalence.test_inputs import weights
+from archspec.diagnostics import Failure, MissingPackage
+from archspec.equivalence.inputs import random_weights
 from archspec.ir.op import EvalContext
 from archspec.reference import evaluate
+from archspec.weights.weight_source import WeightSource
 from archspec_onnx import runtime
 from tests.helpers.specs import checked
 from tests.unit.onnx.built import ONNX, built
 from tests.unit.onnx.test_model import SMALL
 
 SPEC = checked(SMALL)
-OWN = weights(SPEC.graph, 0)
+OWN = random_weights(SPEC.graph, 0)
 X = spread((4, 3, 9, 9), 0)
 
 
@@ -66,7 +67,7 @@ def test_train_mode_moves_the_statistics_that_eval_mode_uses() -> None:
 
 
 def test_tensors_are_put_in_place_and_slots_are_carried() -> None:
-    other = weights(SPEC.graph, 1)
+    other = random_weights(SPEC.graph, 1)
     slots = {"out.weight@momentum": np.ones((5, 16))}
     with built(SPEC, OWN) as folder:
         session = ONNX.open(folder, SPEC.graph, "float32")
@@ -111,7 +112,7 @@ def test_a_model_that_is_changed_is_run_as_it_is_now() -> None:
 def test_one_runner_is_kept_and_no_more() -> None:
     models = []
     for seed in range(3):
-        with built(SPEC, weights(SPEC.graph, seed)) as folder:
+        with built(SPEC, random_weights(SPEC.graph, seed)) as folder:
             models.append(ONNX.load(folder))
     ONNX.predict(models[0], X)
     (kept,) = runtime._kept.values()
@@ -130,7 +131,11 @@ def test_a_file_that_is_built_again_is_run_as_it_is_now(tmp_path: Path) -> None:
     spec = archspec.load("lenet5")
     x = spread((1, *spec.graph.input), 0)
     found = [
-        ONNX.predict(write(spec, ONNX, tmp_path / "out", seed=seed) / "model.onnx", x)
+        ONNX.predict(
+            write_build(spec, ONNX, tmp_path / "out", weights=WeightSource(seed=seed))
+            / "model.onnx",
+            x,
+        )
         for seed in (0, 1)
     ]
     assert np.abs(found[0] - found[1]).max() > 0.01
@@ -142,7 +147,7 @@ def test_a_missing_engine_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(Failure, match="onnxruntime, which is not installed") as failure:
         runtime.Runner(Path("model.onnx"))
-    assert failure.value.exit_code == 3
+    assert isinstance(failure.value, MissingPackage)
     assert "archspec-nn[onnx]" in failure.value.help
 
 
@@ -150,11 +155,11 @@ def test_a_build_in_python_is_a_model_with_its_weights() -> None:
     model = archspec.build("lenet5", backend="onnx")
     spec = archspec.load("lenet5")
     x = spread((1, *spec.graph.input), 0)
-    from archspec.weights.init import initial
+    from archspec.weights.init import initial_tensors
 
     compare(
         ONNX.predict(model, x),
-        evaluate(spec.graph, initial(spec.graph, 0, spec.document.init), x).outputs["main"],
+        evaluate(spec.graph, initial_tensors(spec.graph, 0, spec.document.init), x).outputs["main"],
     )
 
 

@@ -11,12 +11,13 @@ import pytest
 
 from archspec.backend import load
 from archspec.backend.trainer import TrainerConfig
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.conformance.compare import compare
+from archspec.equivalence.inputs import verify_inputs
 from archspec.equivalence.modes import measure
-from archspec.equivalence.test_inputs import material
 from archspec.ir.recipe import Recipe
 from archspec.reference import ReferenceSession
+from archspec.weights.weight_source import WeightSource
 from tests.helpers.specs import checked
 
 # Channels lie last in what the first layer gives.
@@ -34,9 +35,11 @@ y.backward(torch.randn(2, 8, 4, 6).to(memory_format=torch.channels_last))
 
 
 def test_a_step_is_taken_and_is_right(tmp_path: Path) -> None:
-    given = material(SPEC.graph, 0, 2)
+    given = verify_inputs(SPEC.graph, 0, 2)
     session = load("torch").open(
-        write(SPEC, load("torch"), tmp_path / "b", seed=0), SPEC.graph, "float64"
+        write_build(SPEC, load("torch"), tmp_path / "b", weights=WeightSource(seed=0)),
+        SPEC.graph,
+        "float64",
     )
     found = measure(session, given, "step")["tensors"]
     expected = measure(ReferenceSession(SPEC.graph, given.tensors), given, "step")["tensors"]
@@ -49,7 +52,7 @@ def test_a_trainer_goes_on(tmp_path: Path) -> None:
     assert backend.trainer is not None
     spec = checked(SPEC_OF_PICTURES)
     trainer = backend.trainer(
-        write(spec, backend, tmp_path / "b", seed=0),
+        write_build(spec, backend, tmp_path / "b", weights=WeightSource(seed=0)),
         TrainerConfig(spec.graph, Recipe(freeze=("one.*",))),
     )
     trainer.step(np.ones((2, 3, 8, 8), np.float32), np.zeros(2, np.int64), 0.1)

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 import archspec
 from archspec.backend import load as load_backend
-from archspec.compiler import write
+from archspec.compiler import write_build
+from archspec.weights.weight_source import WeightSource
 from archspec_torch import attributes
 
 
@@ -24,7 +25,12 @@ def slim() -> archspec.Spec:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(slim(), load_backend("torch"), tmp_path_factory.mktemp("built") / "slim", seed=1)
+    return write_build(
+        slim(),
+        load_backend("torch"),
+        tmp_path_factory.mktemp("built") / "slim",
+        weights=WeightSource(seed=1),
+    )
 
 
 @pytest.fixture

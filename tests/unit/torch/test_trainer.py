@@ -12,9 +12,10 @@ import torch
 
 from archspec.backend import load
 from archspec.backend.trainer import TrainerConfig
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.diagnostics import Failure
 from archspec.ir.recipe import Recipe
+from archspec.weights.weight_source import WeightSource
 from archspec_torch.device import place
 from tests.helpers.ranks import batches
 from tests.helpers.specs import TWO_HEADS, checked
@@ -23,7 +24,10 @@ from tests.helpers.specs import TWO_HEADS, checked
 def trainer(folder: Path, recipe: Recipe) -> Any:
     spec, backend = checked(TWO_HEADS), load("torch")
     assert backend.trainer is not None
-    return backend.trainer(write(spec, backend, folder, seed=0), TrainerConfig(spec.graph, recipe))
+    return backend.trainer(
+        write_build(spec, backend, folder, weights=WeightSource(seed=0)),
+        TrainerConfig(spec.graph, recipe),
+    )
 
 
 @pytest.fixture

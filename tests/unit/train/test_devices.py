@@ -12,12 +12,13 @@ import pytest
 from archspec.backend import load
 from archspec.backend.trainer import LOSS_SCALE, TrainerConfig
 from archspec.cli import main
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.conformance.compare import compare_all
-from archspec.diagnostics import Failure
+from archspec.diagnostics import Failure, UsageError
 from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.weights.init import initial
+from archspec.weights.init import initial_tensors
+from archspec.weights.weight_source import WeightSource
 from tests.helpers.ranks import DEEP, RECIPES, RUN, batches
 from tests.helpers.specs import TWO_HEADS, checked
 
@@ -28,7 +29,8 @@ def trainer(backend: str, folder: Path, recipe: Recipe, **plan: Any) -> Any:
     spec, found = checked(TWO_HEADS), load(backend)
     assert found.trainer is not None
     return found.trainer(
-        write(spec, found, folder, seed=0), TrainerConfig(spec.graph, recipe, **plan)
+        write_build(spec, found, folder, weights=WeightSource(seed=0)),
+        TrainerConfig(spec.graph, recipe, **plan),
     )
 
 
@@ -107,7 +109,7 @@ def test_a_device_is_chosen_by_name_and_said(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="has no device `warp9`") as caught:
         trainer("torch", tmp_path / "two", Recipe(), device="warp9")
     assert caught.value.help.endswith("cpu")
-    assert caught.value.exit_code == 2
+    assert isinstance(caught.value, UsageError)
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_written(
@@ -133,7 +135,8 @@ def test_compiled_it_trains_as_the_reference_does(backend: str, tmp_path: Path) 
     recipe = RECIPES["adamw, clipped"]
     mine = trainer(backend, tmp_path / "net", recipe, compile=True)
     wanted = ReferenceTrainer(
-        TrainerConfig(checked(TWO_HEADS).graph, recipe), initial(checked(TWO_HEADS).graph, 0)
+        TrainerConfig(checked(TWO_HEADS).graph, recipe),
+        initial_tensors(checked(TWO_HEADS).graph, 0),
     )
     for x, y, rate in batches():
         mine.step(x, y, rate)

@@ -17,9 +17,10 @@ from archspec.compiler import load as load_spec
 from archspec.diagnostics import Failure
 from archspec.train.checkpoint import checkpoints
 from archspec.weights.checkpoint import CheckpointError
-from archspec.weights.checkpoint import load as load_weights
-from archspec.weights.init import initial
-from archspec.weights.reinit import advice
+from archspec.weights.checkpoint import load_tensors as load_weights
+from archspec.weights.init import initial_tensors
+from archspec.weights.reinit import reinit_advice
+from archspec.weights.weight_source import WeightSource
 
 SPEC = """archspec: 1
 name: six
@@ -73,14 +74,19 @@ def tuned(*more: str, spec: str = "two.yaml", weights: str = WEIGHTS, folder: st
 def test_what_fits_is_taken_and_what_is_named_starts_afresh() -> None:
     six, two = load_spec("six.yaml"), load_spec("two.yaml")
     built = compile_spec(
-        two, load_backend("torch"), seed=3, weights=Path(WEIGHTS), fresh=["fc.*", "side.*"]
+        two,
+        load_backend("torch"),
+        weights=WeightSource(Path(WEIGHTS), seed=3, reinit=("fc.*", "side.*")),
     )
-    known, seeded = load_weights(Path(WEIGHTS), six.graph), initial(two.graph, 3, two.document.init)
+    known, seeded = (
+        load_weights(Path(WEIGHTS), six.graph),
+        initial_tensors(two.graph, 3, two.document.init),
+    )
     assert list(built.weights) == list(seeded)
     for name, value in built.weights.items():
         assert (value == (seeded if name.startswith("fc.") else known)[name]).all(), name
     assert built.notes == (
-        "tensors that start afresh, 2: `fc.weight`, `fc.bias`",
+        "tensors that are reinitialised, 2: `fc.weight`, `fc.bias`",
         f"tensors of `{WEIGHTS}` that are left out, 2: `side.fc.bias`, `side.fc.weight`",
     )
 
@@ -108,7 +114,7 @@ def test_what_the_error_advises_is_enough(capsys: pytest.CaptureFixture[str]) ->
     advised = shlex.split(capsys.readouterr().err.partition("takes the rest with ")[2])
     assert tuned(*advised) == 0
     said = capsys.readouterr().err
-    assert "tensors that start afresh, 2: `fc.weight`, `fc.bias`" in said
+    assert "tensors that are reinitialised, 2: `fc.weight`, `fc.bias`" in said
     assert "of another network" not in said
 
 
@@ -148,8 +154,12 @@ def test_a_head_that_would_fit_starts_afresh_too() -> None:
     """Six other classes: the shapes are the same, the meaning is not."""
     spec = load_spec("six.yaml")
     kept, anew = (
-        compile_spec(spec, load_backend("torch"), weights=Path(WEIGHTS), fresh=fresh)
-        for fresh in ([], ["fc.*"])
+        compile_spec(
+            spec,
+            load_backend("torch"),
+            weights=WeightSource(Path(WEIGHTS), reinit=reinit),
+        )
+        for reinit in ((), ("fc.*",))
     )
     assert (kept.weights["conv.weight"] == anew.weights["conv.weight"]).all()
     assert (kept.weights["fc.weight"] != anew.weights["fc.weight"]).all()
@@ -182,10 +192,10 @@ def test_of_another_kind_of_file_no_part_is_taken(capsys: pytest.CaptureFixture[
         == 0
     )
     assert tuned(*REINIT, weights="six.pth") == 1
-    assert "`six.pth` no part can be taken" in capsys.readouterr().err
+    assert "cannot take a part of `six.pth`" in capsys.readouterr().err
 
 
-def test_values_that_are_no_numbers_are_refused_unless_they_start_afresh() -> None:
+def test_values_that_are_no_numbers_are_refused_unless_they_are_reinitialised() -> None:
     spec = load_spec("six.yaml")
     tensors = {
         name: value.copy() for name, value in load_weights(Path(WEIGHTS), spec.graph).items()
@@ -193,8 +203,12 @@ def test_values_that_are_no_numbers_are_refused_unless_they_start_afresh() -> No
     tensors["fc.bias"][0] = np.nan
     archspec.weights.save("nan.safetensors", tensors, spec)
     with pytest.raises(CheckpointError, match="`fc.bias`: 1 NaN"):
-        compile_spec(spec, load_backend("torch"), weights=Path("nan.safetensors"))
-    compile_spec(spec, load_backend("torch"), weights=Path("nan.safetensors"), fresh=["fc.*"])
+        compile_spec(spec, load_backend("torch"), weights=WeightSource(Path("nan.safetensors")))
+    compile_spec(
+        spec,
+        load_backend("torch"),
+        weights=WeightSource(Path("nan.safetensors"), reinit=("fc.*",)),
+    )
 
 
 def test_the_flag_that_an_error_names_is_one_of_train(capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,7 +233,7 @@ def test_the_flag_that_an_error_names_is_one_of_train(capsys: pytest.CaptureFixt
 def test_advice_is_the_widest_pattern_that_spares_what_fits(
     misfits: list[str], others: list[str], patterns: list[str]
 ) -> None:
-    found = advice(misfits, others)
+    found = reinit_advice(misfits, others)
     assert shlex.split(found.partition(" with ")[2])[1::2] == patterns
     assert bool(found) == bool(patterns)
 
@@ -227,7 +241,9 @@ def test_advice_is_the_widest_pattern_that_spares_what_fits(
 def test_a_library_caller_hears_of_an_idle_pattern() -> None:
     with pytest.raises(Failure, match="no tensor is named as `head"):
         compile_spec(
-            load_spec("six.yaml"), load_backend("torch"), weights=Path(WEIGHTS), fresh=["head.*"]
+            load_spec("six.yaml"),
+            load_backend("torch"),
+            weights=WeightSource(Path(WEIGHTS), reinit=("head.*",)),
         )
 
 

@@ -22,7 +22,7 @@ from archspec.train.checkpoint import path_of, read_checkpoint
 from archspec.train.display import Display
 from archspec.train.log import read_log
 from archspec.train.run_folder import repeatable
-from archspec.weights.checkpoint import load as load_weights
+from archspec.weights.checkpoint import load_tensors as load_weights
 
 SPEC = """archspec: 1
 name: small

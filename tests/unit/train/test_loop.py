@@ -22,8 +22,8 @@ from archspec.train import loop
 from archspec.train.checkpoint import Place, checkpoints, last_checkpoint, path_of, read_checkpoint
 from archspec.train.log import read_log
 from archspec.train.loop import Run, train
-from archspec.weights.checkpoint import load as load_weights
-from archspec.weights.init import initial
+from archspec.weights.checkpoint import load_tensors as load_weights
+from archspec.weights.init import initial_tensors
 from tests.helpers.specs import checked
 
 SPEC = checked("""archspec: 1
@@ -75,7 +75,7 @@ def run(folder: Path, feed: Feed | None = None, **options: Any) -> Run:
 
 
 def trainer(recipe: Recipe = RECIPE) -> ReferenceTrainer:
-    return ReferenceTrainer(TrainerConfig(SPEC.graph, recipe), initial(SPEC.graph, 0))
+    return ReferenceTrainer(TrainerConfig(SPEC.graph, recipe), initial_tensors(SPEC.graph, 0))
 
 
 def go_on(folder: Path, **options: Any) -> Any:
@@ -195,9 +195,9 @@ def test_a_loss_that_is_not_finite_stops_it_and_the_last_checkpoint_is_good(tmp_
     class Diverging(ReferenceTrainer):
         def losses(self) -> dict[str, float]:
             found = super().losses()
-            return {name: float("nan") for name in found} if self.standing.updates > 7 else found
+            return {name: float("nan") for name in found} if self.train_state.updates > 7 else found
 
-    mine = Diverging(TrainerConfig(SPEC.graph, RECIPE), initial(SPEC.graph, 0))
+    mine = Diverging(TrainerConfig(SPEC.graph, RECIPE), initial_tensors(SPEC.graph, 0))
     with pytest.raises(Failure, match="the loss is nan after step 8"):
         train(run(tmp_path), mine, Place())
     assert [path.name for path in checkpoints(tmp_path)] == [path_of(tmp_path, 5).name]
@@ -213,7 +213,7 @@ def test_what_is_not_finite_is_not_saved(what: str, tmp_path: Path) -> None:
                 standing, **{what: {name: value * np.inf for name, value in kept.items()}}
             )
 
-    mine = Spoilt(TrainerConfig(SPEC.graph, RECIPE), initial(SPEC.graph, 0))
+    mine = Spoilt(TrainerConfig(SPEC.graph, RECIPE), initial_tensors(SPEC.graph, 0))
     with pytest.raises(Failure, match="has values that are not finite after step 5"):
         train(run(tmp_path), mine, Place())
     assert checkpoints(tmp_path) == []
@@ -271,9 +271,13 @@ def test_a_damaged_checkpoint_takes_no_place_among_those_that_are_kept(tmp_path:
 
 
 def test_weights_alone_are_no_run_to_go_on_with(tmp_path: Path) -> None:
-    from archspec.weights.checkpoint import origin, save
+    from archspec.weights.checkpoint import network_metadata, save_checkpoint
 
-    save(tmp_path / "w.safetensors", initial(SPEC.graph, 0), origin(SPEC.graph, SPEC.sha256))
+    save_checkpoint(
+        tmp_path / "w.safetensors",
+        initial_tensors(SPEC.graph, 0),
+        network_metadata(SPEC.graph, SPEC.sha256),
+    )
     with pytest.raises(Failure, match="holds weights, and no run"):
         read_checkpoint(tmp_path / "w.safetensors", SPEC.graph)
 

@@ -18,7 +18,7 @@ from archspec.reference.trainer import ReferenceTrainer
 from archspec.train.checkpoint import checkpoints, read_checkpoint
 from archspec.train.log import read_log
 from archspec.train.run import Options, start
-from archspec.weights.init import initial
+from archspec.weights.init import initial_tensors
 from tests.helpers.ranks import DEEP, RECIPES, RUN, STOP, batches
 from tests.helpers.specs import TWO_HEADS, checked
 from tests.helpers.torchrun import started, torchrun
@@ -61,7 +61,7 @@ def test_losses_and_weights_are_those_of_the_reference_on_whole_batches(
     name: str, found: list[dict[str, Any]]
 ) -> None:
     spec, recipe = checked(TWO_HEADS), RECIPES[name]
-    wanted = ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial(spec.graph, 0))
+    wanted = ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial_tensors(spec.graph, 0))
     losses: list[Any] = []
     for x, y, rate in batches():
         if recipe.accumulate <= len(x):

@@ -15,13 +15,13 @@ import pytest
 from archspec.backend import load
 from archspec.backend.trainer import TrainerConfig
 from archspec.cli import main
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.conformance.compare import compare_all
 from archspec.diagnostics import Failure
 from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
 from archspec.train.distributed import joined
-from archspec.weights.init import initial
+from archspec.weights.init import initial_tensors
 from tests.helpers.devices import MANY, SOME
 from tests.helpers.ranks import RECIPES, RUN, batches
 from tests.helpers.specs import TWO_HEADS, checked
@@ -50,7 +50,9 @@ def test_two_devices_of_jax_make_the_updates_of_the_reference(
     name: str, found: dict[str, Any]
 ) -> None:
     spec, own = checked(TWO_HEADS), found[name]
-    wanted = ReferenceTrainer(TrainerConfig(spec.graph, RECIPES[name]), initial(spec.graph, 0))
+    wanted = ReferenceTrainer(
+        TrainerConfig(spec.graph, RECIPES[name]), initial_tensors(spec.graph, 0)
+    )
     assert own["device"] == "jax, 2 x cpu"
     assert own["shards"] == [[4, 4], [7, 7], [3, 3], [1, 1], [5, 5]][:MANY]
     for (x, y, rate), losses in zip(batches()[:MANY], own["losses"], strict=True):
@@ -63,7 +65,7 @@ def trainer(folder: Path, **plan: Any) -> Any:
     spec, backend = checked(TWO_HEADS), load("keras")
     assert backend.trainer is not None
     return backend.trainer(
-        write(spec, backend, folder / "net"), TrainerConfig(spec.graph, Recipe(), **plan)
+        write_build(spec, backend, folder / "net"), TrainerConfig(spec.graph, Recipe(), **plan)
     )
 
 

@@ -18,11 +18,11 @@ import pytest
 
 from archspec.backend import load as load_backend
 from archspec.backend.trainer import TrainerConfig
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.conformance.compare import compare_all
 from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.weights.checkpoint import load as load_weights
+from archspec.weights.checkpoint import load_tensors as load_weights
 from tests.helpers.recorder import losses, recorded
 from tests.helpers.specs import checked
 
@@ -145,7 +145,7 @@ network:
 def test_batch_norm_over_many_values_is_exact(backend: str, bound: float, tmp_path: Path) -> None:
     """246,016 a channel, far from zero; PyTorch on CPUs adds them up one by one where channels lie last."""
     spec, engine = checked(NORMED), load_backend(backend)
-    build, plan = write(spec, engine, tmp_path / "build"), TrainerConfig(spec.graph, Recipe())
+    build, plan = write_build(spec, engine, tmp_path / "build"), TrainerConfig(spec.graph, Recipe())
     assert engine.trainer is not None
     trainer = engine.trainer(build, plan)
     wanted = ReferenceTrainer(plan, load_weights(build / "weights.safetensors", spec.graph))

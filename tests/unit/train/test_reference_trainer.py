@@ -16,7 +16,7 @@ from archspec.conformance.compare import compare, compare_all
 from archspec.diagnostics import Failure
 from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.weights.init import initial
+from archspec.weights.init import initial_tensors
 from tests.helpers.specs import TWO_HEADS, checked
 
 RECIPES = {
@@ -81,7 +81,7 @@ def by_torch(model: Any, recipe: Recipe, batches: list[Any], rates: list[float])
 @pytest.mark.parametrize("name", RECIPES)
 def test_it_trains_as_a_plain_loop_does(name: str, tmp_path: Path) -> None:
     recipe, spec = RECIPES[name], checked(TWO_HEADS)
-    tensors = {k: v.astype(np.float64) for k, v in initial(spec.graph, 0).items()}
+    tensors = {k: v.astype(np.float64) for k, v in initial_tensors(spec.graph, 0).items()}
     tensors |= {"bn.running_mean": np.full(4, 0.5), "bn.running_var": np.full(4, 2.0)}
     rng = np.random.default_rng(0)
     batches = [(rng.standard_normal((8, 2, 6, 6)), rng.integers(0, 4, 8)) for _ in range(4)]
@@ -116,7 +116,7 @@ def test_it_goes_on_from_where_it_stood() -> None:
     rng = np.random.default_rng(0)
     batches = [(rng.standard_normal((4, 2, 6, 6)), rng.integers(0, 4, 4)) for _ in range(4)]
     whole, first, second = (
-        ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial(spec.graph, seed))
+        ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial_tensors(spec.graph, seed))
         for seed in (0, 0, 1)
     )
     for x, y in batches:
@@ -138,7 +138,8 @@ def test_it_goes_on_from_where_it_stood() -> None:
 def test_what_is_predicted_is_the_averages() -> None:
     spec = checked(TWO_HEADS)
     trainer = ReferenceTrainer(
-        TrainerConfig(spec.graph, Recipe(average="ema", ema_decay=0.9)), initial(spec.graph, 0)
+        TrainerConfig(spec.graph, Recipe(average="ema", ema_decay=0.9)),
+        initial_tensors(spec.graph, 0),
     )
     x, y = np.random.default_rng(0).standard_normal((4, 2, 6, 6)), np.arange(4)
     for _ in range(3):
@@ -186,7 +187,7 @@ def test_a_mean_that_is_frozen_without_its_variance_is_refused() -> None:
     with pytest.raises(
         Failure, match=r"of `bn` \(.*spec.yaml:7:16\) one is frozen, and one is not"
     ) as caught:
-        ReferenceTrainer(plan, initial(plan.graph, 0))
+        ReferenceTrainer(plan, initial_tensors(plan.graph, 0))
     assert caught.value.help == "freeze `bn.running_*`, or neither"
 
 

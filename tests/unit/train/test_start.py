@@ -15,7 +15,7 @@ from archspec.cli import main
 from archspec.compiler import load as load_spec
 from archspec.train.checkpoint import checkpoints, read_checkpoint
 from archspec.train.log import read_log
-from archspec.weights.checkpoint import load as load_weights
+from archspec.weights.checkpoint import load_tensors as load_weights
 
 SPEC = """archspec: 1
 name: small

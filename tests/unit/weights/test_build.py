@@ -12,7 +12,7 @@ import archspec
 from archspec import weights
 from archspec.frontend.loader import Spec
 from archspec.weights import CheckpointError
-from archspec.weights.init import initial
+from archspec.weights.init import initial_tensors
 from tests.helpers.specs import checked
 from tests.helpers.tensors import TEXT, drawn
 
@@ -46,10 +46,10 @@ def test_an_inference_build_takes_a_full_checkpoint(tmp_path: Path, suffix: str)
 
 def test_a_build_refuses_the_checkpoint_of_another_network(spec: Spec, tmp_path: Path) -> None:
     other = checked(TEXT.replace("batch_norm: {}", "batch_norm: {eps: 0.5}"))
-    weights.save(tmp_path / "w.safetensors", initial(other.graph), other)
+    weights.save(tmp_path / "w.safetensors", initial_tensors(other.graph), other)
     with pytest.raises(CheckpointError, match="made for another network, though its tensors fit"):
         archspec.build(spec, weights=tmp_path / "w.safetensors")
-    assert archspec.build(spec, weights=tmp_path / "w.safetensors", any_spec=True) is not None
+    assert archspec.build(spec, weights=tmp_path / "w.safetensors", ignore_spec=True) is not None
     commented = checked("# with a comment\n" + TEXT.replace("name: small", "name: renamed"))
-    weights.save(tmp_path / "w.safetensors", initial(commented.graph), commented)
+    weights.save(tmp_path / "w.safetensors", initial_tensors(commented.graph), commented)
     assert archspec.build(spec, weights=tmp_path / "w.safetensors") is not None

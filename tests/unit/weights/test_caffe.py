@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archspec.diagnostics import Failure
+from archspec.diagnostics import Failure, MissingPackage
 from archspec.weights import caffe
 from tests.helpers.caffemodel import field, net
 
@@ -22,7 +22,7 @@ LAYERS = {
 
 def read(tmp_path: Path, data: bytes) -> dict[str, Any]:
     (tmp_path / "net.caffemodel").write_bytes(data)
-    return caffe.read(tmp_path / "net.caffemodel")
+    return caffe.read_caffemodel(tmp_path / "net.caffemodel")
 
 
 @pytest.mark.parametrize("v1", [False, True])
@@ -93,4 +93,5 @@ def test_without_protobuf_the_extra_is_named(
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(Failure, match="protobuf") as caught:
         read(tmp_path, net(LAYERS))
-    assert (caught.value.exit_code, caught.value.help) == (3, "pip install 'archspec-nn[caffe]'")
+    assert isinstance(caught.value, MissingPackage)
+    assert caught.value.help == "pip install 'archspec-nn[caffe]'"

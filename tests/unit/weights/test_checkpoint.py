@@ -17,8 +17,15 @@ from safetensors import numpy as safetensors
 
 from archspec.backend.session import slot_name
 from archspec.ir.graph import Graph
-from archspec.weights.checkpoint import CheckpointError, load, load_state, origin, save
-from archspec.weights.init import initial
+from archspec.weights.checkpoint import (
+    CheckpointError,
+    load_state,
+    load_tensors,
+    network_metadata,
+    save_checkpoint,
+)
+from archspec.weights.init import initial_tensors
+from archspec.weights.weight_source import WeightSource
 from tests.helpers.graphs import Builder
 
 
@@ -30,12 +37,12 @@ def network(out: int = 2) -> Graph:
 
 
 GRAPH = network()
-TENSORS = initial(GRAPH, seed=1)
+TENSORS = initial_tensors(GRAPH, seed=1)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    save(
+    save_checkpoint(
         tmp_path / "w.safetensors", TENSORS, {"spec": "abc"}
     )  # as an older version wrote it: it names no network
     return tmp_path / "w.safetensors"
@@ -55,9 +62,9 @@ def rewrite(path: Path, tensors: dict[str, Any], **metadata: str) -> None:
 
 
 def test_what_is_saved_is_loaded(path: Path) -> None:
-    assert same(load(path, GRAPH))
-    save(path, TENSORS, origin(GRAPH, "abc"))
-    assert same(load(path, GRAPH))
+    assert same(load_tensors(path, GRAPH))
+    save_checkpoint(path, TENSORS, network_metadata(GRAPH, "abc"))
+    assert same(load_tensors(path, GRAPH))
 
 
 def test_the_file_is_plain_safetensors_with_neutral_names(path: Path) -> None:
@@ -82,7 +89,7 @@ def test_the_file_is_plain_safetensors_with_neutral_names(path: Path) -> None:
 
 def test_sizes_of_nothing_and_of_one(tmp_path: Path) -> None:
     odd = {"none": np.zeros((0, 3), np.float32), "one": np.float32(2.0) * np.ones((), np.float32)}
-    save(tmp_path / "odd.safetensors", odd)
+    save_checkpoint(tmp_path / "odd.safetensors", odd)
     found = safetensors.load_file(tmp_path / "odd.safetensors")
     assert {name: tensor.shape for name, tensor in found.items()} == {"none": (0, 3), "one": ()}
     assert found["one"] == 2
@@ -92,8 +99,8 @@ def test_memory_layout_does_not_matter(tmp_path: Path) -> None:
     strided = {name: np.asfortranarray(value) for name, value in TENSORS.items()}
     swapped = {name: value.astype(">f4") for name, value in TENSORS.items()}
     for tensors in (strided, swapped):
-        save(tmp_path / "w", tensors)
-        assert same(load(tmp_path / "w", GRAPH))
+        save_checkpoint(tmp_path / "w", tensors)
+        assert same(load_tensors(tmp_path / "w", GRAPH))
 
 
 def test_all_that_differs_is_told_at_once(path: Path) -> None:
@@ -103,7 +110,7 @@ def test_all_that_differs_is_told_at_once(path: Path) -> None:
     del tensors["#1x1 reduce.bias"]
     rewrite(path, tensors, spec="abc")
     with pytest.raises(CheckpointError) as caught:
-        load(path, GRAPH)
+        load_tensors(path, GRAPH)
     assert caught.value.problems == (
         "missing: `#1x1 reduce.bias`, 2",
         "of another shape: `bn.weight` is 3, expected 2",
@@ -116,7 +123,7 @@ def test_all_that_differs_is_told_at_once(path: Path) -> None:
 def test_a_long_list_is_cut_in_the_message_only(path: Path) -> None:
     rewrite(path, {f"x{i}": np.zeros(1, np.float32) for i in range(50)})
     with pytest.raises(CheckpointError, match=r"and 36 more") as caught:
-        load(path, GRAPH)
+        load_tensors(path, GRAPH)
     assert len(caught.value.problems) == 50 + len(TENSORS)
 
 
@@ -129,7 +136,7 @@ def test_files_of_later_versions_are_told_apart(
 ) -> None:
     rewrite(path, dict(TENSORS), **metadata)
     with pytest.raises(CheckpointError, match=message):
-        load(path, GRAPH)
+        load_tensors(path, GRAPH)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +146,13 @@ def test_files_of_later_versions_are_told_apart(
 def test_files_of_others_are_told_apart(path: Path, metadata: dict[str, str]) -> None:
     path.write_bytes(safetensors.save(dict(TENSORS), metadata))
     with pytest.raises(CheckpointError, match="not written by archspec"):
-        load(path, GRAPH)
+        load_tensors(path, GRAPH)
 
 
 def test_a_file_without_metadata(path: Path) -> None:
     path.write_bytes(safetensors.save(dict(TENSORS)))
     with pytest.raises(CheckpointError, match="not written by archspec"):
-        load(path, GRAPH)
+        load_tensors(path, GRAPH)
 
 
 def test_a_truncated_file_is_refused_wherever_it_ends(path: Path) -> None:
@@ -153,10 +160,10 @@ def test_a_truncated_file_is_refused_wherever_it_ends(path: Path) -> None:
     for length in range(len(data)):
         path.write_bytes(data[:length])
         with pytest.raises(CheckpointError, match="safetensors"):
-            load(path, GRAPH)
+            load_tensors(path, GRAPH)
     path.write_bytes(data + b"\0")
     with pytest.raises(CheckpointError):
-        load(path, GRAPH)
+        load_tensors(path, GRAPH)
 
 
 def test_a_flipped_bit_in_the_header_never_gives_other_weights(path: Path) -> None:
@@ -171,7 +178,7 @@ def test_a_flipped_bit_in_the_header_never_gives_other_weights(path: Path) -> No
         at = bit // 8
         path.write_bytes(data[:at] + bytes([data[at] ^ 1 << bit % 8]) + data[at + 1 :])
         try:
-            found = load(path, GRAPH)
+            found = load_tensors(path, GRAPH)
         except CheckpointError:
             refused += 1
         else:
@@ -185,7 +192,7 @@ def test_garbage_is_refused(tmp_path_factory: pytest.TempPathFactory, data: byte
     path = tmp_path_factory.getbasetemp() / "garbage.safetensors"
     path.write_bytes(data)
     with pytest.raises(CheckpointError):
-        load(path, GRAPH)
+        load_tensors(path, GRAPH)
 
 
 class Bomb:
@@ -197,7 +204,7 @@ def test_a_pickle_is_refused_and_not_run(path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(path.parent)
     path.write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(CheckpointError, match="no safetensors file"):
-        load(path, GRAPH)
+        load_tensors(path, GRAPH)
     assert not Path("exploded").exists()
     pickle.loads(path.read_bytes())
     assert Path("exploded").exists()  # it would have
@@ -205,9 +212,9 @@ def test_a_pickle_is_refused_and_not_run(path: Path, monkeypatch: pytest.MonkeyP
 
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no file"):
-        load(tmp_path / "none.safetensors", GRAPH)
+        load_tensors(tmp_path / "none.safetensors", GRAPH)
     with pytest.raises(CheckpointError):
-        load(tmp_path, GRAPH)
+        load_tensors(tmp_path, GRAPH)
 
 
 def test_a_failing_save_leaves_what_was_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,15 +223,15 @@ def test_a_failing_save_leaves_what_was_there(path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="no space"):
-        save(path, initial(GRAPH, seed=2))
-    assert same(load(path, GRAPH))
+        save_checkpoint(path, initial_tensors(GRAPH, seed=2))
+    assert same(load_tensors(path, GRAPH))
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_saving_again_replaces_and_leaves_nothing_else(path: Path) -> None:
-    other = initial(GRAPH, seed=2)
-    save(path, other)
-    assert (load(path, GRAPH)["#1x1 reduce.weight"] == other["#1x1 reduce.weight"]).all()
+    other = initial_tensors(GRAPH, seed=2)
+    save_checkpoint(path, other)
+    assert (load_tensors(path, GRAPH)["#1x1 reduce.weight"] == other["#1x1 reduce.weight"]).all()
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
@@ -244,7 +251,7 @@ def test_a_flipped_bit_in_the_data_is_found_and_its_tensor_named(path: Path) -> 
         path.write_bytes(broken)
         (name,) = (name for name, places in owner.items() if at in places)
         with pytest.raises(CheckpointError, match="is damaged") as caught:
-            load(path, GRAPH)
+            load_tensors(path, GRAPH)
         assert caught.value.problems == (f"other bytes than were saved: `{name}`",)
 
 
@@ -253,15 +260,17 @@ def test_numbers_that_are_none_are_refused_by_name_unless_allowed(path: Path) ->
         "bn.bias": np.array([np.nan, -np.inf], np.float32),
         "bn.weight": np.array([1, np.inf], np.float32),
     }
-    save(path, bad)
+    save_checkpoint(path, bad)
     with pytest.raises(CheckpointError, match="not finite") as caught:
-        load(path, GRAPH)
+        load_tensors(path, GRAPH)
     assert caught.value.problems == (
         "`bn.weight`: 0 NaN, 1 infinite",
         "`bn.bias`: 1 NaN, 1 infinite",
     )
     assert "--allow-nonfinite" in caught.value.help
-    assert np.isnan(load(path, GRAPH, allow_nonfinite=True)["bn.bias"][0])
+    assert np.isnan(
+        load_state(WeightSource(path, allow_nonfinite=True), GRAPH).tensors["bn.bias"][0]
+    )
 
 
 def test_a_checkpoint_of_another_network_whose_tensors_fit(path: Path) -> None:
@@ -269,17 +278,19 @@ def test_a_checkpoint_of_another_network_whose_tensors_fit(path: Path) -> None:
     b.add("#1x1 reduce", "linear", out=2)
     b.add("bn", "batch_norm", eps=0.25)
     other = b.graph()
-    save(path, TENSORS, origin(other, "abc"))
+    save_checkpoint(path, TENSORS, network_metadata(other, "abc"))
     with pytest.raises(
         CheckpointError, match="made for another network, though its tensors fit"
     ) as caught:
-        load(path, GRAPH)
+        load_tensors(path, GRAPH)
     assert caught.value.problems == (
         "of another network: it was made for `net`, which has other layers",
     )
     assert "--ignore-spec" in caught.value.help
-    assert same(load(path, GRAPH, any_spec=True))
-    assert same(load(path, GRAPH, whole=other)), "a part of the network that it was made for"
+    assert same(load_state(WeightSource(path, ignore_spec=True), GRAPH).tensors)
+    assert same(load_tensors(path, GRAPH, whole=other)), (
+        "a part of the network that it was made for"
+    )
 
 
 def test_what_the_rest_of_the_network_has_is_left_out(path: Path) -> None:
@@ -287,20 +298,20 @@ def test_what_the_rest_of_the_network_has_is_left_out(path: Path) -> None:
     b.add("#1x1 reduce", "linear", out=2)
     part = b.graph()
     with pytest.raises(CheckpointError, match=r"unexpected: `bn\.weight`"):
-        load(path, part)
-    assert list(load(path, part, whole=GRAPH)) == ["#1x1 reduce.weight", "#1x1 reduce.bias"]
+        load_tensors(path, part)
+    assert list(load_tensors(path, part, whole=GRAPH)) == ["#1x1 reduce.weight", "#1x1 reduce.bias"]
 
 
 def test_slots_of_an_optimizer_travel_beside_the_tensors(path: Path) -> None:
     slots = {slot_name("bn.bias", "momentum"): np.array([1, 2], np.float32)}
-    save(path, TENSORS | slots)
-    assert same(load(path, GRAPH))
-    state = load_state(path, GRAPH)
+    save_checkpoint(path, TENSORS | slots)
+    assert same(load_tensors(path, GRAPH))
+    state = load_state(WeightSource(path), GRAPH)
     assert same(state.tensors)
     assert state.slots["bn.bias@momentum"].tolist() == [1, 2]
-    save(path, TENSORS | {"elsewhere.bias@momentum": np.zeros(1, np.float32)})
+    save_checkpoint(path, TENSORS | {"elsewhere.bias@momentum": np.zeros(1, np.float32)})
     with pytest.raises(CheckpointError, match="unexpected: `elsewhere"):
-        load(path, GRAPH)
+        load_tensors(path, GRAPH)
 
 
 def test_slots_that_do_not_fit_their_tensors_are_told_too(path: Path) -> None:
@@ -310,7 +321,7 @@ def test_slots_that_do_not_fit_their_tensors_are_told_too(path: Path) -> None:
     }
     rewrite(path, TENSORS | slots)
     with pytest.raises(CheckpointError) as caught:
-        load_state(path, GRAPH)
+        load_state(WeightSource(path), GRAPH)
     assert caught.value.problems == (
         "of another shape: `bn.bias@momentum` is 3, expected 2",
         "of another type: `bn.weight@momentum` is F16, expected F32",
@@ -321,11 +332,11 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from archspec.weights.checkpoint import save
+from archspec.weights.checkpoint import save_checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
-    save(Path(sys.argv[1]), {"w": np.ones(100_000, np.float32)})
+    save_checkpoint(Path(sys.argv[1]), {"w": np.ones(100_000, np.float32)})
 except OSError as error:
     print(error.strerror)
 """
@@ -334,7 +345,7 @@ except OSError as error:
 def test_a_disk_that_is_full_half_way_leaves_what_was_there(path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == ("File too large", "")
-    assert same(load(path, GRAPH))
+    assert same(load_tensors(path, GRAPH))
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 

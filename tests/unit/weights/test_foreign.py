@@ -15,6 +15,7 @@ from archspec import weights
 from archspec.frontend.loader import Spec
 from archspec.weights import CheckpointError
 from archspec.weights import mapping as mappings
+from archspec.weights.weight_source import WeightSource
 from archspec_torch import attributes
 from tests.helpers import torchvision_cpu
 from tests.helpers.caffemodel import net
@@ -34,7 +35,7 @@ def test_torchvisions_state_dict_by_the_mapping_that_fits(tmp_path: Path) -> Non
     state: dict[str, Any] = theirs.state_dict()
     torch.save(state, tmp_path / "googlenet.pth")
     spec = archspec.load("googlenet-torchvision")
-    loaded = weights.read(tmp_path / "googlenet.pth", spec)
+    loaded = weights.load_from(WeightSource(tmp_path / "googlenet.pth"), spec)
     expected = {
         neutral(k): v.numpy() for k, v in state.items() if not k.endswith("num_batches_tracked")
     }
@@ -98,7 +99,7 @@ def bvlc(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list
 def test_caffes_file_by_the_mapping_that_fits(bvlc: tuple[Path, dict[str, list[Any]]]) -> None:
     path, layers = bvlc
     spec = archspec.load("googlenet")
-    loaded = weights.read(path, spec)
+    loaded = weights.load_from(WeightSource(path), spec)
     assert loaded.notes == ("read by the mapping googlenet-caffe",)
     found = loaded.tensors
     assert len(found) == 2 * len(layers) == 128
@@ -129,7 +130,9 @@ def test_caffes_channels_follow_the_order_of_the_specs_pictures(
     bvlc: tuple[Path, dict[str, list[Any]]],
 ) -> None:
     path, layers = bvlc
-    loaded = weights.read(path, archspec.load("googlenet", sets=["preprocess.channels=rgb"]))
+    loaded = weights.load_from(
+        WeightSource(path), archspec.load("googlenet", sets=["preprocess.channels=rgb"])
+    )
     assert (
         loaded.notes[1]
         == "input channels put from bgr into rgb, the order of the spec's `preprocess`"
@@ -200,7 +203,7 @@ def test_a_file_that_two_mappings_fit_or_that_none_is_for(
 
 def test_neutral_names_without_metadata(spec: Spec, tmp_path: Path) -> None:
     save_file(drawn(spec.graph), tmp_path / "w.safetensors")
-    loaded = weights.read(tmp_path / "w.safetensors", spec)
+    loaded = weights.load_from(WeightSource(tmp_path / "w.safetensors"), spec)
     assert same(loaded.tensors, drawn(spec.graph))
     assert loaded.notes == ("read by neutral names",)
 

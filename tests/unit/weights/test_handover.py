@@ -11,12 +11,13 @@ import pytest
 
 from archspec.backend import BackendError, available, find, load
 from archspec.backend.session import Session, SgdConfig
-from archspec.compiler import write
+from archspec.compiler import write_build
 from archspec.conformance.compare import compare_all
 from archspec.frontend.loader import Spec
 from archspec.reference.session import ReferenceSession
 from archspec.weights import checkpoint
-from archspec.weights.init import initial
+from archspec.weights.init import initial_tensors
+from archspec.weights.weight_source import WeightSource
 from tests.helpers.specs import checked
 from tests.helpers.tensors import TEXT
 
@@ -46,9 +47,14 @@ def spec() -> Spec:
 def opened(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Session]:
     def open_session(name: str) -> Session:
         if name == "reference":
-            return ReferenceSession(spec.graph, initial(spec.graph, seed=3))
+            return ReferenceSession(spec.graph, initial_tensors(spec.graph, seed=3))
         backend = load(name)
-        folder = write(spec, backend, tmp_path_factory.mktemp(name) / "net", seed=3)
+        folder = write_build(
+            spec,
+            backend,
+            tmp_path_factory.mktemp(name) / "net",
+            weights=WeightSource(seed=3),
+        )
         return backend.open(folder, spec.graph, "float32")
 
     return open_session
@@ -84,13 +90,13 @@ def test_ten_steps_and_ten_more_are_twenty(
     session = opened(before)
     train(session, 0, STEPS)
     state = session.state()
-    checkpoint.save(
+    checkpoint.save_checkpoint(
         tmp_path / "half.safetensors",
         {**state.tensors, **state.slots},
-        checkpoint.origin(spec.graph, ""),
+        checkpoint.network_metadata(spec.graph, ""),
     )
     session = opened(after)
-    session.restore(checkpoint.load_state(tmp_path / "half.safetensors", spec.graph))
+    session.restore(checkpoint.load_state(WeightSource(tmp_path / "half.safetensors"), spec.graph))
     train(session, STEPS, STEPS)
     found = session.state()
     assert set(found.slots) == set(expected.slots) != set()

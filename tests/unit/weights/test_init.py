@@ -11,7 +11,7 @@ import torch
 
 from archspec.ir.document import Initializer
 from archspec.ir.graph import Graph
-from archspec.weights.init import initial, tensor
+from archspec.weights.init import initial_tensor, initial_tensors
 from tests.helpers.graphs import Builder
 
 TORCH = {
@@ -31,7 +31,7 @@ def options(**given: float | None) -> Initializer:
 def draw(
     rule: Any, *shape: int, fan: tuple[int, int] = (1, 1), seed: int = 0, name: str = "conv.weight"
 ) -> Any:
-    return tensor(rule, shape, fan, seed, name)
+    return initial_tensor(rule, shape, fan, seed, name)
 
 
 @pytest.mark.parametrize("rule", TORCH)
@@ -143,7 +143,7 @@ def network(layers: int) -> Graph:
 
 
 def test_a_graph_gets_every_tensor_by_name_whatever_else_it_holds() -> None:
-    two, three = initial(network(2), seed=5), initial(network(3), seed=5)
+    two, three = initial_tensors(network(2), seed=5), initial_tensors(network(3), seed=5)
     assert list(two) == [name for name, _, _ in network(2).parameters()]
     for name, node, param in network(2).parameters():
         assert two[name].shape == param.shape
@@ -159,7 +159,7 @@ def test_a_graph_gets_every_tensor_by_name_whatever_else_it_holds() -> None:
 
 
 def test_a_step_goes_before_the_spec_and_the_spec_before_the_op() -> None:
-    found = initial(
+    found = initial_tensors(
         network(2),
         0,
         {"conv": {"bias": 0.25, "weight": options(constant=2.0)}, "linear": {"bias": 9.0}},

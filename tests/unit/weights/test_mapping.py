@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from archspec.weights.mapping import MAX_BYTES, MappingError, find, read, shipped
+from archspec.weights.mapping import (
+    MAX_BYTES,
+    MappingError,
+    find_mapping,
+    read_mapping,
+    shipped_mappings,
+)
 
 GOOD = """formats: [state_dict]
 where: {n: [1, 2x], role: {w: weight, b: bias}}
@@ -17,7 +23,7 @@ ignored: {"*.steps": counts steps}
 
 def parsed(tmp_path: Path, text: str) -> dict[str, str]:
     (tmp_path / "mine.yaml").write_text(text)
-    return find(str(tmp_path / "mine.yaml")).names
+    return find_mapping(str(tmp_path / "mine.yaml")).names
 
 
 def test_a_rule_stands_for_each_of_its_words(tmp_path: Path) -> None:
@@ -76,19 +82,19 @@ def test_rules_that_stand_for_too_much_are_refused_before_they_are_spelt_out(
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(MappingError, match="no such file"):
-        find(str(tmp_path / "none.yaml"))
+        find_mapping(str(tmp_path / "none.yaml"))
     with pytest.raises(MappingError, match="is a directory"):
-        read(tmp_path)
+        read_mapping(tmp_path)
     with pytest.raises(MappingError, match="1 MiB"):
         parsed(tmp_path, "#" * (MAX_BYTES + 1))
-    name = next(iter(shipped()))
+    name = next(iter(shipped_mappings()))
     with pytest.raises(MappingError, match=f"did you mean `{name}`"):
-        find(name[:-1])
+        find_mapping(name[:-1])
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", shipped_mappings())
 def test_a_shipped_mapping_says_whose_it_is_and_why_it_ignores(name: str) -> None:
-    mapping = find(name)
+    mapping = find_mapping(name)
     assert mapping.doc
     assert mapping.names
     assert all(mapping.ignored.values())

@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from archspec.diagnostics import Failure
+from archspec.diagnostics import Failure, MissingPackage
 from archspec.train.data import Data, open_data
 from archspec.train.data.source import Source, samples
 from tests.unit.train.data.common import picture
@@ -289,7 +289,7 @@ def test_a_package_that_is_missing_is_named(
         Failure, match=f"come with {package}, which is not installed; pip install {package}"
     ) as caught:
         open_data(name)
-    assert caught.value.exit_code == 3
+    assert isinstance(caught.value, MissingPackage)
 
 
 def test_what_is_nowhere_is_a_clear_error(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from archspec.diagnostics import Failure
+from archspec.diagnostics import Failure, MissingPackage
 from archspec.images import Unreadable
 from archspec.ir.document import Preprocess
 from archspec.ir.recipe import Augment
@@ -221,5 +221,5 @@ def test_without_grain_there_is_a_way_out(monkeypatch: pytest.MonkeyPatch) -> No
         Failure, match="need grain, which is not installed; pip install 'archspec-nn"
     ) as caught:
         next(Batches(numbered(8), PLAIN, 2, 0, workers=1).at(0))
-    assert caught.value.exit_code == 3
+    assert isinstance(caught.value, MissingPackage)
     assert len(next(Batches(numbered(8), PLAIN, 2, 0).at(0)).y) == 2

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from archspec.build_folder import MANIFEST, _alone, read_manifest, replace_folder
+from archspec._files import folder_lock
+from archspec.build_folder import MANIFEST, read_manifest, replace_folder
 from archspec.diagnostics import Failure
 
 
@@ -191,10 +192,12 @@ def test_all_is_on_the_disk_before_it_is_in_place(
 
 
 def test_a_read_only_place_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> str:  # tests may run as root, whom no mode bits stop
-        raise PermissionError(13, "Permission denied")
+    # Tests may run as root, whom no mode bits stop. Parents that exist are made with exist_ok.
+    def refuse(path: Path, *_: object, exist_ok: bool = False, **__: object) -> None:
+        if not exist_ok:
+            raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("archspec.build_folder.tempfile.mkdtemp", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(Failure, match="cannot write .*permission denied"):
         replace_folder(tmp_path / "net", writer({"model.py": "one"}))
 
@@ -254,7 +257,7 @@ def test_builds_into_one_folder_at_once_are_put_in_place_one_after_the_other(
     ]
     seen: list[str] = []
     while any(builder.poll() is None for builder in builders):
-        with _alone(tmp_path):
+        with folder_lock(tmp_path):
             if folder.exists():
                 seen.append(whole(folder))
         time.sleep(0.002)  # the lock goes to whoever asks, and this one asks all the time

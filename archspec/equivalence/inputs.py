@@ -13,24 +13,28 @@ from archspec.ir.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class VerifyInputs:
     """Tensors by neutral name and a batch, both in values that float32 holds; and the loss."""
 
     tensors: Mapping[str, Array]
     x: Array
-    pull: OutputCotangents
+    cotangents: OutputCotangents
 
 
-def material(
+def verify_inputs(
     graph: Graph, seed: int, batch: int, tensors: Mapping[str, Array] | None = None
-) -> Material:
+) -> VerifyInputs:
     """For that seed; `tensors` stand in for the random weights where they are given."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((batch, *graph.input)).astype(np.float32).astype(np.float64)
-    return Material(weights(graph, seed) if tensors is None else tensors, x, shares(graph, seed))
+    return VerifyInputs(
+        random_weights(graph, seed) if tensors is None else tensors,
+        x,
+        fixed_cotangents(graph, seed),
+    )
 
 
-def weights(graph: Graph, seed: int) -> dict[str, Array]:
+def random_weights(graph: Graph, seed: int) -> dict[str, Array]:
     """A random tensor for every one of the graph, in float32's values: no two alike, moving variances positive.
 
     Initial weights would not do: where biases are zero and scales one, what forgets them computes the same.
@@ -47,7 +51,7 @@ def weights(graph: Graph, seed: int) -> dict[str, Array]:
     return found
 
 
-def shares(graph: Graph, seed: int) -> OutputCotangents:
+def fixed_cotangents(graph: Graph, seed: int) -> OutputCotangents:
     """A loss that all outputs share in: the sum of their values, each times a fixed number and its head's weight."""
     size = {head.name: head.weight or 1.0 for head in graph.heads}
 

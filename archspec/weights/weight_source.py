@@ -1,0 +1,36 @@
+"""Where a model's weights come from: a seed, or a file and what is allowed of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSource:
+    """A file of weights, or a seed where `path` is None.
+
+    >>> WeightSource(Path("lenet5.safetensors"), reinit=("head.*",)).file.name
+    'lenet5.safetensors'
+    """
+
+    path: Path | None = None
+    seed: int = 0
+    """Of the initial weights, and of those that `reinit` names."""
+    reinit: tuple[str, ...] = ()
+    """Patterns of tensors that are initialised although the file may have them."""
+    ignore_spec: bool = False
+    """Take a checkpoint of another spec whose tensors fit."""
+    allow_nonfinite: bool = False
+    """Take NaN and infinite values."""
+
+    @property
+    def file(self) -> Path:
+        """The path; raise ValueError if the weights come from a seed."""
+        if self.path is None:
+            raise ValueError("these weights come from a seed, not from a file")
+        return self.path
+
+
+SEED_0 = WeightSource()
+"""Initial weights from the seed 0."""
