@@ -1,4 +1,4 @@
-"""`archspec verify`: whether a spec's models on several backends are one network."""
+"""`archspec verify`: check that a spec's models on several backends are one network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from archspec.cli.common import load, say, spec_arguments
 
-HELP = "hold a spec's models on every backend against the float64 reference"
+HELP = "check a spec's models on every backend against the float64 reference"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,5 +60,5 @@ def run(options: argparse.Namespace) -> int:
     print(report.json() if options.format == "json" else report.table())
     say(f"{'all the same' if report.passed else 'DIFFERENT'}, in {report.seconds:.1f} s", options)
     if report.repro is not None:
-        say(f"to see it again: {report.repro}", options)
+        say(f"to reproduce it: {report.repro}", options)
     return int(not report.passed)

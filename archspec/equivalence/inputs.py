@@ -1,4 +1,4 @@
-"""What a network is verified with: weights, a batch, and a loss, all from a seed, none of them degenerate."""
+"""Inputs of a verification: weights, a batch and a loss, all from a seed, none of them degenerate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archspec.ir.graph import Graph
 
 @dataclass(frozen=True, slots=True)
 class VerifyInputs:
-    """Tensors by neutral name and a batch, both in values that float32 holds; and the loss."""
+    """Tensors by portable name and a batch, both in values that float32 holds, and the loss."""
 
     tensors: Mapping[str, Array]
     x: Array
@@ -24,7 +24,7 @@ class VerifyInputs:
 def verify_inputs(
     graph: Graph, seed: int, batch: int, tensors: Mapping[str, Array] | None = None
 ) -> VerifyInputs:
-    """For that seed; `tensors` stand in for the random weights where they are given."""
+    """Return the inputs of a seed, with `tensors` in place of random weights if given."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((batch, *graph.input)).astype(np.float32).astype(np.float64)
     return VerifyInputs(
@@ -35,9 +35,10 @@ def verify_inputs(
 
 
 def random_weights(graph: Graph, seed: int) -> dict[str, Array]:
-    """A random tensor for every one of the graph, in float32's values: no two alike, moving variances positive.
+    """Return random tensors of a graph, in float32's values, with positive running variances.
 
-    Initial weights would not do: where biases are zero and scales one, what forgets them computes the same.
+    Initial weights would not do: with zero biases and unit scales, code that forgets them computes
+    the same.
     """
     rng = np.random.default_rng(seed)
     found: dict[str, Array] = {}
@@ -52,16 +53,19 @@ def random_weights(graph: Graph, seed: int) -> dict[str, Array]:
 
 
 def fixed_cotangents(graph: Graph, seed: int) -> OutputCotangents:
-    """A loss that all outputs share in: the sum of their values, each times a fixed number and its head's weight."""
-    size = {head.name: head.weight or 1.0 for head in graph.heads}
+    """Return the cotangents of a loss in which all outputs share.
+
+    The loss sums all values, each times a fixed number and the weight of its head.
+    """
+    head_weights = {head.name: head.weight or 1.0 for head in graph.heads}
 
     def pull(outputs: Mapping[str, Array]) -> dict[str, Array]:
         found: dict[str, Array] = {}
         for name, y in outputs.items():
             rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-            found[name] = size[name] * rng.uniform(-1, 1, y.shape).astype(np.float32).astype(
-                np.float64
-            )
+            found[name] = head_weights[name] * rng.uniform(-1, 1, y.shape).astype(
+                np.float32
+            ).astype(np.float64)
         return found
 
     return pull

@@ -1,4 +1,4 @@
-"""How far a computed tensor is from the expected one, and how far rounding alone can take it.
+"""The distance of a computed tensor from the expected one, and how far rounding alone can move it.
 
 >>> import numpy as np
 >>> relative_error(np.array([1.0, 2.0]), np.array([1.0, 2.5]))
@@ -16,9 +16,9 @@ from archspec.backend.session import Precision
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """An arithmetic, as a comparison sees it.
+    """The rounding of an arithmetic, for a comparison.
 
-    `least` is the bound where a network does not amplify rounding. `unit` is what a number is moved by on the way, at
+    `min_bound` is the bound where a network does not amplify rounding. `unit` is what a number is moved by on the way, at
     most, relative to it. A tensor whose bound is above `lost` has lost its digits on the way, as a difference of near
     equals has: a derivative that is zero but for rounding, say. What two engines make of it tells nothing, and it is
     not compared. Nor is one with a value above `largest`, which the arithmetic has no number for.
@@ -40,7 +40,7 @@ MIXED = Rounding(min_bound=1e-7, unit=2.0**-27, max_bound=1e-3, max_value=2.0**1
 """In float64 with a constant in float32 somewhere: `SLACK` units are what that constant is off by."""
 
 SLACK = 8
-"""How many times as far as the jitter an engine may be away: it rounds at every operation, in an order of its own."""
+"""Times the jitter that an engine may be away: it rounds at every operation, in its own order."""
 
 
 def relative_error(found: Array, expected: Array) -> float:
@@ -63,16 +63,16 @@ def relative_error(found: Array, expected: Array) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the reference gives, and how far each tensor goes as values on the way move as far as rounding could.
+    """The reference's tensors, and how far each moves when values on the way move by rounding.
 
-    What it goes to is not kept: of a network's tensors there may be room for few copies.
+    The moved tensors are not kept: there may be memory for few copies of a network's tensors.
     """
 
     values: Mapping[str, Array]
     moves: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def widened(self, moved: Mapping[str, Array]) -> Expected:
-        """With what the reference gives as values on the way have moved."""
+        """Return the same, widened by the reference's tensors after values on the way have moved."""
         moves = {
             name: max(self.moves.get(name, 0.0), relative_error(moved[name], value))
             for name, value in self.values.items()
@@ -80,7 +80,7 @@ class Expected:
         return Expected(self.values, moves)
 
     def bound(self, name: str, rounding: Rounding) -> float:
-        """How far from it a right answer may be."""
+        """Return how far a right answer may be from the reference's."""
         return max(rounding.min_bound, SLACK * self.moves.get(name, 0.0))
 
 

@@ -1,4 +1,4 @@
-"""What each mode looks at: the same measurements of a backend's session and of the reference's."""
+"""Modes of a verification: the same measurements of a backend's session and of the reference's."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ DEFAULT_PRECISION: Mapping[Mode, Precision] = {
     "grad": "float64",
     "step": "float64",
 }
-"""Derivatives jump where a relu bends and where a max pool's largest values tie. In a network of some size float32's
-rounding takes the other side somewhere, so that what is right there cannot be told; float64's does not."""
+"""Derivatives jump where a relu bends and where a max pool's largest values tie. In a large network
+float32's rounding takes the other side somewhere, so that no one value is right; float64's does not."""
 
 OPTIMIZER = SgdConfig(learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3)
 
@@ -32,7 +32,7 @@ OPTIMIZER = SgdConfig(learning_rate=0.05, momentum=0.9, nesterov=True, weight_de
 def measure(
     session: Session, material: VerifyInputs, mode: Mode
 ) -> dict[Quantity, dict[str, Array]]:
-    """Every tensor that a mode compares, by quantity and name, from the state that `material` holds."""
+    """Return every tensor that a mode compares, by quantity and name, from the weights in `material`."""
     session.restore(SessionState(dict(material.tensors)))
     match mode:
         case "eval":
@@ -61,7 +61,7 @@ def expected_values(
     rounding: Rounding,
     seeds: Sequence[int] = (1,),
 ) -> dict[Quantity, Expected]:
-    """The float64 reference's, with what rounding at every layer can make of it, for each seed."""
+    """Return the float64 reference's values, and how far rounding at every layer can move them."""
     plain = measure(ReferenceSession(graph, material.tensors), material, mode)
     known: dict[Quantity, Expected] = {
         quantity: Expected(values) for quantity, values in plain.items()

@@ -1,4 +1,4 @@
-"""What a verification found: a line for each target, mode and quantity, as a table, as JSON, or as an error."""
+"""The result of a verification: a line for each target, mode and quantity, as a table, as JSON, or as an error."""
 
 from __future__ import annotations
 
@@ -8,14 +8,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from archspec.analysis.tables import Column, Table, text
 from archspec.backend.session import Mode, Precision
 from archspec.diagnostics import Failure
 from archspec.diagnostics.render import visible
 
+COLUMNS = ("target", "mode", "in", "what", "compared", "deviation", "bound", "verdict")
+
+LEGEND = """\
+deviation: the largest |found - reference|, relative to the tensor's largest |reference|; of all
+  tensors, that nearest to its bound. bound: 1e-5 in float32 and 1e-10 in float64 (1e-7 where the
+  framework has a constant of a layer in float32), or, where the network amplifies rounding, 8 times
+  as far as the float64 reference moves when each value on the way moves by a unit of rounding."""
+
+FLOAT64_LEGEND = """\
+  Derivatives are compared in float64: they jump where relus bend and largest values tie, and
+  float32 takes the other side there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first tensor, in execution order, that is further away than its bound; `place` is its line in the spec."""
+    """The first tensor, in execution order, that exceeds its bound, and its line in the spec."""
 
     name: str
     location: str
@@ -25,9 +38,9 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True)
 class ReportLine:
-    """The tensors of one quantity: how many were compared, the one nearest to its bound or beyond, and the reason.
+    """The tensors of one quantity: how many were compared, and the one nearest to its bound.
 
-    `skipped` says why nothing was compared, where the backend cannot do it.
+    `skipped` says why nothing was compared, `failed` why nothing could be.
     """
 
     target: str
@@ -49,7 +62,9 @@ class ReportLine:
 
     @property
     def verdict(self) -> str:
-        return "skipped" if self.skipped else "same" if self.passed else "DIFFERENT"
+        if self.skipped:
+            return "skipped"
+        return "same" if self.passed else "DIFFERENT"
 
 
 class DifferenceError(Failure):
@@ -58,7 +73,7 @@ class DifferenceError(Failure):
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """All lines of a verification; `repro` is the folder with what it takes to see a difference again."""
+    """All lines of a verification; `repro` is the folder that reproduces a difference."""
 
     name: str
     spec: str
@@ -73,19 +88,16 @@ class VerifyReport:
         return all(line.passed for line in self.lines)
 
     def raise_if_different(self) -> None:
-        """Raises `Different`, which names the first difference of each target."""
-        wrong = [line for line in self.lines if not line.passed]
-        if wrong:
-            raise DifferenceError(
-                "\n  ".join(
-                    [f"{self.name} is not the same everywhere", *map(describe_difference, wrong)]
-                )
-            )
+        """Raise `DifferenceError`, naming the first difference of each target, if there is one."""
+        differences = [describe_difference(line) for line in self.lines if not line.passed]
+        if differences:
+            message = f"{self.name} is not the same everywhere"
+            raise DifferenceError("\n  ".join([message, *differences]))
 
     def json(self) -> str:
-        """Everything, as one JSON object; errors that are no number are null."""
+        """Return the whole report as one JSON object; errors that are not finite are null."""
         lines = [{**asdict(line), "passed": line.passed} for line in self.lines]
-        facts = {
+        report = {
             "name": self.name,
             "spec": self.spec,
             "batch": self.batch,
@@ -95,24 +107,18 @@ class VerifyReport:
             "repro": str(self.repro) if self.repro else None,
             "lines": lines,
         }
-        return json.dumps(_finite(facts), indent=2, ensure_ascii=False)
+        return json.dumps(_finite(report), indent=2, ensure_ascii=False)
 
     def table(self) -> str:
-        """For people."""
-        head = ("target", "mode", "in", "what", "compared", "error", "bound", "verdict")
-        rows = [head, *map(_row, self.lines)]
-        widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
-        tail = [describe_difference(line) for line in self.lines if not line.passed]
-        tail += _reasons(self.lines)
-        return "\n".join([*lines, "", *tail])
+        """Return the lines as a table for people, each difference as a sentence, and a legend."""
+        rows = tuple(map(_row, self.lines))
+        table = text(Table(tuple(map(Column, COLUMNS)), rows))
+        differences = [describe_difference(line) for line in self.lines if not line.passed]
+        return "\n".join([table, "", *differences, *_legend(self.lines)])
 
 
 def describe_difference(line: ReportLine) -> str:
-    """A difference as a sentence; what a spec's names hold is shown and not obeyed by a terminal."""
+    """Return a difference as a sentence; control characters in a spec's names are shown, not sent."""
     where = f"{line.target}, {line.mode}"
     if line.failed:
         return visible(f"{where}: {line.failed}")
@@ -127,38 +133,22 @@ def describe_difference(line: ReportLine) -> str:
 def _row(line: ReportLine) -> tuple[str, ...]:
     if line.skipped:
         return (line.target, line.mode, "", line.skipped, "", "", "", line.verdict)
+    precision = line.precision or ""
     if line.failed:
-        return (line.target, line.mode, line.precision or "", "failed", "", "", "", line.verdict)
+        return (line.target, line.mode, precision, "failed", "", "", "", line.verdict)
     compared = f"{line.compared}" if line.compared == line.of else f"{line.compared} of {line.of}"
     numbers = (_number(line.error), _number(line.bound))
-    return (
-        line.target,
-        line.mode,
-        line.precision or "",
-        line.quantity,
-        compared,
-        *numbers,
-        line.verdict,
-    )
+    return (line.target, line.mode, precision, line.quantity, compared, *numbers, line.verdict)
 
 
-def _reasons(lines: tuple[ReportLine, ...]) -> list[str]:
-    """What error and bound are, said once."""
-    done = [line for line in lines if line.compared]
-    if not done:
+def _legend(lines: tuple[ReportLine, ...]) -> list[str]:
+    """Return what deviation and bound mean, if anything was compared."""
+    compared = [line for line in lines if line.compared]
+    if not compared:
         return []
-    text = [
-        "error: the largest |found - reference|, relative to the tensor's largest |reference|; of all tensors, that",
-        "  nearest to its bound. bound: 1e-5 in float32 and 1e-10 in float64 (1e-7 where the framework has a constant",
-        "  of a layer in float32), or, where the network amplifies rounding, 8 times as far as the float64 reference",
-        "  moves when each value on the way moves by a unit of rounding.",
-    ]
-    if any(line.precision == "float64" for line in done):
-        text += [
-            "  Derivatives are compared in float64: they jump where relus bend and largest values tie, and float32",
-            "  takes the other side there.",
-        ]
-    return text
+    if any(line.precision == "float64" for line in compared):
+        return [LEGEND, FLOAT64_LEGEND]
+    return [LEGEND]
 
 
 def _number(value: float) -> str:
@@ -166,10 +156,11 @@ def _number(value: float) -> str:
 
 
 def _finite(value: Any) -> Any:
+    """Return a JSON value with null in place of numbers that JSON lacks."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in cast("dict[str, Any]", value).items()}
-    return (
-        [_finite(inner) for inner in cast("list[Any]", value)] if isinstance(value, list) else value
-    )
+    if isinstance(value, list):
+        return [_finite(inner) for inner in cast("list[Any]", value)]
+    return value

@@ -1,4 +1,4 @@
-"""Verification from end to end: what is asked for as a plan, its lines as a report, and a difference as a folder."""
+"""Verify a spec's models: from the request to a plan, its report, and a folder that reproduces a difference."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def verify(
     repro: str | os.PathLike[str] | None = None,
     **args: Any,
 ) -> VerifyReport:
-    """Holds a spec's models against the float64 reference; where they differ, the report says where first.
+    """Check a spec's models against the float64 reference, and report where they first differ.
 
-    `backends` are targets as in `["torch", "keras@jax"]`, by default every backend whose framework is installed. The
-    weights are random, so that no value hides another, or those of a portable checkpoint. A difference is written to
-    the folder `repro`, where one is named. `args` give the spec's arguments values. Raises `Failure` with exit code 2
-    where there would be nothing to compare.
+    `backends` are targets as in `["torch", "keras@jax"]`, by default every backend whose framework
+    is installed. The weights are random, so that no value hides another, or those of a portable
+    checkpoint. A difference is written to the folder `repro`, if one is named. `args` are values of
+    the spec's arguments. Raise `UsageError` if there would be nothing to compare.
     """
     started = time.perf_counter()
-    _refuse_nothing(backends, modes, precision, batch, seed)
+    _check_request(backends, modes, precision, batch, seed)
     found = spec if isinstance(spec, Spec) else load(spec, **args)
     # A backend may be named twice, once with its usual engine and once without.
     targets = (
@@ -66,14 +66,14 @@ def verify(
     )
 
 
-def _refuse_nothing(
+def _check_request(
     backends: Sequence[str] | None,
     modes: Sequence[str],
     precision: str | None,
     batch: int,
     seed: int,
 ) -> None:
-    """A misspelt mode or an empty list would pass by comparing nothing."""
+    """Raise `UsageError` for a misspelt mode or an empty list, which would compare nothing."""
     for what, given, known in (
         ("mode", modes, MODES),
         ("precision", [precision or "float32"], ROUNDING),
@@ -92,7 +92,7 @@ def _refuse_nothing(
 
 
 def installed() -> list[Target]:
-    """Every backend that can run here, on its usual engine; raises `BackendError` where there is none."""
+    """Return every backend that can run here, on its default engine; raise if there is none."""
     found: list[Target] = []
     for name in sorted(available()):
         try:

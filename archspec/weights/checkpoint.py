@@ -37,8 +37,8 @@ from archspec.weights.weight_source import WeightSource
 
 METADATA_KEY, FORMAT_VERSION = "archspec", "1"
 MAX_LINES = 20
-IGNORE_SPEC_HELP = "if that is meant, `--ignore-spec` takes it all the same"
-NONFINITE_HELP = "training may have diverged; `--allow-nonfinite` takes it all the same"
+IGNORE_SPEC_HELP = "if that is meant, `--ignore-spec` accepts it"
+NONFINITE_HELP = "training may have diverged; `--allow-nonfinite` accepts it"
 
 
 def first_lines(lines: Sequence[str]) -> list[str]:

@@ -70,7 +70,7 @@ def test_a_difference_ends_with_1_and_is_written(capsys: Captured) -> None:
     assert main(["verify", "net.yaml", "--backends", "torch, wrong", "--mode", "grad,eval"]) == 1
     out, err = capsys.readouterr()
     assert "wrong, eval: outputs first differ at main (net.yaml:5:" in out
-    assert "to see it again: repro-net" in err
+    assert "to reproduce it: repro-net" in err
     assert Path("repro-net", "spec.yaml").is_file()
 
 

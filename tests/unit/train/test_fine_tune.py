@@ -215,7 +215,7 @@ def test_the_flag_that_an_error_names_is_one_of_train(capsys: pytest.CaptureFixt
     Path("eps.yaml").write_text(SPEC.replace("batch_norm: ", "batch_norm: {eps: 0.1}"))
     arguments = ["train", "eps.yaml", "--data", "six.npz", "-o", "run", "--weights", WEIGHTS]
     assert main(arguments) == 1
-    assert "`--ignore-spec` takes it all the same" in capsys.readouterr().err
+    assert "`--ignore-spec` accepts it" in capsys.readouterr().err
     assert main([*arguments, "--ignore-spec"]) == 0
 
 
