@@ -19,16 +19,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from archspec.diagnostics import Failure
+    from archspec.diagnostics import UsageError
 
     if options.backend is not None:
         return _init_backend(options)
     if options.path is None:
-        raise Failure(
-            "there is no file to write",
-            "name one, such as net.yaml, or write a backend with --backend NAME",
-            2,
-        )
+        help = "name one, such as net.yaml, or write a backend with --backend NAME"
+        raise UsageError("there is no file to write", help)
     return _init_spec(options)
 
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from archspec.backend import available
-from archspec.diagnostics import Failure, quote, reason
+from archspec.diagnostics import Failure, UsageError, quote, reason
 from archspec.ops import OPS
 
 LOWERED = "linear"
@@ -48,9 +48,9 @@ def write_package(name: str, folder: Path) -> None:
     """
     if not _NAME.fullmatch(name):
         message = f"{quote(name)} cannot be the name of a backend"
-        raise Failure(message, "small letters, digits and `_`, a letter first", 2)
+        raise UsageError(message, "use small letters, digits and `_`, a letter first")
     if name in available():
-        raise Failure(f"the backend {quote(name)} is installed already", "choose another name", 2)
+        raise UsageError(f"the backend {quote(name)} is installed already", "choose another name")
     try:
         folder.mkdir(parents=True)
         for path, text in package_files(name).items():

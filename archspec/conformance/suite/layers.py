@@ -57,7 +57,9 @@ def property_of(backend_under_test: BackendUnderTest, kind: str) -> Callable[[],
     def holds(text: str, seed: int, batch: int) -> None:
         spec = load_text(text)
         x = spread((batch, *spec.graph.input), seed)
-        material = VerifyInputs(random_weights(spec.graph, seed), x, fixed_cotangents(spec.graph, seed))
+        material = VerifyInputs(
+            random_weights(spec.graph, seed), x, fixed_cotangents(spec.graph, seed)
+        )
         try:
             backend_under_test.check(spec, material, "eval", precision="float32")
             backend_under_test.check(spec, material, "train", "grad", "step", precision="float64")
