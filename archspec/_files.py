@@ -31,7 +31,7 @@ except ImportError:  # Windows
     fcntl = None
 
 MAX_STEM = 40
-"""Characters of a name that its staged name repeats: at four bytes each, and with the rest, they fit."""
+"""Characters of a name that its staged name repeats; at four bytes each they still fit."""
 
 
 @contextmanager

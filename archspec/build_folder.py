@@ -1,4 +1,4 @@
-"""The folder that a build writes: staged beside its place, then moved there; what we did not write is not touched."""
+"""The folder that a build writes: staged, then moved into place; other files are not touched."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 def manifest_text(
     spec: Spec, backend: Backend, graph: Graph, staging: Path, source: Mapping[str, Any]
 ) -> str:
-    """What a build is of, as JSON: the spec and its hash, its arguments, how pictures enter, the files with hashes."""
+    """Return the manifest as JSON: spec, arguments, preprocessing, files with their hashes."""
     preprocess = spec.document.preprocess
     head = graph.heads[0]
     facts = {
@@ -58,12 +58,12 @@ def _hash(path: Path) -> str:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder that we built; raises `Failure` where it is none."""
+    """Return the manifest of a build's folder; raise `Failure` if it is not a build."""
     try:
         read: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         found = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
         if isinstance(found.get("files"), dict) and "archspec" in found:
-            # A name that leads out of the folder is none of ours: what a rebuild leaves over is deleted by these.
+            # A rebuild deletes stale files by these names: none may lead out of the folder.
             files: dict[str, Any] = found["files"]
             if all(Path(name).name == name and name.strip(".") for name in files):
                 return found
@@ -82,7 +82,7 @@ class _OutputEntry(BaseModel):
 
 
 class _ModelManifest(BaseModel):
-    """What a model is run by; a manifest has more."""
+    """The part of a manifest by which a model is run."""
 
     input: list[Positive]
     output: _OutputEntry
@@ -92,7 +92,7 @@ class _ModelManifest(BaseModel):
 
 
 def read_model_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a model that can be run; raises `Failure` where it does not say how."""
+    """Return the manifest of a model to run; raise `Failure` if it lacks what that takes."""
     found = read_manifest(folder)
     try:
         _ModelManifest.model_validate(found)
@@ -150,7 +150,10 @@ def _put_in_place(staging: Path, folder: Path) -> None:
 
 
 def check_replaceable(folder: Path) -> set[str] | None:
-    """The files of the build that is there, None where nothing is; raises where anything is not as we wrote it."""
+    """Return the names of the files of the build there, None if there is no folder.
+
+    Raise `Failure` if the folder holds anything else than a build, or files that were edited.
+    """
     if not folder.exists() and not folder.is_symlink():
         return None
     help = "choose another folder with -o, or move this one away"
@@ -170,5 +173,5 @@ def check_replaceable(folder: Path) -> set[str] | None:
 
 
 def _changed(path: Path, digest: str) -> bool:
-    """Whether anything but the file that we wrote is there; what was deleted may be written again."""
+    """Return True if anything but the file that we wrote is there; a deleted one is fine."""
     return os.path.lexists(path) and not (path.is_file() and _hash(path) == digest)

@@ -1,4 +1,4 @@
-"""From a checked spec to a model: passes, weights, emitted files. The only place that knows the order.
+"""From a checked spec to a model: passes, weights, emitted files, in this order.
 
 >>> import archspec
 >>> model = archspec.build("lenet5", backend="torch")

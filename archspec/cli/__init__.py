@@ -34,8 +34,12 @@ COMMANDS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; its exit code is 0 fine, 1 the spec or data at fault, 2 wrong usage, 3 a framework missing."""
-    # Looking for pydantic's plugins costs more than reading a spec does, and none of them is for us.
+    """Run one command and return its exit code.
+
+    It is 0 for success, 1 if the spec or data are at fault, 2 for wrong usage, 3 if a package is
+    missing.
+    """
+    # Looking for pydantic's plugins takes longer than reading a spec, and we use none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.set_threshold(100_000)  # imports make many objects and no garbage
     given = list(sys.argv[1:] if arguments is None else arguments)

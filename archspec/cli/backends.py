@@ -1,4 +1,4 @@
-"""`archspec backends`: what is installed, on which engines it runs, and what each cannot do."""
+"""`archspec backends`: list what is installed, its engines, and the ops each lacks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _table(found: list[Support]) -> Table:
-    """A line for each backend, and further ones for its other engines."""
+    """Return a line for each backend, and further ones for its other engines."""
     from archspec.analysis.tables import Cell, Column, Table
     from archspec.ops import OPS
 

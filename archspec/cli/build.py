@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def late_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
-    """The options of the backend that is named among the words given; raises `BackendError`."""
+    """Add the options of the backend that the words name; raise `BackendError`."""
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     peek.add_argument("--backend")
     try:
@@ -68,11 +68,12 @@ def late_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> Non
                 )
 
 
-_PREFIX = "backend."  # before a backend's option, which may have the name of one of ours in other commands
+_PREFIX = "backend."
+"""Prefix of a backend's options, which may have the names of ours."""
 
 
 def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """A parser for argparse, which shows the message of its own kind of error alone."""
+    """Return a parser for argparse, which shows only the messages of its own error class."""
 
     def typed(text: str) -> Any:
         try:

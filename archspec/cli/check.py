@@ -1,4 +1,4 @@
-"""`archspec check`: every error of one or more specs, each at its place."""
+"""`archspec check`: report every error of one or more specs, each at its location."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands share: the spec argument and its overrides, output for people or pipes, failures."""
+"""Parts that commands share: the spec argument and its overrides, output, failures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride] - of its overloads
         self, args: Any = None, namespace: Any = None
     ) -> Any:
-        """Parse as argparse does, then exit with code 2 if an unknown flag is one that was renamed."""
+        """Parse as argparse does; exit with code 2 and the new name for a renamed flag."""
         options, unknown = super().parse_known_args(args, namespace)
         for word in unknown:
             old = word.partition("=")[0]
@@ -76,7 +76,7 @@ def override_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def actions(parser: argparse.ArgumentParser) -> Callable[[str, str], argparse.ArgumentParser]:
-    """What a command with commands of its own adds each of them by: its name, and what it does."""
+    """Return a function that adds a subcommand by its name and help."""
     added = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     return lambda name, help: added.add_parser(name, help=help, description=help)
 
@@ -115,7 +115,7 @@ def weights_from(options: argparse.Namespace, seed: int = 0) -> WeightSource:
 
 
 def load(options: argparse.Namespace) -> Spec:
-    """The spec that the options name, with its warnings on stderr; raises `SpecError`."""
+    """Return the spec that the options name, its warnings on stderr; raise `SpecError`."""
     from archspec.compiler import load
 
     spec = load(options.spec, sets=options.sets, include=options.include)
@@ -127,13 +127,13 @@ def load(options: argparse.Namespace) -> Spec:
 
 
 def say(text: str, options: argparse.Namespace) -> None:
-    """A remark beside the result: on stderr, and not under --quiet."""
+    """Print a remark beside the result: on stderr, and not under --quiet."""
     if not getattr(options, "quiet", False):
         print(text.rstrip("\n"), file=sys.stderr)
 
 
 def say_which(data: str, options: argparse.Namespace) -> None:
-    """Tells of a packaged set where something else of its name lies at hand."""
+    """Say that a packaged data set is meant if a file of its name is here too."""
     from pathlib import Path
 
     from archspec.train.data.builtin import PACKAGED
@@ -148,7 +148,7 @@ def say_which(data: str, options: argparse.Namespace) -> None:
 
 @contextmanager
 def progress(quiet: bool) -> Generator[Callable[[str, int, int], object]]:
-    """What is told how far long work is, by part: a bar on a terminal, where rich is there to draw it."""
+    """Yield a progress callback: a bar on a terminal if rich is installed, else nothing."""
     from archspec.train.data.source import unwatched
 
     try:
@@ -184,7 +184,7 @@ def progress(quiet: bool) -> Generator[Callable[[str, int, int], object]]:
 
 
 def coloured(stream: TextIO) -> bool:
-    """Colour is for terminals, and for those who want it."""
+    """Return True if the stream is a terminal whose user did not switch off colour."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -198,7 +198,7 @@ def exit_code(error: Failure) -> int:
 
 
 def report_failure(error: Exception, options: argparse.Namespace) -> int:
-    """Says what went wrong, without a traceback; returns the exit code."""
+    """Print what went wrong, without a traceback; return the exit code."""
     from archspec.diagnostics import Failure, SpecError
 
     if isinstance(error, SpecError):

@@ -1,4 +1,4 @@
-"""`archspec explain-op`: what a layer of a spec becomes on each backend, to the last parameter."""
+"""`archspec explain-op`: show what a layer of a spec becomes on each backend."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _backends(options: argparse.Namespace) -> list[Backend]:
-    """The one that is asked for, or all whose framework is installed; raises `BackendError`."""
+    """Return the backend asked for, or all that are installed; raise `BackendError`."""
     from archspec.backend import BackendError, MissingFramework, available, load
 
     if options.backend is not None:
@@ -75,7 +75,7 @@ def _backends(options: argparse.Namespace) -> list[Backend]:
 
 
 def _meant(options: argparse.Namespace) -> tuple[Graph, list[Node], bool]:
-    """The network, the layers of it that PLACE means, and whether their places are of interest."""
+    """Return the network, the layers that PLACE means, and True if their locations matter."""
     import re
 
     from archspec.analysis.locate import at_line, at_path
@@ -93,7 +93,7 @@ def _meant(options: argparse.Namespace) -> tuple[Graph, list[Node], bool]:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The spec and the place in it: at the first colon behind the name of a file, since both may hold more of them."""
+    """Split SPEC:LOCATION at the first colon after a file's name; both may hold more colons."""
     ends = [at for at, letter in enumerate(text) if letter == ":"]
     end = next((at for at in ends if _is_spec(text[:at])), ends[0] if ends else len(text))
     return text[:end], text[end + 1 :]
@@ -109,7 +109,7 @@ def _is_spec(text: str) -> bool:
 
 
 def _example(kind: str) -> Graph:
-    """A network of that op alone, as in the example of its documentation."""
+    """Return a network of that op alone, as in the example of its documentation."""
     import tempfile
     from pathlib import Path
 
@@ -121,7 +121,10 @@ def _example(kind: str) -> Graph:
 
     if kind not in OPS:
         if _is_spec(kind):
-            help = f"say which layer: a line, as in {kind}:12, or a path that `archspec show {kind} --graph` prints"
+            help = (
+                f"say which layer: a line, as in {kind}:12, "
+                f"or a path that `archspec show {kind} --graph` prints"
+            )
         else:
             help = did_you_mean(kind, OPS, "ops")
         raise UsageError(f"{quote(kind)} is no op, and names no layer", help)
@@ -138,7 +141,7 @@ def _example(kind: str) -> Graph:
 def _data(
     graph: Graph, group: Sequence[Node], backends: Sequence[_Lowered], placed: bool
 ) -> dict[str, Any]:
-    """Of layers that are alike; names of tensors and lowerings are those of the first."""
+    """Describe equal layers; tensor names and lowerings are those of the first."""
     node = group[0]
     return {
         "op": node.op.kind,
@@ -172,7 +175,7 @@ class _Lowered:
         return self.backend.tensor_layout(self.graph)
 
     def data(self, node: Node) -> dict[str, Any]:
-        """What a layer is there; or why the layer, or the network that it is in, cannot be there."""
+        """Describe a layer on this backend, or why it or its network cannot be lowered."""
         for kind in (node.op.kind, *self.gaps):
             if gap := self.gaps.get(kind):
                 return {"gap": {"op": kind, "code": gap.code, "reason": gap.reason}}
@@ -198,7 +201,8 @@ def _lines(entry: dict[str, Any]) -> Iterator[str]:
     if entry["places"]:
         yield f"  written at  {_first(entry['places'])}"
     if entry["fields"]:
-        yield f"  fields      {', '.join(f'{name} {_value(value)}' for name, value in entry['fields'].items())}"
+        fields = ", ".join(f"{name} {_value(value)}" for name, value in entry["fields"].items())
+        yield f"  fields      {fields}"
     before = " and ".join(map(format_shape, entry["inputs"]))
     yield f"  shapes      {before} -> {format_shape(entry['output'])}"
     if entry["macs"]:
@@ -223,7 +227,7 @@ def _lines(entry: dict[str, Any]) -> Iterator[str]:
 
 
 def _first(words: list[str], most: int = 8) -> str:
-    """A list for people, who see from its beginning how it goes on."""
+    """Return the first of a list for people, and how many more there are."""
     return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
 
 

@@ -1,4 +1,4 @@
-"""`archspec ops`: the layers, each one's reference from its declaration, and which backends have them."""
+"""`archspec ops`: list the layers, document one, or show which backends have them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`archspec stats`: the costs of a network by layer, beside the paper's and other tools' figures."""
+"""`archspec stats`: count a network's costs, beside the paper's and other tools' figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`archspec weights`: what files of weights hold, and the way from one kind to another."""
+"""`archspec weights`: inspect files of weights, and convert between kinds."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _table(contents: FileContents) -> str:
-    """What a file says of itself, and a line for each tensor."""
+    """Return a file's metadata, and a line for each tensor."""
     from archspec.analysis.tables import Column, Table, text
     from archspec.diagnostics.render import visible
 

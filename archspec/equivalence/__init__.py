@@ -1,4 +1,4 @@
-"""Whether a spec's models on several backends are one network, shown by computing: outputs, layers, gradients, a step.
+"""Verify by computing that a spec's models on several backends are one network.
 
 >>> import archspec
 >>> report = archspec.verify(archspec.load("conv5x5"), backends=["torch"], modes=["eval"])

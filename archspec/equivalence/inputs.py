@@ -1,4 +1,4 @@
-"""Inputs of a verification: weights, a batch and a loss, all from a seed, none of them degenerate."""
+"""Inputs of a verification: weights, a batch and a loss, all from a seed."""
 
 from __future__ import annotations
 

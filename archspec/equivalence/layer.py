@@ -22,7 +22,7 @@ from archspec.ir.types import Shape
 
 
 def layer_spec(kind: str, fields: Mapping[str, Any], *inputs: Shape) -> str:
-    """The YAML of one layer; several inputs are cut from one vector, so that each has values of its own."""
+    """Return the YAML of one layer; several inputs are cut from one vector, so that all differ."""
     if len(inputs) == 1:
         shape, step = inputs[0], {kind: dict(fields)} if fields else {kind: None}
     else:

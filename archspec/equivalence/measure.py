@@ -18,10 +18,11 @@ from archspec.backend.session import Precision
 class Rounding:
     """The rounding of an arithmetic, for a comparison.
 
-    `min_bound` is the bound where a network does not amplify rounding. `unit` is what a number is moved by on the way, at
-    most, relative to it. A tensor whose bound is above `lost` has lost its digits on the way, as a difference of near
-    equals has: a derivative that is zero but for rounding, say. What two engines make of it tells nothing, and it is
-    not compared. Nor is one with a value above `largest`, which the arithmetic has no number for.
+    `min_bound` is the bound where a network does not amplify rounding. `unit` is how far a number
+    moves on the way, at most, relative to it. A tensor whose bound exceeds `max_bound` has lost its
+    digits to cancellation, as a derivative that is zero but for rounding has: it is not compared,
+    since two engines need not agree on it. Neither is one with a value above `max_value`, which the
+    arithmetic cannot represent.
     """
 
     min_bound: float
@@ -34,19 +35,22 @@ ROUNDING: Mapping[Precision, Rounding] = {
     "float32": Rounding(min_bound=1e-5, unit=2.0**-24, max_bound=1e-2, max_value=2.0**127),
     "float64": Rounding(min_bound=1e-10, unit=2.0**-50, max_bound=1e-3, max_value=2.0**1023),
 }
-"""The unit is half the last digit in float32. In float64 it is some digits more, so that what ties no longer does."""
+"""The unit is half the last digit in float32. In float64 it is a few digits more, to break ties."""
 
 MIXED = Rounding(min_bound=1e-7, unit=2.0**-27, max_bound=1e-3, max_value=2.0**1023)
-"""In float64 with a constant in float32 somewhere: `SLACK` units are what that constant is off by."""
+"""In float64 with a constant in float32, which is off by `SLACK` units."""
 
 SLACK = 8
 """Times the jitter that an engine may be away: it rounds at every operation, in its own order."""
 
 
 def relative_error(found: Array, expected: Array) -> float:
-    """The largest |found - expected| relative to the largest |expected|; infinite where a shape or a value is wrong.
+    """Return the largest |found - expected| relative to the largest |expected|.
 
-    Relative to the whole tensor and not to each value: what cancels to nearly nothing has lost its digits on the way.
+    It is infinite if the shapes differ or a value is not finite.
+
+    It is relative to the whole tensor, not to each value: values that cancel to nearly nothing have
+    lost their digits on the way.
     """
     if (
         found.shape != expected.shape
@@ -72,7 +76,7 @@ class Expected:
     moves: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def widened(self, moved: Mapping[str, Array]) -> Expected:
-        """Return the same, widened by the reference's tensors after values on the way have moved."""
+        """Return the same, widened by the reference's tensors after values have moved."""
         moves = {
             name: max(self.moves.get(name, 0.0), relative_error(moved[name], value))
             for name, value in self.values.items()
@@ -85,10 +89,10 @@ class Expected:
 
 
 class Jitter:
-    """Moves each number by up to a unit of rounding, of its own size and of the largest beside it.
+    """Move each number by up to a unit of rounding, of its own size and of the largest beside it.
 
-    The second share is what sums of both signs round by. It also takes values off the places where a derivative jumps:
-    where relus bend, and where a largest value is not the only one: with the other sign to the other side.
+    The second share is the rounding of sums of both signs. It also moves values off the points
+    where a derivative jumps (relus that bend, largest values that tie), to one side for each sign.
     """
 
     def __init__(self, rounding: Rounding, seed: int, sign: int = 1) -> None:
@@ -116,9 +120,9 @@ class Distance:
 def distances(
     found: Mapping[str, Array], expected: Expected, rounding: Rounding
 ) -> Iterator[Distance]:
-    """Every expected tensor that is found, in the order of the reference; one that is not is infinitely far.
+    """Yield the distance of every expected tensor, in the reference's order.
 
-    A tensor that only `found` has is infinitely far too.
+    A tensor that only one side has is infinitely far.
     """
     for name, value in expected.values.items():
         bound = expected.bound(name, rounding)

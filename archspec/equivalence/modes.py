@@ -24,7 +24,8 @@ DEFAULT_PRECISION: Mapping[Mode, Precision] = {
     "step": "float64",
 }
 """Derivatives jump where a relu bends and where a max pool's largest values tie. In a large network
-float32's rounding takes the other side somewhere, so that no one value is right; float64's does not."""
+float32's rounding takes the other side somewhere, so that no one value is right; in float64 it does
+not."""
 
 OPTIMIZER = SgdConfig(learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3)
 
@@ -32,7 +33,7 @@ OPTIMIZER = SgdConfig(learning_rate=0.05, momentum=0.9, nesterov=True, weight_de
 def measure(
     session: Session, material: VerifyInputs, mode: Mode
 ) -> dict[Quantity, dict[str, Array]]:
-    """Return every tensor that a mode compares, by quantity and name, from the weights in `material`."""
+    """Return every tensor that a mode compares, by quantity and name."""
     session.restore(SessionState(dict(material.tensors)))
     match mode:
         case "eval":
@@ -66,7 +67,7 @@ def expected_values(
     known: dict[Quantity, Expected] = {
         quantity: Expected(values) for quantity, values in plain.items()
     }
-    # Of equal values an engine may take another than the reference does; only derivatives tell which was taken.
+    # Of equal values an engine may take another than the reference; only derivatives tell which.
     signs = (1,) if mode in ("eval", "train") else (1, -1)
     for seed in seeds:
         for sign in signs:

@@ -1,4 +1,4 @@
-"""A plan carried out: a build and a process for each target beside the reference, and a line for each quantity."""
+"""Run a verification: a build and a process for each target, and a line for each quantity."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from archspec.weights.checkpoint import save_checkpoint
 from archspec.weights.weight_source import WeightSource
 
 ExpectedValues = Mapping[tuple[Mode, Rounding], Mapping[Quantity, Expected]]
-"""What the reference gives, by mode and by the rounding that it is held against."""
+"""The reference's values, by mode and by the rounding that they are compared under."""
 
 
 @dataclass(frozen=True)
 class VerifyPlan:
-    """What is verified, and with what."""
+    """The spec to verify, its targets and modes, and the inputs."""
 
     spec: Spec
     targets: Sequence[Target]
@@ -38,7 +38,7 @@ class VerifyPlan:
     precision: Precision | None = None
 
     def precisions(self, target: Target) -> Iterator[tuple[Mode, Precision]]:
-        """In which precision each mode runs that the target has: the usual one, or the one it has."""
+        """Yield each mode of the target with its precision: the requested one, or one it has."""
         for mode in self.modes:
             if mode in target.backend.modes:
                 wanted = self.precision or DEFAULT_PRECISION[mode]
@@ -51,7 +51,7 @@ class VerifyPlan:
 
 
 def run_plan(plan: VerifyPlan, folder: Path) -> tuple[ReportLine, ...]:
-    """The lines of every target, in the order of the targets; their processes run side by side."""
+    """Return the lines of every target, in order; their processes run side by side."""
     cores = os.cpu_count() or 1
     wanted: Future[ExpectedValues] = Future()
     with ThreadPoolExecutor(min(cores, len(plan.targets))) as pool:
@@ -113,7 +113,7 @@ def _verified(
 
 
 def build_target(spec: Spec, target: Target, given: VerifyInputs, place: Path) -> tuple[Path, Path]:
-    """A build with the material's weights, and the spec as one file."""
+    """Build a target with the plan's weights; return the build and the spec as one file."""
     weights, text = place / "given.safetensors", place / "spec.yaml"
     save_checkpoint(weights, given.tensors, {"spec": spec.sha256})
     text.write_text(show(spec.tree), encoding="utf-8")
@@ -129,7 +129,10 @@ def compare_quantities(
     wanted: Mapping[Quantity, Expected],
     rounding: Rounding,
 ) -> Iterator[ReportLine]:
-    """A line for each quantity. A session has to give all tensors of each, and no others, but for activations."""
+    """Yield a line for each quantity.
+
+    A session has to give exactly the reference's tensors of each, but for activations.
+    """
     for quantity, values in wanted.items():
         given, of = found.get(quantity, {}), len(values.values)
         if quantity == "activations":
@@ -172,7 +175,7 @@ def compare_quantities(
 
 
 def _place(graph: Graph, name: str) -> str:
-    """Where the spec writes a node, a tensor, or a head, as FILE:LINE:COLUMN."""
+    """Return the location in the spec of a node, a tensor or a head, as FILE:LINE:COLUMN."""
     heads = {head.name: head.node for head in graph.heads}
     if name in heads:
         return str(graph.nodes[heads[name]].span)

@@ -1,4 +1,4 @@
-"""A session in a process of its own, with the face of `archspec.backend.session.Session`.
+"""A session in its own process, with the interface of `archspec.backend.session.Session`.
 
 with Remote(Target.parse("keras@jax")) as remote:
     remote.open(folder, spec_file, "float32")
@@ -35,14 +35,14 @@ from archspec.ir.graph import Graph
 
 @dataclass(frozen=True)
 class Target:
-    """What is verified: a backend on one of its engines, written `keras@jax`; without `@`, on the usual one."""
+    """A backend on one of its engines, written `keras@jax`; without `@`, on the default one."""
 
     backend: Backend
     engine: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Target:
-        """The backend and engine of that name, both known to be installed; raises `BackendError`."""
+        """Return the backend and engine of that name, both installed; raise `BackendError`."""
         name, _, engine = text.partition("@")
         backend = find(name)
         engines = backend.engines
@@ -63,11 +63,11 @@ class Target:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the process is to find in its environment."""
+        """The environment variables that choose the engine in its process."""
         return dict(self.backend.engines[self.engine].environment) if self.engine else {}
 
     def rounding(self, graph: Graph, precision: Precision) -> Rounding:
-        """What its model of that graph may round by."""
+        """Return the rounding that its model of that graph may show."""
         mixed = precision == "float64" and any(
             node.op.kind in self.backend.float32_constants for node in graph.nodes[1:]
         )
@@ -75,7 +75,7 @@ class Target:
 
 
 class Remote:
-    """A worker process and the session that is open in it; errors there are raised here as `Failure`."""
+    """A worker process and the session open in it; its errors are raised here as `Failure`."""
 
     def __init__(self, target: Target, threads: int | None = None) -> None:
         self.target = target
@@ -113,7 +113,7 @@ class Remote:
         self.close()
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 with suppress(OSError):  # there may be no one to take what was not sent yet
@@ -126,9 +126,9 @@ class Remote:
         self.said.close()
 
     def open(self, folder: Path, spec: Path, precision: Precision) -> None:
-        """Opens a build's folder; `spec` is the file that it was built from, as `archspec show` prints it.
+        """Open a build's folder; `spec` is the file that it was built from.
 
-        Where the process has ended, as when a model brought the engine down, it starts again.
+        If the process has ended, as when a model crashed the engine, start it again.
         """
         if self.process.poll() is not None:
             self.close()
@@ -217,7 +217,7 @@ class Remote:
         return reply, values
 
     def _gone(self) -> Failure:
-        """The process died: what it said last is the best there is to tell."""
+        """Return the failure for a process that died, with the last line that it printed."""
         if self.said.closed:
             return BackendError(f"the process of {self.target} was ended")
         code = self.process.wait()

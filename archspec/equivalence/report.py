@@ -1,4 +1,4 @@
-"""The result of a verification: a line for each target, mode and quantity, as a table, as JSON, or as an error."""
+"""The result of a verification, as a table, as JSON, or as an error."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class VerifyReport:
 
 
 def describe_difference(line: ReportLine) -> str:
-    """Return a difference as a sentence; control characters in a spec's names are shown, not sent."""
+    """Return a difference as a sentence; control characters in names are escaped."""
     where = f"{line.target}, {line.mode}"
     if line.failed:
         return visible(f"{where}: {line.failed}")

@@ -1,7 +1,7 @@
-"""What it takes to see a difference again, in a folder: the spec, its input and weights, each build, a script for each.
+"""A folder that reproduces a difference: the spec, its input and weights, builds and scripts.
 
-Where the layer at which values first differ differs by itself, on the input that it has in the network, the folder
-holds that layer alone.
+Where the layer at which values first differ differs by itself, on the input that it has in the
+network, the folder holds that layer alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from archspec.reference import ReferenceSession
 
 
 def write_repro(plan: VerifyPlan, lines: Sequence[ReportLine], folder: Path, scratch: Path) -> Path:
-    """Writes a folder of that name, or with a number behind it where there is one already; returns it.
+    """Write the folder, with a number appended if its name is taken, and return its path.
 
     `scratch` is a folder for what is tried on the way.
     """
@@ -44,7 +44,7 @@ def write_repro(plan: VerifyPlan, lines: Sequence[ReportLine], folder: Path, scr
 
 
 def _only(plan: VerifyPlan, wrong: Sequence[ReportLine]) -> VerifyPlan:
-    """The plan for what differs alone."""
+    """Return the plan restricted to the targets and modes that differ."""
     names = {line.target for line in wrong}
     modes = [mode for mode in plan.modes if any(line.mode == mode for line in wrong)]
     return replace(
@@ -55,7 +55,7 @@ def _only(plan: VerifyPlan, wrong: Sequence[ReportLine]) -> VerifyPlan:
 def _smaller(
     plan: VerifyPlan, wrong: Sequence[ReportLine], scratch: Path
 ) -> tuple[VerifyPlan, list[ReportLine]] | None:
-    """The layer at which activations first differ as a network of its own, where that differs too."""
+    """Return a plan for the first differing layer alone and its lines, if it differs by itself."""
     line = next((line for line in wrong if line.first and line.quantity == "activations"), None)
     if line is None or line.first is None:
         return None
@@ -72,7 +72,7 @@ def _smaller(
 
 
 def _alone(plan: VerifyPlan, node: Node, mode: Mode, scratch: Path) -> tuple[Spec, VerifyInputs]:
-    """A spec of the one layer, with the input and the weights that it has in the network."""
+    """Return a spec of one layer, and the input and weights that it has in the network."""
     graph, given = plan.spec.graph, plan.inputs
     path = scratch / "layer.yaml"
     fields = node.op.model_dump(mode="json", exclude_defaults=True)
@@ -94,7 +94,7 @@ def _alone(plan: VerifyPlan, node: Node, mode: Mode, scratch: Path) -> tuple[Spe
 
 
 def _placed(spec: Spec, span: Span) -> Spec:
-    """A spec whose every line and layer was written there."""
+    """Return a spec with every span set to this one."""
     relocate(spec.tree, span)
     nodes = tuple(replace(node, span=span) for node in spec.graph.nodes)
     return replace(spec, graph=replace(spec.graph, nodes=nodes))
@@ -128,7 +128,7 @@ def _write(plan: VerifyPlan, wrong: Sequence[ReportLine], folder: Path) -> None:
 
 
 def _shares(plan: VerifyPlan) -> dict[str, Array]:
-    """The loss as numbers: each head's share in it, which depends on nothing but the shape of the output."""
+    """Return each head's cotangent, which depends only on the shape of its output."""
     graph, given = plan.spec.graph, plan.inputs
     outputs = {
         head.name: np.zeros((len(given.x), *graph.nodes[head.node].shape)) for head in graph.heads
@@ -150,7 +150,8 @@ def _script(
     ]
     lines += [f"os.environ[{name!r}] = {value!r}" for name, value in environment.items()]
     lines += [
-        "from archspec.equivalence.repro import replay  # after the environment, which chooses the engine",
+        "# After the environment, which chooses the engine.",
+        "from archspec.equivalence.repro import replay",
         "",
     ]
     call = (
@@ -160,7 +161,10 @@ def _script(
 
 
 def replay(folder: Path, target: str, backend: str, mode: Mode, precision: Precision) -> None:
-    """What a repro's script does: runs the build in this process and prints every tensor's error; exits with 1 or 0."""
+    """Run a build in this process and print every tensor's error; exit with 1 if one is too large.
+
+    The scripts of a reproduction call this.
+    """
     from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
 
     spec = load(folder / "spec.yaml")
@@ -179,6 +183,7 @@ def replay(folder: Path, target: str, backend: str, mode: Mode, precision: Preci
             failed |= not distance.passed
             verdict = "same" if distance.passed else "DIFFERENT"
             print(
-                f"{quantity:<12} {distance.error:.1e} of {distance.bound:.1e}  {verdict:<9}  {distance.name}"
+                f"{quantity:<12} {distance.error:.1e} of {distance.bound:.1e}  "
+                f"{verdict:<9}  {distance.name}"
             )
     sys.exit(int(failed))

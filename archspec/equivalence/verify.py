@@ -1,4 +1,4 @@
-"""Verify a spec's models: from the request to a plan, its report, and a folder that reproduces a difference."""
+"""Verify a spec's models: from the request to a plan, a report and a reproduction."""
 
 from __future__ import annotations
 

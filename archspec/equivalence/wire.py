@@ -1,4 +1,4 @@
-"""Messages between a process and the worker that it started: a JSON head and named arrays, each behind its length.
+"""Messages between a process and its worker: a JSON head and named arrays, with lengths.
 
 >>> import io
 >>> import numpy as np
@@ -24,13 +24,13 @@ _LENGTH = struct.Struct("<Q")
 
 
 class Closed(Exception):
-    """The other side has gone."""
+    """The other side ended."""
 
 
 def send(
     pipe: IO[bytes], head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None
 ) -> None:
-    """Writes one message; raises `Closed` where nobody reads any more."""
+    """Write one message; raise `Closed` if the reader has ended."""
     from safetensors.numpy import save
 
     # Only numbers and text go over: nothing that is read here can run.
@@ -45,7 +45,7 @@ def send(
 
 
 def receive(pipe: IO[bytes]) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Reads one message; raises `Closed` where the other side ended before it was whole."""
+    """Read one message; raise `Closed` if the writer ended before it was whole."""
     from safetensors.numpy import load
 
     head, arrays = _part(pipe), _part(pipe)
@@ -86,7 +86,7 @@ def failure_class(kind: str) -> type[BackendError]:
 
 
 def grouped(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
-    """Arrays by the group before the first slash of their names."""
+    """Return arrays by the group before the first slash of their names."""
     found: dict[str, dict[str, Array]] = {}
     for name, value in arrays.items():
         group, _, rest = name.partition("/")

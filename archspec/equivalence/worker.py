@@ -1,7 +1,7 @@
-"""The process that one backend runs in, spoken to over its streams: `python -m archspec.equivalence.worker NAME`.
+"""The worker process of one backend, driven over its streams.
 
-A framework is chosen when it is imported, holds threads and memory for good, and can crash: so each has a process of
-its own, in which all of its sessions are opened.
+A framework is chosen when it is imported, holds threads and memory for good, and can crash: so each
+has a process of its own, in which all of its sessions are opened.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Worker:
         self.session: Session | None = None
 
     def serve(self) -> None:
-        """Until the other side closes the pipe."""
+        """Answer calls until the other side closes the pipe."""
         with suppress(Closed):
             while True:
                 head, arrays = receive(self.incoming)
@@ -91,7 +91,7 @@ class Worker:
                 raise ValueError(f"no call {other!r}")
 
     def cotangents(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The loss lies with the other side, which is asked in the middle of a call."""
+        """Ask the other side, which holds the loss, for the cotangents of these outputs."""
         send(self.outgoing, {"cotangents": True}, outputs)
         return receive(self.incoming)[1]
 

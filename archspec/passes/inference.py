@@ -1,4 +1,4 @@
-"""The graph as inference needs it: without train-only heads, dropout and identities."""
+"""Reduce a graph to what inference needs: no train-only heads, dropout or identities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NO_OPS = ("dropout", "identity")
 
 
 def inference_graph(graph: Graph) -> Graph:
-    """Computes the same in eval mode, with the same neutral names."""
+    """Return a graph that computes the same in eval mode, with the same portable names."""
     kept: list[Node] = []
     now: dict[int, int] = {}
     for node in graph.nodes:

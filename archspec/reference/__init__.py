@@ -1,4 +1,4 @@
-"""The built-in backend: a graph computed in numpy, float64, one op's `reference` after the other. It is the definition.
+"""The built-in backend, which defines what graphs compute: numpy, float64, op by op.
 
 Derivatives are part of it: each op's `vjp`, one after the other, backwards.
 """

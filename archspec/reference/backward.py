@@ -1,9 +1,10 @@
-"""Derivatives of a graph: the cotangent of each head, taken back through one op's `vjp` after the other.
+"""Differentiate a graph: take each head's cotangent back through the `vjp` of every op.
 
 >>> import archspec, numpy as np
 >>> from archspec.weights.init import initial_tensors
 >>> graph = archspec.load("lenet5").graph
->>> found = gradients(graph, initial_tensors(graph, seed=0), np.zeros((2, *graph.input)), lambda outputs: outputs)
+>>> x, params = np.zeros((2, *graph.input)), initial_tensors(graph, seed=0)
+>>> found = gradients(graph, params, x, lambda outputs: outputs)
 >>> found.input.shape, found.tensors["c1.conv.weight"].shape
 ((2, 1, 32, 32), (6, 1, 5, 5))
 """
@@ -27,10 +28,12 @@ def gradients(
     cotangents: OutputCotangents,
     mode: EvalContext | None = None,
 ) -> Gradients:
-    """Derivatives of the loss that `cotangents` stands for, with respect to x and to every trainable tensor.
+    """Return the derivatives of a loss with respect to x and every trainable tensor.
 
-    What the loss does not depend on has zeros. Raises ValueError where `run` does, where `cotangents` gives what fits no
-    head, and where dropout drops.
+    `cotangents` gives the derivative of the loss with respect to each output.
+
+    Tensors that the loss does not depend on have zeros. Raise ValueError as `evaluate` does, for
+    cotangents that fit no head, and if dropout is on.
     """
     mode = mode or EvalContext()
     return backward(
@@ -45,7 +48,10 @@ def backward(
     cotangents: OutputCotangents,
     mode: EvalContext,
 ) -> Gradients:
-    """The way back of a run that kept its activations. It empties them: each is let go after its last use."""
+    """Differentiate a forward pass that kept its activations.
+
+    The activations are consumed: each is freed after its last use.
+    """
     values = {
         node.index: result.activations.pop(node.path)
         for node in graph.nodes
@@ -71,7 +77,7 @@ def backward(
 
 
 def _cotangents(graph: Graph, result: ForwardResult, pull: OutputCotangents) -> dict[int, Array]:
-    """The derivative of the loss with respect to each head, by node; heads may share one."""
+    """Return the derivative of the loss with respect to each head, by node; heads may share one."""
     found: dict[int, Array] = {}
     nodes = {head.name: head.node for head in graph.heads}
     for name, given in pull(result.outputs).items():
@@ -81,7 +87,8 @@ def _cotangents(graph: Graph, result: ForwardResult, pull: OutputCotangents) -> 
         share, output = np.asarray(given, dtype=np.float64), result.outputs[name]
         if share.shape != output.shape:
             raise ValueError(
-                f"the derivative of {quote(name)} is {list(output.shape)}, found {list(share.shape)}"
+                f"the derivative of {quote(name)} is {list(output.shape)}, "
+                f"found {list(share.shape)}"
             )
         index = nodes[name]
         found[index] = found[index] + share if index in found else share

@@ -1,9 +1,10 @@
-"""A graph computed in numpy, float64, one op's `reference` after the other.
+"""Compute a graph in numpy, float64, one op's `reference` after the other.
 
 >>> import archspec, numpy as np
 >>> from archspec.weights.init import initial_tensors
 >>> graph = archspec.load("lenet5").graph
->>> evaluate(graph, initial_tensors(graph, seed=0), np.zeros((2, *graph.input))).outputs["main"].shape
+>>> x, params = np.zeros((2, *graph.input)), initial_tensors(graph, seed=0)
+>>> evaluate(graph, params, x).outputs["main"].shape
 (2, 10)
 """
 
@@ -27,11 +28,11 @@ def evaluate(
     *,
     return_activations: bool = False,
 ) -> ForwardResult:
-    """Computes the heads of a graph on a batch x [N, *input], those that only train mode has in train mode alone.
+    """Compute the heads of a graph on a batch x [N, *input]; train-only heads in train mode alone.
 
-    `params` are tensors by neutral name. With `keep`, the result holds the activation of every node that was computed,
-    in execution order; without it, a value is let go after its last use. Raises ValueError where x or a tensor does not
-    fit.
+    `params` are tensors by portable name. With `return_activations`, the result has the activation
+    of every computed node, in execution order; otherwise a value is freed after its last use. Raise
+    ValueError if x or a tensor does not fit.
     """
     mode = mode or EvalContext()
     if x.ndim == 0 or x.shape[1:] != graph.input:
@@ -61,7 +62,7 @@ def evaluate(
 
 
 def node_tensors(graph: Graph, node: Node, params: Mapping[str, Array]) -> dict[str, Array]:
-    """A node's own tensors by role, in float64."""
+    """Return a node's tensors by role, in float64; raise ValueError if one does not fit."""
     found: dict[str, Array] = {}
     for param in graph.params(node):
         name = f"{node.path}.{param.role}"

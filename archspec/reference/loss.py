@@ -12,10 +12,14 @@ from archspec._numpy import Array, np
 
 
 def loss(kind: str, output: Array, labels: Array, smoothing: float = 0.0) -> tuple[float, Array]:
-    """The mean loss of a batch and its derivative by the output [N, C, ...], from labels [N, ...].
+    """Return the mean loss of a batch and its derivative by the output [N, C, ...].
 
-    - `cross_entropy` is of a softmax over the classes C. Smoothing s takes s of the label and gives each class s / C.
-    - `binary_cross_entropy` is of a sigmoid of each value, summed over the classes: label 1 of an output of width 1,
+    Labels are [N, ...].
+
+    - `cross_entropy` is of a softmax over the classes C. Smoothing s takes s of the label and gives
+      each class s / C.
+    - `binary_cross_entropy` is of a sigmoid of each value, summed over the classes: label 1 of an
+      output of width 1,
       or the class of a wider one. Smoothing takes both ends s / 2 towards the middle.
     - `mse` is the mean squared difference to labels of the output's own shape.
 
@@ -39,7 +43,7 @@ def loss(kind: str, output: Array, labels: Array, smoothing: float = 0.0) -> tup
 def target_probabilities(
     kind: str, shape: tuple[int, ...], labels: Array, smoothing: float = 0.0
 ) -> Array:
-    """The probabilities [N, C, ...] that labels [N, ...] stand for."""
+    """Return the probabilities [N, C, ...] that labels [N, ...] stand for."""
     classes = shape[1]
     if kind == "binary_cross_entropy" and classes == 1:
         exact = labels.reshape(shape).astype(np.float64)

@@ -1,10 +1,11 @@
-"""The reference as a session: a graph and its tensors in float64, to hold any backend's session against.
+"""The reference as a session, against which a backend's session is checked.
 
 >>> import archspec, numpy as np
 >>> from archspec.weights.init import initial_tensors
 >>> graph = archspec.load("lenet5").graph
 >>> session = ReferenceSession(graph, initial_tensors(graph, seed=0))
->>> session.step(np.ones((2, *graph.input)), lambda outputs: outputs, SgdConfig(learning_rate=0.1, momentum=0.9))
+>>> sgd = SgdConfig(learning_rate=0.1, momentum=0.9)
+>>> session.step(np.ones((2, *graph.input)), lambda outputs: outputs, sgd)
 >>> "c1.conv.weight@momentum" in session.state().slots
 True
 """
@@ -30,7 +31,10 @@ Perturb = Callable[["Array"], "Array"]
 
 
 class ReferenceSession:
-    """Implements `archspec.backend.session.Session`; raises ValueError for a tensor that is missing or does not fit."""
+    """Implements `archspec.backend.session.Session` in float64.
+
+    Raises ValueError for a tensor that is missing or does not fit.
+    """
 
     def __init__(
         self,
@@ -70,7 +74,7 @@ class ReferenceSession:
         return result
 
     def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
-        """In train mode the moving statistics move, as in any run."""
+        """Differentiate; in train mode this updates the running statistics too."""
         result = self.forward(x, train=train, return_activations=True)
         return backward(self.graph, self._tensors, result, cotangents, self._mode(train))
 

@@ -1,4 +1,4 @@
-"""The trainer that defines training: the reference in float64, to hold any backend's trainer against.
+"""The trainer that defines training, against which a backend's trainer is checked.
 
 >>> import archspec, numpy as np
 >>> from archspec.backend.trainer import TrainerConfig
@@ -73,7 +73,7 @@ class ReferenceTrainer:
         )
 
     def _pull(self, outputs: Mapping[str, Array], y: Array, share: float) -> dict[str, Array]:
-        """The derivative of a part's loss, which has that share in the batch's; its losses are noted."""
+        """Return a microbatch's cotangents, scaled by its share, and add up its losses."""
         found: dict[str, Array] = {}
         for head in self.config.graph.heads:
             if head.loss == "none":

@@ -1,4 +1,4 @@
-"""Weights by neutral name: where they start, the checkpoint that holds them, and other projects' files.
+"""Weights by portable name: initial values, checkpoints, and other projects' files.
 
 >>> import archspec, tempfile
 >>> from archspec import weights

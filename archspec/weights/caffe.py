@@ -1,7 +1,8 @@
-"""Caffe's `.caffemodel`: the tensors of a NetParameter in protobuf's wire format, by the names of their layers.
+"""Read Caffe's `.caffemodel`: the tensors of a NetParameter in protobuf's wire format.
 
-The layer `conv1` has `conv1:0`, its weight, and `conv1:1`, its bias. Layouts are those of the file, which are the
-neutral ones. Only the fields that hold them are declared here; the numbers are those that Caffe publishes.
+The layer `conv1` has `conv1:0`, its weight, and `conv1:1`, its bias. Layouts are those of the file,
+which are the portable ones. Only the fields that hold them are declared here; the numbers are those
+that Caffe publishes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from archspec._numpy import Array, np
 from archspec.diagnostics import MissingPackage
 
 LEGACY = ("num", "channels", "height", "width")
-"""How older files give a shape: always four sizes, the first of which are 1 where there are fewer axes."""
+"""Shape fields of older files: always four sizes, padded in front with 1."""
 
 MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
     "BlobShape": {"dim": (1, "INT64", True)},
@@ -37,7 +38,10 @@ MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
 
 
 def read_caffemodel(path: Path) -> dict[str, Array]:
-    """The blobs of every layer; raises ValueError where the file is none, and `Failure` where protobuf is missing."""
+    """Return the blobs of every layer.
+
+    Raise ValueError if the file is damaged, `MissingPackage` if protobuf is not installed.
+    """
     net = _schema()()
     try:
         net.ParseFromString(path.read_bytes())

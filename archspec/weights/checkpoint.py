@@ -1,8 +1,8 @@
-"""The portable checkpoint: one safetensors file of float32 tensors under neutral names, in neutral layouts.
+"""The portable checkpoint: one safetensors file of float32 tensors, in portable names and layouts.
 
-Its metadata has one entry, `archspec`: the format's version, a SHA-256 of every tensor's bytes, and more as the
-network it was made for, as JSON. It is one entry since safetensors writes several in no fixed order, and equal weights
-are to be equal files. Nothing is ever unpickled.
+Its metadata has one entry, `archspec`: the format's version, a SHA-256 of every tensor's bytes, and
+more as the network it was made for, as JSON. It is one entry since safetensors writes several in no
+fixed order, and equal weights are to be equal files. Nothing is ever unpickled.
 
 >>> import archspec, tempfile
 >>> from archspec.weights.init import initial_tensors
@@ -42,13 +42,16 @@ NONFINITE_HELP = "training may have diverged; `--allow-nonfinite` accepts it"
 
 
 def first_lines(lines: Sequence[str]) -> list[str]:
-    """The first of them, and how many more there are."""
+    """Return the first lines, and how many more there are."""
     more = len(lines) - MAX_LINES
     return [*lines[:MAX_LINES], *([f"and {more} more"] if more > 0 else [])]
 
 
 class CheckpointError(Failure):
-    """A file that is no checkpoint, or not this network's; `problems` holds everything that differs, a line each."""
+    """A file that is not a checkpoint, or not this network's.
+
+    `problems` lists everything that differs, a line each.
+    """
 
     def __init__(self, message: str, problems: tuple[str, ...] = (), help: str = "") -> None:
         super().__init__("\n  ".join((message, *first_lines(problems))), help)
@@ -56,15 +59,16 @@ class CheckpointError(Failure):
 
 
 def network_metadata(graph: Graph, spec: str) -> dict[str, str]:
-    """What a checkpoint's metadata says of its network; `spec` is the hash of the spec's text."""
+    """Return a checkpoint's metadata about its network; `spec` is the hash of the spec's text."""
     return {"name": graph.name, "graph": fingerprint(graph), "spec": spec}
 
 
 def save_checkpoint(
     path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Writes a checkpoint: the whole file appears at `path`, or, where that fails (OSError), what was there stays."""
-    # Tensors go to the file one by one, so that what fills the memory can be saved; safetensors' own writer cannot tell
+    """Write a checkpoint atomically: if that fails (OSError), the old file stays."""
+    # Tensors go to the file one by one, so that what fills the memory can be saved; safetensors'
+    # own writer cannot tell
     # a full disk from another fault.
     plain = {name: np.ascontiguousarray(tensors[name], dtype="<f4") for name in sorted(tensors)}
     digests = {name: hashlib.sha256(tensor.data).hexdigest() for name, tensor in plain.items()}
@@ -162,7 +166,7 @@ def _check_fit(
 
 
 def slot_names(names: Iterable[str], tensors: Collection[str]) -> list[str]:
-    """Which names are those of an optimizer's slots, for these tensors.
+    """Return the names of an optimizer's slots for these tensors.
 
     >>> slot_names(["fc.bias", "fc.bias@momentum", "conv.bias@momentum"], {"fc.bias"})
     ['fc.bias@momentum']
@@ -172,7 +176,7 @@ def slot_names(names: Iterable[str], tensors: Collection[str]) -> list[str]:
 
 @contextmanager
 def open_safetensors(path: Path) -> Generator[Any]:
-    """An open safetensors file, as the library has it; raises `CheckpointError` where it is none."""
+    """Open a safetensors file; raise `CheckpointError` if it is damaged or of another kind."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -188,14 +192,17 @@ def open_safetensors(path: Path) -> Generator[Any]:
 
 
 def checkpoint_metadata(path: Path, file: Any) -> dict[str, Any]:
-    """What an open file says of itself; raises `CheckpointError` where it is not ours."""
+    """Return a checkpoint's metadata; raise `CheckpointError` if archspec did not write it."""
     texts: dict[str, str] = file.metadata() or {}
     try:
         stated: Any = json.loads(texts[METADATA_KEY])
     except (KeyError, ValueError, RecursionError):
         stated = None
     if not isinstance(stated, dict):
-        help = "names and layouts of other projects' files are others: `archspec weights import` reads them"
+        help = (
+            "names and layouts of other projects' files are others: "
+            "`archspec weights import` reads them"
+        )
         raise CheckpointError(f"{quote(path)} was not written by archspec", help=help)
     own = cast("dict[str, Any]", stated)
     if own.get("version") != FORMAT_VERSION:
@@ -207,7 +214,7 @@ def checkpoint_metadata(path: Path, file: Any) -> dict[str, Any]:
 
 
 def check_digests(path: Path, own: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
-    """Raises `CheckpointError`, naming each tensor whose bytes are not those that the file's metadata speak of."""
+    """Raise `CheckpointError`, naming each tensor whose bytes do not match the stored digest."""
     stated: Any = own.get("digests")
     digests = cast("dict[str, Any]", stated) if isinstance(stated, dict) else {}
     damaged = tuple(
@@ -221,7 +228,7 @@ def check_digests(path: Path, own: Mapping[str, Any], tensors: Mapping[str, Arra
 
 
 def check_finite(path: Path, tensors: Mapping[str, Array]) -> None:
-    """Raises `CheckpointError`, naming each tensor that has a value which is no number, or infinite."""
+    """Raise `CheckpointError`, naming each tensor that has NaN or infinite values."""
     found: list[str] = []
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
@@ -234,19 +241,20 @@ def check_finite(path: Path, tensors: Mapping[str, Array]) -> None:
 
 
 def _foreign(own: Mapping[str, Any], graph: Graph, whole: Graph | None) -> str | None:
-    """In which way a checkpoint is another network's; None where it is this one's, or does not say."""
+    """Describe how a checkpoint's network differs; None if it is this one, or is not stated."""
     stated: Any = own.get("graph")
     ours = [fingerprint(part) for part in (whole, graph) if part is not None]
     if not isinstance(stated, str) or stated in ours:
         return None
     ways = ", ".join(differences(stated, ours[0]))
-    return f"of another network: it was made for {quote(own.get('name', 'none'))}, which has other {ways or 'layers'}"
+    name = quote(own.get("name", "none"))
+    return f"of another network: it was made for {name}, which has other {ways or 'layers'}"
 
 
 def _problems(
     file: Any, there: Sequence[str], wanted: Mapping[str, tuple[int, ...]], known: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """What differs between a file and a graph, by name, from the file's header alone; `there` is what of it counts."""
+    """Yield each name of `there` or the graph that does not fit, and why, from the header alone."""
     found = set(there)
     slots = {name: wanted[name.rpartition("@")[0]] for name in slot_names(found, wanted)}
     for name, expected in {**wanted, **slots}.items():
@@ -258,7 +266,10 @@ def _problems(
         if shape != expected:
             yield (
                 name,
-                f"of another shape: {quote(name)} is {format_shape(shape)}, expected {format_shape(expected)}",
+                (
+                    f"of another shape: {quote(name)} is {format_shape(shape)}, "
+                    f"expected {format_shape(expected)}"
+                ),
             )
         if dtype != "F32":
             yield name, f"of another type: {quote(name)} is {dtype}, expected F32"

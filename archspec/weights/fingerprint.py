@@ -1,4 +1,4 @@
-"""What a checkpoint says of the network that it was made for: a text that comments and file names do not change.
+"""Fingerprint of a network, which comments and file names do not change.
 
 >>> import archspec
 >>> from archspec.weights.fingerprint import differences, fingerprint
@@ -18,14 +18,14 @@ from typing import Any
 from archspec.ir.graph import Graph, Node
 
 ASPECTS = ("layers", "wiring", "shapes", "heads")
-"""What is told apart: ops and their fields, what reads what, sizes, outputs and their losses."""
+"""The aspects that a fingerprint tells apart: ops and fields, edges, sizes, outputs and losses."""
 
 
 def fingerprint(graph: Graph) -> str:
-    """Sixteen hexadecimal digits for each aspect, joined by `-`.
+    """Return sixteen hexadecimal digits for each aspect, joined by `-`.
 
-    Nodes count by their neutral paths, not by their order in the text. How much a head's loss weighs and how weights
-    start is not part of it: neither changes what the tensors mean.
+    Nodes count by their portable paths, not by their order in the text. How much a head's loss
+    weighs and how weights start is not part of it: neither changes what the tensors mean.
     """
     nodes = sorted(graph.nodes, key=lambda node: node.path)
     path = [node.path for node in graph.nodes]
@@ -40,13 +40,13 @@ def fingerprint(graph: Graph) -> str:
 
 
 def differences(one: str, other: str) -> tuple[str, ...]:
-    """The aspects in which two fingerprints differ."""
+    """Return the aspects in which two fingerprints differ."""
     pairs = zip(one.split("-"), other.split("-"), strict=False)
     return tuple(aspect for aspect, (a, b) in zip(ASPECTS, pairs, strict=False) if a != b)
 
 
 def _fields(node: Node) -> dict[str, Any]:
-    # An option that is spelt out though it is the default says nothing new, and neither does one that ops gain later.
+    # An option spelt out as its default says nothing new, and neither does one that ops gain later.
     return node.op.model_dump(mode="json", exclude_defaults=True)
 
 

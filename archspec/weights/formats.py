@@ -1,6 +1,7 @@
-"""The kinds of file that hold weights: the neutral one, those that the installed backends declare, and Caffe's.
+"""Kinds of file that hold weights: portable, those of installed backends, and Caffe's.
 
->>> sorted(suffix for kind in file_kinds() if kind.backend in ("", "torch") for suffix in kind.suffixes)
+>>> kinds = [kind for kind in file_kinds() if kind.backend in ("", "torch")]
+>>> sorted(suffix for kind in kinds for suffix in kind.suffixes)
 ['.caffemodel', '.pt', '.pth', '.safetensors']
 """
 
@@ -34,7 +35,11 @@ PORTABLE_SUFFIX = ".safetensors"
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """A kind of file. `read` gives tensors by the file's own names; `backend` is whose names they are, if any's."""
+    """A kind of file.
+
+    `read` returns tensors by the file's own names; `backend` is the framework that gives the names,
+    if one does.
+    """
 
     name: str
     suffixes: tuple[str, ...]
@@ -50,11 +55,14 @@ BUILTIN_KINDS = (
     FileKind("caffemodel", (".caffemodel",), lambda path, _: caffe.read_caffemodel(path)),
 )
 MAX_COPIES = 4
-"""How often a file may hold what a network needs: the tensors, two slots of an optimizer for each, and a mean."""
+"""Times the network's size that a file may hold: the tensors, two optimizer slots each, a mean."""
 
 
 def file_kinds() -> Iterator[FileKind]:
-    """Every known kind; a backend that cannot be imported has none, and its framework need not be installed."""
+    """Yield every known kind; frameworks need not be installed.
+
+    A backend that cannot be imported has none.
+    """
     yield from BUILTIN_KINDS
     for name in sorted(available()):
         try:
@@ -66,7 +74,7 @@ def file_kinds() -> Iterator[FileKind]:
 
 
 def kind_by_suffix(path: Path) -> FileKind:
-    """The kind that a file's suffix stands for; raises `CheckpointError` for any other."""
+    """Return the kind that a file's suffix stands for; raise `CheckpointError` for any other."""
     known = {suffix: kind for kind in reversed(list(file_kinds())) for suffix in kind.suffixes}
     if path.suffix.lower() not in known:
         help = f"known are {', '.join(sorted(known))}"
@@ -77,7 +85,7 @@ def kind_by_suffix(path: Path) -> FileKind:
 
 
 def kind_of_backend(backend: str, path: Path) -> FileKind:
-    """The kind of a backend's that a file is to be of; raises `BackendError`, `CheckpointError` for another suffix."""
+    """Return the backend's kind of file for this suffix; raise `UsageError` if it has none."""
     find_backend(backend)
     found = {
         suffix: kind
@@ -90,13 +98,19 @@ def kind_of_backend(backend: str, path: Path) -> FileKind:
         message = f"the backend {quote(backend)} has no kind of file for weights alone"
         raise UsageError(message, did_you_mean(backend, others, "backends that have one"))
     if path.suffix.lower() not in found:  # it would be taken for what it is not when it is read
-        message = f"the suffix of {quote(path)} is that of no kind of file of the backend {quote(backend)}"
+        message = (
+            f"the suffix of {quote(path)} is that of "
+            f"no kind of file of the backend {quote(backend)}"
+        )
         raise UsageError(message, help=f"known are {', '.join(sorted(found))}")
     return found[path.suffix.lower()]
 
 
 def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> dict[str, Array]:
-    """The tensors of a file by its own names, as large as those of the graph may be; raises `Failure`."""
+    """Return a file's tensors by its own names.
+
+    Raise `Failure` if it is damaged, or holds much more than the graph can need.
+    """
     if kind.backend:
         require(find_backend(kind.backend))
     if not path.is_file():
@@ -118,14 +132,14 @@ def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> dict[st
 
 
 def _bytes(graph: Graph) -> int:
-    """What a graph's tensors take in double precision."""
+    """Return the size of a graph's tensors in double precision."""
     return 8 * sum(param.size for _, _, param in graph.parameters())
 
 
 def write_file(
     path: Path, kind: FileKind, graph: Graph, sha256: str, tensors: Mapping[str, Array]
 ) -> None:
-    """Writes neutral tensors as that kind, whole or not at all; raises `Failure`."""
+    """Write portable tensors as that kind of file, whole or not at all; raise `Failure`."""
     if kind.format is None:
         raise CheckpointError(
             f"{kind.name} files are read and not written",
@@ -162,5 +176,5 @@ def _check_free(path: Path, staging: Path) -> None:
 
 
 def write_failure(path: Path, error: Exception) -> Failure:
-    """What to say where writing a file ended so."""
+    """Return the failure to raise when writing a file failed."""
     return Failure(f"cannot write {quote(path)}: {reason(error)}", "nothing was changed")

@@ -1,7 +1,7 @@
-"""Tensors under foreign names, and how they become the neutral ones of a graph: by a framework's names or a mapping.
+"""Turn tensors under foreign names into portable ones, by a framework's names or a mapping.
 
-Of all the namings that a file may follow, the one that it fits is taken; where it fits none, all that differs from the
-nearest is told at once.
+Of all the schemes that a file may follow, the one that it fits is used; if it fits none, all that
+differs from the nearest is told at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from archspec.weights.formats import FileKind
 
 @dataclass(frozen=True, slots=True)
 class NamingScheme:
-    """A way in which a file may call the tensors of a graph: by neutral name, how each is called and laid out there."""
+    """A scheme by which a file may name a graph's tensors.
+
+    `layouts` has, by portable name, each tensor's name and layout in the file.
+    """
 
     title: str
     layouts: Mapping[str, TensorLayout]
@@ -34,7 +37,7 @@ class NamingScheme:
     note: str = ""
 
     def unknown_names(self, found: Mapping[str, Any]) -> list[str]:
-        """The names of a file that it does not know."""
+        """Return the names of a file that the scheme does not know."""
         known = {native.name for native in self.layouts.values()}
         rest = [name for name in found if name not in known]
         return sorted(
@@ -42,7 +45,7 @@ class NamingScheme:
         )
 
     def mismatch_count(self, found: Mapping[str, Any], graph: Graph) -> int:
-        """How many names of a graph and of a file it cannot bring together."""
+        """Return how many names of a graph and of a file have no counterpart."""
         names = (name for name, _, _ in graph.parameters())
         missing = sum(
             name not in self.layouts or self.layouts[name].name not in found for name in names
@@ -58,9 +61,12 @@ def choose_naming(
     whole: Graph,
     mapping: str | None = None,
 ) -> NamingScheme:
-    """The naming that a file's names follow, or else the nearest; `graph` is the part of `whole` that is wanted.
+    """Return the scheme that a file's names follow, or else the nearest.
 
-    A framework's own names come first, then the mapping that fits; raises `CheckpointError` where two do.
+    `graph` is the part of `whole` to load.
+
+    A framework's own names come first, then the mapping that fits. Raise `CheckpointError` if two
+    fit.
     """
     if mapping is not None:
         return naming_of_mapping(mapping, mappings.find_mapping(mapping), whole)
@@ -83,7 +89,7 @@ def choose_naming(
 
 
 def naming_of_mapping(title: str, mapping: mappings.NameMapping, whole: Graph) -> NamingScheme:
-    """The naming that a mapping gives; what it knows beyond the graph's tensors stays unknown."""
+    """Return the scheme of a mapping, restricted to the graph's tensors."""
     shapes = {name: param.shape for name, _, param in whole.parameters()}
     natives = {
         ours: TensorLayout(theirs, shapes[ours])
@@ -96,10 +102,10 @@ def naming_of_mapping(title: str, mapping: mappings.NameMapping, whole: Graph) -
 
 
 def _natives(kind: FileKind, graph: Graph, whole: Graph) -> Iterator[NamingScheme]:
-    """The names that frameworks give: the file's own, or the neutral and all known ones where nothing says whose."""
+    """Yield the schemes of frameworks: the file's own, or all if it does not say whose it is."""
     if kind.name == "safetensors":
         yield NamingScheme(
-            "neutral names",
+            "portable names",
             {name: TensorLayout(name, param.shape) for name, _, param in whole.parameters()},
         )
     for name in (
@@ -123,9 +129,10 @@ def _natives(kind: FileKind, graph: Graph, whole: Graph) -> Iterator[NamingSchem
 def to_portable(
     path: Path, way: NamingScheme, found: Mapping[str, Array], graph: Graph
 ) -> dict[str, Array]:
-    """The tensors of a graph, neutral and of float32.
+    """Return the tensors of a graph, in portable layouts and float32.
 
-    Raises `CheckpointError` with all that is missing, unexpected, of another shape, or of no floating-point type.
+    Raise `CheckpointError` listing all that is missing, unexpected, of another shape, or not of
+    floating point.
     """
     if problems := tuple(_problems(way, found, graph)):
         message = (
@@ -157,13 +164,16 @@ def _problems(way: NamingScheme, found: Mapping[str, Array], graph: Graph) -> It
             shapes = f"{format_shape(array.shape)}, expected {format_shape(native.shape)}"
             yield f"of another shape: {quote(native.name)} is {shapes}"
         if array.dtype.kind != "f":
-            yield f"of another type: {quote(native.name)} is {array.dtype}, expected floating-point numbers"
+            yield (
+                f"of another type: {quote(native.name)} is {array.dtype}, "
+                "expected floating-point numbers"
+            )
     for name in way.unknown_names(found):
         yield f"unexpected: {quote(name)}"
 
 
 def _trimmed(shape: Shape, rank: int) -> Shape:
-    """A shape without the leading axes of one that some projects pad it with."""
+    """Return a shape without the leading axes of 1 that some projects pad it with."""
     extra = len(shape) - rank
     return shape[extra:] if extra > 0 and all(size == 1 for size in shape[:extra]) else shape
 
@@ -171,9 +181,9 @@ def _trimmed(shape: Shape, rank: int) -> Shape:
 def reorder_input_channels(
     path: Path, tensors: dict[str, Array], graph: Graph, way: NamingScheme, channels: str | None
 ) -> str:
-    """Puts the input channels of what reads the picture into the order that the spec's `preprocess` has it in.
+    """Reorder the input channels of the first layer to the order of the spec's `preprocess`.
 
-    Says what was done; raises `CheckpointError` where that cannot be done in the weights.
+    Return a note on what was done. Raise `CheckpointError` if the weights cannot be reordered.
     """
     if way.channels in (None, channels) or channels not in ("rgb", "bgr"):
         return ""
@@ -181,9 +191,15 @@ def reorder_input_channels(
         if 0 in node.inputs:
             name = f"{node.path}.weight"
             if node.op.kind != "conv" or tensors[name].shape[1] != graph.input[0]:
-                message = f"the weights of {quote(path)} are for pictures in {way.channels}, the spec's are {channels}"
+                message = (
+                    f"the weights of {quote(path)} are for images in {way.channels}, "
+                    f"the spec's are {channels}"
+                )
                 raise CheckpointError(
                     message, help=f"give the spec `preprocess: {{channels: {way.channels}}}`"
                 )
             tensors[name] = np.ascontiguousarray(tensors[name][:, ::-1])
-    return f"input channels put from {way.channels} into {channels}, the order of the spec's `preprocess`"
+    return (
+        f"input channels put from {way.channels} into {channels}, "
+        "the order of the spec's `preprocess`"
+    )

@@ -1,8 +1,9 @@
-"""Initial weights: they follow from the spec's `init`, the seed and the neutral name, bit for bit, on every machine.
+"""Initial weights: the same bits on every machine for a spec's `init`, a seed and a name.
 
-Each tensor has its own stream of Philox, a counter-based generator, keyed by the SHA-256 of seed and name, so that a
-tensor's values do not depend on the others, on their order or on a framework. Only raw bits are taken from the stream,
-which numpy keeps stable across versions; uniforms and normals are computed from them with exactly rounded arithmetic.
+Each tensor has its own stream of Philox, a counter-based generator, keyed by the SHA-256 of seed
+and name, so that a tensor's values do not depend on the others, on their order or on a framework.
+Only raw bits are taken from the stream, which numpy keeps stable across versions; uniforms and
+normals are computed from them with exactly rounded arithmetic.
 
 >>> import archspec
 >>> tensors = initial_tensors(archspec.load("lenet5").graph, seed=0)
@@ -36,10 +37,10 @@ TRUNCATED_NORMAL = (
 def initial_tensors(
     graph: Graph, seed: int = 0, defaults: Mapping[str, Mapping[Role, Init]] | None = None
 ) -> dict[str, Array]:
-    """Every tensor of a graph by neutral name, as float32.
+    """Return every tensor of a graph by portable name, as float32.
 
-    A tensor starts as its step says (`init`, by role), else as `defaults` say for its op (by kind, then role), else as
-    the op declares. Raises ValueError for a rule that is unknown.
+    A tensor starts as its step says (`init`, by role), else as `defaults` say for its op (by kind,
+    then role), else as the op declares. Raises ValueError for a rule that is unknown.
     """
     found: dict[str, Array] = {}
     for name, node, param in graph.parameters():
@@ -53,10 +54,11 @@ def initial_tensors(
 def initial_tensor(
     rule: str | float | Initializer, shape: Shape, fan: tuple[int, int], seed: int, name: str
 ) -> Array:
-    """One tensor by its rule; `fan` is (in, out), and seed and name choose the stream.
+    """Return a tensor by its rule; `fan` is (in, out), and seed and name choose the stream.
 
-    >>> initial_tensor(0.2, (3,), (1, 1), seed=0, name="conv.bias").tolist() == [np.float32(0.2)] * 3
-    True
+    >>> bias = initial_tensor(0.5, (3,), (1, 1), seed=0, name="conv.bias")
+    >>> bias.tolist()
+    [0.5, 0.5, 0.5]
     """
     kind, number = _resolve(rule, fan, name)
     if kind == "constant":
@@ -71,12 +73,12 @@ def initial_tensor(
 
 
 def uniforms(stream: Any, count: int) -> Array:
-    """The next numbers of a stream in 0 < u < 1: multiples of 2**-53, and 2**-54 in place of 0."""
+    """Return the next numbers 0 < u < 1 of a stream: multiples of 2**-53, 2**-54 in place of 0."""
     return np.maximum((stream.random_raw(count) >> np.uint64(11)) * 2.0**-53, 2.0**-54)
 
 
 def _standard(kind: str, u: Array) -> Array:
-    """Uniform numbers as draws from a distribution of scale 1."""
+    """Turn uniform numbers into draws from a distribution of scale 1."""
     if kind == "uniform":
         return 2 * u - 1
     if kind == "normal":
@@ -85,7 +87,7 @@ def _standard(kind: str, u: Array) -> Array:
 
 
 def _resolve(rule: str | float | Initializer, fan: tuple[int, int], name: str) -> tuple[str, float]:
-    """A rule as a distribution and its scale: a constant's value, a deviation, or half a width."""
+    """Return a rule's distribution and scale: a constant, a standard deviation, or half a width."""
     if isinstance(rule, int | float):
         return "constant", rule
     if isinstance(rule, Initializer):

@@ -1,4 +1,4 @@
-"""What a file of weights holds: its tensors, their sizes and ranges, and what is not finite in them.
+"""Contents of a file of weights: tensors, their sizes and ranges, and values that are not finite.
 
 No spec is needed: names and layouts are the file's own.
 """
@@ -17,7 +17,7 @@ from archspec.weights import formats, safetensors_file
 
 @dataclass(frozen=True, slots=True)
 class TensorSummary:
-    """A tensor; `min`, `mean`, `max` and `std` are of its finite values, and None where it has none."""
+    """A tensor; `min`, `mean`, `max` and `std` are of its finite values, None if it has none."""
 
     name: str
     shape: tuple[int, ...]
@@ -41,12 +41,12 @@ class FileContents:
 
     @property
     def values(self) -> int:
-        """How many numbers it holds."""
+        """The number of values in all tensors."""
         return sum(int(np.prod(tensor.shape, dtype=np.int64)) for tensor in self.tensors)
 
 
 def inspect(path: str | os.PathLike[str]) -> FileContents:
-    """What a file holds; raises `CheckpointError` where it is damaged."""
+    """Return the contents of a file; raise `CheckpointError` if it is damaged."""
     path = Path(path)
     kind = formats.kind_by_suffix(path)
     if kind.name != "safetensors":
@@ -67,7 +67,7 @@ def _summaries(tensors: Iterable[tuple[str, Array]]) -> tuple[TensorSummary, ...
 
 
 def summarize(name: str, tensor: Array) -> TensorSummary:
-    """The figures of one tensor, in float64; those of complex numbers are left out.
+    """Return the figures of one tensor, in float64; complex numbers are left out.
 
     >>> import numpy
     >>> found = summarize("bias", numpy.array([1.0, 3.0, numpy.nan]))
@@ -93,7 +93,7 @@ def summarize(name: str, tensor: Array) -> TensorSummary:
 
 
 def contents_json(contents: FileContents) -> dict[str, Any]:
-    """As JSON has it."""
+    """Return the contents as JSON values."""
     facts = {"file": contents.file, "format": contents.format, "metadata": contents.metadata}
     counts = {"count": len(contents.tensors), "values": contents.values}
     return {**facts, **counts, "tensors": [asdict(tensor) for tensor in contents.tensors]}

@@ -1,7 +1,7 @@
-"""Mapping files: how another project calls the tensors of a network, as data.
+"""Mapping files: another project's names of a network's tensors, as data.
 
-A rule gives a foreign name and the neutral one; words in braces stand for each of their values in `where`, a list, or a
-mapping where the two differ:
+A rule gives a foreign name and the portable one; words in braces stand for each of their values in
+`where`, a list, or a mapping where the two differ:
 
 >>> mapping = NameMapping.model_validate({
 ...     "formats": ["state_dict"], "where": {"n": ["1", "2"], "role": {"w": "weight", "b": "bias"}},
@@ -32,11 +32,11 @@ _WORD = re.compile(r"\{(\w+)\}")
 
 
 class MappingError(Failure):
-    """A mapping that is unknown, or a file that is none."""
+    """A mapping that is unknown, or a file that is not a mapping."""
 
 
 class NameMapping(BaseModel):
-    """A mapping file, checked: no foreign name and no neutral one is given twice."""
+    """A checked mapping file: no foreign name and no portable one is given twice."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -68,7 +68,7 @@ class NameMapping(BaseModel):
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """Every foreign name with its neutral one; raises ValueError."""
+        """Every foreign name with its portable one; raise ValueError if a name occurs twice."""
         found: dict[str, str] = {}
         for rule in self.rules.items():
             for theirs, ours in self._expanded(*rule):
@@ -107,12 +107,12 @@ def _filled(template: str, words: Words[str, str]) -> str:
 
 
 def shipped_mappings() -> dict[str, Path]:
-    """The mappings that come with archspec, by name."""
+    """Return the mappings that come with archspec, by name."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
 
 
 def find_mapping(name: str) -> NameMapping:
-    """A mapping by its name, or from a file; raises `MappingError`."""
+    """Return a mapping by its name, or from a file; raise `MappingError`."""
     if name in shipped_mappings():
         return read_mapping(shipped_mappings()[name])
     if not Path(name).suffix:
@@ -123,7 +123,7 @@ def find_mapping(name: str) -> NameMapping:
 
 
 def read_mapping(path: Path) -> NameMapping:
-    """The mapping that a file holds; raises `MappingError` with all that is wrong in it."""
+    """Return the mapping in a file; raise `MappingError` listing everything wrong in it."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
@@ -144,7 +144,7 @@ def read_mapping(path: Path) -> NameMapping:
 
 
 class _Loader(yaml.SafeLoader):
-    """As YAML's, but a key that is given twice is an error, and nothing is named to be used again."""
+    """YAML's safe loader, refusing duplicate keys and aliases."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if cast("Any", self).check_event(yaml.AliasEvent):

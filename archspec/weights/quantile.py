@@ -1,7 +1,7 @@
 """Quantiles of the normal distribution, the same bits on every machine.
 
-Only +, -, *, / and sqrt are used, which IEEE 754 rounds correctly everywhere; the logarithm of a libm, or of a vector
-unit, may differ in its last bit from the next one's.
+Only +, -, *, / and sqrt are used, which IEEE 754 rounds correctly everywhere; the logarithm of a
+libm, or of a vector unit, may differ in its last bit from the next one's.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TERMS = tuple(1 / (2 * k + 1) for k in range(10, -1, -1))
 
 
 def quantile(u: Array) -> Array:
-    """The x below which a standard normal variable falls with probability u, for each 0 < u < 1, to about 1e-15 of x.
+    """Return the quantiles of a standard normal variable at 0 < u < 1, to about 1e-15 of each.
 
     >>> quantile(np.array([0.5, 0.975])).round(6).tolist()
     [0.0, 1.959964]
@@ -63,7 +63,9 @@ def quantile(u: Array) -> Array:
 
 
 def log(x: Array) -> Array:
-    """The natural logarithm of positive numbers: ln(m * 2**e) = e * ln 2 + 2 artanh((m - 1)/(m + 1)), an odd series.
+    """Return the natural logarithm of positive numbers.
+
+    ln(m * 2**e) = e * ln 2 + 2 artanh((m - 1)/(m + 1)), which is an odd series.
 
     >>> log(np.array([1.0, 1e-300])).tolist()
     [0.0, -690.7755278982137]

@@ -1,6 +1,7 @@
-"""What to leave out of a checkpoint whose network has another head, so that the rest of it is a start.
+"""Suggest what to leave out of a checkpoint whose network has another head.
 
->>> reinit_advice(["head.fc.weight", "head.fc.bias", "aux.fc.weight"], ["stem.weight", "head.conv.weight"])
+>>> misfits = ["head.fc.weight", "head.fc.bias", "aux.fc.weight"]
+>>> reinit_advice(misfits, ["stem.weight", "head.conv.weight"])
 "`archspec train` takes the rest with --reinit 'head.fc.*' --reinit 'aux.*'"
 """
 
@@ -14,7 +15,7 @@ MAX_PATTERNS = 8
 
 
 def reinit_advice(misfits: Collection[str], others: Collection[str]) -> str:
-    """How to take the others; nothing where there are none, or too much is amiss to be a head."""
+    """Return how to take the other tensors, or "" if there are none or too much differs."""
     patterns = list(dict.fromkeys(_pattern(name.partition("@")[0], others) for name in misfits))
     if not others or len(patterns) > MAX_PATTERNS:
         return ""
@@ -24,7 +25,7 @@ def reinit_advice(misfits: Collection[str], others: Collection[str]) -> str:
 
 
 def _pattern(name: str, others: Collection[str]) -> str:
-    """That of the outermost scope around a tensor that holds none of the others."""
+    """Return the pattern of the outermost scope around a tensor that holds none of the others."""
     parts = name.split(".")
     for depth in range(1, len(parts)):
         scope = ".".join(parts[:depth]) + "."

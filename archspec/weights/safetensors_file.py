@@ -22,25 +22,31 @@ READABLE = ("F16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", 
 
 
 def is_portable(path: Path) -> bool:
-    """Whether a safetensors file is a portable checkpoint; raises `CheckpointError` where it is not even the former."""
+    """Return True if a safetensors file is a portable checkpoint.
+
+    Raise `CheckpointError` if it is not a safetensors file.
+    """
     with open_safetensors(path) as file:
         return METADATA_KEY in (file.metadata() or {})
 
 
 def file_metadata(path: Path) -> dict[str, Any]:
-    """What a file says of itself: a checkpoint's own metadata, or the texts that another writer left."""
+    """Return a file's metadata: a checkpoint's own, or the texts that another writer left."""
     with open_safetensors(path) as file:
         found: dict[str, str] = file.metadata() or {}
         return checkpoint_metadata(path, file) if METADATA_KEY in found else found
 
 
 def read_safetensors(path: Path) -> dict[str, Array]:
-    """All tensors of a file; raises `CheckpointError` where one is damaged or of a type that numpy lacks."""
+    """Return all tensors of a file.
+
+    Raise `CheckpointError` if one is damaged or of a type that numpy lacks.
+    """
     return dict(iter_tensors(path))
 
 
 def iter_tensors(path: Path) -> Iterator[tuple[str, Array]]:
-    """Each tensor in turn, so that a file larger than the memory can be gone through."""
+    """Yield each tensor in turn, so that a file may be larger than the memory."""
     with open_safetensors(path) as file:
         own = checkpoint_metadata(path, file) if METADATA_KEY in (file.metadata() or {}) else {}
         for name in sorted(file.keys()):
@@ -58,7 +64,7 @@ def iter_tensors(path: Path) -> Iterator[tuple[str, Array]]:
 
 
 def _bfloat16(path: Path, name: str) -> Array:
-    """A tensor of a type that numpy lacks, widened: bfloat16 is the upper half of a float32."""
+    """Return a bfloat16 tensor widened to float32, whose upper half bfloat16 is."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         entry = json.loads(file.read(length))[name]

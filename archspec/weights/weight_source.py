@@ -1,4 +1,4 @@
-"""Where a model's weights come from: a seed, or a file and what is allowed of it."""
+"""The origin of a model's weights: a seed, or a file and the checks that it may fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class WeightSource:
 
     path: Path | None = None
     seed: int = 0
-    """Of the initial weights, and of those that `reinit` names."""
+    """The seed of initial weights, those that `reinit` names included."""
     reinit: tuple[str, ...] = ()
     """Patterns of tensors that are initialised although the file may have them."""
     ignore_spec: bool = False

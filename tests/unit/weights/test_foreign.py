@@ -205,7 +205,7 @@ def test_neutral_names_without_metadata(spec: Spec, tmp_path: Path) -> None:
     save_file(drawn(spec.graph), tmp_path / "w.safetensors")
     loaded = weights.load_from(WeightSource(tmp_path / "w.safetensors"), spec)
     assert same(loaded.tensors, drawn(spec.graph))
-    assert loaded.notes == ("read by neutral names",)
+    assert loaded.notes == ("read by portable names",)
 
 
 def test_bfloat16_in_safetensors(spec: Spec, tmp_path: Path) -> None:
