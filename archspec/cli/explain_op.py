@@ -20,8 +20,8 @@ HELP = "show what a layer becomes on each backend"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "place",
-        metavar="PLACE",
+        "location",
+        metavar="LOCATION",
         help="SPEC:LINE, SPEC:LINE:COLUMN or SPEC:PATH; or the name of an op",
     )
     override_arguments(parser)
@@ -75,15 +75,15 @@ def _backends(options: argparse.Namespace) -> list[Backend]:
 
 
 def _meant(options: argparse.Namespace) -> tuple[Graph, list[Node], bool]:
-    """Return the network, the layers that PLACE means, and True if their locations matter."""
+    """Return the network, the layers that LOCATION means, and True if their locations matter."""
     import re
 
     from archspec.analysis.locate import at_line, at_path
     from archspec.cli.common import load
 
-    spec, place = _split(options.place)
+    spec, place = _split(options.location)
     if not place:
-        graph = _example(options.place)
+        graph = _example(options.location)
         return graph, [graph.nodes[-1]], False
     found = load(argparse.Namespace(**{**vars(options), "spec": spec}))
     if line := re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", place):
@@ -146,7 +146,7 @@ def _data(
     return {
         "op": node.op.kind,
         "paths": [other.path for other in group],
-        "places": [*dict.fromkeys(str(other.span) for other in group)] if placed else [],
+        "locations": [*dict.fromkeys(str(other.span) for other in group)] if placed else [],
         "fields": node.op.model_dump(mode="json"),
         "inputs": [list(shape) for shape in graph.inputs(node)],
         "output": list(node.shape),
@@ -198,8 +198,8 @@ def _lines(entry: dict[str, Any]) -> Iterator[str]:
     from archspec.ir.types import format_shape
 
     yield f"{entry['op']}: {_first(entry['paths'])}"
-    if entry["places"]:
-        yield f"  written at  {_first(entry['places'])}"
+    if entry["locations"]:
+        yield f"  written at  {_first(entry['locations'])}"
     if entry["fields"]:
         fields = ", ".join(f"{name} {_value(value)}" for name, value in entry["fields"].items())
         yield f"  fields      {fields}"

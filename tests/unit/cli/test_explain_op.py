@@ -52,7 +52,7 @@ def explained(capsys: Captured, *arguments: str) -> list[dict[str, Any]]:
 def test_layers_of_a_line_are_grouped_where_they_are_alike(net: Path, capsys: Captured) -> None:
     alike, wider = explained(capsys, f"{net}:5")
     assert (alike["paths"], wider["paths"]) == (["one.conv", "two.conv"], ["out.conv"])
-    assert alike["places"] == [f"net.yaml:5:{TEXT.splitlines()[4].index('conv') + 1}"]
+    assert alike["locations"] == [f"net.yaml:5:{TEXT.splitlines()[4].index('conv') + 1}"]
     assert (alike["inputs"], alike["output"], wider["output"]) == (
         [[3, 8, 8]],
         [3, 8, 8],
@@ -106,7 +106,7 @@ def test_a_long_list_of_layers_is_cut(tmp_path: Path, capsys: Captured) -> None:
 @pytest.mark.parametrize("kind", OPS)
 def test_every_op_can_be_asked_for_by_its_name(kind: str, capsys: Captured) -> None:
     (entry,) = explained(capsys, kind)
-    assert (entry["op"], entry["places"]) == (kind, [])
+    assert (entry["op"], entry["locations"]) == (kind, [])
     assert all(found["lowering"] for found in entry["backends"].values())
 
 

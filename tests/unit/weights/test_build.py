@@ -53,3 +53,21 @@ def test_a_build_refuses_the_checkpoint_of_another_network(spec: Spec, tmp_path:
     commented = checked("# with a comment\n" + TEXT.replace("name: small", "name: renamed"))
     weights.save(tmp_path / "w.safetensors", initial_tensors(commented.graph), commented)
     assert archspec.build(spec, weights=tmp_path / "w.safetensors") is not None
+
+
+def test_tensors_that_are_to_be_reinitialised_come_from_the_seed(
+    spec: Spec, tmp_path: Path
+) -> None:
+    tensors = drawn(spec.graph)
+    weights.save(tmp_path / "w.safetensors", tensors, spec)
+    built = archspec.build(spec, weights=tmp_path / "w.safetensors", seed=3, reinit=["fc.*"])
+    expected = tensors | {
+        name: value
+        for name, value in initial_tensors(spec.graph, 3).items()
+        if name.startswith("fc.")
+    }
+    state = built.state_dict()
+    assert {"fc.weight", "fc.bias"} <= expected.keys()
+    for name in ("fc.weight", "fc.bias", "bn.running_mean"):
+        assert (state[name].numpy() == expected[name]).all(), name
+    assert not (state["fc.weight"].numpy() == tensors["fc.weight"]).all()
