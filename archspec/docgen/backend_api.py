@@ -15,6 +15,7 @@ from archspec.docgen.declarations import Member, members, prose, signature
 from archspec.ir.graph import Graph, Node, Scope
 from archspec.ir.op import Op, ParamSpec
 from archspec.ops import OPS
+from archspec.ops.window import SlidingWindow
 
 _INTRO = """\
 <!-- Written by `make generate`, from docstrings and signatures. -->
@@ -47,7 +48,7 @@ def page() -> str:
     for title, classes in _GROUPS.items():
         parts.append(f"\n## {title}\n")
         parts += [_describe(cls) for cls in classes]
-    return "".join([*parts, _OPS, _describe(Op), _op_methods()])
+    return "".join([*parts, _OPS, _describe(Op), _op_methods(), _describe(SlidingWindow)])
 
 
 def _describe(cls: type[Any]) -> str:

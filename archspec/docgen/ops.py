@@ -3,7 +3,7 @@
 >>> print(describe_op(OPS["leaky_relu"]), end="")
 leaky_relu
 <BLANKLINE>
-x where it is positive, else slope * x.
+x if it is positive, else slope * x.
 <BLANKLINE>
   leaky_relu
   64x28x28 -> 64x28x28

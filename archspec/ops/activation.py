@@ -14,16 +14,16 @@ from archspec.ir.types import Shape
 
 
 class _Activation(Op):
-    """A function of the values alone."""
+    """A function of each value."""
 
     family = "activation"
 
     def apply(self, x: Array) -> Array:
-        """The function, on a batch."""
+        """Apply the function to a batch."""
         raise TypeError(f"{type(self).__name__} declares no function")
 
     def derivative(self, x: Array) -> Array:
-        """That of the function at each value; at a kink it is what PyTorch takes there."""
+        """Return the derivative at each value; at a kink, the one that PyTorch takes there."""
         raise TypeError(f"{type(self).__name__} declares no derivative")
 
     def reference(
@@ -44,13 +44,16 @@ class _Activation(Op):
 
 
 def _rounding_of_one(x: Array, context: EvalContext) -> Array:
-    """How far rounding moves a 1: engines compute exp(x) - 1, and slopes as 1 - y², of which little may be left."""
+    """Return how much rounding moves a 1.
+
+    Engines compute exp(x) - 1, and slopes as 1 - y²: differences of which little may be left.
+    """
     one = np.ones_like(x)
     return context.perturb(one) - one
 
 
 def _sigmoid(x: Array) -> Array:
-    # exp of a negative number only, so that nothing overflows
+    # The exp of a negative number only, so that nothing overflows.
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, e) / (1 + e)
 
@@ -88,7 +91,7 @@ class Relu6(_Activation):
 
 
 class LeakyRelu(_Activation):
-    """x where it is positive, else slope * x.
+    """x if it is positive, else slope * x.
 
     >>> LeakyRelu().apply(np.array([[-2.0, 3.0]])).tolist()
     [[-0.02, 3.0]]
@@ -106,7 +109,7 @@ class LeakyRelu(_Activation):
 
 
 class Elu(_Activation):
-    """x where it is positive, else alpha * (exp(x) - 1).
+    """x if it is positive, else alpha * (exp(x) - 1).
 
     >>> Elu().apply(np.array([[-1.0, 3.0]])).round(4).tolist()
     [[-0.6321, 3.0]]
@@ -114,7 +117,7 @@ class Elu(_Activation):
 
     kind = "elu"
 
-    alpha: float = Field(1.0, ge=0, description="What the negative side tends to, negated.")
+    alpha: float = Field(1.0, ge=0, description="The limit of the negative side, negated.")
 
     def apply(self, x: Array) -> Array:
         return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0.0)))
@@ -162,7 +165,8 @@ class Gelu(_Activation):
 
     def derivative(self, x: Array) -> Array:
         if self.approximate == "tanh":
-            # (1 + tanh z) / 2 is the sigmoid of 2z, and its derivative by z twice the product of those of 2z and -2z
+            # (1 + tanh z) / 2 is the sigmoid of 2z. Its derivative by z is twice the product of the
+            # sigmoids of 2z and -2z.
             z = math.sqrt(8 / math.pi) * (x + 0.044715 * x**3)
             return _sigmoid(z) * (
                 1 + x * _sigmoid(-z) * math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * x**2)
@@ -170,7 +174,7 @@ class Gelu(_Activation):
         return self._distribution(x) + x * np.exp(-0.5 * x**2) / math.sqrt(2 * math.pi)
 
     def _distribution(self, x: Array) -> Array:
-        # erfc(-z) is 1 + erf(z) without the cancellation on the far negative side
+        # erfc(-z) is 1 + erf(z) without the cancellation on the far negative side.
         return 0.5 * np.vectorize(math.erfc, otypes=[float])(x * -math.sqrt(0.5))
 
 
@@ -255,7 +259,7 @@ class HardSwish(_Activation):
 
 
 class Softmax(_Activation):
-    """exp(x) over the channels, divided by its sum; at each position where there are any.
+    """exp(x) over the channels, divided by its sum, at each position.
 
     >>> Softmax().apply(np.array([[1000.0, 1000.0]])).tolist()
     [[0.5, 0.5]]
@@ -279,7 +283,7 @@ class Softmax(_Activation):
 
 
 class Prelu(Op):
-    """x where it is positive, else weight * x, with a learnt weight for each channel or for all of them.
+    """x if it is positive, else weight * x, with a learnt weight per channel or one for all.
 
     >>> [(param.shape, param.init) for param in Prelu().params((64, 28, 28))]
     [((64,), 0.25)]
@@ -314,5 +318,6 @@ class Prelu(Op):
 
 
 OPS = (
-    Relu, Relu6, LeakyRelu, Elu, Selu, Gelu, Silu, Sigmoid, Tanh, HardSigmoid, HardSwish, Softmax, Prelu,
+    Relu, Relu6, LeakyRelu, Elu, Selu, Gelu, Silu, Sigmoid, Tanh, HardSigmoid, HardSwish,
+    Softmax, Prelu,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from archspec.ir.op import Derivatives, EvalContext, Op, ParamSpec, ShapeError, 
 from archspec.ir.types import Amount, Padding, Pads, Positive, Shape, Size
 from archspec.ops import window
 from archspec.ops.correlation import Correlation
+from archspec.ops.window import SlidingWindow
 
 
 def _check_groups(groups: int, channels: int, out: int) -> None:
@@ -25,7 +26,10 @@ def _check_groups(groups: int, channels: int, out: int) -> None:
 
 
 class _Convolution(Op):
-    """What a convolution and its transpose share: the options, the bias, the checks."""
+    """The options, the bias and the checks that a convolution and its transpose share.
+
+    A lowering reads the fields, and `axes`, `pads` and `sliding_window` for an input's shape.
+    """
 
     family = "conv"
     depth = "layer"
@@ -43,7 +47,7 @@ class _Convolution(Op):
     bias: bool = Field(default=True, description="Add a learnt number per output channel.")
 
     def axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """Kernel, stride and dilation, a number for each axis."""
+        """Return kernel, stride and dilation, with a number per axis."""
         rank = len(window.spatial_size(shape, self.kind))
         return (
             window.per_axis(self.kernel, rank, "kernel"),
@@ -52,30 +56,35 @@ class _Convolution(Op):
         )
 
     def pads(self, shape: Shape) -> Pads:
-        """(before, after) for each axis."""
+        """Return the padding (before, after) per axis."""
         kernel, stride, dilation = self.axes(shape)
         return window.pads(self.padding, shape[1:], kernel, stride, dilation)
 
     def _bias(self) -> tuple[ParamSpec, ...]:
         return (ParamSpec("bias", (self.out,), 0.0),) if self.bias else ()
 
-    def _correlation(self, shape: Shape, size: Shape, out: Shape) -> Correlation:
-        """The correlation between `size` and `out` for an input of this shape."""
+    def sliding_window(self, shape: Shape) -> SlidingWindow:
+        """Return the window for an input of this shape, all that a lowering needs to pad."""
+        raise TypeError(f"{type(self).__name__} declares no window")
+
+    def _window(self, shape: Shape, size: Shape, positions: Shape) -> SlidingWindow:
         kernel, stride, dilation = self.axes(shape)
-        return Correlation(
+        return SlidingWindow(
+            size=size,
+            positions=positions,
             kernel=kernel,
             stride=stride,
             dilation=dilation,
             pads=self.pads(shape),
-            groups=self.groups,
-            size=size,
-            out=out,
         )
+
+    def _correlation(self, x: Array) -> Correlation:
+        return Correlation(self.sliding_window(x.shape[1:]), self.groups)
 
     def _biased(self, y: Array, params: Mapping[str, Array]) -> Array:
         return y + params["bias"].reshape(-1, *(1,) * (y.ndim - 2)) if self.bias else y
 
-    def _bias_derivative(self, cotangent: Array) -> dict[str, Array]:
+    def _bias_vjp(self, cotangent: Array) -> dict[str, Array]:
         return {"bias": cotangent.sum(axis=(0, *range(2, cotangent.ndim)))} if self.bias else {}
 
 
@@ -97,6 +106,7 @@ class Conv(_Convolution):
     def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
         (x,) = inputs
         kernel, _, _ = self.axes(x)
+        # Initialisers scale by the weights that meet in an output, and by those an input reaches.
         area = math.prod(kernel)
         fan = (x[0] // self.groups * area, self.out // self.groups * area)
         return (
@@ -109,16 +119,18 @@ class Conv(_Convolution):
         kernel, _, _ = self.axes(x)
         return math.prod(self.shape(x)) * (x[0] // self.groups) * math.prod(kernel)
 
+    def sliding_window(self, shape: Shape) -> SlidingWindow:
+        return self._window(shape, shape[1:], self.shape(shape)[1:])
+
     def window(self, *inputs: Shape) -> Window:
-        kernel, stride, dilation = self.axes(inputs[0])
-        reach = tuple(window.extent(k, d) for k, d in zip(kernel, dilation, strict=True))
-        return reach, stride, tuple(before for before, _ in self.pads(inputs[0]))
+        sliding = self.sliding_window(inputs[0])
+        return sliding.extent, sliding.stride, tuple(before for before, _ in sliding.pads)
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
     ) -> Array:
         (x,) = inputs
-        return self._biased(self._of(x).correlate(x, params["weight"]), params)
+        return self._biased(self._correlation(x).correlate(x, params["weight"]), params)
 
     def vjp(
         self,
@@ -128,16 +140,14 @@ class Conv(_Convolution):
         cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
-        own = {"weight": self._of(x).weight_vjp(x, cotangent), **self._bias_derivative(cotangent)}
-        return (self._of(x).input_vjp(cotangent, params["weight"]),), own
-
-    def _of(self, x: Array) -> Correlation:
-        shape = x.shape[1:]
-        return self._correlation(shape, shape[1:], self.shape(shape)[1:])
+        correlation = self._correlation(x)
+        weight = correlation.weight_vjp(x, cotangent)
+        gradients = {"weight": weight, **self._bias_vjp(cotangent)}
+        return (correlation.input_vjp(cotangent, params["weight"]),), gradients
 
 
 class ConvTranspose(_Convolution):
-    """Transposed convolution: the gradient of a convolution with respect to its input; upsamples by its stride.
+    """Transposed convolution: the gradient of a convolution by its input; upsamples by its stride.
 
     The output's size is (in - 1) * stride - pads + dilation * (kernel - 1) + 1 + output_padding.
 
@@ -157,6 +167,10 @@ class ConvTranspose(_Convolution):
             raise ShapeError("AS0304", message, "state the padding in numbers", "padding")
         return super().pads(shape)
 
+    def sliding_window(self, shape: Shape) -> SlidingWindow:
+        """Return the window of the convolution that it transposes: it slides over the output."""
+        return self._window(shape, self.shape(shape)[1:], shape[1:])
+
     def _extra(self, rank: int) -> tuple[int, ...]:
         return window.per_axis(self.output_padding, rank, "output_padding")
 
@@ -165,6 +179,7 @@ class ConvTranspose(_Convolution):
         kernel, stride, dilation = self.axes(x)
         _check_groups(self.groups, x[0], self.out)
         extra = self._extra(len(kernel))
+        # It chooses among the sizes that a stride rounds to one, so it has to be smaller.
         if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
             message = "output_padding has to be smaller than the stride or the dilation"
             raise ShapeError("AS0304", message, field="output_padding")
@@ -192,18 +207,16 @@ class ConvTranspose(_Convolution):
         return math.prod(x) * (self.out // self.groups) * math.prod(kernel)
 
     def window(self, *inputs: Shape) -> Window:
-        # Each output element is reached by about kernel/stride inputs, and its neighbour lies 1/stride further.
-        kernel, stride, dilation = self.axes(inputs[0])
-        reach = tuple(
-            -(-window.extent(k, d) // s) for k, d, s in zip(kernel, dilation, stride, strict=True)
-        )
-        return reach, tuple(Fraction(1, s) for s in stride), (0,) * len(reach)
+        # About kernel/stride inputs reach an output element; its neighbour lies 1/stride further.
+        sliding = self.sliding_window(inputs[0])
+        reach = tuple(-(-e // s) for e, s in zip(sliding.extent, sliding.stride, strict=True))
+        return reach, tuple(Fraction(1, s) for s in sliding.stride), (0,) * len(reach)
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
     ) -> Array:
         (x,) = inputs
-        return self._biased(self._of(x).input_vjp(x, params["weight"]), params)
+        return self._biased(self._correlation(x).input_vjp(x, params["weight"]), params)
 
     def vjp(
         self,
@@ -213,13 +226,10 @@ class ConvTranspose(_Convolution):
         cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
-        own = {"weight": self._of(x).weight_vjp(cotangent, x), **self._bias_derivative(cotangent)}
-        return (self._of(x).correlate(cotangent, params["weight"]),), own
-
-    def _of(self, x: Array) -> Correlation:
-        """The correlation whose transpose it is: from its output to its input."""
-        shape = x.shape[1:]
-        return self._correlation(shape, self.shape(shape)[1:], shape[1:])
+        correlation = self._correlation(x)
+        weight = correlation.weight_vjp(cotangent, x)
+        gradients = {"weight": weight, **self._bias_vjp(cotangent)}
+        return (correlation.correlate(cotangent, params["weight"]),), gradients
 
 
 OPS = (Conv, ConvTranspose)

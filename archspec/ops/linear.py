@@ -12,7 +12,7 @@ from archspec.ir.types import Positive, Shape, format_shape
 
 
 class Linear(Op):
-    """A weighted sum of all features for each output: y = x @ weight.T + bias.
+    """A weighted sum of all features per output: y = x @ weight.T + bias.
 
     >>> Linear(out=1000).shape((1024,)), Linear(out=1000).macs((1024,))
     ((1000,), 1024000)

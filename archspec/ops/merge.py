@@ -1,4 +1,4 @@
-"""Merges: several values become one. With branches they are inception, residual, dense and squeeze-excite."""
+"""Merges: several values become one, as in inception, residual, dense and squeeze-excite blocks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archspec.ir.types import Shape, format_shape
 
 
 class Concat(Op):
-    """Lays its branches one after the other along the channels.
+    """Concatenates its branches along the channels.
 
     >>> Concat().shape((64, 28, 28), (128, 28, 28))
     (192, 28, 28)
@@ -44,7 +44,7 @@ class Concat(Op):
 
 
 class _Elementwise(Op):
-    """Elementwise merges: axes of size 1 broadcast, all inputs have the same rank."""
+    """An elementwise merge: axes of size 1 broadcast, and all inputs have the same rank."""
 
     family = "merge"
     variadic = True
@@ -61,9 +61,9 @@ class _Elementwise(Op):
 
 
 def _unbroadcast(share: Array, x: Array) -> Array:
-    """The transpose of broadcasting: what went to many places from one is added up there."""
-    spread = tuple(axis for axis in range(x.ndim) if x.shape[axis] != share.shape[axis])
-    return share.sum(axis=spread, keepdims=True)
+    """Add a derivative up over the axes along which x was broadcast."""
+    broadcast = tuple(axis for axis in range(x.ndim) if x.shape[axis] != share.shape[axis])
+    return share.sum(axis=broadcast, keepdims=True)
 
 
 class Add(_Elementwise):
@@ -111,6 +111,7 @@ class Multiply(_Elementwise):
         context: EvalContext,
         cotangent: Array,
     ) -> Derivatives:
+        # Products of the other inputs; the product of all, divided by one, fails if that is zero.
         others = [(*inputs[:i], *inputs[i + 1 :]) for i in range(len(inputs))]
         return tuple(
             _unbroadcast(reduce(np.multiply, o, cotangent), x)

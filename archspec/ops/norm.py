@@ -1,4 +1,4 @@
-"""Normalisations: over the batch, the sample, channel groups, one channel, or neighbouring channels."""
+"""Normalisations over the batch, the sample, channel groups, or single or neighbouring channels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archspec.ops import window
 
 
 class _Norm(Op):
-    """Subtracts a mean, divides by a standard deviation, and applies a learnt scale and shift."""
+    """Subtract a mean, divide by a standard deviation, and apply a learnt scale and shift."""
 
     family = "norm"
 
@@ -29,11 +29,11 @@ class _Norm(Op):
         )
 
     def _param_shape(self, shape: Shape) -> Shape:
-        """The shape of scale and shift: a number for each channel."""
+        """Return the shape of scale and shift: by default a number per channel."""
         return shape[:1]
 
     def _grouped(self, x: Array) -> tuple[Array, tuple[int, ...]]:
-        """The values, and the axes over which they are normalised together."""
+        """Return the values, and the axes over which they are normalised together."""
         raise TypeError(f"{type(self).__name__} does not say what it normalises")
 
     def reference(
@@ -55,44 +55,46 @@ class _Norm(Op):
     ) -> Derivatives:
         (x,) = inputs
         y, deviation = self._normalise(x, params, context)
-        share, own = cotangent, {}
+        share = cotangent
+        gradients: dict[str, Array] = {}
         if self.affine:
             weight = params["weight"]
             over = (0, *range(1 + weight.ndim, x.ndim))
-            own = {"weight": (share * y).sum(axis=over), "bias": share.sum(axis=over)}
+            gradients = {"weight": (share * y).sum(axis=over), "bias": share.sum(axis=over)}
             share = share * _broadcastable(weight, y)
         share, axes = self._grouped(share)
         if self._uses_batch_stats(context):
-            # Mean and deviation move with x: neither a constant in the derivative nor a multiple of y has an effect.
+            # Mean and deviation move with x, so that neither a constant in the derivative nor a
+            # multiple of y has an effect.
             y, _ = self._grouped(y)
             along = y * (share * y).mean(axis=axes, keepdims=True)
             share = context.perturb(share) - share.mean(axis=axes, keepdims=True) - along
-        return ((share / deviation).reshape(x.shape),), own
+        return ((share / deviation).reshape(x.shape),), gradients
 
     def _uses_batch_stats(self, context: EvalContext) -> bool:
-        """Whether it takes mean and variance from the values themselves."""
+        """Return whether mean and variance are those of the values themselves."""
         return True
 
     def _normalise(
         self, x: Array, params: Mapping[str, Array], context: EvalContext
     ) -> tuple[Array, Array]:
-        """Mean 0 and variance 1 (the biased one), and the deviation that it was divided by."""
+        """Return values of mean 0 and biased variance 1, and the deviation they were divided by."""
         values, axes = self._grouped(x)
         deviation = np.sqrt(values.var(axis=axes, keepdims=True) + self.eps)
-        # The difference is as exact as the values are: where these hardly differ, it is rounding and nothing else.
+        # The difference is as exact as the values: where these hardly differ, it is only rounding.
         centred = context.perturb(values) - values.mean(axis=axes, keepdims=True)
         return (centred / deviation).reshape(x.shape), deviation
 
 
 def _broadcastable(value: Array, x: Array) -> Array:
-    """A learnt tensor or a moving statistic, shaped to broadcast over a batch."""
+    """Shape a learnt tensor or a running statistic to broadcast over a batch."""
     return value.reshape(*value.shape, *(1,) * (x.ndim - 1 - value.ndim))
 
 
 class BatchNorm(_Norm):
-    """Normalises each channel: in train mode by the batch, in eval mode by moving statistics.
+    """Normalises each channel: in train mode by the batch, in eval mode by running statistics.
 
-    The batch is normalised by its biased variance; the moving variance follows the unbiased one.
+    The batch is normalised by its biased variance; the running variance follows the unbiased one.
 
     >>> BatchNorm().shape((64, 56, 56))
     (64, 56, 56)
@@ -127,13 +129,14 @@ class BatchNorm(_Norm):
         if x.size // x.shape[1] < 2:
             raise ValueError("batch_norm in train mode needs more than one value per channel")
         _, axes = self._grouped(x)
-        context.running_stats["running_mean"] = (1 - self.momentum) * mean + self.momentum * x.mean(
-            axis=axes
-        )
-        context.running_stats["running_var"] = (1 - self.momentum) * var + self.momentum * x.var(
-            axis=axes, ddof=1
-        )
+        # The unbiased variance is tracked, as in torch; the biased one normalises.
+        stats = context.running_stats
+        stats["running_mean"] = self._moved(mean, x.mean(axis=axes))
+        stats["running_var"] = self._moved(var, x.var(axis=axes, ddof=1))
         return super()._normalise(x, params, context)
+
+    def _moved(self, running: Array, batch: Array) -> Array:
+        return (1 - self.momentum) * running + self.momentum * batch
 
 
 class LayerNorm(_Norm):
@@ -148,7 +151,8 @@ class LayerNorm(_Norm):
     kind = "layer_norm"
 
     axes: Literal["all", "channels"] = Field(
-        default="all", description="What is normalised together: sample or position."
+        default="all",
+        description="The values normalised together: those of a sample or of a position.",
     )
 
     def _param_shape(self, shape: Shape) -> Shape:
@@ -167,7 +171,7 @@ class GroupNorm(_Norm):
 
     kind = "group_norm"
 
-    groups: Positive = Field(description="Into how many groups the channels are divided.")
+    groups: Positive = Field(description="Number of groups that the channels are divided into.")
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -175,7 +179,10 @@ class GroupNorm(_Norm):
             message = f"{self.groups} groups do not divide the {x[0]} channels"
             raise ShapeError("AS0305", message, "use a divisor of the channels", "groups")
         if x[0] == self.groups and all(n == 1 for n in x[1:]):
-            message = f"group_norm of {format_shape(x)} in {self.groups} groups normalises single values: all become 0"
+            message = (
+                f"group_norm of {format_shape(x)} in {self.groups} groups"
+                " normalises single values: all become 0"
+            )
             raise ShapeError("AS0304", message, "use fewer groups", "groups")
         return x
 
@@ -218,9 +225,10 @@ def _odd(size: int) -> int:
 
 
 class LRN(Op):
-    """Local response normalisation: x / (k + alpha/size * sum of squares)**beta over `size` neighbouring channels.
+    """Local response normalisation: x / (k + alpha/size * sum of squares)**beta.
 
-    The window is clipped at the first and the last channel, and alpha is divided by the full size all the same.
+    The sum is over `size` neighbouring channels. The window is clipped at the first and the last
+    channel, and alpha is still divided by the full size.
 
     >>> LRN(size=5, alpha=1e-4, beta=0.75).shape((64, 56, 56))
     (64, 56, 56)
@@ -256,7 +264,8 @@ class LRN(Op):
         (x,) = inputs
         base = self._denominator(x)
         direct = cotangent / base**self.beta
-        # x is in the windows of its neighbours as they are in its own: the sum over channels is its own transpose.
+        # A channel is in the windows of its neighbours as they are in its own: the window sum is
+        # its own transpose.
         return (
             direct
             - 2 * self.beta * self.alpha / self.size * x * self._window_sum(direct * x / base),
@@ -266,7 +275,7 @@ class LRN(Op):
         return self.k + self.alpha / self.size * self._window_sum(x * x)
 
     def _window_sum(self, x: Array) -> Array:
-        """The sum over the window around each channel."""
+        """Return the sum over the window around each channel."""
         channels = x.shape[1]
         half = min(self.size // 2, channels - 1)
         padded = np.pad(x, ((0, 0), (half, half), *((0, 0),) * (x.ndim - 2)))

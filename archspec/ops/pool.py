@@ -1,4 +1,4 @@
-"""Pools: the largest or the mean value of a window, of the whole map, or of as many bins as asked for."""
+"""Pools: the largest or the mean value of a window, of the whole map, or of a number of bins."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from archspec._numpy import Array, np
 from archspec.ir.op import Derivatives, EvalContext, Op, ShapeError, Window
 from archspec.ir.types import Padding, Pads, Shape, Size
 from archspec.ops import window
-from archspec.ops.window import Rounding
+from archspec.ops.window import Rounding, SlidingWindow
 
 
 class _Pool(Op):
-    """What all pools share: they keep the channels and own nothing."""
+    """A pool: it keeps the channels and has no parameters."""
 
     family = "pool"
     depth = "pool"
 
 
 class _Sliding(_Pool):
-    """A window that moves over the input."""
+    """A pool whose window slides over the input.
+
+    A lowering reads the fields, and `axes`, `pads` and `sliding_window` for an input's shape.
+    """
 
     kernel: Size = Field(description="Size of the window: 3, 3x5, [3, 5].")
     stride: Size | None = Field(
@@ -38,13 +41,13 @@ class _Sliding(_Pool):
     )
 
     def axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """Kernel, stride and dilation, a number for each axis."""
+        """Return kernel, stride and dilation, with a number per axis."""
         rank = len(window.spatial_size(shape, self.kind))
         kernel = window.per_axis(self.kernel, rank, "kernel")
         return kernel, window.per_axis(self.stride or self.kernel, rank, "stride"), (1,) * rank
 
     def pads(self, shape: Shape) -> Pads:
-        """(before, after) for each axis; the overhang of `rounding: ceil` is not part of it."""
+        """Return the padding (before, after) per axis, without the overhang of `rounding: ceil`."""
         kernel, stride, dilation = self.axes(shape)
         return window.pads(self.padding, shape[1:], kernel, stride, dilation)
 
@@ -53,52 +56,65 @@ class _Sliding(_Pool):
         pads, axes = self.pads(x), self.axes(x)
         out = window.output_size(x[1:], pads, *axes, self.rounding)
         for n, (before, _), o, k, s, d in zip(x[1:], pads, out, *axes, strict=True):
-            if _only_padding(n, before, o, k, s, d):
+            if _has_empty_window(n, before, o, k, s, d):
                 message = (
                     f"a window of {self.kind} holds nothing but padding around an input of {n}"
                 )
                 raise ShapeError("AS0304", message, "pad less than the window is wide", "padding")
         return (x[0], *out)
 
+    def sliding_window(self, shape: Shape) -> SlidingWindow:
+        """Return the window for an input of this shape, all that a lowering needs to pad."""
+        kernel, stride, dilation = self.axes(shape)
+        return SlidingWindow(
+            size=shape[1:],
+            positions=self.shape(shape)[1:],
+            kernel=kernel,
+            stride=stride,
+            dilation=dilation,
+            pads=self.pads(shape),
+            count_border=self._counts_border(),
+        )
+
+    def _counts_border(self) -> bool:
+        return False
+
     def window(self, *inputs: Shape) -> Window:
-        kernel, stride, dilation = self.axes(inputs[0])
-        reach = tuple(window.extent(k, d) for k, d in zip(kernel, dilation, strict=True))
-        return reach, stride, tuple(before for before, _ in self.pads(inputs[0]))
+        sliding = self.sliding_window(inputs[0])
+        return sliding.extent, sliding.stride, tuple(before for before, _ in sliding.pads)
 
     def _taps(self, x: Array, border: float, overhang: float) -> Array:
-        """What the windows see of a batch, [N, C, taps, *out]: its cells, its border, and what `ceil` adds."""
-        shape = x.shape[1:]
-        out, axes = self.shape(shape)[1:], self.axes(shape)
-        x = window.pad_array(
-            window.pad_array(x, self.pads(shape), border), self._overhang(shape), overhang
+        """Return the cells under each window of a batch, [N, C, taps, *out].
+
+        `border` is the value of the padding, `overhang` that of the cells `ceil` adds.
+        """
+        sliding = self.sliding_window(x.shape[1:])
+        x = window.pad_array(x, sliding.pads, border)
+        x = window.pad_array(x, sliding.overhang, overhang)
+        taps = window.window_view(
+            x, sliding.kernel, sliding.stride, sliding.dilation, sliding.positions
         )
-        return window.window_view(x, *axes, out).reshape(*x.shape[:2], -1, *out)
+        return taps.reshape(*x.shape[:2], -1, *sliding.positions)
 
     def _fold(self, taps: Array, shape: Shape) -> Array:
-        """The transpose of `_taps`: what the windows saw, added where it lies in a batch of samples of that shape."""
-        kernel, stride, dilation = self.axes(shape)
-        pads, over = self.pads(shape), self._overhang(shape)
-        size = tuple(n + sum(p) + o for n, p, (_, o) in zip(shape[1:], pads, over, strict=True))
-        taps = taps.reshape(*taps.shape[:2], *kernel, *taps.shape[3:])
-        return window.crop_array(
-            window.crop_array(window.fold(taps, stride, dilation, size), over), pads
-        )
-
-    def _overhang(self, shape: Shape) -> Pads:
-        """What the last windows see past the input and its padding."""
-        rows = zip(
-            shape[1:], self.pads(shape), self.shape(shape)[1:], *self.axes(shape), strict=True
-        )
-        return tuple(
-            (0, max((o - 1) * s + window.extent(k, d) - n - sum(p), 0)) for n, p, o, k, s, d in rows
-        )
+        """Add window cells up in a batch of samples of that shape: the transpose of `_taps`."""
+        sliding = self.sliding_window(shape)
+        rows = zip(sliding.size, sliding.pads, sliding.overhang, strict=True)
+        padded = tuple(n + sum(pair) + over for n, pair, (_, over) in rows)
+        taps = taps.reshape(*taps.shape[:2], *sliding.kernel, *taps.shape[3:])
+        x = window.fold(taps, sliding.stride, sliding.dilation, padded)
+        return window.crop_array(window.crop_array(x, sliding.overhang), sliding.pads)
 
 
-def _only_padding(n: int, before: int, out: int, kernel: int, stride: int, dilation: int) -> bool:
-    """Whether some window has no tap inside an axis of n."""
+def _has_empty_window(
+    n: int, before: int, out: int, kernel: int, stride: int, dilation: int
+) -> bool:
+    """Return whether some window has no tap inside an axis of n."""
+    # The first window lies in the padding before the input, or the last one past its end.
     if before > dilation * (kernel - 1) or (out - 1) * stride - before >= n:
         return True
-    # Taps further apart than n step over it from most places: only a single window in the border is looked at.
+    # Taps further apart than n step over it from most positions: only a single window in the
+    # border can have one inside.
     return (
         dilation > n
         and before > 0
@@ -107,12 +123,11 @@ def _only_padding(n: int, before: int, out: int, kernel: int, stride: int, dilat
 
 
 def _max_vjp(x: Array, axis: int, share: Array) -> Array:
-    """The transpose of a maximum along an axis: all goes to the largest value, of equals to the first."""
-    found = np.zeros_like(x)
-    np.put_along_axis(
-        found, np.expand_dims(x.argmax(axis), axis), np.expand_dims(share, axis), axis
-    )
-    return found
+    """Return the derivative of a maximum along an axis, which goes to the first largest value."""
+    derivative = np.zeros_like(x)
+    index = np.expand_dims(x.argmax(axis), axis)
+    np.put_along_axis(derivative, index, np.expand_dims(share, axis), axis)
+    return derivative
 
 
 class MaxPool(_Sliding):
@@ -152,7 +167,7 @@ class MaxPool(_Sliding):
 class AvgPool(_Sliding):
     """The mean of each window.
 
-    Border zeros do not count unless `count_include_pad` says so; the overhang of `rounding: ceil` never counts.
+    Border zeros only count with `count_include_pad`; the overhang of `rounding: ceil` never counts.
 
     >>> AvgPool(kernel=7, stride=1).shape((1024, 7, 7))
     (1024, 1, 1)
@@ -161,6 +176,9 @@ class AvgPool(_Sliding):
     kind = "avg_pool"
 
     count_include_pad: bool = Field(default=False, description="Border zeros count in the mean.")
+
+    def _counts_border(self) -> bool:
+        return self.count_include_pad
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
@@ -181,8 +199,9 @@ class AvgPool(_Sliding):
         return (self._fold(np.repeat(share, taps, axis=2), x.shape[1:]),), {}
 
     def _count(self, x: Array) -> Array:
-        """How many cells count in each window."""
-        return self._taps(np.ones_like(x[:1, :1]), float(self.count_include_pad), 0.0).sum(axis=2)
+        """Return the number of cells that count in each window."""
+        ones = np.ones_like(x[:1, :1])
+        return self._taps(ones, float(self.count_include_pad), 0.0).sum(axis=2)
 
 
 class _Global(_Pool):
@@ -249,7 +268,10 @@ class GlobalMaxPool(_Global):
 
 
 class _Adaptive(_Pool):
-    """As many bins as asked for: bin i of m over n cells is floor(i*n/m) to ceil((i+1)*n/m); bins may overlap."""
+    """A pool of `size` bins: bin i of m over n cells is floor(i*n/m) to ceil((i+1)*n/m).
+
+    Bins may overlap.
+    """
 
     size: Size = Field(description="Size of the output: 7, 7x5, [7, 5].")
 
@@ -259,20 +281,21 @@ class _Adaptive(_Pool):
 
     def window(self, *inputs: Shape) -> Window:
         rows = list(zip(inputs[0][1:], self.shape(*inputs)[1:], strict=True))
+        # Bins differ in width and distance: the widest one, and about how far apart they are.
         widest = tuple(-(-(n + m - math.gcd(n, m)) // m) for n, m in rows)
         return widest, tuple(max(n // m, 1) for n, m in rows), (0,) * len(rows)
 
     def _bins(self, shape: Shape, axis: int) -> list[slice]:
-        """The bins of one axis of a batch, for samples of that shape; the axes can be pooled one after the other."""
+        """Return the bins of one axis of a batch, for samples of that shape."""
         n, m = shape[axis - 1], self.shape(shape)[axis - 1]
         return [slice(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
 
     def _pool(self, cells: Array) -> Array:
-        """What the cells of a bin, along the first axis, become."""
+        """Return the value of a bin, whose cells lie along the first axis."""
         raise TypeError(f"{type(self).__name__} declares no pool")
 
     def _unpool(self, cells: Array, share: Array) -> Array:
-        """From the derivative by what they became to that by each of the cells."""
+        """Return the derivative by each cell of a bin, given that by its value."""
         raise TypeError(f"{type(self).__name__} declares no derivative")
 
     def _along(self, x: Array, shape: Shape, axis: int) -> Array:
@@ -283,7 +306,7 @@ class _Adaptive(_Pool):
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
     ) -> Array:
         (x,) = inputs
-        # From the last axis on, so that among equals the first in the order of rows is found at the end.
+        # The last axis first, so that of equal values the first in row-major order is taken.
         return reduce(lambda y, axis: self._along(y, x.shape[1:], axis), self._order(x), x)
 
     def vjp(
@@ -294,17 +317,19 @@ class _Adaptive(_Pool):
         cotangent: Array,
     ) -> Derivatives:
         (x,) = inputs
-        shape, order = x.shape[1:], self._order(x)
+        shape = x.shape[1:]
+        order = self._order(x)
         entered = list(
             accumulate(order[:-1], lambda y, axis: self._along(y, shape, axis), initial=x)
         )
         share = cotangent
         for y, axis in zip(reversed(entered), reversed(order), strict=True):
-            found = np.zeros_like(np.moveaxis(y, axis, 0))
-            cells, shares = np.moveaxis(y, axis, 0), np.moveaxis(share, axis, 0)
-            for part, own in zip(self._bins(shape, axis), shares, strict=True):
-                found[part] += self._unpool(cells[part], own)
-            share = np.moveaxis(found, 0, axis)
+            cells = np.moveaxis(y, axis, 0)
+            derivative = np.zeros_like(cells)
+            shares = np.moveaxis(share, axis, 0)
+            for bin_cells, bin_share in zip(self._bins(shape, axis), shares, strict=True):
+                derivative[bin_cells] += self._unpool(cells[bin_cells], bin_share)
+            share = np.moveaxis(derivative, 0, axis)
         return (share,), {}
 
     def _order(self, x: Array) -> range:

@@ -1,4 +1,4 @@
-"""Regularisers: layers that act in train mode alone."""
+"""Regularisers: layers that act only in train mode."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archspec.ir.op import Derivatives, EvalContext, Op
 
 
 class Dropout(Op):
-    """In train mode sets values to zero with probability `rate` and divides the others by 1 - rate.
+    """In train mode, zeroes values with probability `rate` and divides the others by 1 - rate.
 
     >>> Dropout(rate=0.4).shape((1024,))
     (1024,)
@@ -32,8 +32,10 @@ class Dropout(Op):
             return x
         if context.rng is None:
             raise ValueError(
-                "dropout in train mode draws from Run.rng: give a numpy Generator, or Run(dropout=False)"
+                "dropout in train mode draws from EvalContext.rng:"
+                " pass a numpy Generator, or EvalContext(dropout=False)"
             )
+        # Scaled in training, so that eval mode has nothing to do.
         return x * (context.rng.random(x.shape) >= self.rate) / (1 - self.rate)
 
     def vjp(
@@ -45,7 +47,8 @@ class Dropout(Op):
     ) -> Derivatives:
         if self._drops(context):
             raise ValueError(
-                "dropout keeps no mask to differentiate by: take derivatives with Run(dropout=False)"
+                "dropout keeps no mask to differentiate by:"
+                " take derivatives with EvalContext(dropout=False)"
             )
         return (cotangent,), {}
 

@@ -1,4 +1,4 @@
-"""Layers that move values and compute none, but for the interpolation of resize."""
+"""Layers that move values; only the interpolation of resize computes any."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ Sides = Annotated[
 
 
 class _Move(Op):
-    """What the ops of this file share."""
+    """An op that moves values."""
 
     family = "shape"
 
     def _pad_pairs(self, sides: Any, shape: Shape) -> Pads:
-        """(before, after) for each axis."""
+        """Return (before, after) per axis."""
         return window.pads(sides, window.spatial_size(shape, self.kind), (), (), ())
 
     def _input_vjp(self, x: Array, share: Array) -> Array:
-        """From the derivative by the output to that by the input x: the same values in its shape, unless overridden."""
+        """Return the derivative by the input x; by default the same values in the shape of x."""
         return share.reshape(x.shape)
 
     def vjp(
@@ -117,14 +117,15 @@ class Reshape(_Move):
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        count, known = math.prod(x), math.prod(n for n in self.to if n > 0)
-        if count % known or (-1 not in self.to and count != known):
+        count = math.prod(x)
+        stated = math.prod(n for n in self.to if n > 0)
+        if count % stated or (-1 not in self.to and count != stated):
             shown = " x ".join(map(str, self.to))
             message = f"reshape of {format_shape(x)}, {count} values, to {shown}"
             raise ShapeError(
                 "AS0308", message, "a reshape keeps the number of values; let one size be -1", "to"
             )
-        return tuple(count // known if n < 0 else n for n in self.to)
+        return tuple(count // stated if n < 0 else n for n in self.to)
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
@@ -134,7 +135,9 @@ class Reshape(_Move):
 
 
 class ChannelShuffle(_Move):
-    """Interleaves channel groups, so that the next grouped convolution sees all of them: (groups, C/groups) transposed.
+    """Interleaves channel groups: (groups, C/groups) transposed.
+
+    The next grouped convolution then sees all of them.
 
     >>> ChannelShuffle(groups=3).shape((240, 28, 28))
     (240, 28, 28)
@@ -142,7 +145,7 @@ class ChannelShuffle(_Move):
 
     kind = "channel_shuffle"
 
-    groups: Positive = Field(description="Into how many groups the channels are divided.")
+    groups: Positive = Field(description="Number of groups that the channels are divided into.")
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -165,7 +168,9 @@ class ChannelShuffle(_Move):
 
 
 class Pad(_Move):
-    """Puts a border around the positions: a constant, the mirrored inside (without its edge), or the repeated edge.
+    """Puts a border around the positions.
+
+    It holds a constant, the mirrored inside without its edge, or the repeated edge.
 
     >>> Pad(padding=[[0, 1], [0, 1]]).shape((64, 112, 112))
     (64, 113, 113)
@@ -177,7 +182,7 @@ class Pad(_Move):
         description="Width of the border: for every side, per axis, or [before, after] per axis."
     )
     mode: Literal["constant", "reflect", "replicate"] = Field(
-        default="constant", description="What the border holds."
+        default="constant", description="Content of the border."
     )
     value: float = Field(default=0.0, description="The constant.")
 
@@ -188,7 +193,7 @@ class Pad(_Move):
         return self
 
     def pads(self, shape: Shape) -> Pads:
-        """(before, after) for each axis."""
+        """Return the border (before, after) per axis, which lowerings use."""
         return self._pad_pairs(self.padding, shape)
 
     def shape(self, *inputs: Shape) -> Shape:
@@ -196,7 +201,8 @@ class Pad(_Move):
         pads = self.pads(x)
         for n, pair in zip(x[1:], pads, strict=True):
             if self.mode == "reflect" and max(pair) >= n:
-                message = f"a reflected border of {max(pair)} needs more than {max(pair)} values, found {n}"
+                width = max(pair)
+                message = f"a reflected border of {width} needs more than {width} values, found {n}"
                 raise ShapeError(
                     "AS0304", message, "pad less, or use the mode `replicate`", "padding"
                 )
@@ -228,14 +234,14 @@ class Pad(_Move):
         return share
 
     def _sources(self, n: int, pair: tuple[int, int]) -> Array:
-        """The positions that an axis of n shows after padding."""
+        """Return the positions that an axis of n shows after padding."""
         return np.pad(np.arange(n), pair, mode="reflect" if self.mode == "reflect" else "edge")
 
 
 class Crop(_Move):
-    """Cuts a border off: `sides` says how much of it, or `size` what is left in the middle.
+    """Cuts a border off: `sides` is its width, or `size` the size of the middle that is left.
 
-    Where the border is odd, the smaller part is cut off before: (in - size) // 2.
+    If a border is odd, the smaller part is cut off before: (in - size) // 2.
 
     >>> Crop(size=56).shape((512, 64, 64)), Crop(sides=[[0, 1], [0, 1]]).shape((64, 8, 8))
     ((512, 56, 56), (64, 7, 7))
@@ -245,7 +251,7 @@ class Crop(_Move):
 
     size: Size | None = Field(default=None, description="Size of the middle that is left.")
     sides: Sides | None = Field(
-        default=None, description="What is cut off: for every side, per axis, or in pairs."
+        default=None, description="Width of the border: for every side, per axis, or in pairs."
     )
 
     @model_validator(mode="after")
@@ -255,7 +261,7 @@ class Crop(_Move):
         return self
 
     def margins(self, shape: Shape) -> Pads:
-        """What is cut off each axis, (before, after)."""
+        """Return the border (before, after) that is cut off each axis, which lowerings use."""
         if self.size is None:
             return self._pad_pairs(self.sides, shape)
         size = window.spatial_size(shape, self.kind)
@@ -297,11 +303,12 @@ class Crop(_Move):
 
 
 class Resize(_Move):
-    """Interpolates the positions; `mode` and `coordinates` say how, and neither has a default.
+    """Interpolates the positions by `mode` and `coordinates`, neither of which has a default.
 
-    Output position i of m lies, on an input of n positions, at (i + 0.5) * n/m - 0.5 with `half_pixel`, at
-    i * (n - 1)/(m - 1) with `align_corners`, at i * n/m with `asymmetric`. `nearest` takes the position below
-    i * n/m (asymmetric) or (i + 0.5) * n/m (half_pixel); `linear` the two around it, the first and last repeated.
+    Output position i of m lies, on an input of n positions, at (i + 0.5) * n/m - 0.5 with
+    `half_pixel`, at i * (n - 1)/(m - 1) with `align_corners`, at i * n/m with `asymmetric`.
+    `nearest` takes the position below i * n/m (asymmetric) or (i + 0.5) * n/m (half_pixel);
+    `linear` takes the two around it, with the first and last repeated.
 
     >>> Resize(scale=2, mode="nearest", coordinates="asymmetric").shape((256, 14, 14))
     (256, 28, 28)
@@ -317,7 +324,7 @@ class Resize(_Move):
         description="One position, or the weighted mean of its neighbours."
     )
     coordinates: Literal["half_pixel", "align_corners", "asymmetric"] = Field(
-        description="Where outputs lie."
+        description="Positions of the outputs on the input."
     )
 
     @model_validator(mode="after")
@@ -328,12 +335,11 @@ class Resize(_Move):
             ("nearest", "align_corners"),
             ("linear", "asymmetric"),
         ):
-            known = (
-                "half_pixel or asymmetric"
-                if self.mode == "nearest"
-                else "half_pixel or align_corners"
+            other = "asymmetric" if self.mode == "nearest" else "align_corners"
+            message = (
+                f"the mode `{self.mode}` goes with half_pixel or {other}:"
+                f" frameworks disagree on {self.coordinates}"
             )
-            message = f"the mode `{self.mode}` goes with {known}: frameworks disagree on {self.coordinates}"
             raise ValueError(message)
         return self
 
@@ -376,16 +382,19 @@ class Resize(_Move):
         return share
 
     def _sources(self, n: int, m: int) -> list[tuple[Array, Array]]:
-        """Where each of m positions takes from an axis of n, and how much of it: one pair of arrays, or two."""
+        """Return the sources of m positions on an axis of n, as (index, weight) arrays.
+
+        There is one pair for `nearest` and two for `linear`.
+        """
         i = np.arange(m)
-        if (
-            self.mode == "nearest"
-        ):  # in whole numbers: a rounded n/m would miss by one where i * n/m is whole
+        if self.mode == "nearest":
+            # In whole numbers: a rounded n/m would miss by one where i * n/m is whole.
             index = i * n // m if self.coordinates == "asymmetric" else (2 * i + 1) * n // (2 * m)
             return [(index, np.ones(m))]
         if self.coordinates == "align_corners":
             at = i * ((n - 1) / (m - 1)) if m > 1 else np.zeros(1)
         else:
+            # Outputs that lie before the first position take its value.
             at = np.maximum((i + 0.5) * n / m - 0.5, 0.0)
         below = np.minimum(at.astype(int), n - 1)
         above = (at - below).astype(np.float64)
@@ -393,7 +402,7 @@ class Resize(_Move):
 
 
 def _broadcastable(values: Array, x: Array, axis: int) -> Array:
-    """One number for each position of an axis, shaped to broadcast over x."""
+    """Shape one number per position of an axis to broadcast over x."""
     return values.reshape(-1, *(1,) * (x.ndim - 1 - axis))
 
 

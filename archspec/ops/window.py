@@ -1,14 +1,19 @@
-"""The arithmetic of sliding windows, shared by convolutions and pools: padding rules, output sizes, numpy views.
+"""The arithmetic of sliding windows for convolutions and pools: padding, output sizes, numpy views.
 
->>> pads("same", (224,), (7,), (2,), (1,))
-((2, 3),)
->>> output_size((112,), ((0, 0),), (3,), (2,), (1,), "ceil")
-(56,)
+A lowering gets all of it from the op as one `SlidingWindow`:
+
+>>> from archspec.ops.pool import MaxPool
+>>> window = MaxPool(kernel=3, stride=2, rounding="ceil").sliding_window((64, 112, 112))
+>>> window.kernel, window.stride, window.positions
+((3, 3), (2, 2), (56, 56))
+>>> window.pads, window.reach
+(((0, 0), (0, 0)), ((0, 1), (0, 1)))
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from archspec._numpy import Array, np
 from archspec.ir.op import ShapeError
@@ -17,29 +22,85 @@ from archspec.ir.types import Pads, Shape, format_shape
 Rounding = Literal["floor", "ceil"]
 
 
-def spatial_size(shape: Shape, what: str) -> Shape:
-    """The axes after the channels; raises where there are none or more than three."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlidingWindow:
+    """A window that slides over the spatial axes of one input, a number per axis in each field.
+
+    `size` is the input's size and `positions` the output's. `pads` is the border (before, after)
+    that the spec states. With `rounding: ceil` the last window may reach over it, and with either
+    rounding it may stop short of its end: see `reach`. `count_border` says whether the cells of the
+    border count in a mean.
+
+    The window of a transposed convolution slides over its output: `size` is the size of that, and
+    `positions` is the size of the input.
+    """
+
+    size: Shape
+    positions: Shape
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    pads: Pads
+    count_border: bool = False
+
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """The length of the dilated kernel: dilation * (kernel - 1) + 1."""
+        return tuple(extent(k, d) for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    @property
+    def exact_pads(self) -> Pads:
+        """The border after which the windows end exactly at its end.
+
+        The number after an axis is negative if the last window ends before the input does.
+        """
+        rows = zip(self.size, self.positions, self.stride, self.extent, self.pads, strict=True)
+        return tuple((before, (m - 1) * s + e - n - before) for n, m, s, e, (before, _) in rows)
+
+    @property
+    def reach(self) -> Pads:
+        """The border that the windows reach, (before, after).
+
+        A framework that pads by it and rounds down gets the right output size, whatever the spec's
+        rounding is.
+        """
+        return tuple((before, max(after, 0)) for before, after in self.exact_pads)
+
+    @property
+    def overhang(self) -> Pads:
+        """The part of `reach` beyond `pads`: cells that only `rounding: ceil` adds, at the end."""
+        rows = zip(self.reach, self.pads, strict=True)
+        return tuple((0, max(reached - after, 0)) for (_, reached), (_, after) in rows)
+
+    @property
+    def counted(self) -> Pads:
+        """The part of `reach` that counts in a mean: none, or all but the overhang."""
+        if not self.count_border:
+            return ((0, 0),) * len(self.size)
+        rows = zip(self.reach, self.pads, strict=True)
+        return tuple((before, min(after, reached)) for (before, reached), (_, after) in rows)
+
+
+def spatial_size(shape: Shape, kind: str) -> Shape:
+    """Return the axes after the channels; raise ShapeError unless there are one, two or three."""
     if 2 <= len(shape) <= 4:
         return shape[1:]
-    message = f"{what} takes C,L or C,H,W or C,D,H,W, found {format_shape(shape)}"
+    message = f"{kind} takes C,L or C,H,W or C,D,H,W, found {format_shape(shape)}"
     raise ShapeError("AS0307", message, "put it before the flatten" if len(shape) == 1 else "")
 
 
 def per_axis(value: tuple[int, ...], rank: int, field: str) -> tuple[int, ...]:
-    """One number for each axis: (3,) becomes (3, 3) on an image."""
+    """Return one number per axis: (3,) becomes (3, 3) on an image."""
     if len(value) == rank:
         return value
     if len(value) == 1:
         return value * rank
-    raise ShapeError(
-        "AS0312",
-        f"{field} {format_shape(value)} has {len(value)} numbers, the input {rank} axes",
-        field=field,
-    )
+    message = f"{field} {format_shape(value)} has {len(value)} numbers, the input {rank} axes"
+    raise ShapeError("AS0312", message, field=field)
 
 
 def extent(kernel: int, dilation: int) -> int:
-    """How far a dilated kernel reaches."""
+    """Return the length of a dilated kernel."""
     return dilation * (kernel - 1) + 1
 
 
@@ -49,85 +110,91 @@ def pads(
     kernel: tuple[int, ...],
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
-) -> tuple[tuple[int, int], ...]:
-    """(before, after) per axis: `same` puts the larger part after, `same_lower` before, `symmetric` is (k-1)/2 each."""
+) -> Pads:
+    """Return (before, after) per axis for a padding, in numbers or as a rule.
+
+    `same` puts the larger part after, `same_lower` before; `symmetric` is (k-1)/2 on both sides.
+
+    >>> pads("same", (224,), (7,), (2,), (1,))
+    ((2, 3),)
+    """
     if isinstance(padding, int):
         return ((padding, padding),) * len(size)
     if isinstance(padding, tuple):
-        if len(padding) not in (1, len(size)):
-            message = f"padding names {len(padding)} axes, the input has {len(size)}"
-            raise ShapeError("AS0312", message, field="padding")
-        return padding * (len(size) // len(padding))
+        return _stated_pads(padding, len(size))
     if padding == "valid":
         return ((0, 0),) * len(size)
-    reach = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
+    extents = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
     if padding == "symmetric":
-        if any(k % 2 == 0 for k in reach):
-            message = f"symmetric padding needs an odd window, found {format_shape(tuple(reach))}"
-            raise ShapeError(
-                "AS0304", message, "state the padding in numbers, or use `same`", "padding"
-            )
-        return tuple((k // 2, k // 2) for k in reach)
-    total = [
-        max((-(-n // s) - 1) * s + k - n, 0) for n, s, k in zip(size, stride, reach, strict=True)
+        return _symmetric_pads(extents)
+    # The output is then ceil(size / stride) long, as TensorFlow defines it.
+    totals = [
+        max((-(-n // s) - 1) * s + k - n, 0) for n, s, k in zip(size, stride, extents, strict=True)
     ]
     if padding == "same":
-        return tuple((t // 2, t - t // 2) for t in total)
-    return tuple((t - t // 2, t // 2) for t in total)
+        return tuple((total // 2, total - total // 2) for total in totals)
+    return tuple((total - total // 2, total // 2) for total in totals)
+
+
+def _stated_pads(padding: Pads, rank: int) -> Pads:
+    if len(padding) not in (1, rank):
+        message = f"padding names {len(padding)} axes, the input has {rank}"
+        raise ShapeError("AS0312", message, field="padding")
+    return padding * (rank // len(padding))
+
+
+def _symmetric_pads(extents: list[int]) -> Pads:
+    if any(k % 2 == 0 for k in extents):
+        message = f"symmetric padding needs an odd window, found {format_shape(tuple(extents))}"
+        fix = "state the padding in numbers, or use `same`"
+        raise ShapeError("AS0304", message, fix, "padding")
+    return tuple((k // 2, k // 2) for k in extents)
 
 
 def output_size(
     size: Shape,
-    pad: tuple[tuple[int, int], ...],
+    pad: Pads,
     kernel: tuple[int, ...],
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
     rounding: Rounding = "floor",
 ) -> Shape:
-    """The output's size per axis; a window that starts past the input and its left padding is dropped."""
+    """Return the number of window positions per axis.
+
+    With "ceil", a window that starts past the input and its padding before is dropped.
+
+    >>> output_size((112,), ((0, 0),), (3,), (2,), (1,), "ceil")
+    (56,)
+    """
     result: list[int] = []
     for n, (before, after), k, s, d in zip(size, pad, kernel, stride, dilation, strict=True):
-        room = n + before + after - extent(k, d)
-        if room < 0:
-            padded = f"{n} padded to {n + before + after}" if before + after else f"{n}"
-            message = f"the window of {extent(k, d)} is larger than its input of {padded}"
-            raise ShapeError(
-                "AS0304",
-                message,
-                "make the kernel smaller, pad the input, or stride less before it",
-                "kernel",
-            )
-        out = (room // s if rounding == "floor" else -(-room // s)) + 1
-        if rounding == "ceil" and (out - 1) * s >= n + before:
-            out -= 1
-        result.append(out)
+        slack = n + before + after - extent(k, d)
+        if slack < 0:
+            raise _too_large(n, before + after, extent(k, d))
+        positions = (slack // s if rounding == "floor" else -(-slack // s)) + 1
+        # Its window would begin after the input; torch and ONNX drop it too.
+        if rounding == "ceil" and (positions - 1) * s >= n + before:
+            positions -= 1
+        result.append(positions)
     return tuple(result)
 
 
-def reduce(padding: tuple[tuple[int, int], ...]) -> Any:
-    """Pads in their shortest spelling: 1, (1, 2) per axis, or the pairs themselves."""
-    if all(before == after for before, after in padding):
-        flat = tuple(before for before, _ in padding)
-        return flat[0] if len(set(flat)) == 1 else flat
-    return padding
+def _too_large(size: int, padding: int, extent: int) -> ShapeError:
+    padded = f"{size} padded to {size + padding}" if padding else f"{size}"
+    message = f"the window of {extent} is larger than its input of {padded}"
+    fix = "make the kernel smaller, pad the input, or stride less before it"
+    return ShapeError("AS0304", message, fix, "kernel")
 
 
-def pad_array(x: Array, pad: tuple[tuple[int, int], ...], value: float = 0.0) -> Array:
-    """Spatial padding of a batch; the batch itself where there is none."""
+def pad_array(x: Array, pad: Pads, value: float = 0.0) -> Array:
+    """Pad the spatial axes of a batch; return the batch itself if there is nothing to pad."""
     return np.pad(x, ((0, 0), (0, 0), *pad), constant_values=value) if any(map(any, pad)) else x
 
 
-def crop_array(x: Array, pad: tuple[tuple[int, int], ...]) -> Array:
-    """The batch without its padding."""
-    return x[
-        (
-            ...,
-            *(
-                slice(before, n - after)
-                for n, (before, after) in zip(x.shape[2:], pad, strict=True)
-            ),
-        )
-    ]
+def crop_array(x: Array, pad: Pads) -> Array:
+    """Return a batch without its padding."""
+    rows = zip(x.shape[2:], pad, strict=True)
+    return x[(..., *(slice(before, n - after) for n, (before, after) in rows))]
 
 
 def window_view(
@@ -137,7 +204,11 @@ def window_view(
     dilation: tuple[int, ...],
     out: Shape,
 ) -> Array:
-    """A view [N, C, *kernel, *out] of a padded batch: for each tap of the window, what it sees from every place."""
+    """Return the cell under each tap of each window, as a view [N, C, *kernel, *out] of a batch.
+
+    The batch is padded already.
+    """
+    # Overlapping windows share memory: a copy would be as many times larger as there are taps.
     shape = (*x.shape[:2], *kernel, *out)
     moves = tuple(s * step for s, step in zip(x.strides[2:], stride, strict=True))
     taps = tuple(s * step for s, step in zip(x.strides[2:], dilation, strict=True))
@@ -147,27 +218,30 @@ def window_view(
 
 
 def fold(taps: Array, stride: tuple[int, ...], dilation: tuple[int, ...], size: Shape) -> Array:
-    """The transpose of `windows`: a padded batch [N, C, *size] in which each value is added where its tap lies.
+    """Add the values of windows up in a padded batch [N, C, *size]: the transpose of `window_view`.
 
     >>> fold(np.ones((1, 1, 3, 2)), stride=(2,), dilation=(1,), size=(5,)).tolist()
     [[[1.0, 1.0, 2.0, 1.0, 1.0]]]
     """
     rank = len(size)
-    kernel, out = taps.shape[2 : 2 + rank], taps.shape[2 + rank :]
+    kernel = taps.shape[2 : 2 + rank]
+    out = taps.shape[2 + rank :]
     x = np.zeros((*taps.shape[:2], *size))
+    # Under one tap, all windows see different cells: only so does += add every value.
     for tap in np.ndindex(*kernel):
         rows = zip(tap, dilation, out, stride, strict=True)
-        x[(..., *(slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in rows))] += taps[
-            (slice(None),) * 2 + tap
-        ]
+        cells = (slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in rows)
+        x[(..., *cells)] += taps[(slice(None), slice(None), *tap)]
     return x
 
 
 def scatter_add(taken: Array, index: Array, axis: int, size: int) -> Array:
-    """The transpose of `np.take(x, index, axis)` from an axis of that size: what came from one place is added there.
+    """Add values up where they were taken from: the transpose of `np.take(x, index, axis)`.
+
+    `size` is that of the axis of x.
 
     >>> scatter_add(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2]), axis=0, size=4).tolist()
     [1.0, 0.0, 6.0, 0.0]
     """
-    places = (index[:, None] == np.arange(size)).astype(float)
-    return np.moveaxis(np.moveaxis(taken, axis, -1) @ places, -1, axis)
+    one_hot = (index[:, None] == np.arange(size)).astype(float)
+    return np.moveaxis(np.moveaxis(taken, axis, -1) @ one_hot, -1, axis)

@@ -90,7 +90,7 @@ def test_far_values_neither_overflow_nor_vanish_into_nan(kind: str) -> None:
 
 
 def test_sigmoid_and_gelu_keep_their_small_values() -> None:
-    """exp(-40) and a tail of the normal distribution: a subtraction from 1 would leave nothing of them."""
+    """exp(-40), and a tail of the normal distribution: 1 minus either would leave nothing of it."""
     small = evaluate(build("sigmoid"), np.array([[-40.0]]))[0, 0]
     assert small == pytest.approx(math.exp(-40), rel=1e-12, abs=0)
     # the integral of the density below -6, by Simpson's rule from where nothing is left of it

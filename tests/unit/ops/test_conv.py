@@ -127,14 +127,15 @@ def test_the_fans_are_torchs(kind: str, groups: int) -> None:
         12, 8, (3, 5), groups=groups
     )
     assert weight.shape == tuple(module.weight.shape)
-    # torch reads a transposed weight's fans off its axes, which are swapped; ours are those of the layer
+    # torch reads a transposed weight's fans off its axes, which are swapped; ours are the layer's
     expected = (12 // groups * 15, 8 // groups * 15)
     assert weight.fan == expected
     if kind == "conv" and groups == 1:
         assert weight.fan == torch.nn.init._calculate_fan_in_and_fan_out(module.weight)
 
 
-# Where TensorFlow and the papers put the padding: https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
+# TensorFlow's padding, from
+# https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
 @pytest.mark.parametrize(
     ("padding", "size", "kernel", "stride", "expected"),
     [
@@ -186,7 +187,7 @@ def test_refusals() -> None:
 
 @given(convolutions())
 def test_the_window_is_what_an_output_sees(case: tuple[tuple[int, ...], dict[str, Any]]) -> None:
-    """Along one axis: with positive weights, an output is touched by an input only inside its declared window."""
+    """With positive weights, an output depends on an input only inside its declared window."""
     _, fields = case
     k, s, d = fields["kernel"][0], fields["stride"][0], fields["dilation"][0]
     op = build("conv", out=1, kernel=k, stride=s, dilation=d, padding="same", bias=False)

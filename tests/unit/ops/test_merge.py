@@ -37,7 +37,7 @@ SHAPES = st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple)
 
 @given(SHAPES, SHAPES)
 def test_what_is_refused_is_what_numpy_refuses(a: tuple[int, ...], b: tuple[int, ...]) -> None:
-    """But for operands of different rank, which broadcast from the wrong side: those are always refused."""
+    """Operands of different rank are refused: numpy broadcasts these from the wrong side."""
     for kind in ("add", "multiply"):
         try:
             expected = np.broadcast_shapes(a, b) if len(a) == len(b) else None

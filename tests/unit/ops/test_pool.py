@@ -38,7 +38,7 @@ ADAPTIVE: dict[str, dict[int, Any]] = {
 
 @st.composite
 def pools(draw: st.DrawFn) -> tuple[tuple[int, ...], dict[str, Any], list[int]]:
-    """A sample's shape, the fields of a pool on it, and a padding that torch takes: at most half the kernel."""
+    """A sample's shape, the fields of a pool on it, and a padding of at most half the kernel."""
     rank = draw(st.integers(1, 3))
     kernel = draw(st.lists(st.integers(1, 4), min_size=rank, max_size=rank))
     padding = [draw(st.integers(0, k // 2)) for k in kernel]
@@ -101,7 +101,7 @@ def test_the_overhang_never_counts(include: bool) -> None:
 
 @given(st.data())
 def test_dilated_and_unevenly_padded_max_pool(data: st.DataObject) -> None:
-    """Against torch on an input that is padded beforehand by minus infinity, on each side by its own number."""
+    """Equal to torch on an input that is padded beforehand by minus infinity, side by side."""
     kernel, dilation, stride = (data.draw(st.integers(1, 3)) for _ in range(3))
     pads = [
         data.draw(st.lists(st.integers(0, extent(kernel, dilation) // 2), min_size=2, max_size=2))
@@ -142,7 +142,7 @@ def test_pools_round_as_caffe_and_as_torch() -> None:
 
 
 def brute(n: int, pads: tuple[int, int], k: int, s: int, d: int, rounding: Rounding) -> bool | None:
-    """Whether some window holds padding only; None where the window is larger than its input. One window at a time."""
+    """Return whether some window holds only padding, or None if it is larger than its input."""
     room = n + sum(pads) - extent(k, d)
     if room < 0:
         return None
@@ -175,7 +175,8 @@ def test_windows_of_padding_alone_are_refused(
     empty = brute(n, pads, kernel, stride, dilation, rounding)
     if code := refusal(op, (1, n)):
         assert code == "AS0304"
-        # Taps further apart than the input is long are refused from the second window in the border on.
+        # Taps further apart than the input is long are refused from the second window in the
+        # border on.
         assert empty in (True, None) or (dilation > n and pads[0] > stride)
     else:
         assert empty is False

@@ -113,7 +113,7 @@ def test_crop_refusals() -> None:
 def test_nearest_resize_takes_the_position_that_the_rule_gives(
     size: list[int], data: st.DataObject, rule: str
 ) -> None:
-    """By exact fractions, and equal to torch where its float32 scale does not round across a whole number."""
+    """By exact fractions, and as torch unless its float32 scale rounds across a whole number."""
     out = data.draw(st.lists(st.integers(1, 14), min_size=len(size), max_size=len(size)))
     x = batch(2, 3, *size)
     expected: Any = x

@@ -1,4 +1,4 @@
-"""The derivative of every op: against differences of its reference, and at kinks and ties against torch."""
+"""The derivative of every op against differences of its reference, and against torch at kinks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
 
 @st.composite
 def _operands(draw: st.DrawFn, kind: str, shape: Shape) -> list[Shape]:
-    """Two shapes or three that a merge takes: each as the first, or with one axis of another size."""
+    """Two or three shapes that a merge takes: like the first, or with one axis of another size."""
     found = [shape]
     for _ in range(draw(st.integers(1, 2))):
         axis = draw(st.integers(0, len(shape) - 1))
