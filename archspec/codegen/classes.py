@@ -35,6 +35,7 @@ def form_classes(
 
     No class gets a name that is `taken`. `resolve` sets the parameters and constructors of each.
     """
+    # A signature names the classes of inner scopes, so these have to be formed before.
     by_height: dict[int, list[Instance]] = {}
     _sort_by_height(top, by_height)
     for height in sorted(by_height):

@@ -65,8 +65,9 @@ class ConstructorArgs:
         self.value_channels: dict[int, Expr | None] = dict(inputs)
 
     def resolve(self) -> None:
-        """Set the class's parameters, channels and constructors."""
+        """Resolve the constructors of all children, then set the class's interface."""
         cls = self.cls
+        # Instances share a structure: children at one position are built by the same code.
         for alike in zip(*(instance.children for instance in cls.instances), strict=True):
             child = alike[0]
             if isinstance(child, MergeCall):
@@ -76,6 +77,11 @@ class ConstructorArgs:
                 cls.constructors[child] = cls.dialect.module_list(tuple(map(self.child, items)))
             else:
                 cls.constructors[child] = self.child(alike)
+        self.set_interface()
+
+    def set_interface(self) -> None:
+        """Set the class's parameters and channels, once all of its constructors are resolved."""
+        cls = self.cls
         cls.params = self.symbols.params()
         candidates = self.symbols.candidates.items()
         cls.input_channels = tuple(text for text, param in candidates if param.source[0] == "in")
@@ -202,6 +208,8 @@ class ConstructorArgs:
             case ("global", key):
                 return name(GLOBAL + key)
             case ("arg", key, attribute):
+                # A block's argument is written where the block is used, an iteration's counter is
+                # known to the iteration itself.
                 expr: Expr | None = name(key)
                 scope: Scope | None = instance.scope
                 if scope.kind in ("block", "head"):

@@ -12,7 +12,7 @@ from archspec.codegen.printer import Code
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How a framework's layers are constructed and put together.
+    """Rules for how a framework's layers are constructed and put together.
 
     `lower` returns an op's constructor call for the shapes that enter it. `reserved` are names that
     no identifier may have. `class_name` turns a block's name into that of its class or function;

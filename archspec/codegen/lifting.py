@@ -34,6 +34,7 @@ def _lift_leaf(leaf: Expr, scope: Scope) -> Expr:
         case Name(key, at) if scope.kind in ("block", "head") and _is_global(key):
             return Name(GLOBAL + key, at)
         case Attribute(Name(key, _), attribute, at) if key in scope.args:
+            # As in `patch.kernel`: of what the spec passes, or a number where that is a default.
             argument = scope.exprs.get(key)
             if argument:
                 return Attribute(argument, attribute, at)

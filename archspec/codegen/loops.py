@@ -53,6 +53,7 @@ class LoopBuilder:
         inner = sites.in_loop(counts, start, symbols.counter(sites), spec_counters)
         body = self._body(segments, inner, entering)
         reads_counter = body.reads_counter or symbols.cls.dialect.portable_paths
+        # Two equal calls read better than a loop over them.
         if not reads_counter and max(counts) == min(counts) == 2:
             return [body.code, body.code], body.leaving
         length = self._length(counts, start, sites, attr, reads_counter)
@@ -70,6 +71,7 @@ class LoopBuilder:
         nodes = [node for segment in segments for node in segment.iterations]
         before = [resolver.symbols.graph.nodes[node.inputs[0]].shape[0] for node in nodes]
         enters = resolver.channels([entering], before, inner)
+        # They stay the same or grow evenly: segments are cut where they do not.
         enters = enters or resolver.in_loop(before, inner, [entering])
         # Only what this iteration reads decides whether it needs the counter.
         outer_names = resolver.names_read

@@ -83,6 +83,7 @@ def referenced_names(source: str) -> set[str]:
     >>> sorted(referenced_names("def f(x: Array, pads=None):\\n    return np.pad(x, pads)"))
     ['Array', 'np']
     """
+    # The symbol table tells local names from global ones, which a search for words cannot.
     module = symtable.symtable(source, "<helper>", "exec")
     return set(_global_references(module))
 

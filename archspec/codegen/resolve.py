@@ -56,6 +56,7 @@ class Resolver:
         Raise ValueError if the values neither stay nor grow evenly within a loop.
         """
         expr = self.express(values, sites, hints, written, entering)
+        # Within a loop, a parameter would need a value for each iteration.
         if expr is None and sites.outer is None:
             expr = self.symbols.new_param(*new_param, values, default)
         if expr is None:
@@ -88,6 +89,13 @@ class Resolver:
                 return translated
         if is_constant:
             return const(values[0])
+        return self._express_varying(values, sites, hints)
+
+    def _express_varying(
+        self, values: list[Any], sites: CallSites, hints: Sequence[Expr | None]
+    ) -> Expr | None:
+        """Return a parameter that happens to have these values, or a tuple of expressions."""
+        # Arguments of the network are not tried: an equal value would be a coincidence.
         for text, param in self.symbols.candidates.items():
             if param.source[0] != "global" and self.fits(name(text), values, sites):
                 return name(text)

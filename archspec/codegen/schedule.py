@@ -10,6 +10,7 @@ from archspec.ir.graph import Graph
 
 def needed_calls(calls: Sequence[TreeNode], outputs: Collection[int]) -> list[TreeNode]:
     """Return the calls that these values depend on, in order."""
+    # Backwards, so that a call is met after all that read its values.
     needed_values = set(outputs)
     needed: list[TreeNode] = []
     for call in reversed(calls):

@@ -7,6 +7,7 @@ six layers have the same structure.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from archspec.codegen.module_tree import (
@@ -79,24 +80,42 @@ def loop_segments(iterations: list[TreeNode], portable_paths: bool = False) -> l
     structures = [structure(iteration, portable_paths) for iteration in iterations]
     values = [list(constructor_values(iteration)) for iteration in iterations]
     segments: list[LoopSegment] = []
+
+    def alike(start: int) -> Iterator[list[Any]]:
+        yield values[start]
+        for number in range(start + 1, len(iterations)):
+            if structures[number] != structures[start]:
+                return
+            if portable_paths and not _is_next(iterations[number - 1], iterations[number]):
+                return
+            yield values[number]
+
     start = 0
     while start < len(iterations):
-        end = start + 1
-        steps: list[int | None] | None = None
-        while end < len(iterations) and structures[end] == structures[start]:
-            if portable_paths and not _is_next(iterations[end - 1], iterations[end]):
-                break
-            moves = [_difference(a, b) for a, b in zip(values[end - 1], values[end], strict=True)]
-            if None in moves or (steps is not None and moves != steps):
-                break
-            steps = moves
-            end += 1
-        if end == start + 2 and any(steps or ()):
-            # Two points always lie on a line, which is no reason to emit a loop.
-            end = start + 1
+        end = start + _even_length(alike(start))
         segments.append(LoopSegment(start, iterations[start:end]))
         start = end
     return segments
+
+
+def _even_length(rows: Iterator[list[Any]]) -> int:
+    """Return how many of the first rows stay the same or grow by the same step."""
+    length = 1
+    steps: list[int | None] = []
+    for before, after in pairwise(rows):
+        differences = _differences(before, after)
+        if None in differences or (steps and differences != steps):
+            break
+        steps = differences
+        length += 1
+    if length == 2 and any(steps):
+        # Two points always lie on a line, which is no reason to emit a loop.
+        return 1
+    return length
+
+
+def _differences(before: list[Any], after: list[Any]) -> list[int | None]:
+    return [_difference(a, b) for a, b in zip(before, after, strict=True)]
 
 
 def _is_next(before: TreeNode, after: TreeNode) -> bool:

@@ -74,13 +74,19 @@ class Symbols:
         for key, value in scope.args.items():
             values = [other.args.get(key) for other in per_instance]
             if isinstance(value, Patch):
-                for attribute in Patch._fields:
-                    is_unique = patch_count == 1 and attribute not in scope.args
-                    text = attribute if is_unique else f"{key} {attribute}"
-                    sizes = [compact(getattr(v, attribute, None)) for v in values]
-                    self._declare(key, attribute, sizes, ("arg", key, attribute), text)
+                self._declare_patch(scope, key, values, is_only_patch=patch_count == 1)
             elif not isinstance(value, list):
                 self._declare(key, "", [compact(v) for v in values], ("arg", key, ""))
+
+    def _declare_patch(
+        self, scope: Scope, key: str, values: list[Any], *, is_only_patch: bool
+    ) -> None:
+        """Declare a parameter for each attribute of an argument such as `7x7/2`."""
+        for attribute in Patch._fields:
+            is_unique = is_only_patch and attribute not in scope.args
+            text = attribute if is_unique else f"{key} {attribute}"
+            sizes = [compact(getattr(value, attribute, None)) for value in values]
+            self._declare(key, attribute, sizes, ("arg", key, attribute), text)
 
     def _declare(
         self,
@@ -102,6 +108,7 @@ class Symbols:
         self, preferred_name: str, values: list[Any], source: tuple[Any, ...], default: Any
     ) -> str:
         param_name = self.namespace.unique(preferred_name)
+        # Only counts are clear without a keyword.
         keyword = param_name in _KEYWORDS or not all(type(value) is int for value in values)
         default = _DEFAULTS.get(param_name) if default is None else default
         self.candidates[param_name] = Param(param_name, tuple(values), source, keyword, default)
@@ -131,6 +138,7 @@ class Symbols:
         """Return the counter for a loop at these sites; loops side by side share one."""
         depth = 0 if sites.outer is None else self.counters.index(sites.counter) + 1
         if depth == len(self.counters):
+            # Without l and o, which read as digits.
             free = (letter for letter in "ijkmnpq" if letter not in self.namespace.taken)
             self.counters.append(self.namespace.unique(next(free, "i")))
         return self.counters[depth]

@@ -93,13 +93,7 @@ def _table(assignments: Sequence[Assignment], indent: int) -> list[str]:
     """Return rows under a comment that names their columns, marked so that formatters keep them."""
     titles = next(item.row.titles for item in assignments if item.row)
     rows = [item.row for item in assignments if item.row and item.row.titles == titles]
-    columns = zip(titles, *(row.numbers for row in rows), strict=True)
-    widths = _Widths(
-        target=max(len(row.target) for row in rows),
-        call=max(len(row.call) for row in rows),
-        operands=max(len(row.operands) for row in rows),
-        columns=[max(map(len, column)) for column in columns],
-    )
+    widths = _Widths.of(rows)
     heading = "  ".join(
         title.rjust(width) for title, width in zip(titles, widths.columns, strict=True)
     )
@@ -120,6 +114,17 @@ class _Widths:
     call: int
     operands: int
     columns: list[int]
+
+    @classmethod
+    def of(cls, rows: Sequence[TableRow]) -> _Widths:
+        """Return the widths that fit all rows, which have the same titles."""
+        columns = zip(rows[0].titles, *(row.numbers for row in rows), strict=True)
+        return cls(
+            target=max(len(row.target) for row in rows),
+            call=max(len(row.call) for row in rows),
+            operands=max(len(row.operands) for row in rows),
+            columns=[max(map(len, column)) for column in columns],
+        )
 
 
 def _row_line(row: TableRow, widths: _Widths) -> str:

@@ -1,4 +1,4 @@
-"""Names and texts: identifiers that hide nothing and never collide unseen, strings that stay strings."""
+"""Names and texts: identifiers that hide nothing and never collide, strings that stay strings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One class for what has one structure, its parameters the values that differ, in the words of the block."""
+"""One class for one structure: the values that differ are parameters, named as in the block."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ def parameters(node: ast.ClassDef) -> list[str]:
 
 def assigned(node: ast.ClassDef) -> dict[str, str]:
     """What each attribute is built by."""
-    return {each.targets[0].attr: ast.unparse(each.value) for each in _assignments(node)}  # pyright: ignore[reportAttributeAccessIssue]
+    targets = {item.targets[0]: ast.unparse(item.value) for item in _assignments(node)}
+    return {
+        target.attr: value for target, value in targets.items() if isinstance(target, ast.Attribute)
+    }
 
 
 def _assignments(node: ast.ClassDef) -> Iterator[ast.Assign]:
@@ -54,7 +57,11 @@ blocks:
   unit:
     args: {patch/stride: patch, out: int}
     body:
-      - conv: {out: $out, kernel: "${patch/stride.kernel}", stride: "${patch/stride.stride}", padding: symmetric}
+      - conv:
+          out: $out
+          kernel: "${patch/stride.kernel}"
+          stride: "${patch/stride.stride}"
+          padding: symmetric
       - batch_norm
       - relu
 """
@@ -63,7 +70,9 @@ blocks:
 def test_instances_that_differ_in_values_share_a_class() -> None:
     text = (
         BLOCK
-        + "network: [{unit: {patch/stride: 3x3/2, out: 8}}, {unit: {patch/stride: 1x1/1, out: 4}}]\n"
+        + "network:\n"
+        + "  - {unit: {patch/stride: 3x3/2, out: 8}}\n"
+        + "  - {unit: {patch/stride: 1x1/1, out: 4}}\n"
     )
     found = classes(source(checked(HEAD + text).graph))
     assert list(found) == ["Unit", "Net"]

@@ -1,8 +1,8 @@
-"""Repeats: one loop where the iterations are alike, whatever their number; listed where they are not."""
+"""Repeats: one loop if the iterations are alike, whatever their number; a list if they are not."""
 
 from __future__ import annotations
 
-from tests.unit.torch.test_classes import assigned, classes, parameters
+from tests.unit.codegen.test_classes import assigned, classes, parameters
 from tests.unit.torch.test_forward import computed
 
 DENSE = """input: [3, 8, 8]
@@ -38,17 +38,24 @@ blocks:
     body:
       - add:
           body: [{conv: {out: $out, kernel: 3, stride: $stride, padding: 1}}, batch_norm]
-          short: [{when: "${stride > 1 or in.channels != out}", conv: {out: $out, kernel: 1, stride: $stride}}]
+          short:
+            - when: "${stride > 1 or in.channels != out}"
+              conv: {out: $out, kernel: 1, stride: $stride}
       - relu
   stage:
     args: [out, blocks]
-    body: [{repeat: {times: $blocks, as: i, body: [{unit: {out: $out, stride: "${2 if i == 0 else 1}"}}]}}]
+    body:
+      - repeat:
+          times: $blocks
+          as: i
+          body: [{unit: {out: $out, stride: "${2 if i == 0 else 1}"}}]
 network: [{stage: {out: 4, blocks: 3}}, {name: b, stage: {out: 6, blocks: 5}}]
 """
     found = classes(computed(text))
     assert parameters(found["Stage"]) == ["in_channels: int", "out: int", "blocks: int"]
     assert assigned(found["Stage"])["repeat"] == (
-        "nn.Sequential(Unit(in_channels, out, stride=2), *(Unit2(out, out) for _ in range(blocks - 1)))"
+        "nn.Sequential(Unit(in_channels, out, stride=2),"
+        " *(Unit2(out, out) for _ in range(blocks - 1)))"
     )
 
 
@@ -72,17 +79,25 @@ network:
 """
     found = classes(computed(text))
     assert assigned(found["Net"])["r"] == (
-        "nn.Sequential(nn.Conv2d(2, 1, 1), nn.Conv2d(1, 2, 1), nn.Conv2d(2, 4, 1), nn.Conv2d(4, 8, 1))"
+        "nn.Sequential(nn.Conv2d(2, 1, 1), nn.Conv2d(1, 2, 1),"
+        " nn.Conv2d(2, 4, 1), nn.Conv2d(4, 8, 1))"
     )
 
 
 def test_loops_within_loops() -> None:
     text = """input: [2, 5, 5]
 blocks:
-  unit: {args: [n], body: [{repeat: {times: $n, body: [{repeat: {times: 3, body: [{conv: {out: 2, kernel: 1}}]}}]}}, relu]}
+  unit:
+    args: [n]
+    body:
+      - repeat:
+          times: $n
+          body: [{repeat: {times: 3, body: [{conv: {out: 2, kernel: 1}}]}}]
+      - relu
 network: [{unit: {n: 3}}, {name: b, unit: {n: 4}}]
 """
     found = classes(computed(text))
     assert assigned(found["Unit"])["repeat"] == (
-        "nn.Sequential(*(nn.Sequential(*(nn.Conv2d(in_channels, 2, 1) for _ in range(3))) for _ in range(n)))"
+        "nn.Sequential(*(nn.Sequential(*(nn.Conv2d(in_channels, 2, 1)"
+        " for _ in range(3))) for _ in range(n)))"
     )

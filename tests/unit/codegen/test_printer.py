@@ -38,9 +38,12 @@ def codes(inner: st.SearchStrategy[Code]) -> st.SearchStrategy[Code]:
     )
     return st.one_of(
         calls,
-        st.builds(lambda first, loop: Call("nn.Sequential", (("", first), ("", loop))), calls, loops),
+        st.builds(lambda a, loop: Call("nn.Sequential", (("", a), ("", loop))), calls, loops),
         st.builds(CallResult, st.builds(Call, NAMES, keywords), NAMES),
-        st.builds(lambda items: Call("torch.cat", (("", List(tuple(items))), ("dim", "1"))), st.lists(inner, min_size=1, max_size=6)),
+        st.builds(
+            lambda items: Call("torch.cat", (("", List(tuple(items))), ("dim", "1"))),
+            st.lists(inner, min_size=1, max_size=6),
+        ),
     )  # fmt: skip
 
 
