@@ -180,7 +180,7 @@ def test_an_op_that_is_neither_lowered_nor_a_gap_is_seen(
 @pytest.mark.parametrize(
     ("before", "after", "seen"),
     [
-        ("decay=setting.decay", "decay=0.0", {"momentum", "adamw"}),
+        ("decay=group.weight_decay", "decay=0.0", {"momentum", "adamw"}),
         ("{slot: slots[key] for", "{slot: -slots[key] for", {"momentum", "frozen"}),
     ],
 )
@@ -197,7 +197,11 @@ def test_a_trainer_that_does_something_else_is_seen(
 
 def test_a_backend_without_a_trainer_is_skipped(site: Path, tmp_path: Path, run: Run) -> None:
     ran = run(
-        broken(site, tmp_path, ("__init__.py", "    trainer=_trainer,\n", "")),
+        broken(
+            site,
+            tmp_path,
+            ("__init__.py", '    trainer=lazy("archspec_plain.trainer:PlainTrainer"),\n', ""),
+        ),
         "-rs",
         "-k",
         "is_defined",

@@ -1,4 +1,4 @@
-"""Functions that the emitted file calls; those that a network uses are copied into it, as they stand here."""
+"""Functions that the emitted file calls; those that a network uses are copied into it."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ Pads = tuple[tuple[int, int], ...]
 
 
 def leaky_relu(x: Array, *, slope: float) -> Array:
-    """x where it is positive, else slope * x."""
+    """Return x where it is positive, else slope * x."""
     return np.where(x >= 0, x, slope * x)
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), by powers of negative numbers alone: nothing overflows."""
+    """Return 1 / (1 + exp(-x)), with exponents that are never positive: nothing overflows."""
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, e) / (1 + e)
 
 
 def softmax(x: Array) -> Array:
-    """Over the channels."""
+    """Normalise exponentials over the channels."""
     e = np.exp(x - x.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 
 
 def column(values: Array, x: Array) -> Array:
-    """A number for each channel, shaped to meet the channels of a batch."""
+    """Return a number for each channel in the shape that broadcasts over a batch."""
     return values.reshape(-1, *(1,) * (x.ndim - 2))
 
 
 def bordered(x: Array, pads: Pads, value: float = 0) -> Array:
-    """A batch in a border of one number."""
+    """Return a batch in a border of one number."""
     return np.pad(x, ((0, 0), (0, 0), *pads), constant_values=value) if pads else x
 
 
 def windows(x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:
-    """What a window sees from each place, [N, C, *places, *kernel]."""
+    """Return the windows at all positions, [N, C, *positions, *kernel]."""
     once = (1,) * len(kernel)
     reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation or once, strict=True))
     seen = sliding_window_view(x, reach, axis=tuple(range(2, x.ndim)))
@@ -58,7 +58,7 @@ def conv(
     pads: Pads = (),
     groups: int = 1,
 ) -> Array:
-    """A convolution; the weight is [out, in/groups, *kernel]."""
+    """Convolve; the weight is [out, in/groups, *kernel]."""
     rank = x.ndim - 2
     seen = windows(bordered(x, pads), weight.shape[2:], stride, dilation)
     taps = ((1, *range(2 + rank, 2 + 2 * rank)), range(1, 2 + rank))
@@ -68,7 +68,7 @@ def conv(
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """A fully connected layer; the weight is [out, in]."""
+    """Apply a fully connected layer; the weight is [out, in]."""
     y = x @ weight.T
     return y if bias is None else y + bias
 
@@ -76,7 +76,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
 def max_pool(
     x: Array, kernel: Sizes, *, stride: Sizes = (), dilation: Sizes = (), pads: Pads = ()
 ) -> Array:
-    """The largest value of each window; the border never wins."""
+    """Return the largest value of each window; the border never wins."""
     seen = windows(bordered(x, pads, -np.inf), kernel, stride, dilation)
     return seen.max(axis=tuple(range(x.ndim, seen.ndim)))
 
@@ -84,7 +84,7 @@ def max_pool(
 def avg_pool(
     x: Array, kernel: Sizes, *, stride: Sizes = (), counted: Pads = (), pads: Pads = ()
 ) -> Array:
-    """The mean of each window: of the `counted` border, its zeros too, of that around it, nothing."""
+    """Return the mean of each window, with the zeros of the `counted` border but no others."""
     cells = bordered(np.ones_like(x[:1, :1]), counted, 1)
     total, count = (
         windows(bordered(y, pads), kernel, stride, ()).sum(
@@ -98,9 +98,9 @@ def avg_pool(
 def batch_norm(
     x: Array, w: dict[str, Array], name: str, train: bool, *, eps: float, momentum: float
 ) -> Array:
-    """Normalises each channel by the moving statistics, in train mode by the batch, which moves them.
+    """Normalise channels by the running statistics; train mode updates them and uses the batch's.
 
-    Statistics that are read-only are frozen: train mode normalises by them too.
+    Statistics that are read-only are frozen: train mode uses them too.
     """
     mean, var = w[f"{name}.running_mean"], w[f"{name}.running_var"]
     if train and mean.flags.writeable:
@@ -112,15 +112,13 @@ def batch_norm(
         )
         mean, var = batch, x.var(axis=axes)
     y = (x - column(mean, x)) / np.sqrt(column(var, x) + eps)
-    return (
-        y * column(w[f"{name}.weight"], x) + column(w[f"{name}.bias"], x)
-        if f"{name}.weight" in w
-        else y
-    )
+    if f"{name}.weight" not in w:
+        return y
+    return y * column(w[f"{name}.weight"], x) + column(w[f"{name}.bias"], x)
 
 
 def lrn(x: Array, *, size: int, alpha: float, beta: float, k: float) -> Array:
-    """x / (k + alpha/size * sum of squares)**beta over neighbouring channels, the window clipped at the ends."""
+    """Return x / (k + alpha/size * sum of squares)**beta over neighbours, clipped at the ends."""
     half = min(size // 2, x.shape[1] - 1)
     squares = np.pad(x * x, ((0, 0), (half, half), *((0, 0),) * (x.ndim - 2)))
     near = sliding_window_view(squares, 2 * half + 1, axis=1).sum(axis=-1)
@@ -128,5 +126,5 @@ def lrn(x: Array, *, size: int, alpha: float, beta: float, k: float) -> Array:
 
 
 def dropout(x: Array, rng: np.random.Generator | None, *, rate: float) -> Array:
-    """Drops values where `rng` draws them, and scales what is left."""
+    """Drop values at random, and scale the others."""
     return x if rng is None else x * (rng.random(x.shape) >= rate).astype(x.dtype) / (1 - rate)

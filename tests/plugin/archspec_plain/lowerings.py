@@ -1,4 +1,4 @@
-"""What each op becomes: one expression over the values `v` and the tensors `w`, both by the spec's own names."""
+"""The code that each op becomes: an expression over values `v` and tensors `w`, by name."""
 
 from __future__ import annotations
 
@@ -14,122 +14,122 @@ from archspec.ops.window import extent
 
 
 @dataclass(frozen=True)
-class Site:
-    """One node of a graph, and how the emitted file reads what it needs."""
+class LoweringContext:
+    """A node of a graph, and the code of what it reads."""
 
     graph: Graph
     node: Node
 
     @property
     def op(self) -> Any:
-        """With the fields that its lowering knows it to have."""
+        """The node's op; its lowering knows which fields it has."""
         return self.node.op
 
     @property
-    def shape(self) -> Shape:
-        """What enters, without the batch."""
-        return self.graph.nodes[self.node.inputs[0]].shape
+    def input_shape(self) -> Shape:
+        """The shape of the first value that it reads, without the batch."""
+        return self.graph.inputs(self.node)[0]
+
+    @property
+    def spatial_axes(self) -> tuple[int, ...]:
+        """The axes of a batch after the channels."""
+        return tuple(range(2, len(self.input_shape) + 1))
 
     @property
     def values(self) -> tuple[str, ...]:
-        """Whatever a path holds, as a literal it is text and nothing else."""
+        """The values that it reads; whatever a path holds, a literal is text and nothing else."""
         return tuple(f"v[{literal(self.graph.nodes[index].path)}]" for index in self.node.inputs)
 
-    def call(self, function: str, *more: str, **options: Any) -> Call:
-        """The function called on the first value; an empty option is what the function takes anyway."""
-        told = [(name, literal(value)) for name, value in options.items() if value != ()]
-        return Call(function, (*(("", argument) for argument in (self.values[0], *more)), *told))
-
+    @property
     def tensors(self) -> tuple[str, ...]:
-        """The node's own, in the order in which its op declares them."""
-        return tuple(
-            f"w[{literal(f'{self.node.path}.{param.role}')}]"
-            for param in self.graph.params(self.node)
-        )
+        """The node's own tensors, in the order in which its op declares them."""
+        roles = (param.role for param in self.graph.params(self.node))
+        return tuple(f"w[{literal(f'{self.node.path}.{role}')}]" for role in roles)
 
-    def steps(self) -> dict[str, Any]:
-        """Stride and dilation of a window."""
-        _, stride, dilation = self.op.axes(self.shape)
+    def call(self, function: str, *args: str, **options: Any) -> Call:
+        """Return a call on the first value; an option that is `()` is left out."""
+        given = [(name, literal(value)) for name, value in options.items() if value != ()]
+        return Call(function, (*(("", arg) for arg in (self.values[0], *args)), *given))
+
+    def strides(self) -> dict[str, Any]:
+        """Return the options stride and dilation."""
+        _, stride, dilation = self.op.axes(self.input_shape)
         return {"stride": _unless(stride, 1), "dilation": _unless(dilation, 1)}
 
-    def reach(self) -> Pads:
-        """How far beyond the input the windows reach, (before, after): `rounding: ceil` is nothing else."""
-        rows = zip(
-            self.shape[1:],
-            self.op.pads(self.shape),
-            self.node.shape[1:],
-            *self.op.axes(self.shape),
-            strict=True,
-        )
+    def reached(self) -> Pads:
+        """Return how far windows reach beyond each axis; `rounding: ceil` adds to that."""
+        pads, axes = self.op.pads(self.input_shape), self.op.axes(self.input_shape)
+        rows = zip(self.input_shape[1:], pads, self.node.shape[1:], *axes, strict=True)
         return tuple(
             (b, max((o - 1) * s + extent(k, d) - n - b, 0)) for n, (b, _), o, k, s, d in rows
         )
 
 
-def _unless(value: Any, usual: Any) -> Any:
-    """The numbers of all axes, or nothing where each is the usual one."""
-    return () if all(each == usual for each in value) else value
+def _unless(values: Any, default: Any) -> Any:
+    """Return the values of all axes, or `()` if each is the default."""
+    return () if all(value == default for value in values) else values
 
 
-def _conv(at: Site) -> Code:
-    groups = () if at.op.groups == 1 else at.op.groups
-    return at.call(
-        "conv", *at.tensors(), **at.steps(), pads=_unless(at.reach(), (0, 0)), groups=groups
-    )
+def _conv(ctx: LoweringContext) -> Code:
+    groups = () if ctx.op.groups == 1 else ctx.op.groups
+    pads = _unless(ctx.reached(), (0, 0))
+    return ctx.call("conv", *ctx.tensors, **ctx.strides(), pads=pads, groups=groups)
 
 
-def _max_pool(at: Site) -> Code:
-    kernel, _, _ = at.op.axes(at.shape)
-    return at.call("max_pool", literal(kernel), **at.steps(), pads=_unless(at.reach(), (0, 0)))
+def _max_pool(ctx: LoweringContext) -> Code:
+    kernel, _, _ = ctx.op.axes(ctx.input_shape)
+    pads = _unless(ctx.reached(), (0, 0))
+    return ctx.call("max_pool", literal(kernel), **ctx.strides(), pads=pads)
 
 
-def _avg_pool(at: Site) -> Code:
-    kernel, _, _ = at.op.axes(at.shape)
-    counted = at.op.pads(at.shape) if at.op.count_include_pad else ((0, 0),) * len(kernel)
-    # Where the windows stop short of the border's end, what they do not see is left out.
-    counted = tuple(
-        (b, min(a, reach)) for (b, a), (_, reach) in zip(counted, at.reach(), strict=True)
-    )
-    rest = tuple((b - c, a - d) for (b, a), (c, d) in zip(at.reach(), counted, strict=True))
+def _avg_pool(ctx: LoweringContext) -> Code:
+    kernel, _, _ = ctx.op.axes(ctx.input_shape)
+    reached, counted = ctx.reached(), ((0, 0),) * len(kernel)
+    if ctx.op.count_include_pad:
+        # Where windows stop short of the border's end, no window counts the rest of it.
+        pairs = zip(ctx.op.pads(ctx.input_shape), reached, strict=True)
+        counted = tuple((before, min(after, end)) for (before, after), (_, end) in pairs)
+    rest = tuple((b - c, a - d) for (b, a), (c, d) in zip(reached, counted, strict=True))
     pads = {"counted": _unless(counted, (0, 0)), "pads": _unless(rest, (0, 0))}
-    return at.call("avg_pool", literal(kernel), **at.steps(), **pads)
+    return ctx.call("avg_pool", literal(kernel), **ctx.strides(), **pads)
 
 
-def _crop(at: Site) -> Code:
-    sides = zip(at.shape[1:], at.op.margins(at.shape), strict=True)
-    return f"{at.values[0]}[:, :, {', '.join(f'{before}:{n - after}' for n, (before, after) in sides)}]"
+def _batch_norm(ctx: LoweringContext) -> Code:
+    constants = {"eps": ctx.op.eps, "momentum": ctx.op.momentum}
+    return ctx.call("batch_norm", "w", literal(ctx.node.path), "train", **constants)
 
 
-def _positions(at: Site) -> tuple[int, ...]:
-    return tuple(range(2, len(at.shape) + 1))
+def _crop(ctx: LoweringContext) -> Code:
+    margins = ctx.op.margins(ctx.input_shape)
+    pairs = zip(ctx.input_shape[1:], margins, strict=True)
+    kept = ", ".join(f"{before}:{n - after}" for n, (before, after) in pairs)
+    return f"{ctx.values[0]}[:, :, {kept}]"
 
 
-LOWERED: Mapping[str, Callable[[Site], Code]] = {
-    "relu": lambda at: at.call("np.maximum", "0"),
-    "leaky_relu": lambda at: at.call("leaky_relu", slope=at.op.slope),
-    "sigmoid": lambda at: at.call("sigmoid"),
-    "tanh": lambda at: at.call("np.tanh"),
-    "softmax": lambda at: at.call("softmax"),
+LOWERED: Mapping[str, Callable[[LoweringContext], Code]] = {
+    "relu": lambda ctx: ctx.call("np.maximum", "0"),
+    "leaky_relu": lambda ctx: ctx.call("leaky_relu", slope=ctx.op.slope),
+    "sigmoid": lambda ctx: ctx.call("sigmoid"),
+    "tanh": lambda ctx: ctx.call("np.tanh"),
+    "softmax": lambda ctx: ctx.call("softmax"),
     "conv": _conv,
-    "linear": lambda at: at.call("linear", *at.tensors()),
+    "linear": lambda ctx: ctx.call("linear", *ctx.tensors),
     "max_pool": _max_pool,
     "avg_pool": _avg_pool,
-    "global_avg_pool": lambda at: at.call("np.mean", axis=_positions(at), keepdims=True),
-    "global_max_pool": lambda at: at.call("np.max", axis=_positions(at), keepdims=True),
-    "batch_norm": lambda at: at.call(
-        "batch_norm", "w", literal(at.node.path), "train", eps=at.op.eps, momentum=at.op.momentum
+    "global_avg_pool": lambda ctx: ctx.call("np.mean", axis=ctx.spatial_axes, keepdims=True),
+    "global_max_pool": lambda ctx: ctx.call("np.max", axis=ctx.spatial_axes, keepdims=True),
+    "batch_norm": _batch_norm,
+    "lrn": lambda ctx: ctx.call(
+        "lrn", size=ctx.op.size, alpha=ctx.op.alpha, beta=ctx.op.beta, k=ctx.op.k
     ),
-    "lrn": lambda at: at.call(
-        "lrn", size=at.op.size, alpha=at.op.alpha, beta=at.op.beta, k=at.op.k
-    ),
-    "dropout": lambda at: at.call("dropout", "rng", rate=at.op.rate),
-    "identity": lambda at: at.values[0],
-    "flatten": lambda at: f"{at.values[0]}.reshape(len(x), -1)",
-    "reshape": lambda at: (
-        f"{at.values[0]}.reshape({', '.join(['len(x)', *map(str, at.node.shape)])})"
+    "dropout": lambda ctx: ctx.call("dropout", "rng", rate=ctx.op.rate),
+    "identity": lambda ctx: ctx.values[0],
+    "flatten": lambda ctx: f"{ctx.values[0]}.reshape(len(x), -1)",
+    "reshape": lambda ctx: (
+        f"{ctx.values[0]}.reshape({', '.join(['len(x)', *map(str, ctx.node.shape)])})"
     ),
     "crop": _crop,
-    "concat": lambda at: Call("np.concatenate", (("", List(at.values)), ("axis", "1"))),
-    "add": lambda at: BinOp("+", at.values),
-    "multiply": lambda at: BinOp("*", at.values),
+    "concat": lambda ctx: Call("np.concatenate", (("", List(ctx.values)), ("axis", "1"))),
+    "add": lambda ctx: BinOp("+", ctx.values),
+    "multiply": lambda ctx: BinOp("*", ctx.values),
 }

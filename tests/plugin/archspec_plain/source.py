@@ -1,4 +1,4 @@
-"""The whole of `model.py`: its head, the functions that it uses, a statement for each layer, the loader."""
+"""The emitted `model.py`: helpers, constants, a function with a statement a layer, the loader."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from archspec.backend import Provenance
+from archspec.backend import Provenance, TensorLayout
 from archspec.codegen.file import module_docstring, standard_imports
 from archspec.codegen.literals import literal
 from archspec.codegen.packaged import (
@@ -16,80 +16,66 @@ from archspec.codegen.packaged import (
     referenced_names,
     template_blocks,
 )
-from archspec.codegen.printer import function_header, statement
+from archspec.codegen.printer import statement
 from archspec.ir.graph import Graph, Node
-from archspec_plain.lowerings import LOWERED, Site
+from archspec_plain.lowerings import LOWERED, LoweringContext
 
 
 def emit(
     graph: Graph, about: Provenance, weights: Path | None = None, /, **options: Any
 ) -> Mapping[str, bytes]:
-    """The files of a build: `model.py` alone."""
-    called = network(graph)
-    *_, model, build = template_blocks("archspec_plain", "template.py")
-    body = join_blocks([*helpers(called), tables(graph), called, model, build])
+    """Return the files of a build: `model.py` alone."""
+    _, stub, model, build_model = template_blocks("archspec_plain", "template.py")
+    network = network_function(graph, stub)
+    body = join_blocks([*helpers(network), constants(graph), network, model, build_model])
     imports = [*standard_imports(body), "", "import numpy as np"]
-    imports += ["from numpy.lib.stride_tricks import sliding_window_view"] * (
-        "sliding_window_view(" in body
-    )
-    text = "\n".join(
-        [module_docstring(about), "", *imports, "from numpy.typing import NDArray", "", body, ""]
-    )
-    return {"model.py": text.encode()}
+    if "sliding_window_view(" in body:
+        imports.append("from numpy.lib.stride_tricks import sliding_window_view")
+    imports.append("from numpy.typing import NDArray")
+    return {"model.py": "\n".join([module_docstring(about), "", *imports, "", body, ""]).encode()}
 
 
-def helpers(text: str) -> list[str]:
-    """The functions and types of the package that a text uses, with those that they use in turn."""
+def helpers(network: str) -> list[str]:
+    """Return the helpers that the network uses, with those that these use in turn."""
     sources = helper_sources("archspec_plain")
-    used = referenced_names(text) & sources.keys()
+    used = referenced_names(network) & sources.keys()
     return [sources[name] for name in needed_helpers(sources, used)]
 
 
-def tables(graph: Graph) -> str:
-    """The main output, and the shape of every tensor."""
+def constants(graph: Graph) -> str:
+    """Return the path of the main output and the shape of every tensor, as constants."""
     rows = [f"    {literal(name)}: {param.shape}," for name, _, param in graph.parameters()]
     main = literal(graph.nodes[graph.heads[0].node].path)
     return "\n".join([f"MAIN = {main}", "TENSORS: dict[str, tuple[int, ...]] = {", *rows, "}"])
 
 
-def network(graph: Graph) -> str:
-    """The function that computes every value, those that train mode alone needs last."""
-    arguments = [
-        "x: Array",
-        "w: dict[str, Array]",
-        "*",
-        "train: bool",
-        "rng: np.random.Generator | None",
-    ]
-    more = graph.reachable(graph.heads) - graph.inference
-    lines = [*function_header("def network", arguments, " -> dict[str, Array]:", 0)]
-    lines += [
-        '    """Every value by its path, from the tensors w; train mode moves the statistics among these."""'
-    ]
-    lines += [
-        f"    v: dict[str, Array] = {{{literal(graph.nodes[0].path)}: x}}",
-        *statements(graph, graph.inference, 4),
-    ]
-    lines += ["    if train:", *statements(graph, more, 8)] if more else []
-    return "\n".join([*lines, "    return v"])
+def network_function(graph: Graph, stub: str) -> str:
+    """Return the network: the stub with statements for its body, those of train mode last."""
+    header = stub[: stub.rindex("\n")]
+    train_only = graph.reachable(graph.heads) - graph.inference
+    lines = [f"    v: dict[str, Array] = {{{literal(graph.nodes[0].path)}: x}}"]
+    lines += statements(graph, graph.inference, 4)
+    if train_only:
+        lines += ["    if train:", *statements(graph, train_only, 8)]
+    return "\n".join([header, *lines, "    return v"])
 
 
 def statements(graph: Graph, nodes: Collection[int], indent: int) -> list[str]:
-    """The lines for these nodes, in execution order."""
-    return [
-        line
-        for index in sorted(nodes)
-        if index
-        for line in _statement(graph, graph.nodes[index], indent)
-    ]
+    """Return the lines for these nodes, in the order of the graph; node 0 is the input."""
+    numbers = sorted(set(nodes) - {0})
+    return [line for number in numbers for line in _lines(graph, graph.nodes[number], indent)]
 
 
 def explain(graph: Graph, node: Node) -> str:
-    """What one node becomes."""
-    return "\n".join(_statement(graph, node, 0))
+    """Return what one node becomes."""
+    return "\n".join(_lines(graph, node, 0))
 
 
-def _statement(graph: Graph, node: Node, indent: int) -> list[str]:
-    return statement(
-        f"v[{literal(node.path)}] = ", LOWERED[node.op.kind](Site(graph, node)), indent
-    )
+def _lines(graph: Graph, node: Node, indent: int) -> list[str]:
+    code = LOWERED[node.op.kind](LoweringContext(graph, node))
+    return statement(f"v[{literal(node.path)}] = ", code, indent)
+
+
+def tensor_layout(graph: Graph) -> Mapping[str, TensorLayout]:
+    """Return the portable names and layouts, which the emitted model keeps."""
+    return {name: TensorLayout(name, param.shape) for name, _, param in graph.parameters()}
