@@ -31,9 +31,9 @@ def avg_pool(op: AvgPool, x: Shape) -> Module:
     pads, out = op.pads(x), op.shape(x)[1:]
     fitted = fit_padding(x[1:], pads, *op.axes(x), out)
     if spatial_rank(x) < 3:
-        own = f"layers.AveragePooling{spatial_rank(x)}D"
+        layer = f"layers.AveragePooling{spatial_rank(x)}D"
         if fitted == "valid" or (fitted == "same" and not op.count_include_pad):
-            return Module(own, (*_window(op), padding_arg(fitted)))
+            return Module(layer, (*_window(op), padding_arg(fitted)))
         reached = _reached(op, x)
         within = all(over <= after for (_, over), (_, after) in zip(reached, pads, strict=True))
         if op.count_include_pad and within:
@@ -41,7 +41,7 @@ def avg_pool(op: AvgPool, x: Shape) -> Module:
                 f"layers.ZeroPadding{spatial_rank(x)}D",
                 (Arg("padding", compact_pads(reached), "padding"),),
             )
-            return Module(own, _window(op), before=(border,))
+            return Module(layer, _window(op), before=(border,))
     counted = Arg(
         "counted", pads if op.count_include_pad else ((0, 0),) * spatial_rank(x), keyword=True
     )

@@ -48,8 +48,8 @@ class LoweringContext:
 
     def call(self, function: str, *args: str, **options: Any) -> Call:
         """Return a call on the first value; an option that is `()` is left out."""
-        given = [(name, literal(value)) for name, value in options.items() if value != ()]
-        return Call(function, (*(("", arg) for arg in (self.values[0], *args)), *given))
+        keywords = [(name, literal(value)) for name, value in options.items() if value != ()]
+        return Call(function, (*(("", arg) for arg in (self.values[0], *args)), *keywords))
 
     def strides(self) -> dict[str, Any]:
         """Return the options stride and dilation."""
@@ -102,8 +102,8 @@ def _batch_norm(ctx: LoweringContext) -> Code:
 def _crop(ctx: LoweringContext) -> Code:
     margins = ctx.op.margins(ctx.input_shape)
     pairs = zip(ctx.input_shape[1:], margins, strict=True)
-    kept = ", ".join(f"{before}:{n - after}" for n, (before, after) in pairs)
-    return f"{ctx.values[0]}[:, :, {kept}]"
+    slices = ", ".join(f"{before}:{n - after}" for n, (before, after) in pairs)
+    return f"{ctx.values[0]}[:, :, {slices}]"
 
 
 LOWERED: Mapping[str, Callable[[LoweringContext], Code]] = {

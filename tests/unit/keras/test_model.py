@@ -113,20 +113,18 @@ def test_a_saved_model_is_the_same_again(
     compare(BACKEND.predict(again, x), expected, bound=1e-5)
 
 
-def test_a_saved_file_is_read_by_its_natives(folder: Path, graph: Graph, tmp_path: Path) -> None:
+def test_a_saved_file_is_read_by_its_layouts(folder: Path, graph: Graph, tmp_path: Path) -> None:
     module(folder).build_model(folder / "weights.safetensors", train=True).save(
         tmp_path / "net.keras"
     )
     (form,) = BACKEND.formats
-    found, natives = (
-        form.read(tmp_path / "net.keras", MemoryBudget(tmp_path / "net.keras")),
-        BACKEND.tensor_layout(graph),
-    )
+    tensors = form.read(tmp_path / "net.keras", MemoryBudget(tmp_path / "net.keras"))
+    layouts = BACKEND.tensor_layout(graph)
     weights = load_file(folder / "weights.safetensors")
-    assert set(found) == {native.name for native in natives.values()}
+    assert set(tensors) == {layout.name for layout in layouts.values()}
     for name, tensor in weights.items():
         assert np.array_equal(
-            natives[name].to_portable(tensor.shape, found[natives[name].name]), tensor
+            layouts[name].to_portable(tensor.shape, tensors[layouts[name].name]), tensor
         )
 
 
