@@ -128,8 +128,8 @@ def wrong(field: str, name: str, by: float = 1e-3) -> Callable[[Any], Any]:
         ("eval", wrong("activations", "bn"), "activations", "bn", 6),
         ("train", wrong("outputs", "side"), "outputs", "side", 5),
         ("train", without("outputs", "side"), "outputs", "side", 5),
-        ("train", wrong("updates", "bn.running_var"), "statistics", "bn.running_var", 6),
-        ("train", without("updates", "bn.running_mean"), "statistics", "bn.running_mean", 6),
+        ("train", wrong("running_stats", "bn.running_var"), "statistics", "bn.running_var", 6),
+        ("train", without("running_stats", "bn.running_mean"), "statistics", "bn.running_mean", 6),
         ("grad", wrong("tensors", "one.weight"), "gradients", "one.weight", 5),
         ("grad", without("tensors", "one.weight"), "gradients", "one.weight", 5),
         ("grad", with_more("tensors", "bn.running_mean"), "gradients", "bn.running_mean", 6),
@@ -151,7 +151,9 @@ def test_a_wrong_answer_is_named_with_its_line(
 def test_a_quantity_that_the_reference_has_nothing_of_may_not_be_given() -> None:
     bare = checked(layer_spec("relu", {}, (2, 3, 3)))
     (line,) = [
-        line for line in lines(bare, "train", with_more("updates", "layer.mean")) if not line.passed
+        line
+        for line in lines(bare, "train", with_more("running_stats", "layer.mean"))
+        if not line.passed
     ]
     assert line.quantity == "statistics"
 
