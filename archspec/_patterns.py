@@ -1,4 +1,4 @@
-"""Patterns of names, as a shell's: `stem.*` is everything of `stem`.
+"""Shell-style patterns of tensor names: `stem.*` matches everything in `stem`.
 
 >>> matches("stem.conv.weight", ["stem.*", "head.*"]), matches("stem.conv.weight", ["*.bias"])
 (True, False)
@@ -13,14 +13,14 @@ from archspec.diagnostics import Failure, did_you_mean, quote
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether one of them is the name's; case counts."""
+    """Return whether any pattern matches the name; case matters."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def check_patterns_match(patterns: Iterable[str], names: Collection[str]) -> None:
-    """Raises `Failure` for a pattern that no tensor's name follows."""
+    """Raise `Failure` for a pattern that matches none of the tensors' names."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise Failure(
-                f"no tensor is named as {quote(pattern)}", did_you_mean(pattern, names, "tensors")
+                f"{quote(pattern)} matches no tensor", did_you_mean(pattern, names, "tensors")
             )

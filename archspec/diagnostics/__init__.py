@@ -1,8 +1,9 @@
-"""What went wrong and where. `model` has the values, `codes` their titles, `render` turns them into text.
+"""Diagnostics: `model` has the values, `render` shows them, `report` collects them.
 
 >>> from archspec.diagnostics import Report, Source
 >>> report = Report()
->>> report.error("AS0205", Source("net.yaml", "input: [0]").span(1, 9, 1, 10), "a size is at least 1")
+>>> span = Source("net.yaml", "input: [0]").span(1, 9, 1, 10)
+>>> report.error("AS0205", span, "a size is at least 1")
 >>> report.failed
 True
 """
@@ -12,17 +13,16 @@ from archspec.diagnostics.model import (
     Failure,
     MissingPackage,
     Note,
-    Report,
     Severity,
     Source,
     Span,
-    SpecError,
     UsageError,
     did_you_mean,
     quote,
     reason,
     writing,
 )
+from archspec.diagnostics.report import Report, SpecError
 
 __all__ = [
     "Diagnostic",

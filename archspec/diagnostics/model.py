@@ -1,9 +1,7 @@
-"""What went wrong and where: spans, diagnostics, and the collector that gathers them.
+"""Spans of a source, diagnostics with their location, and failures without one.
 
 >>> source = Source("net.yaml", "input: [3, 0]\\n")
->>> report = Report()
->>> report.error("AS0205", source.span(1, 12, 1, 13), "a size is at least 1", found="0")
->>> report.diagnostics[0].span
+>>> source.span(1, 12, 1, 13)
 net.yaml:1:12
 """
 
@@ -12,13 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, NoReturn
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
-_BREAK = re.compile(
-    r"\r\n|[\n\r\x85\u2028\u2029]"
-)  # what the YAML parser counts as the end of a line
+# The line ends of the YAML parser, which str.splitlines() does not share.
+_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +27,7 @@ class Source:
 
     @property
     def lines(self) -> list[str]:
-        """The text by lines, without their ends; one that ends in a line break has an empty last line."""
+        """The lines without their ends; after a final line break, the last one is empty."""
         return _BREAK.split(self.text)
 
     def span(self, line: int, column: int, end_line: int, end_column: int) -> Span:
@@ -58,7 +55,7 @@ class Span(NamedTuple):
         return (self.source.name, self.line, self.column)
 
     def part(self, start: int, end: int) -> Span:
-        """The characters from start to end of a one-line span; the whole span if it has more lines."""
+        """Return characters start to end of a one-line span; a longer span as it is."""
         if self.end_line != self.line or self.column + end > self.end_column:
             return self
         return Span(
@@ -72,7 +69,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A further remark, with the place it speaks of where there is one."""
+    """A further remark, with the location that it describes, if any."""
 
     text: str
     span: Span | None = None
@@ -83,7 +80,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: a stable code, what was expected, where, what was found there, and the way out."""
+    """One finding: a stable code, what was expected, the location, what was found, and a fix."""
 
     code: str
     message: str
@@ -115,19 +112,18 @@ class MissingPackage(Failure):
 
 
 def reason(error: Exception) -> str:
-    """Why the system refused something, as part of a sentence.
+    """Return the reason of a system error, as part of a sentence.
 
     >>> reason(FileNotFoundError(2, "No such file or directory"))
     'no such file or directory'
     """
-    return (
-        getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
-    ).lower()
+    first_line = str(error).partition("\n")[0]
+    return (getattr(error, "strerror", None) or first_line or type(error).__name__).lower()
 
 
 @contextmanager
 def writing(path: object, help: str = "") -> Generator[None]:
-    """Raises a `Failure` that names the path where the system refuses what is done within.
+    """Raise a `Failure` that names the path if the block raises an `OSError`.
 
     >>> with writing("out"):
     ...     raise OSError(28, "No space left on device")
@@ -140,99 +136,30 @@ def writing(path: object, help: str = "") -> Generator[None]:
         raise Failure(f"cannot write {quote(path)}: {reason(error)}", help) from error
 
 
-class SpecError(Exception):
-    """A spec is at fault; `diagnostics` holds everything that was found, warnings included."""
+def did_you_mean(name: str, valid: Iterable[str], what: str = "") -> str:
+    """Return a help line for an unknown name: the nearest valid one, or the first twelve.
 
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics = tuple(diagnostics)
-        super().__init__(self.diagnostics)
-
-    def __str__(self) -> str:
-        return "".join(f"\n{d.severity}[{d.code}] {d.span}: {d.message}" for d in self.diagnostics)
-
-
-@dataclass
-class Report:
-    """Collects diagnostics; the same fault met again in another block instance becomes a note.
-
-    Where `limit` errors are found, or one is met ten times as often, reading on would teach nothing: `SpecError`.
+    At most 500 names are compared.
     """
-
-    limit: int = 200
-    error_count: int = 0
-    by_location: dict[tuple[str, Span], Diagnostic] = field(
-        default_factory=dict[tuple[str, Span], Diagnostic]
-    )
-    stack: tuple[Note, ...] = ()  # the block instances around the place being read
-
-    def error(
-        self,
-        code: str,
-        span: Span,
-        message: str,
-        *,
-        found: str = "",
-        notes: Iterable[Note] = (),
-        help: str = "",
-        severity: Severity = "error",
-    ) -> None:
-        self.error_count += severity == "error"
-        key = (code, span)
-        known = self.by_location.get(key)
-        if known is not None:
-            if self.stack and len(known.notes) < 8 and self.stack[0] not in known.notes:
-                self.by_location[key] = replace(known, notes=(*known.notes, self.stack[0]))
-        elif len(self.by_location) < self.limit:
-            self.by_location[key] = Diagnostic(
-                code, message, span, severity, found, (*notes, *self.stack), help
-            )
-        if self.error_count >= 10 * self.limit or (
-            severity == "error" and len(self.by_location) >= self.limit
-        ):
-            raise SpecError(self.diagnostics)
-
-    def stop(self, code: str, span: Span, message: str, *, help: str = "") -> NoReturn:
-        """Reports an error that nothing can be read after."""
-        self.error(code, span, message, help=help)
-        raise SpecError(self.diagnostics)
-
-    def warning(
-        self, code: str, span: Span, message: str, *, notes: Iterable[Note] = (), help: str = ""
-    ) -> None:
-        self.error(code, span, message, notes=notes, help=help, severity="warning")
-
-    @property
-    def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """Everything found, in the order of the text, errors and warnings alike."""
-        return tuple(sorted(self.by_location.values(), key=lambda d: d.span.key))
-
-    @property
-    def failed(self) -> bool:
-        return any(d.severity == "error" for d in self.by_location.values())
-
-    def raise_if_failed(self) -> None:
-        if self.failed:
-            raise SpecError(self.diagnostics)
-
-
-def did_you_mean(name: str, known: Iterable[str], what: str = "") -> str:
-    """A help line for an unknown name: the nearest of the first 500 known ones, or all of them when they are few."""
     from difflib import get_close_matches
     from itertools import islice
 
-    names = list(islice(known, 500))
+    names = list(islice(valid, 500))
     near = get_close_matches(name[:80], names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {quote(near[0])}?"
     if not names:
         return f"there are no {what} here" if what else ""
-    shown = ", ".join(quote(n) for n in names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"known {what or 'names'}: {shown}"
+    listed = ", ".join(quote(n) for n in names[:12])
+    more = ", ..." if len(names) > 12 else ""
+    return f"known {what or 'names'}: {listed}{more}"
 
 
 def quote(text: object) -> str:
-    """A name as messages show it: in backticks, on one line, its middle left out where it is very long."""
-    shown = (
-        str(text).encode("unicode_escape").decode() if not str(text).isprintable() else str(text)
-    )
-    return f"`{shown if len(shown) <= 80 else f'{shown[:40]}...{shown[-37:]}'}`"
+    """Return a name as messages show it: in backticks, on one line, shortened in the middle."""
+    shown = str(text)
+    if not shown.isprintable():
+        shown = shown.encode("unicode_escape").decode()
+    if len(shown) > 80:
+        shown = f"{shown[:40]}...{shown[-37:]}"
+    return f"`{shown}`"

@@ -13,8 +13,8 @@ error[AS0205]: a size is at least 1
 <BLANKLINE>
 1 error
 
-Whatever a spec holds is shown on its line, with control and direction characters spelt out, so that no text of a spec
-can steer the terminal or forge a line of the report.
+Text of a spec stays on its line, with control and direction characters spelt out, so that it
+cannot steer the terminal or forge a line of the report.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from archspec.diagnostics import Diagnostic, Span
+from archspec.diagnostics.model import Diagnostic, Span
 
 _WIDTH = 100
 """Columns that a note, or the excerpt of a source line, may take."""
@@ -32,18 +32,18 @@ _COLOURS = {"error": "1;31", "warning": "1;33", "gutter": "1;34", "bold": "1", "
 
 
 def visible(text: str) -> str:
-    """The text on one line, characters that do not print spelt out: an escape as `\\x1b`.
+    """Return the text on one line, unprintable characters spelt out: an escape as `\\x1b`.
 
     >>> visible("a\\tb")
     'a\\\\tb'
     """
-    return (
-        text if text.isprintable() else "".join(c if c.isprintable() else _spelt(c) for c in text)
-    )
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _spelt(c) for c in text)
 
 
 def width(text: str) -> int:
-    """How many columns of a terminal it takes: East Asian characters two, combining ones none.
+    """Return the terminal columns of a text: East Asian characters take two, combining ones none.
 
     >>> width("ab"), width("\\u6df1\\u5c64"), width("e\\u0301")
     (2, 4, 1)
@@ -52,25 +52,30 @@ def width(text: str) -> int:
 
 
 def render_text(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:
-    """As people read them: the message, the place, the line with carets under what is meant, notes, help, a summary."""
-    found = tuple(diagnostics)
-    lines = {source: source.lines for source in {d.span.source for d in found}}
-    parts = ["\n".join(_block(d, lines[d.span.source], color)) for d in found]
-    return "\n\n".join((*parts, summary(found))) if found else ""
+    """Return text for people: message, location, the line with carets, notes, help; a summary."""
+    diagnostics = tuple(diagnostics)
+    if not diagnostics:
+        return ""
+    lines = {source: source.lines for source in {d.span.source for d in diagnostics}}
+    parts = ["\n".join(_block(d, lines[d.span.source], color)) for d in diagnostics]
+    return "\n\n".join((*parts, summary(diagnostics)))
 
 
 def render_json(diagnostics: Iterable[Diagnostic]) -> str:
-    """A list of objects; lines and columns count from 1, the end column is exclusive, what was found is a note."""
+    """Return a JSON list of objects. What was found is the first note.
+
+    Lines and columns count from 1, and the end column is exclusive.
+    """
     return json.dumps([_record(d) for d in diagnostics], indent=2)
 
 
 def render_github(diagnostics: Iterable[Diagnostic]) -> str:
-    """One workflow command a line for each finding, which GitHub shows at its line of a pull request."""
+    """Return a workflow command for each diagnostic, which GitHub shows in a pull request."""
     return "".join(f"{_annotation(d)}\n" for d in diagnostics)
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
-    """`2 errors, 1 warning`."""
+    """Return `2 errors, 1 warning`."""
     severities = [d.severity for d in diagnostics]
     counts = ((severities.count(s), s) for s in ("error", "warning"))
     return ", ".join(f"{n} {s}{'s' if n > 1 else ''}" for n, s in counts if n)
@@ -91,27 +96,42 @@ def _paint(text: str, colour: str, color: bool) -> str:
 
 
 def _block(diagnostic: Diagnostic, lines: list[str], color: bool) -> Iterator[str]:
-    span, number = diagnostic.span, str(diagnostic.span.line)
-    gutter = " " * len(number)
-    arrow, bar, equals = (_paint(sign, "gutter", color) for sign in ("-->", "|", "="))
+    span = diagnostic.span
+    gutter = " " * len(str(span.line))
+    arrow = _paint("-->", "gutter", color)
     head = _paint(f"{diagnostic.severity}[{diagnostic.code}]", diagnostic.severity, color)
     yield head + _paint(f": {visible(diagnostic.message)}", "bold", color)
     yield f"{gutter}{arrow} {visible(repr(span))}"
-    found = visible(diagnostic.found)
-    notes = [("", str(note)) for note in diagnostic.notes] + (
-        [("help: ", diagnostic.help)] if diagnostic.help else []
-    )
+    notes = [("", str(note)) for note in diagnostic.notes]
+    if diagnostic.help:
+        notes.append(("help: ", diagnostic.help))
     if span.line <= len(lines) and lines != [""]:
-        text, indent, carets = _excerpt(lines[span.line - 1], span)
-        ends = f"(to line {last})" if (last := _last_line(span, lines)) > span.line else ""
-        mark = " ".join(part for part in ("^" * carets, found, ends) if part)
-        yield f"{gutter} {bar}"
-        yield f"{_paint(number, 'gutter', color)} {bar} {text}".rstrip()
-        yield f"{gutter} {bar} {' ' * indent}{_paint(mark, diagnostic.severity, color)}"
-    elif found:
-        notes.insert(0, ("", found))
+        yield from _marked_line(diagnostic, lines, color)
+    elif diagnostic.found:  # there is no line to show it under
+        notes.insert(0, ("", visible(diagnostic.found)))
+    yield from _notes(notes, gutter, color)
+
+
+def _marked_line(diagnostic: Diagnostic, lines: list[str], color: bool) -> Iterator[str]:
+    """Yield the line of a diagnostic with carets below it, and what was found there."""
+    span = diagnostic.span
+    number = str(span.line)
+    text, indent, carets = _excerpt(lines[span.line - 1], span)
+    last = _last_line(span, lines)
+    ends = f"(to line {last})" if last > span.line else ""
+    mark = " ".join(filter(None, ("^" * carets, visible(diagnostic.found), ends)))
+    bar = _paint("|", "gutter", color)
+    margin = f"{' ' * len(number)} {bar}"
+    yield margin
+    yield f"{_paint(number, 'gutter', color)} {bar} {text}".rstrip()
+    yield f"{margin} {' ' * indent}{_paint(mark, diagnostic.severity, color)}"
+
+
+def _notes(notes: list[tuple[str, str]], gutter: str, color: bool) -> Iterator[str]:
+    """Yield notes and help below a diagnostic's line, wrapped and aligned with it."""
     if notes:
-        yield f"{gutter} {bar}"
+        yield f"{gutter} {_paint('|', 'gutter', color)}"
+    equals = _paint("=", "gutter", color)
     for label, note in notes:
         first, *more = _wrapped(label + note, _WIDTH - len(gutter) - 3)
         yield f"{gutter} {equals} {_paint(label, 'help', color)}{first.removeprefix(label)}"
@@ -119,7 +139,7 @@ def _block(diagnostic: Diagnostic, lines: list[str], color: bool) -> Iterator[st
 
 
 def _last_line(span: Span, lines: list[str]) -> int:
-    """Where a span ends that runs over lines; a block's end stands where the next thing begins, which is not meant."""
+    """Return the last line of a span; the parser ends a block where the next node begins."""
     line, column = min(span.end_line, len(lines)), span.end_column
     while line > span.line and not lines[line - 1][: column - 1].partition("#")[0].strip():
         line, column = line - 1, len(lines[line - 2]) + 1
@@ -127,15 +147,19 @@ def _last_line(span: Span, lines: list[str]) -> int:
 
 
 def _excerpt(line: str, span: Span) -> tuple[str, int, int]:
-    """The line as shown, cut around the span where it is very long; the columns before the carets, and under them."""
+    """Return the line, cut around the span if very long, and the carets' indent and width."""
     start = min(span.column - 1, len(line))
     end = min(span.end_column - 1, len(line)) if span.end_line == span.line else len(line.rstrip())
     first, last = max(0, start - _WIDTH), min(len(line), start + _WIDTH)
     cells = list(_cells(line[first:last]))
-    taken, indent = sum(w for _, w in cells), sum(w for _, w in cells[: start - first])
+    taken = sum(w for _, w in cells)
+    indent = sum(w for _, w in cells[: start - first])
     cut = 0
     while taken > _WIDTH and indent > _WIDTH // 4:
-        taken, indent, cut = taken - cells[cut][1], indent - cells[cut][1], cut + 1
+        columns = cells[cut][1]
+        taken -= columns
+        indent -= columns
+        cut += 1
     while taken > _WIDTH:
         taken -= cells.pop()[1]
     carets = sum(w for _, w in cells[start - first : max(end, start + 1) - first])
@@ -148,7 +172,7 @@ def _excerpt(line: str, span: Span) -> tuple[str, int, int]:
 
 
 def _cells(text: str) -> Iterator[tuple[str, int]]:
-    """Each character as it is shown and the columns that it takes; a tab reaches to the next multiple of four."""
+    """Yield each character as shown, with its columns; a tab ends at a multiple of four."""
     column = 0
     for char in text:
         shown = " " * (_TAB - column % _TAB) if char == "\t" else visible(char)
@@ -193,7 +217,7 @@ def _remarks(diagnostic: Diagnostic) -> list[str]:
 
 def _annotation(diagnostic: Diagnostic) -> str:
     span = diagnostic.span
-    place = {
+    location = {
         "file": span.source.name,
         "line": span.line,
         "col": span.column,
@@ -201,13 +225,13 @@ def _annotation(diagnostic: Diagnostic) -> str:
         "endColumn": span.end_column,
         "title": diagnostic.code,
     }
-    properties = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in place.items())
+    properties = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in location.items())
     help = [f"help: {diagnostic.help}"] if diagnostic.help else []
     lines = (diagnostic.message, *_remarks(diagnostic), *help)
     return f"::{diagnostic.severity} {properties}::{_escaped(chr(10).join(lines))}"
 
 
 def _escaped(text: str, also: str = "") -> str:
-    """As workflow commands escape, in properties colon and comma too; other control characters are spelt out."""
+    """Escape text as workflow commands do; `also` are the characters that properties add."""
     codes = {c: f"%{ord(c):02X}" for c in "%\r\n" + also}
     return "".join(codes.get(c) or visible(c) for c in text)

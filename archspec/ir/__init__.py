@@ -1,1 +1,1 @@
-"""What a checked spec is: shapes, expressions, ops, the graph, and the sections around it."""
+"""The checked spec: shapes, expressions, ops, the graph, and the sections around it."""

@@ -1,4 +1,4 @@
-"""What the checks need to know of a spec's text, besides its graph."""
+"""The input of checks: a graph, and locations in the text of its spec."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from archspec.ir.graph import Graph
 
 @dataclass(frozen=True)
 class CheckInput:
-    """A network with its sections; `unused_*` are names and their places, `heads` and `errata` places by name;
-    `overridden` says that the command line or the caller changed what the file says."""
+    """A network with its sections.
+
+    `unused_*` are names with their locations, `heads` and `errata` locations by name. `overridden`
+    is set if the command line or the caller changed what the file says.
+    """
 
     graph: Graph
     document: Document

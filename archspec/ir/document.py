@@ -1,6 +1,6 @@
-"""The sections of a spec around its network, as data: where it comes from, heads, claims, pictures, initial weights.
+"""The sections of a spec around its network: source, heads, claims, preprocessing, initial weights.
 
-The bodies of blocks and of the network are not here: `spec/form.py` reads them.
+Bodies of blocks and of the network are not here: `frontend/body_parser.py` reads them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from archspec.ir.types import Positive, Size
 
 
 class Origin(Section):
-    """`source`: the paper that a spec is written beside."""
+    """`source`: the paper that a spec follows."""
 
     title: str = Field(description="Title of the paper.")
-    authors: str | None = Field(default=None, description="Authors, as one cites them.")
-    venue: str | None = Field(default=None, description="Where it appeared.")
-    year: int | None = Field(default=None, description="When it appeared.")
+    authors: str | None = Field(default=None, description="Authors, as cited.")
+    venue: str | None = Field(default=None, description="Where it was published.")
+    year: int | None = Field(default=None, description="When it was published.")
     table: int | str | None = Field(default=None, description="The table that the network follows.")
     url: str | None = Field(default=None, description="Where to read it.")
-    note: str | None = Field(default=None, description="Anything that a reader should know.")
+    note: str | None = Field(default=None, description="Anything else that a reader should know.")
 
     def __str__(self) -> str:
         table = f"table {self.table}" if self.table is not None else None
@@ -33,25 +33,27 @@ class Origin(Section):
 
 
 class HeadSection(Section):
-    """`heads.NAME`: an output and how it is trained; `main` is the network's own."""
+    """`heads.NAME`: an output and how it is trained; `main` is the output of the network itself."""
 
     block: str | None = Field(
-        default=None, description="The block that computes it from the step that it hangs on."
+        default=None, description="The block that computes it from the step that it is attached to."
     )
     at: str | None = Field(
-        None, alias="from", description="The step it hangs on, where no step names it under `aux`."
+        None,
+        alias="from",
+        description="The step it is attached to, unless a step names it under `aux`.",
     )
     loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "none"] = Field(
         default="cross_entropy", description="Its loss."
     )
     weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        default=1.0, description="Its share in the total loss."
+        default=1.0, description="Its weight in the total loss."
     )
     only: Literal["train"] | None = Field(
-        default=None, description="`train`: left out in eval mode, and of the counts."
+        default=None, description="`train`: left out of eval mode and of the counts."
     )
     classes: Positive | None = Field(
-        default=None, description="How many classes it tells apart; its width is checked."
+        default=None, description="Number of classes; the width of the output is checked."
     )
 
 
@@ -59,32 +61,35 @@ Total = Literal["params", "params_with_aux", "macs", "macs_with_aux", "depth", "
 
 
 class Claims(Section):
-    """`claims`: how to read the figures that a table prints, and which of them are known to be misprints."""
+    """`claims`: how to read the figures that a table prints, and which are known misprints."""
 
     units: dict[str, Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0)]] = Field(
         default_factory=lambda: {"K": 1000, "M": 1000000, "G": 1000000000},
-        description="What K, M and G stand for.",
+        description="Values of K, M and G.",
     )
     tolerance: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.02, description="Relative difference that is rounding."
+        default=0.02, description="Relative difference that counts as rounding."
     )
     errata: dict[str, str] = Field(
-        default_factory=dict, description="By step: why its printed figures are not ours."
+        default_factory=dict, description="By step: why its printed figures differ from ours."
     )
     totals: dict[Total, int | str] = Field(
         default_factory=dict[Total, int | str],
-        description="Figures that are printed for the whole network.",
+        description="Figures printed for the whole network.",
     )
 
 
 class Preprocess(Section):
-    """`preprocess`: from a picture to the input: resize, crop, then (value * scale - mean) / std per channel."""
+    """`preprocess`: from an image to the input.
+
+    Resize, crop, then (value * scale - mean) / std per channel.
+    """
 
     resize: Positive | Size | None = Field(
         default=None, description="Shorter side, or exact HxW, before the crop."
     )
     interpolation: Literal["nearest", "bilinear", "bicubic", "area"] = Field(
-        default="bilinear", description="How it is resized."
+        default="bilinear", description="Interpolation of the resize."
     )
     crop: Literal["center", "none"] = Field(
         default="center", description="Crop to the input's size."
@@ -96,26 +101,26 @@ class Preprocess(Section):
         default=1 / 255, description="Factor on the bytes 0..255."
     )
     mean: Annotated[tuple[float, ...], Field(strict=False)] = Field(
-        default=(0.0,), description="Subtracted, per channel."
+        default=(0.0,), description="Subtracted per channel."
     )
     std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(strict=False)] = Field(
-        default=(1.0,), description="Divides."
+        default=(1.0,), description="Divisor per channel."
     )
-    invert: bool = Field(default=False, description="Dark on light becomes light on dark.")
+    invert: bool = Field(default=False, description="Turn dark on light into light on dark.")
 
 
 class Initializer(Section):
-    """An initialiser with its option, one of `{normal: 0.01}`, `{constant: 0.2}`, `{uniform: 0.1}`, ..."""
+    """An initialiser with its option: `{normal: 0.01}`, `{constant: 0.2}`, `{uniform: 0.1}`, ..."""
 
-    constant: float | None = Field(default=None, description="Every value.")
+    constant: float | None = Field(default=None, description="The value of every element.")
     normal: Annotated[float, Field(ge=0)] | None = Field(
         default=None, description="Standard deviation."
     )
     truncated_normal: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="Deviation, cut at two of it."
+        default=None, description="Standard deviation; the distribution is truncated at two of it."
     )
     uniform: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="Half width around zero."
+        default=None, description="Half width of the range around zero."
     )
 
     @model_validator(mode="after")
@@ -129,11 +134,11 @@ InitRule = Literal[
     "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"
 ]
 Init = InitRule | float | Initializer
-"""How a tensor starts: a rule by name, a constant, or an initialiser with its options."""
+"""Initial values: a rule by name, a constant, or an initialiser with its options."""
 
 
 class Document(Section):
-    """The whole of a spec but for its bodies."""
+    """A spec without its bodies."""
 
     source: Origin | None = None
     heads: dict[str, HeadSection] = Field(default_factory=dict)

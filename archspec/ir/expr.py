@@ -1,10 +1,13 @@
-"""The expression language of specs: its tree, its values and what it computes. `spec/parse.py` reads it from text.
+"""The expression language of specs: syntax tree, values, evaluation.
+
+`frontend/expr_parser.py` parses it from text.
 
 >>> double = Apply("*", (Name("#3x3 reduce", (2, 13)), Const(2, (16, 17))), (2, 17))
 >>> evaluate(double, {"#3x3 reduce": 96})
 192
 
-Values are integers, floats, bools, strings, sizes (tuples), patches, and `in`, the features that enter a step.
+Values are integers, floats, bools, strings, sizes (tuples), patches, and `in`, the features that
+enter a step.
 """
 
 from __future__ import annotations
@@ -24,11 +27,15 @@ Value = int | float | bool | str | tuple[int, ...] | Patch | list[Any]
 
 
 class ExprError(Exception):
-    """An expression that cannot be read or computed; `start` and `end` are offsets into its text."""
+    """An expression that cannot be parsed or evaluated; `start`, `end` are offsets in its text."""
 
     def __init__(self, code: str, message: str, start: int, end: int, help: str = "") -> None:
         super().__init__(message)
-        self.code, self.message, self.start, self.end, self.help = code, message, start, end, help
+        self.code = code
+        self.message = message
+        self.start = start
+        self.end = end
+        self.help = help
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """An operator or function: `+`, `//`, `<=`, `not`, `if`, `min`, ..., or `join` of an interpolated text."""
+    """An operator or function: `+`, `<=`, `not`, `if`, `min`, ...; `join` for interpolated text."""
 
     op: str
     args: tuple[Expr, ...]
@@ -71,7 +78,7 @@ _AXES = {
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What `in` stands for: the value that enters a step."""
+    """The value of `in`: the features that enter a step."""
 
     shape: Shape
 
@@ -86,24 +93,27 @@ class Features:
 
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "//": lambda a, b: a // b, "%": operator.mod,
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 def evaluate(expr: Expr, env: Mapping[str, Any]) -> Any:
-    """The value of an expression where names mean what `env` says; raises `ExprError`."""
+    """Return the value of an expression with names from `env`; raise `ExprError`."""
     match expr:
         case Const(value, _):
             return value
         case Name(name, at):
             if name not in env:
-                raise ExprError(
-                    "AS0401",
-                    f"undefined argument {quote(name)}",
-                    *at,
-                    did_you_mean(name, env, "arguments"),
-                )
+                help = did_you_mean(name, env, "arguments")
+                raise ExprError("AS0401", f"undefined argument {quote(name)}", *at, help)
             return env[name]
         case Attribute(of, name, at):
             return _attribute(evaluate(of, env), name, at)
@@ -124,13 +134,9 @@ def _attribute(value: Any, name: str, at: tuple[int, int]) -> Any:
         raise ExprError("AS0506", message, *at, did_you_mean(name, value.names(), "attributes"))
     if isinstance(value, Patch) and name in Patch._fields:
         return getattr(value, name)
-    known = Patch._fields if isinstance(value, Patch) else ()
-    raise ExprError(
-        "AS0506",
-        f"{describe(value)} has no {quote(name)}",
-        *at,
-        did_you_mean(name, known, "attributes"),
-    )
+    fields = Patch._fields if isinstance(value, Patch) else ()
+    help = did_you_mean(name, fields, "attributes")
+    raise ExprError("AS0506", f"{describe(value)} has no {quote(name)}", *at, help)
 
 
 def _truth(value: Any, at: tuple[int, int]) -> bool:
@@ -142,7 +148,7 @@ def _truth(value: Any, at: tuple[int, int]) -> bool:
 def _apply(op: str, args: list[Any], at: tuple[int, int]) -> Any:
     if op == "join" or (op == "+" and all(isinstance(a, str) for a in args)):
         text = "".join(_text(a) for a in args)
-        if len(text) > MAX_TEXT:  # texts that double from block to block would fill the memory
+        if len(text) > MAX_TEXT:  # or texts that double from block to block fill the memory
             raise ExprError("AS0505", f"the text has more than {MAX_TEXT:,} characters", *at)
         return text
     if op == "not":
@@ -151,6 +157,10 @@ def _apply(op: str, args: list[Any], at: tuple[int, int]) -> Any:
         return (args[0] == args[1]) == (op == "==")
     if op in ("<", "<=", ">", ">=") and all(isinstance(a, str) for a in args):
         return _BINARY[op](*args)
+    return _arithmetic(op, args, at)
+
+
+def _arithmetic(op: str, args: list[Any], at: tuple[int, int]) -> Any:
     for value in args:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ExprError("AS0506", f"`{op}` works on numbers, found {describe(value)}", *at)
@@ -160,7 +170,7 @@ def _apply(op: str, args: list[Any], at: tuple[int, int]) -> Any:
         raise ExprError("AS0503", "division by zero", *at) from None
     except OverflowError:
         result = math.inf
-    except ValueError:  # of NaN
+    except ValueError:  # round, floor or ceil of NaN
         result = math.nan
     if isinstance(result, complex) or result != result:
         raise ExprError("AS0506", f"`{op}` has no real value here", *at)
@@ -173,16 +183,10 @@ def _number(op: str, args: list[Any]) -> Any:
     match op:
         case "neg":
             return -args[0]
-        case "/":  # exact where it can be, so that $channels/2 is a channel count
-            a, b = args
-            return (
-                a // b if isinstance(a, int) and isinstance(b, int) and b and a % b == 0 else a / b
-            )
+        case "/":
+            return _divide(*args)
         case "**":
-            base, power = args
-            return (
-                math.inf if isinstance(base, int) and abs(base) > 1 and power > 62 else base**power
-            )
+            return _power(*args)
         case "min" | "max":
             return (min if op == "min" else max)(args)
         case "round":  # halves go up; integers stay as they are, however large
@@ -191,6 +195,20 @@ def _number(op: str, args: list[Any]) -> Any:
             return (math.floor if op == "floor" else math.ceil)(args[0])
         case _:
             return _BINARY[op](*args)
+
+
+def _divide(a: int | float, b: int | float) -> int | float:
+    """Divide; the result stays an int if it is exact, so that $channels/2 is a channel count."""
+    if isinstance(a, int) and isinstance(b, int) and b and a % b == 0:
+        return a // b
+    return a / b
+
+
+def _power(base: int | float, power: int | float) -> Any:
+    """Raise to a power; the result of a negative base may be complex."""
+    if isinstance(base, int) and abs(base) > 1 and power > 62:
+        return math.inf  # beyond any bound, and slow to compute exactly
+    return base**power
 
 
 def _text(value: Any) -> str:
@@ -210,14 +228,14 @@ _KINDS: Mapping[type[Any], str] = {
 
 
 def describe(value: Any) -> str:
-    """A value as messages name it: its kind, then itself."""
+    """Return a value as messages name it: its kind, then itself."""
     kind = cast("type[Any]", type(value))
     shown = "" if kind in (dict, type(None)) else " " + quote(_text(value))
     return _KINDS.get(kind, kind.__name__.lower()) + shown
 
 
 def names_in(expr: Expr) -> frozenset[str]:
-    """The arguments that an expression reads."""
+    """Return the names of arguments that an expression reads."""
     match expr:
         case Const():
             return frozenset()

@@ -1,7 +1,7 @@
-"""The checked network: a flat list of nodes in execution order, each knowing the scope it was written in.
+"""The checked network: a flat list of nodes in execution order, each with the scope it is from.
 
-A value is the index of the node that computes it; node 0 is the input. Scopes form a tree: network, block
-instances, branches of merges, iterations of repeats, heads.
+A value is the index of the node that computes it; node 0 is the input. Scopes form a tree: network,
+block instances, branches of merges, iterations of repeats, heads.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Input(Op):
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """Where nodes were written.
+    """The part of a spec that nodes were written in.
 
-    `args` are a block instance's arguments by the spec's names, or a repeat's counter; `exprs` how those arguments read
-    in the parent's words, for those given as expressions.
+    `args` are a block instance's arguments by the spec's names, or a repeat's counter; `exprs` are
+    the expressions that some of them were given as, in terms of the parent's arguments.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Scope:
         return f"{self.parent.path}.{self.name}" if self.parent.path else self.name
 
     def chain(self) -> Iterator[Scope]:
-        """This scope, its parent, and so on up to the network."""
+        """Yield this scope, its parent, and so on up to the network."""
         scope: Scope | None = self
         while scope is not None:
             yield scope
@@ -61,7 +61,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One layer: its op, the nodes it reads, its output shape, and the words it was written in."""
+    """One layer: its op, the nodes it reads, its output shape, and its location in the spec."""
 
     index: int
     name: str
@@ -93,7 +93,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A figure that the paper prints for a step, at `path`: `params`, `ops` (its MACs) or `depth`, as it is spelt."""
+    """A figure that the paper prints for the step at `path`, as spelt; `ops` are its MACs."""
 
     path: str
     quantity: Literal["params", "ops", "depth"]
@@ -103,7 +103,7 @@ class Claim:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A network whose every shape is known. `heads[0]` is the main output."""
+    """A network with all shapes resolved; `heads[0]` is the main output."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -117,20 +117,20 @@ class Graph:
         return self.nodes[0].shape
 
     def inputs(self, node: Node) -> tuple[Shape, ...]:
-        """The shapes that enter a node."""
+        """Return the shapes of a node's inputs."""
         return tuple(self.nodes[i].shape for i in node.inputs)
 
     def params(self, node: Node) -> tuple[ParamSpec, ...]:
         return node.op.params(*self.inputs(node))
 
     def parameters(self) -> Iterator[tuple[str, Node, ParamSpec]]:
-        """Every tensor of the network under its neutral name, in execution order."""
+        """Yield every tensor of the network by its portable name, in execution order."""
         for node in self.nodes[1:]:
             for param in self.params(node):
                 yield f"{node.path}.{param.role}", node, param
 
     def reachable(self, heads: tuple[Head, ...]) -> frozenset[int]:
-        """The nodes that these heads need."""
+        """Return the nodes that these heads need."""
         seen: set[int] = set()
         stack = [head.node for head in heads]
         while stack:
@@ -142,20 +142,19 @@ class Graph:
 
     @cached_property
     def inference(self) -> frozenset[int]:
-        """The nodes of the inference graph: those that no train-only head needs alone."""
+        """The nodes of the inference graph: those needed by heads that are not train-only."""
         return self.reachable(tuple(head for head in self.heads if not head.train_only))
 
     def __str__(self) -> str:
-        """The printable form, one node a line."""
+        """Return the graph as text, one node a line."""
         lines = [f"graph {self.name}"]
         for node in self.nodes:
             fields = ", ".join(
                 f"{k}={_plain(v)}" for k, v in node.op.model_dump(exclude_defaults=True).items()
             )
             read = " ".join(f"%{i}" for i in node.inputs)
-            lines.append(
-                f"  %{node.index} {node.path}: {node.op.kind}({fields}) {read} -> {format_shape(node.shape)}".rstrip()
-            )
+            call = f"{node.op.kind}({fields}) {read}"
+            lines.append(f"  %{node.index} {node.path}: {call} -> {format_shape(node.shape)}")
         lines += [
             f"  {h.name} = %{h.node}" + (" (train only)" if h.train_only else "")
             for h in self.heads

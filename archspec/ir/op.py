@@ -1,4 +1,4 @@
-"""What a layer declares: fields, shape rule, parameters, MACs, a float64 reference and its derivative, in one class.
+"""The base class of layers: fields, shape rule, parameters, MACs, reference and derivative.
 
 >>> from archspec.ops import OPS
 >>> relu = OPS["relu"]()
@@ -20,27 +20,30 @@ from archspec._numpy import Array
 from archspec.ir.types import Shape
 
 Derivatives = tuple[tuple[Array, ...], dict[str, Array]]
-"""Of a loss, with respect to each input, and to each trainable parameter by role."""
+"""Derivatives of a loss by each input, and by each trainable parameter by role."""
 
 
 class ShapeError(Exception):
-    """An op refuses its input; `field` names the field at fault, where it is one."""
+    """An op rejects its input; `field` names the field at fault, if it is one."""
 
     def __init__(self, code: str, message: str, help: str = "", field: str = "") -> None:
         super().__init__(message)
-        self.code, self.message, self.help, self.field = code, message, help, field
+        self.code = code
+        self.message = message
+        self.help = help
+        self.field = field
 
 
 Role = Literal["weight", "bias", "running_mean", "running_var"]
-"""What a tensor is to its layer; the last part of its neutral name."""
+"""The part that a tensor plays in its layer; the last part of its portable name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParamSpec:
-    """One tensor that a layer owns, in the neutral layout: linear [out, in], conv [out, in/groups, *kernel].
+    """A tensor of a layer in the portable layout: linear [out, in], conv [out, in/groups, *kernel].
 
-    `fan` is (in, out) as initialisers count it; `init` is the initialiser that is used where the spec states none;
-    moving statistics are not trainable.
+    `fan` is (in, out) as initialisers count it, and `init` the initialiser used unless the spec
+    states another. Running statistics are not trainable.
     """
 
     role: Role
@@ -56,11 +59,12 @@ class ParamSpec:
 
 @dataclass
 class EvalContext:
-    """How the reference runs: in train mode batch norm uses the batch and dropout draws masks from `rng`.
+    """The mode that the reference evaluates in.
 
-    `dropout` off keeps train mode comparable across engines. Moving statistics that train mode updates land in
-    `updates`, by role. `disturb` moves every value that is computed, as rounding does: to see how far that reaches.
-    Nodes of which `still` has the path are in eval mode whatever the rest is in.
+    In train mode, batch norm uses the statistics of the batch and dropout draws masks from `rng`;
+    `dropout=False` keeps train mode comparable across engines. Updated running statistics are
+    stored in `running_stats`, by role. `perturb` is applied to every computed value, to measure how
+    far rounding errors reach. Nodes whose path is in `frozen_batch_norms` stay in eval mode.
     """
 
     train: bool = False
@@ -71,18 +75,18 @@ class EvalContext:
     frozen_batch_norms: Collection[str] = ()
 
     def for_node(self, path: str) -> EvalContext:
-        """How one node runs."""
+        """Return the context of one node."""
         return replace(
             self, train=self.train and path not in self.frozen_batch_norms, running_stats={}
         )
 
 
 Window = tuple[tuple[int, ...], tuple[int | Fraction, ...], tuple[int, ...]]
-"""Per axis: effective kernel, stride (1/2 where it upsamples by two), padding before, for the receptive field."""
+"""Per axis: effective kernel, stride (1/2 for an upsampling by two), padding before."""
 
 
 class Op(BaseModel):
-    """A layer. A subclass is frozen data: its fields are the layer's options, its methods its whole meaning."""
+    """A layer. A subclass is frozen data: fields are its options, methods define its meaning."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False
@@ -93,36 +97,36 @@ class Op(BaseModel):
     family: ClassVar[str]
     """The file that declares it, the same in every backend."""
     variadic: ClassVar[bool] = False
-    """Takes two inputs or more, as a merge does."""
+    """The op takes two or more inputs, as a merge does."""
     depth: ClassVar[Literal["", "layer", "pool"]] = ""
-    """What papers count it as: a layer with weights, a pool, or neither."""
+    """The kind that papers count it as: a layer with weights, a pool, or neither."""
 
     if TYPE_CHECKING:
 
         def __hash__(self) -> int:
-            """By its fields: pydantic gives it to what is frozen."""
+            """Hash the fields; pydantic defines this for frozen models."""
             ...
 
     def shape(self, *inputs: Shape) -> Shape:
-        """The output's shape; raises `ShapeError`."""
+        """Return the output's shape; raise `ShapeError` for inputs that the op rejects."""
         return inputs[0]
 
     def params(self, *inputs: Shape) -> tuple[ParamSpec, ...]:
-        """The tensors it owns, for these inputs."""
+        """Return the tensors that the layer owns for these inputs."""
         return ()
 
     def macs(self, *inputs: Shape) -> int:
-        """Multiply-adds per sample."""
+        """Return multiply-adds per sample."""
         return 0
 
     def window(self, *inputs: Shape) -> Window | None:
-        """What one output element sees along each spatial axis; None where it is a single element."""
+        """Return the window of an output element along each spatial axis; None if elementwise."""
         return None
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
     ) -> Array:
-        """The definition: float64, batch axis first."""
+        """Compute the output in float64, batch axis first; this defines the op."""
         raise TypeError(f"{type(self).__name__} declares no reference")
 
     def vjp(
@@ -132,8 +136,9 @@ class Op(BaseModel):
         context: EvalContext,
         cotangent: Array,
     ) -> Derivatives:
-        """The derivative of `reference`: from d loss / d output to d loss / d every input and trainable parameter.
+        """Return d loss / d each input and trainable parameter, from d loss / d output.
 
-        It holds at these inputs and in this mode. Dropout that drops has none: raises ValueError.
+        It is the derivative of `reference` at these inputs and in this mode. Raise ValueError for a
+        dropout that drops, which has none.
         """
         raise TypeError(f"{type(self).__name__} declares no derivative")

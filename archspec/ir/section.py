@@ -1,4 +1,4 @@
-"""What every section of a spec is: a mapping whose keys are its fields and no others."""
+"""The base of every section of a spec."""
 
 from pydantic import BaseModel, ConfigDict
 

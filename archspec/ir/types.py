@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, cast
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 Shape = tuple[int, ...]
-"""One sample, channels first: (C, H, W), (C, L), (C, D, H, W) or (C,); the batch axis is implicit."""
+"""One sample, channels first: (C, H, W), (C, L), (C, D, H, W) or (C,), without the batch axis."""
 
 LIMIT = 2**62
 """The largest number that a spec may state or compute."""
@@ -29,7 +29,7 @@ _SIZE = re.compile(r"[0-9]{1,18}(x[0-9]{1,18}){0,3}")
 
 
 def parse_size(value: Any) -> Any:
-    """3, "3x5" or [3, 5] as a tuple; anything else is returned as it is, for the validator to refuse."""
+    """Return 3, "3x5" or [3, 5] as a tuple; leave anything else for the validator to reject."""
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -42,7 +42,7 @@ def parse_size(value: Any) -> Any:
 
 
 def positive_ints(value: Any) -> tuple[int, ...] | None:
-    """What `parse_size` makes of a value, where that is positive ints and nothing else."""
+    """Return what `parse_size` makes of a value, if that is positive ints only, else None."""
     size = parse_size(value)
     parts = cast("tuple[Any, ...]", size) if isinstance(size, tuple) else ()
     return parts if parts and all(type(part) is int and part > 0 for part in parts) else None
@@ -67,7 +67,7 @@ Size = Annotated[
 Amount = Annotated[
     tuple[Natural, ...], Field(min_length=1, max_length=3), BeforeValidator(parse_size), _sizes(0)
 ]
-"""As Size, and 0 is allowed."""
+"""Like `Size`, but 0 is allowed."""
 
 
 def _parse_padding(value: Any) -> Any:
@@ -104,11 +104,11 @@ Padding = Annotated[
         }
     ),
 ]
-"""A number for every side, one per axis, a [before, after] pair per axis, or a rule by name."""
+"""One number for every side, one per axis, a [before, after] pair per axis, or a rule by name."""
 
 
 class Patch(NamedTuple):
-    """A window as papers print it, `7x7/2`: its size and, after the slash, its stride (1 if absent)."""
+    """A window as papers print it, `7x7/2`: size and, after the slash, stride (1 by default)."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...] = (1,)
