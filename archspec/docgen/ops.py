@@ -33,15 +33,15 @@ _INTRO = """\
 <!-- Written by `make generate`, from the declarations in archspec/ops. -->
 # Ops
 
-Every op that a step can name, by family; `archspec ops conv` prints one of them. Shapes are those of one sample,
-channels first.
+Every op that a step can name, by family; `archspec ops conv` prints one of them. Shapes are those
+of one sample, channels first.
 
-What an option takes:
+Values of options:
 
 - **a size**: one number for all axes, or one per axis: `3`, `3x5`, `[3, 5]`.
-- **sides**: a number for every side, one per axis, or a pair `[before, after]` per axis: `1`, `[1, 2]`,
-  `[[0, 1], [0, 1]]`; for a convolution or a pool also `1x2`.
-- **a rule** of padding, `same` for one: [semantics](../concepts/semantics.md#padding) says what each gives.
+- **sides**: a number for every side, one per axis, or a pair `[before, after]` per axis: `1`,
+  `[1, 2]`, `[[0, 1], [0, 1]]`; for a convolution or a pool also `1x2`.
+- **a rule** of padding, such as `same`: [semantics](../concepts/semantics.md#padding) defines each.
 
 Any option may be an [expression](language.md#expressions) instead. Numbers end at `2**62`.
 
@@ -50,11 +50,11 @@ Any option may be an [expression](language.md#expressions) instead. Numbers end 
 """
 
 _TYPICAL: Shape = (64, 28, 28)
-"""What enters where a docstring's example does not say."""
+"""The input of an op whose docstring gives no shape."""
 
 
 class Option(NamedTuple):
-    """A field of an op: what it takes, its default, and what it means."""
+    """A field of an op: the values that it takes, its default, and its meaning."""
 
     name: str
     takes: str
@@ -63,7 +63,7 @@ class Option(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A step, the shapes before and after it, and what it owns and computes, in words."""
+    """A step, the shapes before and after it, and its tensors and multiply-adds, in words."""
 
     step: str
     before: str
@@ -72,7 +72,7 @@ class Example(NamedTuple):
 
 
 def list_ops(format: Format = "text") -> str:
-    """Every op in one line, by family."""
+    """Return a line for each op, by family."""
     lines: list[str] = []
     for family, ops in groupby(OPS.values(), key=lambda op: op.family):
         lines.append(f"\n## {family}\n\n" if format == "markdown" else f"\n{family}\n")
@@ -84,7 +84,7 @@ def list_ops(format: Format = "text") -> str:
 
 
 def describe_op(op: type[Op], format: Format = "text") -> str:
-    """An op's meaning, an example with what it gives, and its options."""
+    """Return an op's meaning, an example with its output, and its options."""
     options, (step, before, after, facts) = options_of(op), example_of(op)
     if format == "markdown":
         gives = f"`{step}` " + (
@@ -94,7 +94,8 @@ def describe_op(op: type[Op], format: Format = "text") -> str:
         rows = "".join(
             f"| `{o.name}` | {o.takes} | {o.default} | {_escaped(o.meaning)} |\n" for o in options
         )
-        return f"### {op.kind}\n\n{_escaped(_prose(op))}\n\n{gives}{facts and f': {facts}'}.\n{head}{rows}"
+        intro = f"### {op.kind}\n\n{_escaped(_prose(op))}\n\n{gives}"
+        return f"{intro}{facts and f': {facts}'}.\n{head}{rows}"
     lines = [
         op.kind,
         "",
@@ -112,15 +113,14 @@ def describe_op(op: type[Op], format: Format = "text") -> str:
 
 
 def page() -> str:
-    """The page of all ops, as the docs have it."""
+    """Return the page of all ops in the docs."""
     parts = [_INTRO]
     families = [
         (family, list(ops)) for family, ops in groupby(OPS.values(), key=lambda op: op.family)
     ]
     for family, ops in families:
-        parts.append(
-            f"| [{family}](#family-{family}) | {', '.join(f'[`{op.kind}`](#{op.kind})' for op in ops)} |\n"
-        )
+        links = ", ".join(f"[`{op.kind}`](#{op.kind})" for op in ops)
+        parts.append(f"| [{family}](#family-{family}) | {links} |\n")
     for module, (family, ops) in zip(FAMILIES, families, strict=True):
         parts.append(
             f"\n## Family {family}\n\n{_escaped(inspect.cleandoc(module.__doc__ or ''))}\n"
@@ -130,7 +130,7 @@ def page() -> str:
 
 
 def options_of(op: type[Op]) -> list[Option]:
-    """An op's options, those that have to be given first."""
+    """Return an op's options, required ones first."""
     schema = op.model_json_schema()
     needed = schema.get("required", ())
     found = [
@@ -146,7 +146,7 @@ def options_of(op: type[Op]) -> list[Option]:
 
 
 def example_of(op: type[Op]) -> Example:
-    """The first use of an op in its docstring as a step of a spec.
+    """Return the first use of an op in its docstring, as a step of a spec.
 
     >>> example_of(OPS["linear"])[:3]
     ('linear: {out: 1000}', '1024', '1000')
@@ -169,7 +169,10 @@ def example_of(op: type[Op]) -> Example:
 
 
 def use_of(op: type[Op]) -> tuple[dict[str, Any], tuple[Shape, ...]]:
-    """Options and entering shapes of the first `Conv(out=64, kernel=3).shape((3, 28, 28))` in a docstring."""
+    """Return options and input shapes of the first use in a docstring.
+
+    A use reads `Conv(out=64, kernel=3).shape((3, 28, 28))`.
+    """
     for line in re.findall(r"^>>> (.*)", inspect.cleandoc(op.__doc__ or ""), re.MULTILINE):
         for node in ast.walk(ast.parse(line)):
             match node:
@@ -193,12 +196,12 @@ def use_of(op: type[Op]) -> tuple[dict[str, Any], tuple[Shape, ...]]:
 
 
 def _prose(op: type[Op]) -> str:
-    """A docstring without its examples."""
+    """Return a docstring without its examples."""
     return inspect.cleandoc(op.__doc__ or "").partition(">>>")[0].strip()
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown shows as it stands, but for what is in backticks."""
+    """Return text that Markdown shows unchanged; code in backticks stays code."""
     parts = re.split(r"(`[^`]*`)", text)
     plain = (re.sub(r"([*|])", r"\\\1", part).replace("<", "&lt;") for part in parts[::2])
     parts[::2] = plain
@@ -206,7 +209,7 @@ def _escaped(text: str) -> str:
 
 
 def _takes(schema: dict[str, Any]) -> str:
-    """As messages say it, but for the value types of the language, which have names of their own."""
+    """Return a type as messages name it; value types of the language have their own names."""
     choices: list[dict[str, Any]] = schema.get("anyOf", [schema])
     lists = [choice["items"] for choice in choices if choice.get("type") == "array"]
     if lists and "anyOf" in lists[0]:

@@ -1,4 +1,4 @@
-"""What each backend is and can do, from its value and the installed packages' metadata; no framework is imported.
+"""Abilities of each backend, from its value and the metadata of packages; no framework is imported.
 
 >>> torch = support("torch")
 >>> torch.title, torch.gaps, torch.fault
@@ -19,19 +19,19 @@ from archspec.ops import OPS
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package that a backend needs, or that one of its engines is; `version` is empty where it is not installed."""
+    """A package of a backend or of one of its engines; `version` is empty if not installed."""
 
     name: str
     version: str
     engine: str = ""
     usual: bool = False
     install: str = ""
-    """The command that installs it, where it is missing."""
+    """The command that installs it, if it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """One entry point: its backend, and the packages that it needs; or `fault`, which says why there is none."""
+    """An entry point: its backend and the packages that it needs, or a `fault` if it fails."""
 
     title: str
     backend: Backend | None = None
@@ -42,17 +42,17 @@ class Support:
 
 
 UNLISTED = Gap("", "the backend does not know it")
-"""Stands in for the gap of an op that a backend neither lowers nor lists, as one that is newer than the backend."""
+"""The gap of an op that a backend neither lowers nor lists, such as one added later."""
 
 
 def support(name: str) -> Support:
-    """What is known of the backend of that name; a broken one is described, not raised."""
+    """Describe the backend of that name; a broken one is described too, and not raised."""
     try:
         backend = find(name)
         usual = next(iter(backend.engines), "")
         engines = tuple(_package(backend, engine, engine == usual) for engine in backend.engines)
         return Support(name, backend, _package(backend), engines, gaps(backend))
-    except (Exception, SystemExit) as error:  # a stranger's code runs here
+    except (Exception, SystemExit) as error:  # a third party's code runs here
         return Support(
             name,
             fault=error.message if isinstance(error, BackendError) else f"it is broken: {error}",
@@ -60,12 +60,12 @@ def support(name: str) -> Support:
 
 
 def installed() -> list[Support]:
-    """Every entry point, by name."""
+    """Return every entry point, by name."""
     return [support(name) for name in sorted(available())]
 
 
 def gaps(backend: Backend) -> dict[str, Gap]:
-    """Each op that a backend does not lower, in the order of the ops."""
+    """Return the gap of each op that a backend does not lower, in the order of the ops."""
     return {kind: backend.gaps.get(kind, UNLISTED) for kind in OPS if kind not in backend.lowered}
 
 
@@ -81,7 +81,7 @@ def _package(backend: Backend, engine: str = "", usual: bool = False) -> Package
 
 
 def version(package: str) -> str:
-    """The version of the distribution that a package came with, which may have another name: `tensorflow-cpu`."""
+    """Return the version of a package's distribution, which may have another name."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -93,7 +93,10 @@ def version(package: str) -> str:
 
 
 def matrix(backends: Sequence[Backend], kinds: Sequence[str] = ()) -> Table:
-    """A row for each op, or each of these `kinds`, and a column for each backend: `yes`, or the code of the gap."""
+    """Return a row for each op of `kinds`, by default all, and a column for each backend.
+
+    A cell is `yes`, or the code of the gap.
+    """
     missing = [gaps(backend) for backend in backends]
     rows = [
         (kind, *("yes" if kind not in found else found[kind].code or "no" for found in missing))
@@ -103,7 +106,7 @@ def matrix(backends: Sequence[Backend], kinds: Sequence[str] = ()) -> Table:
 
 
 def reasons(backends: Sequence[Backend], kinds: Sequence[str] = ()) -> list[str]:
-    """A sentence for each gap in the matrix."""
+    """Return a sentence for each gap in the matrix."""
     return [
         f"{kind} on {backend.name}: {gap.reason}" + (f" ({gap.code})" if gap.code else "")
         for backend in backends
@@ -113,7 +116,7 @@ def reasons(backends: Sequence[Backend], kinds: Sequence[str] = ()) -> list[str]
 
 
 def page(backends: Sequence[Backend]) -> str:
-    """The page of the docs: what each of these backends can do, and which ops it lowers."""
+    """Return the page of the docs: abilities of these backends, and the ops that they lower."""
     able = Table(
         tuple(
             map(Column, ("backend", "extra", "engines", "modes", "precisions", "files of weights"))
@@ -139,16 +142,16 @@ _INTRO = """\
 <!-- Written by `make generate`, from what the backends declare. -->
 # Backends
 
-What each backend can do; `archspec backends` says what is installed here. Of several engines the first is the usual
-one, and `archspec verify --backends NAME@ENGINE` takes another. The modes are those of
-[`verify`](command-line.md#verify).
+The abilities of each backend; `archspec backends` lists the installed ones. Of several engines the
+first is the default, and `archspec verify --backends NAME@ENGINE` selects another. The modes are
+those of [`verify`](command-line.md#verify).
 
 """
 
 _OPS = """\
-`yes`: every field of the op, with the [meaning](../concepts/semantics.md) that the reference gives it. A gap has a
-code, and its reason below the table; a spec that needs it is refused by `build`. `archspec explain-op OP` shows what an
-op becomes.
+`yes`: every field of the op, with the [meaning](../concepts/semantics.md) defined by the reference.
+A gap has a code, and its reason is below the table; `build` refuses a spec that needs the op.
+`archspec explain-op OP` shows what an op becomes.
 
 """
 
