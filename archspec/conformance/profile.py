@@ -29,11 +29,6 @@ def set_profile(name: str | None) -> None:
     _chosen[:] = [] if name is None else [name]
 
 
-def is_quick() -> bool:
-    """Tell whether only the quickest tests are wanted."""
-    return _chosen == ["quick"]
-
-
 def examples(usual: int) -> settings:
     """Return settings for a property that usually gets so many examples; none has to be quick."""
     share = PROFILES[_chosen[0]] if _chosen else settings().max_examples / 100

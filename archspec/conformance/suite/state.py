@@ -70,3 +70,13 @@ def test_tensors_that_are_not_given_stay_as_they_are(backend_under_test: Backend
         name, value = next(iter(given.tensors.items()))
         session.restore(SessionState({name: 2 * value}))
         compare_all(session.state().tensors, {**given.tensors, name: 2 * value}, bound=1e-6)
+
+
+def test_gradients_are_those_of_one_call(backend_under_test: BackendUnderTest) -> None:
+    """Frameworks add gradients up until they are told to forget them."""
+    if not backend_under_test.has_mode("grad"):
+        return
+    for _, given, session in opened(backend_under_test):
+        first = session.gradients(given.x, given.pull)
+        second = session.gradients(given.x, given.pull)
+        compare_all(second.tensors, first.tensors, bound=1e-5, what="gradients")

@@ -51,28 +51,30 @@ def trainer(backend: Backend, tmp_path: Path) -> Opener:
     return partial(open_trainer, backend, tmp_path)
 
 
-def compare_standing(found: TrainState, wanted: TrainState) -> None:
+def compare_states(actual: TrainState, expected: TrainState) -> None:
     """Compare all that one backend hands over to another."""
-    assert found.updates == wanted.updates
-    compare_all(found.tensors, wanted.tensors, what="tensors")
+    assert actual.updates == expected.updates
+    compare_all(actual.tensors, expected.tensors, what="tensors")
     for part in ("slots", "average"):
-        one, other = getattr(found, part), getattr(wanted, part)
-        assert set(one) == set(other), part
-        for name, value in other.items():  # squares, and means of what differs
-            compare(one[name], value, bound=2e-5, what=f"{part} {name}")
+        tensors = getattr(actual, part)
+        references = getattr(expected, part)
+        assert set(tensors) == set(references), part
+        for name, value in references.items():  # squares, and means of what differs
+            compare(tensors[name], value, bound=2e-5, what=f"{part} {name}")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_it_trains_as_is_defined(trainer: Opener, recipe: str) -> None:
     spec = training_net()
-    one, known = trainer(spec, RECIPES[recipe]), reference_trainer(spec, RECIPES[recipe])
+    tested = trainer(spec, RECIPES[recipe])
+    reference = reference_trainer(spec, RECIPES[recipe])
     for batch in batches(spec):
-        one.step(*batch)
-        known.step(*batch)
-    compare_all(one.losses(), known.losses(), what="mean losses")
-    compare_standing(one.save(), known.save())
+        tested.step(*batch)
+        reference.step(*batch)
+    compare_all(tested.losses(), reference.losses(), what="mean losses")
+    compare_states(tested.save(), reference.save())
     x, *_ = batches(spec)[0]
-    compare(one.predict(x), known.predict(x), what="predictions")
+    compare(tested.predict(x), reference.predict(x), what="predictions")
 
 
 def test_every_field_of_the_recipe_is_tried() -> None:
@@ -102,32 +104,33 @@ def test_what_is_frozen_is_trained_as_it_is_evaluated(trainer: Opener) -> None:
     import numpy as np
 
     spec = training_net()
-    one = trainer(spec, Recipe(freeze=("bn.*",)))
-    one.restore(
+    tested = trainer(spec, Recipe(freeze=("bn.*",)))
+    tested.restore(
         TrainState(
-            one.save().tensors
+            tested.save().tensors
             | {"bn.running_mean": np.full(4, 3.0), "bn.running_var": np.full(4, 0.1)}
         )
     )
     x, y, rate = batches(spec)[0]
     for _ in range(2):
-        wanted, _ = loss_of("cross_entropy", one.predict(x), y)
-        one.step(x, y, rate)
-        compare(one.losses()["main"], wanted, what="loss")
+        loss_in_eval, _ = loss_of("cross_entropy", tested.predict(x), y)
+        tested.step(x, y, rate)
+        compare(tested.losses()["main"], loss_in_eval, what="loss")
 
 
 def test_batch_norm_is_exact_far_from_zero_and_where_nothing_varies(trainer: Opener) -> None:
     import numpy as np
 
     spec = load_text(FAR)
-    one, known = trainer(spec, Recipe()), reference_trainer(spec, Recipe())
+    tested = trainer(spec, Recipe())
+    reference = reference_trainer(spec, Recipe())
     spread, mean = np.array([0, 0.1, 1]), np.array([30, 100, 1000])
     drawn = mean + spread * np.random.default_rng(0).standard_normal((8, 6, 6, 3))
     x, y = np.moveaxis(drawn, -1, 1).astype(np.float32), np.arange(8) % 4
-    for each in (one, known):
-        each.step(x, y, 0.1)
-    compare_all(one.losses(), known.losses(), bound=1e-3, what="losses")
-    compare_all(one.save().tensors, known.save().tensors, bound=1e-3, what="tensors")
+    for trained in (tested, reference):
+        trained.step(x, y, 0.1)
+    compare_all(tested.losses(), reference.losses(), bound=1e-3, what="losses")
+    compare_all(tested.save().tensors, reference.save().tensors, bound=1e-3, what="tensors")
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -136,18 +139,19 @@ def test_batch_norm_is_exact_far_from_zero_and_where_nothing_varies(trainer: Ope
 )
 def test_it_has_each_loss(trainer: Opener, loss: str, width: int, smoothing: float) -> None:
     spec, recipe = training_net(loss, width=width), Recipe(label_smoothing=smoothing)
-    one, known = trainer(spec, recipe), reference_trainer(spec, recipe)
+    tested = trainer(spec, recipe)
+    reference = reference_trainer(spec, recipe)
     for batch in batches(spec)[:2]:
-        one.step(*batch)
-        known.step(*batch)
-        compare_all(one.losses(), known.losses(), what="losses")
-    compare_standing(one.save(), known.save())
+        tested.step(*batch)
+        reference.step(*batch)
+        compare_all(tested.losses(), reference.losses(), what="losses")
+    compare_states(tested.save(), reference.save())
 
 
 def test_there_is_nothing_to_remember_before_the_first_step(trainer: Opener) -> None:
     spec = training_net()
     for recipe in (RECIPES["nesterov"], RECIPES["ema"]):
-        compare_standing(trainer(spec, recipe).save(), reference_trainer(spec, recipe).save())
+        compare_states(trainer(spec, recipe).save(), reference_trainer(spec, recipe).save())
 
 
 @pytest.mark.parametrize("recipe", ["nesterov", "ema", "polyak", "frozen"])
@@ -156,7 +160,7 @@ def test_it_goes_on_bit_for_bit_from_where_it_stood(trainer: Opener, recipe: str
     both = batches(spec)
     whole = trainer(
         spec, RECIPES[recipe]
-    )  # each where it is needed: a framework may have one state of random numbers
+    )  # opened only now: a framework may have one state of random numbers
     for batch in both:
         whole.step(*batch)
     first = trainer(spec, RECIPES[recipe])
@@ -168,39 +172,43 @@ def test_it_goes_on_bit_for_bit_from_where_it_stood(trainer: Opener, recipe: str
     second.restore(standing)
     for batch in both[2:]:
         second.step(*batch)
-    found, wanted = second.save(), whole.save()
-    assert found.updates == wanted.updates
+    resumed = second.save()
+    uninterrupted = whole.save()
+    assert resumed.updates == uninterrupted.updates
     for part in ("tensors", "slots", "average"):
-        one, other = getattr(found, part), getattr(wanted, part)
-        assert set(one) == set(other), part
-        assert all((one[name] == other[name]).all() for name in one), part
+        tensors = getattr(resumed, part)
+        references = getattr(uninterrupted, part)
+        assert set(tensors) == set(references), part
+        assert all((tensors[name] == references[name]).all() for name in tensors), part
 
 
 @pytest.mark.parametrize("recipe", ["momentum", "ema"])
 def test_what_another_saved_it_takes_up(trainer: Opener, recipe: str) -> None:
     spec = training_net()
-    one, known = trainer(spec, RECIPES[recipe], seed=1), reference_trainer(spec, RECIPES[recipe])
+    tested = trainer(spec, RECIPES[recipe], seed=1)
+    reference = reference_trainer(spec, RECIPES[recipe])
     both = batches(spec)
     for batch in both[:2]:
-        known.step(*batch)
-    one.restore(known.save())
+        reference.step(*batch)
+    tested.restore(reference.save())
     for batch in both[2:]:
-        known.step(*batch)
-        one.step(*batch)
-    compare_standing(one.save(), known.save())
+        reference.step(*batch)
+        tested.step(*batch)
+    compare_states(tested.save(), reference.save())
 
 
 def test_it_drops_in_training_alone_and_otherwise_in_each_step(trainer: Opener) -> None:
     spec = training_net(drop=0.5)
-    one, known = trainer(spec, Recipe()), reference_trainer(spec, Recipe())
+    tested = trainer(spec, Recipe())
+    reference = reference_trainer(spec, Recipe())
     x, y, _ = batches(spec)[0]
     losses: list[float] = []
     for _ in range(3):
-        one.step(x, y, 0.0)
-        known.step(x, y, 0.0)
-        losses.append(one.losses()["main"])
+        tested.step(x, y, 0.0)
+        reference.step(x, y, 0.0)
+        losses.append(tested.losses()["main"])
     assert len({*losses}) == 3
-    compare(one.predict(x), known.predict(x), what="predictions")
+    compare(tested.predict(x), reference.predict(x), what="predictions")
 
 
 @pytest.mark.parametrize("recipe", ["sgd", "clipped", "in parts"])
@@ -210,14 +218,16 @@ def test_half_precision_learns_nearly_the_same(
 ) -> None:
     spec = training_net()
     try:
-        one = trainer(spec, RECIPES[recipe].model_copy(update={"precision": precision}))
+        tested = trainer(spec, RECIPES[recipe].model_copy(update={"precision": precision}))
     except Failure as error:
         pytest.skip(error.message)
-    known = reference_trainer(spec, RECIPES[recipe])
+    reference = reference_trainer(spec, RECIPES[recipe])
     for batch in batches(spec):
-        one.step(*batch)
-        known.step(*batch)
-    found, wanted = one.losses()["loss"], known.losses()["loss"]
-    assert 1e-7 < abs(found - wanted) < 0.02 * wanted
-    compare_all(one.save().tensors, known.save().tensors, bound=0.1, what="tensors")
-    assert all(str(value.dtype) == "float32" for value in one.save().tensors.values())
+        tested.step(*batch)
+        reference.step(*batch)
+    loss = tested.losses()["loss"]
+    exact = reference.losses()["loss"]
+    # Equal to more digits, it would not have been computed in half precision.
+    assert 1e-7 < abs(loss - exact) < 0.02 * exact
+    compare_all(tested.save().tensors, reference.save().tensors, bound=0.1, what="tensors")
+    assert all(str(value.dtype) == "float32" for value in tested.save().tensors.values())
