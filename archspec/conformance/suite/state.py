@@ -77,6 +77,6 @@ def test_gradients_are_those_of_one_call(backend_under_test: BackendUnderTest) -
     if not backend_under_test.has_mode("grad"):
         return
     for _, given, session in opened(backend_under_test):
-        first = session.gradients(given.x, given.pull)
-        second = session.gradients(given.x, given.pull)
+        first = session.gradients(given.x, given.cotangents)
+        second = session.gradients(given.x, given.cotangents)
         compare_all(second.tensors, first.tensors, bound=1e-5, what="gradients")
