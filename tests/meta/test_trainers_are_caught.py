@@ -90,11 +90,11 @@ class Unaveraged(ReferenceTrainer):
     """Predictions are by the last tensors."""
 
     def predict(self, x: Any) -> Any:
-        kept, self.standing = self.standing, replace(self.standing, average={})
+        kept, self.train_state = self.train_state, replace(self.train_state, average={})
         try:
             return super().predict(x)
         finally:
-            self.standing = kept
+            self.train_state = kept
 
 
 class Unfrozen(ReferenceTrainer):
