@@ -1,4 +1,4 @@
-"""From pictures to a model's input, as `preprocess` states it, and from its output to the likeliest classes."""
+"""From image files to a model's input, as `preprocess` states it, and from outputs to classes."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from archspec.ir.types import format_shape
 if TYPE_CHECKING:
     from PIL import Image
 
-Picture: TypeAlias = "Path | bytes | Array"
-"""A file, its content, or its pixels (H, W) or (H, W, 3)."""
-LARGEST = 2**28
-"""Pixels of a picture that is computed with."""
-MODES = {"rgb": "RGB", "bgr": "RGB", "gray": "L"}
-DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-"""Pillow's modes whose values are no bytes."""
+ImageLike: TypeAlias = "Path | bytes | Array"
+"""An image file, its content, or its pixels (H, W) or (H, W, 3)."""
+MAX_PIXELS = 2**28
+"""The most pixels of an image that is computed with."""
+PILLOW_MODES = {"rgb": "RGB", "bgr": "RGB", "gray": "L"}
+HIGH_DEPTH_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+"""Pillow's modes with more than 8 bits per value."""
 INTERPOLATIONS: tuple[str, ...] = get_args(Preprocess.model_fields["interpolation"].annotation)
 
 
-class Unreadable(Failure):
-    """One picture is at fault, and no other."""
+class UnreadableSample(Failure):
+    """One image or sample is at fault; others may be fine."""
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ClassScore:
     """A class and its probability."""
 
     index: int
@@ -43,238 +43,266 @@ class Score:
 
 
 def preprocess_of(manifest: Mapping[str, Any]) -> Preprocess:
-    """How a build's pictures enter; where its spec does not say: bytes as 0..1, cropped at the centre."""
+    """Return a build's preprocessing; by default values are 0 to 1, cropped at the centre."""
     stated = manifest.get("preprocess")
     if stated is not None:
         return Preprocess.model_validate({**stated, "resize": _size(stated.get("resize"))})
     shape = manifest["input"]
-    gray = len(shape) == 3 and shape[0] == 1
-    return Preprocess(
-        resize=min(shape[1:]) if len(shape) == 3 else None, channels="gray" if gray else "rgb"
-    )
+    if len(shape) != 3:
+        return Preprocess()
+    return Preprocess(resize=min(shape[1:]), channels="gray" if shape[0] == 1 else "rgb")
 
 
 def _size(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
-def load_picture(picture: Picture, steps: Preprocess, shape: Sequence[int]) -> Array:
-    """A picture as one sample (C, H, W); raises `Failure` where it cannot be read, or the input takes none."""
-    check_input(steps, shape)
-    return to_input(fit(read_picture(picture, steps), steps, shape), steps)
+def load_image(image: ImageLike, preprocess: Preprocess, shape: Sequence[int]) -> Array:
+    """Return an image as one sample (C, H, W).
+
+    Raises `Failure` if it cannot be read, or if the input does not take images.
+    """
+    check_input(preprocess, shape)
+    pixels = read_image(image, preprocess)
+    return to_input(resize_and_crop(pixels, preprocess, shape), preprocess)
 
 
-def check_input(steps: Preprocess, shape: Sequence[int]) -> None:
-    """Raises `Failure` where an input of that shape takes no such pictures."""
-    channels = 1 if steps.channels == "gray" else 3
-    if len(shape) != 3 or shape[0] != channels:
-        message = f"the network takes {format_shape(tuple(shape))}, a {steps.channels} picture has {channels} channels"
-        raise Failure(message, "state `channels` under `preprocess`" if len(shape) == 3 else "")
-    for name, values in (("mean", steps.mean), ("std", steps.std)):
+def check_input(preprocess: Preprocess, shape: Sequence[int]) -> None:
+    """Raise `Failure` if an input of that shape does not take such images."""
+    channels = 1 if preprocess.channels == "gray" else 3
+    kind = f"a {preprocess.channels} image has {channels} channels"
+    takes = f"the network takes {format_shape(tuple(shape))}"
+    if len(shape) != 3:
+        raise Failure(f"{takes}, but {kind}")
+    if shape[0] != channels:
+        raise Failure(f"{takes}, but {kind}", "state `channels` under `preprocess`")
+    for name, values in (("mean", preprocess.mean), ("std", preprocess.std)):
         if len(values) not in (1, channels):
-            raise Failure(
-                f"`{name}` has {len(values)} numbers, a {steps.channels} picture {channels} channels"
-            )
-    if shape[1] * shape[2] > LARGEST:
-        raise Failure(
-            f"the network takes {format_shape(tuple(shape))}, which is too large for a picture"
-        )
+            raise Failure(f"`{name}` has {len(values)} numbers, but {kind}")
+    if shape[1] * shape[2] > MAX_PIXELS:
+        raise Failure(f"{takes}, which is too large for an image")
 
 
-def read_picture(picture: Picture, steps: Preprocess, name: str = "the picture") -> Image.Image:
-    """The whole picture, upright, in the colours that `steps` states; raises `Unreadable`, which calls it `name`."""
+def read_image(image: ImageLike, preprocess: Preprocess, name: str = "the image") -> Image.Image:
+    """Return the whole image, upright, in the colours that `preprocess` states.
+
+    Raises `UnreadableSample`, which calls the image `name` unless it is a file.
+    """
     from PIL import Image
 
-    with opened(picture, name) as image:
-        image.load()
-        image = _upright(image)
-        if image.mode in DEEP:
-            image = _in_bytes(image, _called(picture, name))
-        # Transparent pictures lie on white, as viewers show them.
-        if "A" in image.getbands() or "transparency" in image.info:
-            ground = Image.new("RGBA", image.size, "white")
-            return Image.alpha_composite(ground, image.convert("RGBA")).convert(
-                MODES[steps.channels]
-            )
-        if image.mode == MODES[steps.channels]:
-            return image  # a copy of a large picture takes longer than decoding it
-        return image.convert(MODES[steps.channels])
+    mode = PILLOW_MODES[preprocess.channels]
+    with open_image(image, name) as opened:
+        opened.load()
+        upright = _upright(opened)
+        if upright.mode in HIGH_DEPTH_MODES:
+            upright = _to_8_bits(upright, _display_name(image, name))
+        # Transparent images lie on white, as viewers show them.
+        if "A" in upright.getbands() or "transparency" in upright.info:
+            background = Image.new("RGBA", upright.size, "white")
+            return Image.alpha_composite(background, upright.convert("RGBA")).convert(mode)
+        # Converting copies, and a copy of a large image takes longer than decoding it.
+        return upright if upright.mode == mode else upright.convert(mode)
 
 
 @contextmanager
-def opened(picture: Picture, name: str) -> Generator[Image.Image]:
-    """A picture as its file has it; raises `Unreadable`, which calls it `name`, where it is none, or damaged."""
+def open_image(image: ImageLike, name: str) -> Generator[Image.Image]:
+    """Yield the image as its file has it.
+
+    Raises `UnreadableSample`, with `name` unless it is a file, if it is damaged or not an image.
+    """
     from PIL import Image
 
-    called = _called(picture, name)
+    shown = _display_name(image, name)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is odd beside the pixels
+            # Pillow warns of oddities beside the pixels.
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with _opened(picture) as image:
-                yield image
+            with _open_with_pillow(image) as opened:
+                yield opened
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise Unreadable(f"the picture {called} is too large", "scale it down first") from None
+        raise UnreadableSample(f"the image {shown} is too large", "scale it down first") from None
     except (OSError, ValueError, SyntaxError, TypeError) as error:
-        why = (
-            getattr(error, "strerror", None)
-            or "it is no picture that can be read, or it is damaged"
-        )
-        raise Unreadable(f"cannot read {called}: {why.lower()}") from error
+        why = getattr(error, "strerror", None) or "not a readable image, or damaged"
+        raise UnreadableSample(f"cannot read {shown}: {why.lower()}") from error
 
 
-def _called(picture: Picture, name: str) -> str:
-    return quote(picture if isinstance(picture, Path) else name)
+def _display_name(image: ImageLike, name: str) -> str:
+    return quote(image if isinstance(image, Path) else name)
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """As its EXIF says that the camera was held; one that cannot be read says nothing."""
+    """Turn an image as its EXIF orientation says; without a readable one it stays as it is."""
     from PIL import ExifTags, Image
 
-    way = Image.Transpose
+    transpose = Image.Transpose
     try:
         orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # Pillow raises what it likes where an EXIF is damaged
+    except Exception:  # Pillow may raise anything for a damaged EXIF
         return image
-    turned = {
-        2: way.FLIP_LEFT_RIGHT,
-        3: way.ROTATE_180,
-        4: way.FLIP_TOP_BOTTOM,
-        5: way.TRANSPOSE,
-        6: way.ROTATE_270,
-        7: way.TRANSVERSE,
-        8: way.ROTATE_90,
+    operations = {
+        2: transpose.FLIP_LEFT_RIGHT,
+        3: transpose.ROTATE_180,
+        4: transpose.FLIP_TOP_BOTTOM,
+        5: transpose.TRANSPOSE,
+        6: transpose.ROTATE_270,
+        7: transpose.TRANSVERSE,
+        8: transpose.ROTATE_90,
     }
-    return image.transpose(turned[orientation]) if orientation in turned else image
+    return image.transpose(operations[orientation]) if orientation in operations else image
 
 
-def _in_bytes(image: Image.Image, called: str) -> Image.Image:
-    """Of grey values of 16 bits the upper 8, as of colours; Pillow itself would cut them off at 255."""
+def _to_8_bits(image: Image.Image, shown: str) -> Image.Image:
+    """Keep the upper 8 of 16 bits of grey values; Pillow itself would clip them at 255."""
     import numpy as np
     from PIL import Image
 
-    if not image.mode.startswith("I;16") and (image.mode, image.format) not in (
-        ("I", "PNG"),
-        ("I", "PPM"),
-    ):
-        raise Unreadable(
-            f"cannot read {called}: its values have 32 bits", "save it with values of 8 or 16"
-        )
+    # Pillow opens these files of 16 bits in the mode of 32.
+    is_16_bits = image.mode.startswith("I;16") or (
+        image.mode == "I" and image.format in ("PNG", "PPM")
+    )
+    if not is_16_bits:
+        help = "save it with values of 8 or 16"
+        raise UnreadableSample(f"cannot read {shown}: its values have 32 bits", help)
     values = np.asarray(image)
-    clear = values == image.info.get("transparency", -1)
-    return Image.fromarray(np.where(clear, 255, values >> 8).astype(np.uint8))
+    is_transparent = values == image.info.get("transparency", -1)
+    return Image.fromarray(np.where(is_transparent, 255, values >> 8).astype(np.uint8))
 
 
-def _opened(picture: Picture) -> Image.Image:
+def _open_with_pillow(image: ImageLike) -> Image.Image:
     from PIL import Image
 
-    if isinstance(picture, Path):
-        return Image.open(picture)
-    if isinstance(picture, bytes):
-        return Image.open(BytesIO(picture))
-    if not picture.size:
+    if isinstance(image, Path):
+        return Image.open(image)
+    if isinstance(image, bytes):
+        return Image.open(BytesIO(image))
+    if not image.size:
         raise ValueError("no pixels")
-    return Image.fromarray(picture)
+    return Image.fromarray(image)
 
 
-def fit(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Image.Image:
-    """A picture of the input's size: resized and cropped as `steps` states."""
-    return _crop(_resize(image, steps, shape), steps, shape)
+def resize_and_crop(
+    image: Image.Image, preprocess: Preprocess, shape: Sequence[int]
+) -> Image.Image:
+    """Return an image of the input's size, resized and cropped as `preprocess` states."""
+    return _crop(_resize(image, preprocess, shape), preprocess, shape)
 
 
-def to_input(image: Image.Image, steps: Preprocess) -> Array:
-    """The values of a picture that fits, (C, H, W): inverted, ordered, scaled and normalised as `steps` states."""
+def to_input(image: Image.Image, preprocess: Preprocess) -> Array:
+    """Return the values (C, H, W) of an image of the input's size.
+
+    They are inverted, ordered, scaled and normalised as `preprocess` states.
+    """
     import numpy as np
 
     pixels = np.asarray(image).reshape(image.height, image.width, -1).transpose(2, 0, 1)
     values = np.empty(pixels.shape, np.float32)
-    values[...] = pixels[::-1] if steps.channels == "bgr" else pixels
-    # In place: what is not allocated anew takes a quarter of the time.
-    if steps.invert:
+    values[...] = pixels[::-1] if preprocess.channels == "bgr" else pixels
+    # In place: without new arrays this takes a quarter of the time.
+    if preprocess.invert:
         np.subtract(np.float32(255), values, out=values)
-    values *= np.float32(steps.scale)
-    values -= np.asarray(steps.mean, np.float32)[:, None, None]
-    values /= np.asarray(steps.std, np.float32)[:, None, None]
+    values *= np.float32(preprocess.scale)
+    values -= np.asarray(preprocess.mean, np.float32)[:, None, None]
+    values /= np.asarray(preprocess.std, np.float32)[:, None, None]
     return values
 
 
 def resampling(interpolation: str) -> Image.Resampling:
-    """Pillow's name for a method of `INTERPOLATIONS`; `area` is the mean of what a pixel covers."""
+    """Return Pillow's name for one of `INTERPOLATIONS`; `area` averages what a pixel covers."""
     from PIL import Image
 
-    return (
-        Image.Resampling.BOX if interpolation == "area" else Image.Resampling[interpolation.upper()]
-    )
+    if interpolation == "area":
+        return Image.Resampling.BOX
+    return Image.Resampling[interpolation.upper()]
 
 
-def _resize(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Image.Image:
-    if steps.crop == "none":
+def _resize(image: Image.Image, preprocess: Preprocess, shape: Sequence[int]) -> Image.Image:
+    if preprocess.crop == "none":
         size = (shape[2], shape[1])
-    elif steps.resize is None:
+    elif preprocess.resize is None:
         return image
-    elif isinstance(steps.resize, tuple) and len(steps.resize) == 2:
-        size = (steps.resize[1], steps.resize[0])
     else:
-        size = shorter_side(
-            image.size, steps.resize[0] if isinstance(steps.resize, tuple) else steps.resize
-        )
-    if size[0] * size[1] > LARGEST:
-        raise Failure(
-            f"the picture would be resized to {size[0]}x{size[1]}", "state a smaller `resize`"
-        )
-    return image.resize(size, resampling(steps.interpolation))
+        size = _resized_size(image.size, preprocess.resize)
+    if size[0] * size[1] > MAX_PIXELS:
+        message = f"the image would be resized to {size[0]}x{size[1]}"
+        raise Failure(message, "state a smaller `resize`")
+    return image.resize(size, resampling(preprocess.interpolation))
+
+
+def _resized_size(size: tuple[int, int], resize: int | tuple[int, ...]) -> tuple[int, int]:
+    """Return the width and height for `resize`: a height and width, or the shorter side."""
+    if isinstance(resize, int):
+        return shorter_side(size, resize)
+    if len(resize) == 2:
+        return resize[1], resize[0]
+    return shorter_side(size, resize[0])
 
 
 def shorter_side(size: tuple[int, int], shorter: int) -> tuple[int, int]:
-    """The size whose shorter side is that; raises `Unreadable` where a picture is too long for it.
+    """Return the size scaled to that shorter side.
+
+    Raises `UnreadableSample` if the image is so long that it would be too large.
 
     >>> shorter_side((640, 480), 256)
     (341, 256)
     """
     factor = shorter / min(size)
     width, height = (max(shorter, round(length * factor)) for length in size)
-    if width * height > LARGEST:
-        raise Unreadable(
-            f"the picture would be resized to {width}x{height}",
-            "cut it, or state a smaller `resize`",
-        )
+    if width * height > MAX_PIXELS:
+        message = f"the image would be resized to {width}x{height}"
+        raise UnreadableSample(message, "cut it, or state a smaller `resize`")
     return width, height
 
 
-def _crop(image: Image.Image, steps: Preprocess, shape: Sequence[int]) -> Image.Image:
-    """The centre of the input's size."""
-    left, top = (image.width - shape[2]) // 2, (image.height - shape[1]) // 2
-    return placed(image, (shape[2], shape[1]), (-left, -top), steps)
+def _crop(image: Image.Image, preprocess: Preprocess, shape: Sequence[int]) -> Image.Image:
+    """Return the centre, of the input's size."""
+    left = (image.width - shape[2]) // 2
+    top = (image.height - shape[1]) // 2
+    return paste_at(image, (shape[2], shape[1]), (-left, -top), preprocess)
 
 
-def placed(
-    image: Image.Image, size: tuple[int, int], place: tuple[int, int], steps: Preprocess
+def paste_at(
+    image: Image.Image, size: tuple[int, int], offset: tuple[int, int], preprocess: Preprocess
 ) -> Image.Image:
-    """A picture of that size with the given one at `place`; around it values are 0 once `invert` has been applied."""
+    """Return a canvas of that size with the image at `offset`.
+
+    Around the image values are 0 once `invert` has been applied.
+    """
     from PIL import Image
 
-    found = Image.new(image.mode, size, (255 * steps.invert,) * len(image.getbands()))
-    found.paste(image, place)
-    return found
+    background = (255 * preprocess.invert,) * len(image.getbands())
+    canvas = Image.new(image.mode, size, background)
+    canvas.paste(image, offset)
+    return canvas
 
 
-def top(output: Array, loss: str, labels: Sequence[str] | None, count: int) -> list[Score]:
-    """The likeliest classes of one sample's output; one logit stands for two classes."""
+def top_classes(
+    output: Array, loss: str, labels: Sequence[str] | None, count: int
+) -> list[ClassScore]:
+    """Return the likeliest classes of one sample's output; one logit stands for two classes."""
     import numpy as np
 
-    logits = output.astype(np.float64).reshape(-1)
-    if loss == "binary_cross_entropy":
-        scores = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
-        scores = np.stack([1 - scores[0], scores[0]]) if len(scores) == 1 else scores
-    elif loss == "cross_entropy":
-        scores = np.exp(logits - logits.max())
-        scores /= scores.sum()
-    else:
-        scores = logits
+    scores = _probabilities(output.astype(np.float64).reshape(-1), loss)
     if labels is not None and len(labels) != len(scores):
-        raise Failure(
-            f"{len(labels)} labels name {len(scores)} classes", "give one label a class, in order"
-        )
+        message = f"there are {len(labels)} labels for {len(scores)} classes"
+        raise Failure(message, "give one label per class, in order")
     best: list[int] = np.argsort(-scores, kind="stable")[:count].tolist()
-    names = list(labels) if labels else [f"class {i}" for i in range(len(scores))]
-    return [Score(i, names[i], float(scores[i])) for i in best if math.isfinite(scores[i])]
+    names = list(labels) if labels else [f"class {index}" for index in range(len(scores))]
+    return [
+        ClassScore(index, names[index], float(scores[index]))
+        for index in best
+        if math.isfinite(scores[index])
+    ]
+
+
+def _probabilities(logits: Array, loss: str) -> Array:
+    import numpy as np
+
+    if loss == "binary_cross_entropy":
+        # Beyond 700 the exponential overflows.
+        scores = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
+        return np.stack([1 - scores[0], scores[0]]) if len(scores) == 1 else scores
+    if loss == "cross_entropy":
+        scores = np.exp(logits - logits.max())
+        return scores / scores.sum()
+    return logits

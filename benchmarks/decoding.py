@@ -62,10 +62,10 @@ def decoders() -> Mapping[str, Decoder]:
 
 
 def ours(content: bytes) -> Image:
-    from archspec.images import read_picture
+    from archspec.images import read_image
     from archspec.ir.document import Preprocess
 
-    return read_picture(content, Preprocess())
+    return read_image(content, Preprocess())
 
 
 def convert(content: bytes) -> Image:

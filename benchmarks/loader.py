@@ -17,15 +17,15 @@ from typing import Any
 
 from archspec.ir.document import Preprocess
 from archspec.ir.recipe import Augment
-from archspec.train.data import Batches, Prepare, Source, open_data, pack
-from archspec.train.data.workers import AHEAD
+from archspec.train.data import Batches, DataSource, InputTransform, open_data, pack
+from archspec.train.data.workers import PREFETCH
 from benchmarks.decoding import PHOTOGRAPHS, SIZES, photograph
 from benchmarks.measure import Figure, alternate_for, at_most, ratios
 
 SECONDS = 40  # without processes, and with them
 MANY, BATCH, SIDE = 32, 32, 224  # files of each photograph, samples of a batch, the input's side
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PREPARE = Prepare(
+PREPARE = InputTransform(
     (3, SIDE, SIDE), Preprocess(mean=MEAN, std=STD), Augment(area=(0.08, 1.0), flip=True)
 )
 
@@ -40,7 +40,7 @@ def figures(seconds: float = SECONDS) -> Iterator[Figure]:
                     photograph(name, SIZES["500x375"])
                 )
         pack(folder, packed)
-        files, shards = (open_data(place, held_out=0).train for place in (folder, packed))
+        files, shards = (open_data(place, val_split=0).train for place in (folder, packed))
         for workers, clock in ((0, time.process_time), (1, time.perf_counter)):
             feeds = {
                 "ours": partial(ours, files, workers),
@@ -90,8 +90,8 @@ def take(feed: Iterator[Any], batches: int) -> None:
         assert made is not None
 
 
-def ours(source: Source, workers: int) -> Iterator[Any]:
-    return Batches(source, PREPARE, BATCH, seed=0, workers=workers).at(0)
+def ours(source: DataSource, workers: int) -> Iterator[Any]:
+    return Batches(source, PREPARE, BATCH, seed=0, workers=workers).from_step(0)
 
 
 def data_loader(dataset: Any, workers: int) -> Iterator[Any]:
@@ -103,7 +103,7 @@ def data_loader(dataset: Any, workers: int) -> Iterator[Any]:
         1
     )  # a core is what is compared; more threads wait for each other, and that counts
     endless = RandomSampler(dataset, replacement=True, num_samples=10**9)
-    more: Any = {"prefetch_factor": AHEAD} if workers else {}
+    more: Any = {"prefetch_factor": PREFETCH} if workers else {}
     return iter(
         DataLoader(dataset, BATCH, sampler=endless, num_workers=workers, drop_last=True, **more)
     )
@@ -112,7 +112,7 @@ def data_loader(dataset: Any, workers: int) -> Iterator[Any]:
 class Samples:
     """Our samples as a data set of torch's."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: DataSource) -> None:
         self.source = source
 
     def __len__(self) -> int:

@@ -64,21 +64,23 @@ def ours(backend: str) -> Call:
     from archspec.compiler import load
     from archspec.ir.document import Preprocess
     from archspec.ir.recipe import Recipe
-    from archspec.train.checkpoint import Place
-    from archspec.train.data import Batches, Prepare
-    from archspec.train.data.source import Arrays
-    from archspec.train.loop import Run, train
+    from archspec.train.checkpoint import Progress
+    from archspec.train.data import Batches, InputTransform
+    from archspec.train.data.source import ArraySource
+    from archspec.train.loop import LoopConfig, run_loop
 
     spec, maker = load(SPEC), load_backend(backend).trainer
     assert maker is not None
     recipe = Recipe(learning_rate=RATE, momentum=MOMENTUM, epochs=1, batch=BATCH)
     x, y = samples()
-    feed = Batches(Arrays(x, y, "x"), Prepare(spec.graph.input, Preprocess()), BATCH, seed=0)
+    feed = Batches(
+        ArraySource(x, y, "x"), InputTransform(spec.graph.input, Preprocess()), BATCH, seed=0
+    )
     run, trainer = (
-        Run(spec, recipe, Path(mkdtemp()), feed),
+        LoopConfig(spec, recipe, Path(mkdtemp()), feed),
         maker(built(backend), TrainerConfig(spec.graph, recipe)),
     )
-    return lambda: train(run, trainer, Place())
+    return lambda: run_loop(run, trainer, Progress())
 
 
 def torch_peers() -> dict[str, Call]:

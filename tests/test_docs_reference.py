@@ -19,7 +19,7 @@ from archspec import backend
 from archspec.analysis.stats import Stats
 from archspec.backend import Backend, TensorLayout
 from archspec.cli import COMMANDS, _parser
-from archspec.cli.common import spec_arguments
+from archspec.cli.common import add_spec_arguments
 from archspec.diagnostics import Report, Source
 from archspec.docgen import ops as op_docs
 from archspec.docgen.declarations import members
@@ -215,7 +215,7 @@ def cells(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
 
 def shared() -> set[str]:
     parser = argparse.ArgumentParser(add_help=False)
-    spec_arguments(parser)
+    add_spec_arguments(parser)
     return set(cells(parser))
 
 

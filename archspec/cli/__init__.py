@@ -36,17 +36,17 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    It is 0 for success, 1 if the spec or data are at fault, 2 for wrong usage, 3 if a package is
-    missing.
+    0 is success, 1 a spec or data at fault, 2 wrong usage, 3 a missing framework, 70 our own bug.
     """
-    # Looking for pydantic's plugins takes longer than reading a spec, and we use none.
+    # Looking for pydantic's plugins takes longer than reading a spec, and none of them is for us.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    gc.set_threshold(100_000)  # imports make many objects and no garbage
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Imports make many objects and no garbage.
+    gc.set_threshold(100_000)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     options = argparse.Namespace()
     try:
-        options = _parser(given).parse_args(given)
-        code: int = options.run(options)
+        options = _parser(words).parse_args(words)
+        code: int = options.execute(options)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -60,16 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return report_failure(error, options)
 
 
-def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = Parser(prog="archspec", description="From a paper's table to a running network.")
     parser.add_argument("--version", action="version", version=f"archspec {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    called = [name for name in COMMANDS if name in given[:1]] or COMMANDS
+    called = [name for name in COMMANDS if name in words[:1]] or COMMANDS
     for name in called:
         module: Any = import_module(f"archspec.cli.{name.replace('-', '_')}")
         command = commands.add_parser(name, help=module.HELP, description=module.HELP)
-        module.arguments(command)
-        if name in given[:1] and hasattr(module, "late_arguments"):
-            module.late_arguments(command, given[1:])
-        command.set_defaults(run=module.run)
+        module.add_arguments(command)
+        if name in words[:1] and hasattr(module, "add_late_arguments"):
+            module.add_late_arguments(command, words[1:])
+        command.set_defaults(execute=module.execute)
     return parser

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from archspec.cli.common import say
+from archspec.cli.common import print_note
 
 if TYPE_CHECKING:
     from archspec.analysis.tables import Table
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 HELP = "list the installed backends"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("table", "json"), default="table", help="for people, or data"
     )
     parser.add_argument("--quiet", action="store_true", help="no remarks")
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     import json
 
     from archspec.analysis.tables import text
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     print(text(_table(found)))
     for entry in found:
         for remark in _remarks(entry):
-            say(f"note: {remark}", options)
+            print_note(f"note: {remark}", options)
     return 0
 
 

@@ -6,13 +6,19 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from archspec.cli.common import load, say, spec_arguments, trust_arguments, weights_from
+from archspec.cli.common import (
+    add_spec_arguments,
+    add_trust_arguments,
+    load_spec,
+    print_note,
+    weights_from,
+)
 
 HELP = "write a spec's model for a framework"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    spec_arguments(parser)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_spec_arguments(parser)
     parser.add_argument(
         "--backend",
         required=True,
@@ -35,11 +41,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="inference: no train-only parts",
     )
-    trust_arguments(parser)
+    add_trust_arguments(parser)
     parser.epilog = "A backend has options of its own: --backend NAME --help shows them too."
 
 
-def late_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
+def add_late_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
     """Add the options of the backend that the words name; raise `BackendError`."""
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     peek.add_argument("--backend")
@@ -84,14 +90,14 @@ def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return typed
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from archspec.backend import load as load_backend
     from archspec.compiler import write_build
 
     backend = load_backend(options.backend)
-    spec = load(options)
+    spec = load_spec(options)
     folder = Path(options.output or Path("build") / f"{Path(options.spec).stem}-{backend.name}")
     write_build(
         spec,
@@ -100,10 +106,10 @@ def run(options: argparse.Namespace) -> int:
         weights_from(options, seed=options.seed),
         optimize=options.optimize,
         options={key: getattr(options, _PREFIX + key) for key in backend.options},
-        on_note=lambda text: say(f"note: {text}", options),
+        on_note=lambda text: print_note(f"note: {text}", options),
     )
     for path in sorted(folder.iterdir()):
-        say(f"{path.stat().st_size:>12,} bytes  {path.name}", options)
+        print_note(f"{path.stat().st_size:>12,} bytes  {path.name}", options)
     print(
         folder
         / next(

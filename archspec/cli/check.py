@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from archspec.cli.common import coloured, spec_arguments
+from archspec.cli.common import add_spec_arguments, use_color
 
 HELP = "find every error of a spec"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    spec_arguments(parser, many=True)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_spec_arguments(parser, many=True)
     parser.add_argument(
         "--format",
         choices=("text", "json", "github"),
@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     from archspec.compiler import check
     from archspec.diagnostics import Diagnostic
     from archspec.diagnostics.render import render_github, render_json, render_text, summary
@@ -38,5 +38,5 @@ def run(options: argparse.Namespace) -> int:
         print(render_github(found), end="")
     elif found:
         sys.stdout.flush()
-        print(render_text(found, color=coloured(sys.stderr)).rstrip("\n"), file=sys.stderr)
+        print(render_text(found, color=use_color(sys.stderr)).rstrip("\n"), file=sys.stderr)
     return int(failed)

@@ -1,4 +1,4 @@
-"""Parts that commands share: the spec argument and its overrides, output, failures."""
+"""Shared by commands: flags that were renamed, the spec argument, notes, progress, failures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride] - of its overloads
         self, args: Any = None, namespace: Any = None
     ) -> Any:
-        """Parse as argparse does; exit with code 2 and the new name for a renamed flag."""
+        """Parse as argparse does; exit with code 2 if an unknown flag is one that was renamed."""
         options, unknown = super().parse_known_args(args, namespace)
         for word in unknown:
             old = word.partition("=")[0]
@@ -48,15 +48,15 @@ class Parser(argparse.ArgumentParser):
         return options, unknown
 
 
-def spec_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
-    """SPEC, --set and --include, and --quiet for what is said beside the result."""
+def add_spec_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
+    """Add SPEC, and what `add_override_arguments` adds."""
     help = "a spec's path, or the name of a shipped one"
     parser.add_argument("spec", metavar="SPEC", nargs="+" if many else None, help=help)
-    override_arguments(parser)
+    add_override_arguments(parser)
 
 
-def override_arguments(parser: argparse.ArgumentParser) -> None:
-    """--set, --include and --quiet, for a command that takes its spec in another way."""
+def add_override_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --set, --include and --quiet; for a command that takes its spec in its own way."""
     parser.add_argument(
         "--set",
         dest="sets",
@@ -75,19 +75,23 @@ def override_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no warnings and no remarks")
 
 
-def actions(parser: argparse.ArgumentParser) -> Callable[[str, str], argparse.ArgumentParser]:
-    """Return a function that adds a subcommand by its name and help."""
-    added = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    return lambda name, help: added.add_parser(name, help=help, description=help)
+def add_actions(parser: argparse.ArgumentParser) -> Callable[[str, str], argparse.ArgumentParser]:
+    """Return a function that adds an action to a command: its name, and its help."""
+    subparsers = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def add_action(name: str, help: str) -> argparse.ArgumentParser:
+        return subparsers.add_parser(name, help=help, description=help)
+
+    return add_action
 
 
-class Takes(Protocol):
+class ArgumentTarget(Protocol):
     """A parser, or a group of options in one."""
 
-    def add_argument(self, *names: str, **how: Any) -> object: ...
+    def add_argument(self, *names: str, **settings: Any) -> object: ...
 
 
-def trust_arguments(parser: Takes) -> None:
+def add_trust_arguments(parser: ArgumentTarget) -> None:
     """Add the flags that switch off checks of a file of weights."""
     parser.add_argument(
         "--ignore-spec",
@@ -114,42 +118,46 @@ def weights_from(options: argparse.Namespace, seed: int = 0) -> WeightSource:
     )
 
 
-def load(options: argparse.Namespace) -> Spec:
-    """Return the spec that the options name, its warnings on stderr; raise `SpecError`."""
+def load_spec(options: argparse.Namespace) -> Spec:
+    """Load the spec that the options name, with its warnings on stderr; raise `SpecError`."""
     from archspec.compiler import load
 
     spec = load(options.spec, sets=options.sets, include=options.include)
     if spec.warnings and not options.quiet:
         from archspec.diagnostics.render import render_text
 
-        say(render_text(spec.warnings, color=coloured(sys.stderr)), options)
+        print_note(render_text(spec.warnings, color=use_color(sys.stderr)), options)
     return spec
 
 
-def say(text: str, options: argparse.Namespace) -> None:
+def print_note(text: str, options: argparse.Namespace) -> None:
     """Print a remark beside the result: on stderr, and not under --quiet."""
     if not getattr(options, "quiet", False):
         print(text.rstrip("\n"), file=sys.stderr)
 
 
-def say_which(data: str, options: argparse.Namespace) -> None:
-    """Say that a packaged data set is meant if a file of its name is here too."""
+def note_builtin_data(data: str, options: argparse.Namespace) -> None:
+    """Note that a built-in set is meant if something else of its name is in this folder."""
     from pathlib import Path
 
-    from archspec.train.data.builtin import PACKAGED
+    from archspec.train.data.builtin import BUILTIN
 
-    if data in PACKAGED and Path(data).exists():
-        package, _ = PACKAGED[data]
-        say(
-            f"note: `{data}` is the set that comes with {package}; what lies here is `./{data}`",
+    if data in BUILTIN and Path(data).exists():
+        package, _ = BUILTIN[data]
+        print_note(
+            f"note: `{data}` is the built-in set that comes with {package}; "
+            f"`./{data}` is what lies here",
             options,
         )
 
 
 @contextmanager
 def progress(quiet: bool) -> Generator[Callable[[str, int, int], object]]:
-    """Yield a progress callback: a bar on a terminal if rich is installed, else nothing."""
-    from archspec.train.data.source import unwatched
+    """Yield a function to call with a task, how many samples are done, and of how many.
+
+    It draws a bar for each task on a terminal if rich is installed.
+    """
+    from archspec.train.data.source import ignore_progress
 
     try:
         from rich.console import Console
@@ -161,30 +169,29 @@ def progress(quiet: bool) -> Generator[Callable[[str, int, int], object]]:
             TimeRemainingColumn,
         )
     except ImportError:
-        yield unwatched
+        yield ignore_progress
         return
-    console = Console(stderr=True, quiet=quiet)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(
-        *columns, console=console, disable=quiet or not sys.stderr.isatty(), transient=True
-    ) as bar:
-        bars: dict[str, Any] = {}
+    console = Console(stderr=True, quiet=quiet)
+    is_hidden = quiet or not sys.stderr.isatty()
+    with Progress(*columns, console=console, disable=is_hidden, transient=True) as bars:
+        tasks: dict[str, Any] = {}
 
-        def watch(part: str, done: int, total: int) -> None:
-            if part not in bars:
-                bars[part] = bar.add_task(part, total=total)
-            bar.update(bars[part], completed=done)
+        def on_progress(task: str, done: int, total: int) -> None:
+            if task not in tasks:
+                tasks[task] = bars.add_task(task, total=total)
+            bars.update(tasks[task], completed=done)
 
-        yield watch
+        yield on_progress
 
 
-def coloured(stream: TextIO) -> bool:
-    """Return True if the stream is a terminal whose user did not switch off colour."""
+def use_color(stream: TextIO) -> bool:
+    """Return whether to colour output: on terminals, unless the user or the terminal objects."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -207,21 +214,20 @@ def report_failure(error: Exception, options: argparse.Namespace) -> int:
         if getattr(options, "format", "") == "json":
             print(render_json(error.diagnostics))
         else:
-            print(
-                render_text(error.diagnostics, color=coloured(sys.stderr)).rstrip("\n"),
-                file=sys.stderr,
-            )
+            text = render_text(error.diagnostics, color=use_color(sys.stderr))
+            print(text.rstrip("\n"), file=sys.stderr)
         return 1
     if isinstance(error, Failure):
-        print(
-            f"error: {error.message}" + (f"\n  help: {error.help}" if error.help else ""),
-            file=sys.stderr,
-        )
+        _print_error(error.message, error.help)
         return exit_code(error)
-    detail: Any = f"{type(error).__name__}: {error}"
-    print(f"error: this is a fault of archspec itself: {detail}", file=sys.stderr)
-    print(
-        "  help: set ARCHSPEC_TRACEBACK=1 and run it again to see where, and report it",
-        file=sys.stderr,
+    _print_error(
+        f"this is a fault of archspec itself: {type(error).__name__}: {error}",
+        "set ARCHSPEC_TRACEBACK=1 and run it again to see where, and report it",
     )
     return 70
+
+
+def _print_error(message: str, help: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    if help:
+        print(f"  help: {help}", file=sys.stderr)

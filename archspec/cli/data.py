@@ -1,27 +1,27 @@
-"""`archspec data`: sets of pictures, read through before they are trained on, or packed into shards."""
+"""`archspec data`: read image data through before training on it, or pack it into shards."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from archspec.cli.common import actions, progress, say
+from archspec.cli.common import add_actions, print_note, progress
 
 if TYPE_CHECKING:
-    from archspec.train.data import Checked
+    from archspec.train.data import DataReport
 
 HELP = "check data, and pack them into shards"
-SOME = 3
-"""Of many files, how many are named."""
+DATA_HELP = "a folder of images, shards, an .npz file, or the name of a built-in set"
+MAX_NAMED_FILES = 3
+"""The most ignored files that are named."""
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+PART_NAMES = {"train": "training", "val": "validation"}
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    action = actions(parser)
-    check = action("check", "read data through and name every sample that is bad")
-    check.add_argument(
-        "data", metavar="DATA", help="a folder of pictures, shards, an .npz file, or a set by name"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_action = add_actions(parser)
+    check = add_action("check", "read data through and name every sample that is bad")
+    check.add_argument("data", metavar="DATA", help=DATA_HELP)
     check.add_argument(
         "--workers", type=int, default=0, metavar="N", help="processes that read (default: 0)"
     )
@@ -30,10 +30,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     check.add_argument("--quiet", action="store_true", help="no remarks and no progress")
 
-    pack = action("pack", "write a set of pictures as shards")
-    pack.add_argument(
-        "data", metavar="DATA", help="a folder of pictures, shards, an .npz file, or a set by name"
-    )
+    pack = add_action("pack", "write a set of images as shards")
+    pack.add_argument("data", metavar="DATA", help=DATA_HELP)
     pack.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder to write")
     pack.add_argument(
         "--shard-size", default="256MB", metavar="SIZE", help="bytes of a shard (default: 256MB)"
@@ -42,58 +40,63 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=int,
         metavar="N",
-        help="scale pictures down to N pixels on their shorter side",
+        help="scale images down to N pixels on their shorter side",
     )
     pack.add_argument("--quiet", action="store_true", help="no remarks and no progress")
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     return _check(options) if options.action == "check" else _pack(options)
 
 
 def _check(options: argparse.Namespace) -> int:
     import json
 
-    from archspec.diagnostics import UsageError, quote
+    from archspec.diagnostics import UsageError
     from archspec.diagnostics.render import visible
-    from archspec.train.data import check
+    from archspec.train.data import check_data
 
     if options.workers < 0:
         raise UsageError("--workers is at least 0")
-    with progress(options.quiet) as watch:
-        found = check(options.data, options.workers, watch)
+    with progress(options.quiet) as on_progress:
+        report = check_data(options.data, options.workers, on_progress)
     if options.format == "json":
-        print(json.dumps(_facts(found), indent=2))
-    else:
-        for bad in found.bad:
-            print(visible(bad.reason if bad.name in bad.reason else f"{bad.name}: {bad.reason}"))
-        if found.passed_over:
-            some = ", ".join(map(quote, found.passed_over[:SOME])) + (
-                ", ..." if found.passed_over[SOME:] else ""
-            )
-            say(
-                f"no pictures of a class, and passed over: {some} ({len(found.passed_over):,} in all)",
-                options,
-            )
-        counts = (
-            ", ".join(f"{count:,} of {name}" for name, count in found.samples.items())
-            or "no samples"
-        )
-        say(
-            f"{found.classes} classes, {counts}: "
-            + (f"{len(found.bad):,} bad" if found.bad else "all fine"),
-            options,
-        )
-    return int(bool(found.bad))
+        print(json.dumps(_report_json(report), indent=2))
+        return int(bool(report.bad))
+    for bad in report.bad:
+        print(visible(bad.reason if bad.name in bad.reason else f"{bad.name}: {bad.reason}"))
+    _note_ignored(report, options)
+    print_note(_summary(report), options)
+    return int(bool(report.bad))
 
 
-def _facts(found: Checked) -> dict[str, Any]:
-    bad = [{"name": bad.name, "reason": bad.reason} for bad in found.bad]
+def _note_ignored(report: DataReport, options: argparse.Namespace) -> None:
+    from archspec.diagnostics import quote
+
+    if not report.ignored:
+        return
+    names = ", ".join(map(quote, report.ignored[:MAX_NAMED_FILES]))
+    if report.ignored[MAX_NAMED_FILES:]:
+        names += ", ..."
+    count = len(report.ignored)
+    print_note(
+        f"files that are not images of a class, ignored: {names} ({count:,} in all)", options
+    )
+
+
+def _summary(report: DataReport) -> str:
+    """Return a line such as `2 classes, 21 training images, 1 unreadable`."""
+    counts = [f"{count:,} {PART_NAMES[part]} images" for part, count in report.samples.items()]
+    unreadable = f"{len(report.bad):,} unreadable" if report.bad else "all readable"
+    return ", ".join([f"{report.classes} classes", *(counts or ["no images"]), unreadable])
+
+
+def _report_json(report: DataReport) -> dict[str, Any]:
     return {
-        "classes": found.classes,
-        "samples": found.samples,
-        "bad": bad,
-        "passed_over": found.passed_over,
+        "classes": report.classes,
+        "samples": report.samples,
+        "bad": [{"name": bad.name, "reason": bad.reason} for bad in report.bad],
+        "ignored": report.ignored,
     }
 
 
@@ -106,33 +109,39 @@ def _pack(options: argparse.Namespace) -> int:
 
     if options.size is not None and options.size < 1:
         raise UsageError("--size is at least 1")
-    limit = _bytes(options.shard_size)
-    with progress(options.quiet) as watch:
-        made = pack(
-            options.data, Path(options.output), shard_size=limit, size=options.size, watch=watch
+    shard_size = _parse_size(options.shard_size)
+    with progress(options.quiet) as on_progress:
+        manifest = pack(
+            options.data,
+            Path(options.output),
+            shard_size=shard_size,
+            size=options.size,
+            on_progress=on_progress,
         )
-    shards = [shard for part in made.parts.values() for shard in part.shards]
-    samples, size = sum(shard.samples for shard in shards), sum(shard.bytes for shard in shards)
-    say(
-        f"{samples:,} pictures of {len(made.classes)} classes in {len(shards)} shards, {size:,} bytes",
-        options,
+    shards = [shard for part in manifest.parts.values() for shard in part.shards]
+    images = sum(shard.samples for shard in shards)
+    size = sum(shard.bytes for shard in shards)
+    classes = len(manifest.classes)
+    print_note(
+        f"{images:,} images of {classes} classes in {len(shards)} shards, {size:,} bytes", options
     )
     print(visible(options.output))
     return 0
 
 
-def _bytes(text: str) -> int:
-    """A size as people write it.
+def _parse_size(text: str) -> int:
+    """Return a size in bytes.
 
-    >>> _bytes("256MB"), _bytes("1.5 GB"), _bytes("4096")
+    >>> _parse_size("256MB"), _parse_size("1.5 GB"), _parse_size("4096")
     (256000000, 1500000000, 4096)
     """
     import re
 
     from archspec.diagnostics import UsageError
 
-    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?) ?([KMG]B|)", text.strip().upper())
-    value = int(float(found[1]) * UNITS[found[2]]) if found else 0
-    if value < 1:
-        raise UsageError(f"--shard-size is a number of bytes, as 256MB, found {text}")
-    return value
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?) ?([KMG]B|)", text.strip().upper())
+    size = int(float(match[1]) * UNITS[match[2]]) if match else 0
+    if size < 1:
+        message = f"--shard-size is a number of bytes, such as 256MB, found {text}"
+        raise UsageError(message)
+    return size

@@ -1,4 +1,4 @@
-"""`archspec eval`: how good trained runs are, each by itself and together."""
+"""`archspec eval`: score trained runs, each alone and as an ensemble."""
 
 from __future__ import annotations
 
@@ -6,34 +6,38 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archspec.train.data import Data
+    from collections.abc import Sequence
+
+    from archspec.train.data import SplitData
     from archspec.train.evaluation import Evaluation
     from archspec.train.scores import Scores
-    from archspec.train.trained_run import Member
+    from archspec.train.tables import Rows
+    from archspec.train.trained_run import TrainedRun
 
-SHOWN_BAD = 10
-HELP = "score trained runs on what was held out, alone and as an ensemble"
+MAX_NAMED_BAD = 10
+"""The most unreadable samples that are named."""
+HELP = "score trained runs on validation data, alone and as an ensemble"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", help="folders that `archspec train` wrote"
     )
     parser.add_argument(
-        "--best", action="store_true", help="the weights of each run's best epoch, not of its last"
+        "--best", action="store_true", help="the weights of each run's best epoch, not its last"
     )
-    parser.add_argument("--data", metavar="DATA", help="in place of what the runs were trained on")
+    parser.add_argument("--data", metavar="DATA", help="score on these, not on the runs' own data")
     parser.add_argument(
-        "--val-split", type=float, metavar="SHARE", help="a share of those, and not the whole"
+        "--val-split", type=float, metavar="SHARE", help="score on this share of --data, not on all"
     )
     parser.add_argument(
         "--crops",
         default="1",
         metavar="N,...",
-        help="of each picture: 1, 10, 144, or several of them (default: 1)",
+        help="crops of each image: 1, 10, 144, or several of them (default: 1)",
     )
     parser.add_argument(
-        "--device", metavar="NAME", help="what to compute on, as cpu or cuda:1 (default: the best)"
+        "--device", metavar="NAME", help="where to compute, such as cuda:1 (default: the best)"
     )
     parser.add_argument(
         "--batch", type=int, default=64, metavar="N", help="samples at a time (default: 64)"
@@ -51,11 +55,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="what to do with a sample that cannot be read",
     )
-    more = parser.add_mutually_exclusive_group()
-    more.add_argument("--classes", action="store_true", help="the scores of each class")
-    more.add_argument(
-        "--confusion", action="store_true", help="how often each class is taken for which"
-    )
+    _add_output_arguments(parser)
+
+
+def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    details = parser.add_mutually_exclusive_group()
+    details.add_argument("--classes", action="store_true", help="show the scores of each class")
+    details.add_argument("--confusion", action="store_true", help="show the confusion matrix")
     parser.add_argument(
         "--format",
         choices=("table", "json", "csv"),
@@ -65,111 +71,166 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no remarks and no progress")
 
 
-def run(options: argparse.Namespace) -> int:
-    import json
-    from pathlib import Path
-
-    from archspec.cli.common import progress, say, say_which
+def execute(options: argparse.Namespace) -> int:
+    from archspec.cli.common import note_builtin_data
     from archspec.diagnostics import UsageError
-    from archspec.diagnostics.render import visible
-    from archspec.train import tables
-    from archspec.train.evaluation import evaluate
-    from archspec.train.holdout import unseen
-    from archspec.train.trained_run import Member
+    from archspec.train.holdout import evaluation_data
 
     if options.batch < 1 or options.workers < 0:
         raise UsageError("--batch is at least 1, --workers at least 0")
-    crops = _crops(options.crops)
-    folders = list(dict.fromkeys(Path(name) for name in options.runs))
-
-    def remark(text: str) -> None:
-        say(text, options)
-
-    members = [
-        Member.open(folder, best=options.best, device=options.device, remark=remark)
-        for folder in folders
-    ]
-    say(
-        f"note: on {', '.join(dict.fromkeys(member.trainer.device for member in members))}", options
-    )
+    crop_counts = _parse_crops(options.crops)
+    runs = _open_runs(options)
     if options.data:
-        say_which(options.data, options)
-    data = unseen(members, options.data, options.val_split)
-    how: Any = {"batch": options.batch, "workers": options.workers, "bad_data": options.bad_data}
-    with progress(options.quiet) as watch:
-        found = [evaluate(members, data, crops=count, watch=watch, **how) for count in crops]
-    bad = _bad(found)
-    for name in bad[:SHOWN_BAD]:
-        say(f"cannot read {visible(name)}; it is left out", options)
-    if len(bad) > SHOWN_BAD:
-        say(f"{len(bad)} samples could not be read", options)
-    if options.format == "json":
-        print(json.dumps([_facts(one, members) for one in found], indent=2))
-    elif options.format == "csv":
-        print(tables.as_csv(_asked(found[-1], options) or tables.scores(found)), end="")
-    else:
-        print("\n".join(_shown(found, data, options)))
+        note_builtin_data(options.data, options)
+    data = evaluation_data(runs, options.data, options.val_split)
+    evaluations = _evaluate(runs, data, crop_counts, options)
+    _note_bad(evaluations, options)
+    _print_evaluations(evaluations, runs, data, options)
     return 0
 
 
-def _crops(text: str) -> list[int]:
+def _parse_crops(text: str) -> list[int]:
     from archspec.diagnostics import UsageError
-    from archspec.train.data import COUNTS
+    from archspec.train.data import CROP_COUNTS
 
-    known = {str(count): count for count in (1, *COUNTS)}
+    counts = {str(count): count for count in (1, *CROP_COUNTS)}
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in known:
-            raise UsageError(f"--crops takes {', '.join(known)}, found {name}")
-    return [known[name] for name in dict.fromkeys(names)]
+        if name not in counts:
+            raise UsageError(f"--crops takes {', '.join(counts)}, found {name}")
+    return [counts[name] for name in dict.fromkeys(names)]
 
 
-def _asked(found: Evaluation, options: argparse.Namespace) -> Any:
-    """The table beside that of the scores: of all runs together, by the crops that were named last."""
+def _open_runs(options: argparse.Namespace) -> list[TrainedRun]:
+    from pathlib import Path
+
+    from archspec.cli.common import print_note
+    from archspec.train.trained_run import TrainedRun
+
+    def on_note(text: str) -> None:
+        print_note(text, options)
+
+    runs = [
+        TrainedRun.open(folder, best=options.best, device=options.device, on_note=on_note)
+        for folder in dict.fromkeys(map(Path, options.runs))
+    ]
+    devices = dict.fromkeys(run.trainer.device for run in runs)
+    print_note(f"note: on {', '.join(devices)}", options)
+    return runs
+
+
+def _evaluate(
+    runs: Sequence[TrainedRun],
+    data: SplitData,
+    crop_counts: Sequence[int],
+    options: argparse.Namespace,
+) -> list[Evaluation]:
+    from archspec.cli.common import progress
+    from archspec.train.evaluation import evaluate
+
+    with progress(options.quiet) as on_progress:
+        return [
+            evaluate(
+                runs,
+                data,
+                crops=crops,
+                batch=options.batch,
+                workers=options.workers,
+                bad_data=options.bad_data,
+                on_progress=on_progress,
+            )
+            for crops in crop_counts
+        ]
+
+
+def _bad(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Return the unreadable samples; some crops can be made of an image and others not."""
+    return list(dict.fromkeys(name for evaluation in evaluations for name in evaluation.bad))
+
+
+def _note_bad(evaluations: Sequence[Evaluation], options: argparse.Namespace) -> None:
+    from archspec.cli.common import print_note
+    from archspec.diagnostics.render import visible
+
+    bad = _bad(evaluations)
+    for name in bad[:MAX_NAMED_BAD]:
+        print_note(f"cannot read {visible(name)}; it is left out", options)
+    if len(bad) > MAX_NAMED_BAD:
+        print_note(f"{len(bad)} samples could not be read", options)
+
+
+def _print_evaluations(
+    evaluations: Sequence[Evaluation],
+    runs: Sequence[TrainedRun],
+    data: SplitData,
+    options: argparse.Namespace,
+) -> None:
+    import json
+
+    from archspec.train import tables
+
+    if options.format == "json":
+        values = [_evaluation_json(evaluation, runs) for evaluation in evaluations]
+        print(json.dumps(values, indent=2))
+    elif options.format == "csv":
+        table = _details_table(evaluations[-1], options) or tables.score_table(evaluations)
+        print(tables.as_csv(table), end="")
+    else:
+        print("\n".join(_text_lines(evaluations, data, options)))
+
+
+def _details_table(evaluation: Evaluation, options: argparse.Namespace) -> Rows | None:
+    """Return the table of classes or the confusion matrix of the ensemble, if asked for."""
     from archspec.train import tables
 
     if options.confusion:
-        return tables.confusion(found.together, found.classes)
-    return tables.classes(found.together, found.classes) if options.classes else None
+        return tables.confusion_table(evaluation.ensemble, evaluation.classes)
+    if options.classes:
+        return tables.class_table(evaluation.ensemble, evaluation.classes)
+    return None
 
 
-def _bad(found: list[Evaluation]) -> list[str]:
-    """Some crops can be made of a picture, and others not."""
-    return list(dict.fromkeys(name for one in found for name in one.bad))
-
-
-def _shown(found: list[Evaluation], data: Data, options: argparse.Namespace) -> list[str]:
+def _text_lines(
+    evaluations: Sequence[Evaluation], data: SplitData, options: argparse.Namespace
+) -> list[str]:
     from archspec.diagnostics import quote
     from archspec.train import tables
 
-    bad = _bad(found)
-    lost = f", of which {len(bad)} could not be read" if bad else ""
-    of = "that were held out" if data.share < 1 else f"of {quote(data.name)}"
-    lines = [tables.text(tables.scores(found)), f"{len(data.held_out)} samples {of}{lost}"]
-    more = _asked(found[-1], options)
-    if options.confusion and len(found[-1].classes) > tables.WIDE:
-        return [
-            *lines,
-            "",
-            f"{len(found[-1].classes)} classes are too many to show here: --format csv, or json",
-        ]
-    return [*lines, "", tables.text(more)] if more else lines
+    unreadable = len(_bad(evaluations))
+    count = len(data.validation)
+    samples = f"{count} validation samples"
+    if data.val_split == 1:
+        samples = f"{count} samples of {quote(data.name)}"
+    if unreadable:
+        samples += f", {unreadable} unreadable"
+    lines = [tables.as_text(tables.score_table(evaluations)), samples]
+    # Of several crop counts, the details are of the one named last.
+    last = evaluations[-1]
+    if options.confusion and len(last.classes) > tables.MAX_CONFUSION_CLASSES:
+        count = len(last.classes)
+        return [*lines, "", f"{count} classes are too many to show here: use --format csv or json"]
+    details = _details_table(last, options)
+    return [*lines, "", tables.as_text(details)] if details else lines
 
 
-def _facts(found: Evaluation, members: list[Member]) -> dict[str, Any]:
+def _evaluation_json(evaluation: Evaluation, runs: Sequence[TrainedRun]) -> dict[str, Any]:
     return {
-        "crops": found.crops,
-        "classes": list(found.classes),
-        "devices": {str(member.folder): member.trainer.device for member in members},
-        "runs": {name: _figures(scores) for name, scores in found.each.items()},
-        "together": _figures(found.together),
-        "samples": found.together.count,
-        "bad": list(found.bad),
+        "crops": evaluation.crops,
+        "classes": list(evaluation.classes),
+        "devices": {str(run.folder): run.trainer.device for run in runs},
+        "runs": {name: _scores_json(scores) for name, scores in evaluation.runs.items()},
+        "ensemble": _scores_json(evaluation.ensemble),
+        "samples": evaluation.ensemble.count,
+        "bad": list(evaluation.bad),
     }
 
 
-def _figures(scores: Scores) -> dict[str, Any]:
-    """The figures, and by class: the confusion has a row for each true class."""
-    each = [scores.of_class(index) for index in range(scores.classes)]
-    shares = {"recall": [one.recall for one in each], "precision": [one.precision for one in each]}
-    return {**scores.summary(), **shares, "confusion": scores.confusion.tolist()}
+def _scores_json(scores: Scores) -> dict[str, Any]:
+    """Return the figures, overall and by class; the confusion matrix has a row per true class."""
+    classes = [scores.for_class(index) for index in range(scores.classes)]
+    return {
+        **scores.summary(),
+        "recall": [result.recall for result in classes],
+        "precision": [result.precision for result in classes],
+        "confusion": scores.confusion.tolist(),
+    }

@@ -7,11 +7,11 @@ import argparse
 HELP = "explain an error code"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("code", metavar="CODE", help="such as AS0301")
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     from archspec.diagnostics import UsageError, did_you_mean, quote
     from archspec.diagnostics.codes import codes, page
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from archspec.cli.common import override_arguments, say
+from archspec.cli.common import add_override_arguments, print_note
 
 if TYPE_CHECKING:
     from archspec.backend import Backend, Gap, TensorLayout
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 HELP = "show what a layer becomes on each backend"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "location",
         metavar="LOCATION",
         help="SPEC:LINE, SPEC:LINE:COLUMN or SPEC:PATH; or the name of an op",
     )
-    override_arguments(parser)
+    add_override_arguments(parser)
     parser.add_argument(
         "--backend", metavar="NAME", help="this one alone (default: every one that is installed)"
     )
@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     from archspec.analysis.locate import group_equal
     from archspec.diagnostics.render import visible
 
@@ -63,7 +63,7 @@ def _backends(options: argparse.Namespace) -> list[Backend]:
         try:
             found.append(load(name))
         except BackendError as error:
-            say(f"note: {error}", options)
+            print_note(f"note: {error}", options)
     if not found:
         raise MissingFramework(
             "no backend's framework is installed", "pip install 'archspec-nn[all]'"
@@ -79,13 +79,13 @@ def _meant(options: argparse.Namespace) -> tuple[Graph, list[Node], bool]:
     import re
 
     from archspec.analysis.locate import at_line, at_path
-    from archspec.cli.common import load
+    from archspec.cli.common import load_spec
 
     spec, place = _split(options.location)
     if not place:
         graph = _example(options.location)
         return graph, [graph.nodes[-1]], False
-    found = load(argparse.Namespace(**{**vars(options), "spec": spec}))
+    found = load_spec(argparse.Namespace(**{**vars(options), "spec": spec}))
     if line := re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", place):
         column = int(line[2]) if line[2] else None
         return found.graph, at_line(found.graph, found.path, int(line[1]), column), True

@@ -7,7 +7,7 @@ import argparse
 HELP = "write a commented starter spec, or the package of a new backend"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path",
         metavar="PATH",
@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no remarks")
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     from archspec.diagnostics import UsageError
 
     if options.backend is not None:
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
 def _init_spec(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from archspec.cli.common import say
+    from archspec.cli.common import print_note
     from archspec.diagnostics import Failure, quote, reason
     from archspec.frontend.template import starter
 
@@ -46,20 +46,22 @@ def _init_spec(options: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         raise Failure(f"cannot write {quote(path)}: {reason(error)}") from error
     print(path)
-    say(f"next: archspec check {path}, then archspec stats {path}", options)
+    print_note(f"next: archspec check {path}, then archspec stats {path}", options)
     return 0
 
 
 def _init_backend(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from archspec.cli.common import say
+    from archspec.cli.common import print_note
     from archspec.cli.new_backend import LOWERED, default_folder, write_package
 
     name = options.backend
     folder = default_folder(name) if options.path is None else Path(options.path)
     write_package(name, folder)
     print(folder)
-    say(f"it lowers {LOWERED}; archspec_{name}/gaps.py lists every op that it does not", options)
-    say(f"next: cd {folder}, pip install -e '.[test]', then pytest", options)
+    print_note(
+        f"it lowers {LOWERED}; archspec_{name}/gaps.py lists every op that it does not", options
+    )
+    print_note(f"next: cd {folder}, pip install -e '.[test]', then pytest", options)
     return 0

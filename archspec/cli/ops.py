@@ -7,7 +7,7 @@ import argparse
 HELP = "list the ops, document one, or show which backends have them"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("op", nargs="?", metavar="OP", help="the op to document")
     parser.add_argument(
         "--support", action="store_true", help="which of the installed backends have it"
@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     from archspec.diagnostics import UsageError, did_you_mean, quote
     from archspec.docgen.ops import describe_op, list_ops
     from archspec.ops import OPS

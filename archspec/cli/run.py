@@ -1,4 +1,4 @@
-"""`archspec run`: a built model on real pictures."""
+"""`archspec run`: run a built model on images."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-HELP = "run a built model on pictures"
+HELP = "run a built model on images"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", help="what `archspec build` wrote")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
     parser.add_argument(
         "--top", type=int, default=5, metavar="K", help="how many classes to show (default: 5)"
     )
@@ -24,79 +24,95 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no remarks")
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     import json
     from pathlib import Path
 
-    from archspec.backend import load as load_backend
-    from archspec.backend import require
     from archspec.build_folder import read_model_manifest
-    from archspec.cli.common import say
-    from archspec.diagnostics import Failure, UsageError, quote
+    from archspec.diagnostics import UsageError
     from archspec.diagnostics.render import visible
-    from archspec.images import load_picture, preprocess_of, top
+    from archspec.images import load_image, preprocess_of, top_classes
 
     if options.top < 1:
         raise UsageError("--top is at least 1")
     folder = Path(options.folder)
     manifest = read_model_manifest(folder)
-    facts = _facts(folder)
-    labels = (
-        _labels(options.labels)
-        if options.labels
-        else manifest.get("labels") or facts.get("classes")
-    )
-    steps = preprocess_of(manifest)
-    pictures = [load_picture(Path(image), steps, manifest["input"]) for image in options.images]
-    if "seed" in manifest:
-        say(
-            f"note: the weights are random (seed {manifest['seed']}); build with --weights for trained ones",
-            options,
-        )
-    if facts.get("trained") == 0:
-        say(
-            "note: training was broken off, and these are the weights that it began with; --resume goes on",
-            options,
-        )
-    backend = load_backend(manifest["backend"]["name"])
-    try:
-        model = backend.load(folder)
-        outputs = [backend.predict(model, picture[None])[0] for picture in pictures]
-    except Failure:
-        raise
-    except Exception as error:  # what is run is the folder's own source, which raises what it likes
-        lacking = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
-        for name, engine in backend.engines.items():
-            if engine.package == lacking:
-                require(backend, name)
-        raise Failure(
-            f"the model in {quote(folder)} does not run: {error}", "build it again"
-        ) from error
-    found: dict[str, object] = {}
-    for name, output in zip(options.images, outputs, strict=True):
-        scores = top(output, manifest["output"]["loss"], labels, options.top)
+    run_info = _run_info(folder)
+    labels = manifest.get("labels") or run_info.get("classes")
+    if options.labels:
+        labels = _read_labels(options.labels)
+    preprocess = preprocess_of(manifest)
+    shape = manifest["input"]
+    inputs = [load_image(Path(image), preprocess, shape) for image in options.images]
+    _note_untrained(manifest, run_info, options)
+    results: dict[str, object] = {}
+    for name, output in zip(options.images, _predict(folder, manifest, inputs), strict=True):
+        scores = top_classes(output, manifest["output"]["loss"], labels, options.top)
         if options.format == "text":
             print(visible(name))
             for score in scores:
                 print(f"  {score.probability:8.4f}  {visible(score.label)}")
-        found[name] = [{"class": s.index, "label": s.label, "score": s.probability} for s in scores]
+        results[name] = [
+            {"class": score.index, "label": score.label, "score": score.probability}
+            for score in scores
+        ]
     if options.format == "json":
-        print(json.dumps(found, indent=2))
+        print(json.dumps(results, indent=2))
     return 0
 
 
-def _facts(folder: Path) -> dict[str, Any]:
-    """What a run says of itself, where the build is of one."""
+def _run_info(folder: Path) -> dict[str, Any]:
+    """Return what a training run says of itself, or nothing if the build is not of one."""
     from archspec.diagnostics import Failure
-    from archspec.train.run_folder import read_facts
+    from archspec.train.run_folder import read_run_info
 
     try:
-        return read_facts(folder)
+        return read_run_info(folder)
     except Failure:
         return {}
 
 
-def _labels(path: str) -> list[str]:
+def _note_untrained(
+    manifest: dict[str, Any], run_info: dict[str, Any], options: argparse.Namespace
+) -> None:
+    from archspec.cli.common import print_note
+
+    if "seed" in manifest:
+        seed = manifest["seed"]
+        print_note(
+            f"note: the weights are random (seed {seed}); build with --weights for trained ones",
+            options,
+        )
+    if run_info.get("trained") == 0:
+        print_note(
+            "note: training was interrupted and these are its initial weights; "
+            "--resume continues it",
+            options,
+        )
+
+
+def _predict(folder: Path, manifest: dict[str, Any], inputs: list[Any]) -> list[Any]:
+    """Return the model's output for each input."""
+    from archspec.backend import load as load_backend
+    from archspec.backend import require
+    from archspec.diagnostics import Failure, quote
+
+    backend = load_backend(manifest["backend"]["name"])
+    try:
+        model = backend.load(folder)
+        return [backend.predict(model, values[None])[0] for values in inputs]
+    except Failure:
+        raise
+    except Exception as error:  # the folder's own source runs, and may raise anything
+        missing = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+        for name, engine in backend.engines.items():
+            if engine.package == missing:
+                require(backend, name)
+        message = f"the model in {quote(folder)} does not run: {error}"
+        raise Failure(message, "build it again") from error
+
+
+def _read_labels(path: str) -> list[str]:
     from pathlib import Path
 
     from archspec.diagnostics import Failure, quote
@@ -104,5 +120,5 @@ def _labels(path: str) -> list[str]:
     try:
         return Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        why = (getattr(error, "strerror", None) or "it is not UTF-8 text").lower()
+        why = (getattr(error, "strerror", None) or "not UTF-8 text").lower()
         raise Failure(f"cannot read {quote(path)}: {why}") from error

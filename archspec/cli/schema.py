@@ -7,11 +7,11 @@ import argparse
 HELP = "print the JSON Schema of specs"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no remarks")
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     import json
 
     from archspec.frontend.schema import schema

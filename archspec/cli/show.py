@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from archspec.cli.common import load, spec_arguments
+from archspec.cli.common import add_spec_arguments, load_spec
 
 HELP = "print the resolved spec, with the origin of each value"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    spec_arguments(parser)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_spec_arguments(parser)
     parser.add_argument(
         "--graph", action="store_true", help="print the graph instead, one layer a line"
     )
 
 
-def run(options: argparse.Namespace) -> int:
-    spec = load(options)
+def execute(options: argparse.Namespace) -> int:
+    spec = load_spec(options)
     if options.graph:
         print(spec.graph)
         return 0

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
-from archspec.cli.common import load, spec_arguments
+from archspec.cli.common import add_spec_arguments, load_spec
 
 if TYPE_CHECKING:
     from archspec.analysis.stats import Stats
@@ -20,8 +20,8 @@ TOOLS = ("fvcore", "keras", "paper", "ptflops", "ptflops-aten", "torch", "torchi
 """The names of `conventions.CONVENTIONS`, here so that the parser need not import them."""
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    spec_arguments(parser)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_spec_arguments(parser)
     parser.add_argument(
         "--format",
         choices=("table", "json", "csv", "markdown"),
@@ -57,10 +57,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     from archspec.analysis.stats import stats
 
-    spec = load(options)
+    spec = load_spec(options)
     counted = stats(spec, train=options.train, batch=options.batch)
     if options.format == "json":
         print(_dumps(_data(counted, spec, options)))

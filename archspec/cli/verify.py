@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from archspec.cli.common import load, say, spec_arguments
+from archspec.cli.common import add_spec_arguments, load_spec, print_note
 
 HELP = "check a spec's models on every backend against the float64 reference"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    spec_arguments(parser)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_spec_arguments(parser)
     parser.add_argument(
         "--backends",
         metavar="A,B",
@@ -40,13 +40,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from archspec.equivalence import verify
 
     modes = [mode.strip() for mode in options.mode.split(",")]
-    spec = load(options)
+    spec = load_spec(options)
     report = verify(
         spec,
         [name.strip() for name in options.backends.split(",")] if options.backends else None,
@@ -58,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
         repro=options.repro or f"repro-{Path(options.spec).stem}",
     )
     print(report.json() if options.format == "json" else report.table())
-    say(f"{'all the same' if report.passed else 'DIFFERENT'}, in {report.seconds:.1f} s", options)
+    print_note(
+        f"{'all the same' if report.passed else 'DIFFERENT'}, in {report.seconds:.1f} s", options
+    )
     if report.repro is not None:
-        say(f"to reproduce it: {report.repro}", options)
+        print_note(f"to reproduce it: {report.repro}", options)
     return int(not report.passed)

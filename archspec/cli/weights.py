@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from archspec.cli.common import actions, load, override_arguments, say, trust_arguments
+from archspec.cli.common import (
+    add_actions,
+    add_override_arguments,
+    add_trust_arguments,
+    load_spec,
+    print_note,
+)
 
 if TYPE_CHECKING:
     from archspec.weights import LoadedWeights
@@ -14,8 +20,8 @@ if TYPE_CHECKING:
 HELP = "inspect, import, export and convert files of weights"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    action = actions(parser)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    action = add_actions(parser)
     inspect = action("inspect", "print what a file of weights holds")
     inspect.add_argument("file", metavar="FILE", help="weights of any known kind")
     inspect.add_argument(
@@ -61,11 +67,11 @@ def _common(parser: argparse.ArgumentParser) -> None:
         metavar="SPEC",
         help="the network: a path, or a shipped spec's name",
     )
-    override_arguments(parser)
-    trust_arguments(parser)
+    add_override_arguments(parser)
+    add_trust_arguments(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     return _inspect(options) if options.action == "inspect" else _convert(options)
 
 
@@ -95,7 +101,7 @@ def _convert(options: argparse.Namespace) -> int:
         raise UsageError(
             f"a portable checkpoint ends in {PORTABLE_SUFFIX}, found {quote(options.output)}", help
         )
-    spec = load(options)
+    spec = load_spec(options)
     loaded: LoadedWeights = convert(
         options.source,
         options.output,
@@ -106,9 +112,9 @@ def _convert(options: argparse.Namespace) -> int:
         allow_nonfinite=options.allow_nonfinite,
     )
     for note in loaded.notes:
-        say(f"note: {note}", options)
+        print_note(f"note: {note}", options)
     beside = f", and {len(loaded.slots):,} slots of an optimizer" if loaded.slots else ""
-    say(f"{len(loaded.tensors):,} tensors of {spec.name}{beside}", options)
+    print_note(f"{len(loaded.tensors):,} tensors of {spec.name}{beside}", options)
     print(visible(options.output))
     return 0
 

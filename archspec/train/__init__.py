@@ -1,1 +1,1 @@
-"""Training: the loop that is shared by all backends, and what it needs."""
+"""Training: the loop that all backends share, and what it needs."""

@@ -1,7 +1,7 @@
-"""What a run goes on from: neutral checkpoints in a folder, whole or not there, the best and the last of them kept.
+"""Checkpoints of a run: written atomically, the last few and the best one kept.
 
-A checkpoint is a neutral one with the optimizer's slots beside the tensors, the averages among them, and the place in
-training in its metadata: any command that takes weights takes it.
+A checkpoint is a portable one. Beside the tensors it has the optimizer's slots and the averages,
+and its metadata says how far training is: any command that takes weights takes it.
 """
 
 from __future__ import annotations
@@ -33,128 +33,139 @@ BEST = f"best{SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """How far a run is: `step` counts from its start, over all epochs, and is the next one's."""
+class Progress:
+    """How far a run is: `step` is the number of steps done, over all epochs."""
 
     step: int = 0
     best: float | None = None
-    """The best top-1 on the held-out part so far, and the step after which it was reached."""
+    """The best validation top-1 so far."""
     best_step: int | None = None
+    """The step after which it was reached."""
     scores: Mapping[str, float] = field(default_factory=dict[str, float])
-    """What the held-out part gave here; empty within an epoch."""
+    """The validation scores at this step; empty within an epoch."""
 
 
-def path_of(run: Path, step: int) -> Path:
+def checkpoint_path(run: Path, step: int) -> Path:
     return run / FOLDER / f"step-{step:08d}{SUFFIX}"
 
 
 def write_checkpoint(
-    run: Path, graph: Graph, spec: str, standing: TrainState, place: Place
+    run: Path, graph: Graph, spec_hash: str, state: TrainState, progress: Progress
 ) -> Path:
-    """Writes it whole, or leaves all as it was and raises `Failure`; `spec` is the hash of the spec."""
-    path = path_of(run, place.step)
-    mean = {slot_name(name, AVERAGE): value for name, value in standing.average.items()}
+    """Write a checkpoint atomically and return its path; raise `Failure` if that fails."""
+    path = checkpoint_path(run, progress.step)
+    average = {slot_name(name, AVERAGE): value for name, value in state.average.items()}
     training = {
-        "step": place.step,
-        "best": place.best,
-        "best_step": place.best_step,
-        "scores": dict(place.scores),
-        "updates": standing.updates,
-        "own": {name: _packed(value) for name, value in standing.backend_state.items()},
+        "step": progress.step,
+        "best": progress.best,
+        "best_step": progress.best_step,
+        "scores": dict(progress.scores),
+        "updates": state.updates,
+        "backend_state": {name: _encode(value) for name, value in state.backend_state.items()},
     }
-    with writing(path, "what was written before is whole"):
+    tensors = {**state.tensors, **state.slots, **average}
+    with writing(path, "earlier checkpoints are complete"):
         path.parent.mkdir(exist_ok=True)
-        save_checkpoint(
-            path,
-            {**standing.tensors, **standing.slots, **mean},
-            {**network_metadata(graph, spec), "training": training},
-        )
+        save_checkpoint(path, tensors, {**network_metadata(graph, spec_hash), "training": training})
     return path
 
 
-def read_checkpoint(path: Path, graph: Graph) -> tuple[TrainState, Place]:
-    """What `write_checkpoint` wrote; raises `CheckpointError` where it is another network's, or damaged."""
-    state = load_state(WeightSource(path), graph)
+def read_checkpoint(path: Path, graph: Graph) -> tuple[TrainState, Progress]:
+    """Read what `write_checkpoint` wrote.
+
+    Raises `CheckpointError` if it is damaged or of another network.
+    """
+    loaded = load_state(WeightSource(path), graph)
     with open_safetensors(path) as file:
-        stated: Any = checkpoint_metadata(path, file).get("training")
-    if not isinstance(stated, dict):
-        raise CheckpointError(f"{quote(path)} holds weights, and no run to go on with")
-    kept = cast("dict[str, Any]", stated)
-    ends = f"@{AVERAGE}"
-    mean = {
-        name.removesuffix(ends): value for name, value in state.slots.items() if name.endswith(ends)
+        training: Any = checkpoint_metadata(path, file).get("training")
+    if not isinstance(training, dict):
+        raise CheckpointError(f"{quote(path)} holds weights, but no run to resume")
+    values = cast("dict[str, Any]", training)
+    ending = f"@{AVERAGE}"
+    average = {
+        name.removesuffix(ending): value
+        for name, value in loaded.slots.items()
+        if name.endswith(ending)
     }
-    slots = {name: value for name, value in state.slots.items() if not name.endswith(ends)}
+    slots = {name: value for name, value in loaded.slots.items() if not name.endswith(ending)}
     try:
-        own = {name: _unpacked(value) for name, value in kept["own"].items()}
-        standing = TrainState(state.tensors, slots, mean, int(kept["updates"]), own)
-        return standing, Place(
-            int(kept["step"]), kept["best"], kept["best_step"], dict(kept["scores"])
-        )
+        backend_state = {name: _decode(value) for name, value in values["backend_state"].items()}
+        updates = int(values["updates"])
+        state = TrainState(loaded.tensors, slots, average, updates, backend_state)
+        step = int(values["step"])
+        return state, Progress(step, values["best"], values["best_step"], dict(values["scores"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{quote(path)} does not say where its run was") from error
+        raise CheckpointError(f"{quote(path)} does not say how far its run was") from error
 
 
-def _packed(value: Array) -> dict[str, Any]:
+def _encode(value: Array) -> dict[str, Any]:
     data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
     return {"dtype": value.dtype.str, "shape": list(value.shape), "data": data}
 
 
-def _unpacked(value: Mapping[str, Any]) -> Array:
-    kind = np.dtype(str(value["dtype"]))
-    if kind.kind not in "biuf":
-        raise ValueError("numbers alone are kept")
-    return np.frombuffer(base64.b64decode(value["data"]), kind).reshape(value["shape"]).copy()
+def _decode(value: Mapping[str, Any]) -> Array:
+    dtype = np.dtype(str(value["dtype"]))
+    # The file may be a stranger's: no dtype of objects.
+    if dtype.kind not in "biuf":
+        raise ValueError("only numbers are kept")
+    flat = np.frombuffer(base64.b64decode(value["data"]), dtype)
+    return flat.reshape(value["shape"]).copy()
 
 
-def checkpoints(run: Path) -> list[Path]:
-    """Those of a run, the last one last."""
+def list_checkpoints(run: Path) -> list[Path]:
+    """Return the checkpoints of a run, the latest last."""
     return sorted((run / FOLDER).glob(f"step-*{SUFFIX}"))
 
 
 def last_checkpoint(
-    run: Path, graph: Graph, remark: Callable[[str], object]
-) -> tuple[TrainState, Place] | None:
-    """The last one that can be read, None where there is none; `remark` is told of those that cannot."""
-    why = ""
-    for path in reversed(checkpoints(run)):
+    run: Path, graph: Graph, on_note: Callable[[str], object]
+) -> tuple[TrainState, Progress] | None:
+    """Read the latest readable checkpoint; return None if there are none at all.
+
+    `on_note` is called for each that is skipped. Raises `Failure` if none can be read.
+    """
+    first_error = ""
+    for path in reversed(list_checkpoints(run)):
         try:
             return read_checkpoint(path, graph)
         except CheckpointError as error:
-            why = why or error.message
-            remark(f"{error.message}; it is passed over")
-    if why:
-        raise Failure(
-            f"no checkpoint of {quote(run)} can be read: {why}", "train again into another folder"
-        )
+            first_error = first_error or error.message
+            on_note(f"{error.message}; skipped")
+    if first_error:
+        message = f"no checkpoint of {quote(run)} can be read: {first_error}"
+        raise Failure(message, "train again into another folder")
     return None
 
 
 def write_best(
-    run: Path, graph: Graph, spec: str, place: Place, remark: Callable[[str], object]
+    run: Path,
+    graph: Graph,
+    spec_hash: str,
+    progress: Progress,
+    on_note: Callable[[str], object],
 ) -> None:
-    """Leaves the weights of the best epoch beside the checkpoints, their mean where the recipe averages."""
-    if place.best_step is None:
+    """Write the best epoch's weights beside the checkpoints, averaged if the recipe averages."""
+    if progress.best_step is None:
         return
-    path = run / BEST
     try:
-        standing, _ = read_checkpoint(path_of(run, place.best_step), graph)
+        state, _ = read_checkpoint(checkpoint_path(run, progress.best_step), graph)
     except CheckpointError as error:
-        remark(f"{error.message}; there is no {BEST} therefore")
+        on_note(f"{error.message}; {BEST} is not written")
         return
-    with writing(path):
-        save_checkpoint(path, standing.average or standing.tensors, network_metadata(graph, spec))
+    with writing(run / BEST):
+        tensors = state.average or state.tensors
+        save_checkpoint(run / BEST, tensors, network_metadata(graph, spec_hash))
 
 
-def prune(run: Path, keep: int, place: Place) -> None:
-    """Leaves the last `keep` checkpoints up to that place, and the best one.
+def prune(run: Path, keep: int, progress: Progress) -> None:
+    """Delete all checkpoints but the best and the last `keep` of those up to `progress`.
 
-    Later ones, which could not be read and were passed over, go, as does what an interrupted write left over.
+    Later ones, which were skipped as unreadable, go too, as do leftovers of interrupted writes.
     """
-    last = path_of(run, place.step)
-    kept = {*[path for path in checkpoints(run) if path <= last][-keep:]}
-    if place.best_step is not None:
-        kept.add(path_of(run, place.best_step))
-    for path in (*checkpoints(run), *(run / FOLDER).glob(".step-*")):
-        if path not in kept:
+    latest = checkpoint_path(run, progress.step)
+    keeping = {*[path for path in list_checkpoints(run) if path <= latest][-keep:]}
+    if progress.best_step is not None:
+        keeping.add(checkpoint_path(run, progress.best_step))
+    for path in (*list_checkpoints(run), *(run / FOLDER).glob(".step-*")):
+        if path not in keeping:
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""How the time of training splits: waiting for data, and computing.
+"""The split of training time into waiting for data and computing.
 
 >>> clock = Clock()
 >>> with clock.waiting():
@@ -20,7 +20,8 @@ class Clock:
     """Adds up the seconds since its last report."""
 
     def __init__(self) -> None:
-        self.waited = self.computed = 0.0
+        self.waited = 0.0
+        self.computed = 0.0
         self.samples = 0
 
     @contextmanager
@@ -31,16 +32,20 @@ class Clock:
 
     @contextmanager
     def computing(self, samples: int = 0) -> Generator[None]:
-        """Where the backend need not wait for its device, the time shows where something does."""
+        """Time the block as computing.
+
+        A backend need not wait for its device: the time shows up where something does wait.
+        """
         start = time.perf_counter()
         yield
         self.computed += time.perf_counter() - start
         self.samples += samples
 
     def report(self) -> dict[str, float]:
-        """Samples a second, and the share of the time that was spent waiting for data."""
-        whole = (self.waited + self.computed) or 1e-9
-        found = {"samples_per_second": self.samples / whole, "waiting": self.waited / whole}
-        self.waited = self.computed = 0.0
+        """Return the samples per second and the share of time spent waiting, then start anew."""
+        total = (self.waited + self.computed) or 1e-9
+        figures = {"samples_per_second": self.samples / total, "waiting": self.waited / total}
+        self.waited = 0.0
+        self.computed = 0.0
         self.samples = 0
-        return found
+        return figures

@@ -1,7 +1,8 @@
-"""A run's reports as a picture: losses, accuracy on what is held out and the learning rate, over the epochs.
+"""A run's metrics as curves over the epochs: losses, validation accuracy and the learning rate.
 
->>> drawn = panels([{"kind": "train", "epoch": 0.5, "rate": 0.1, "losses": {"main": 2.0, "loss": 2.0}}])
->>> [(panel.title, [line.label for line in panel.lines]) for panel in drawn]
+>>> losses = {"main": 2.0, "loss": 2.0}
+>>> line = {"kind": "train", "epoch": 0.5, "learning_rate": 0.1, "losses": losses}
+>>> [(panel.title, [curve.label for curve in panel.curves]) for panel in panels([line])]
 [('loss', ['training']), ('learning rate', [''])]
 """
 
@@ -16,13 +17,14 @@ from typing import Any
 
 from archspec.diagnostics import writing
 from archspec.diagnostics.render import visible
-from archspec.train.log import read_log
+from archspec.train.log import read_metrics
 
-NAME = "curves.svg"
-LACKING = "no curves.svg: matplotlib is not installed; pip install 'archspec-nn[train]'"
-COLOURS, HELD_OUT = ("tab:blue", "tab:green", "tab:purple", "tab:brown", "tab:gray"), "tab:orange"
-FEW = 50
-"""So many points are marked each."""
+CURVES_FILE = "curves.svg"
+NO_MATPLOTLIB = "no curves.svg: matplotlib is not installed; pip install 'archspec-nn[train]'"
+COLORS = ("tab:blue", "tab:green", "tab:purple", "tab:brown", "tab:gray")
+VALIDATION_COLOR = "tab:orange"
+MAX_MARKED_POINTS = 50
+"""The most points of a curve that are marked."""
 STYLE: Mapping[str, Any] = {
     "svg.hashsalt": "archspec",  # equal curves are equal files
     "svg.fonttype": "none",
@@ -36,118 +38,138 @@ STYLE: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Line:
-    """What is drawn: values over epochs."""
+class Curve:
+    """Values over epochs."""
 
     label: str
     epochs: list[float]
     values: list[float]
-    held_out: bool = False
+    validation: bool = False
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines with one scale, from 0 on, or, where they are a `share`, up to 1."""
+    """Curves with one scale: from 0 on, or up to 1 for fractions."""
 
     title: str
-    lines: list[Line]
-    share: bool = False
+    curves: list[Curve]
+    is_fraction: bool = False
 
 
-def panels(reports: Sequence[Mapping[str, Any]]) -> list[Panel]:
-    """What there is to be drawn: each head's loss where there are several, and top-5 where it is not always all."""
-    trained = [one for one in reports if one["kind"] == "train"]
-    scored = [one for one in reports if one["kind"] == "held_out"]
-    heads = list(dict.fromkeys(name for one in trained for name in one["losses"] if name != "loss"))
-    several = {name: f"training, {visible(name)}" for name in heads} if len(heads) > 1 else {}
-    names = {**several, "loss": "training, weighted sum" if several else "training"}
+def panels(lines: Sequence[Mapping[str, Any]]) -> list[Panel]:
+    """Return the panels for the lines of a log; panels and curves without a value are left out.
+
+    Each head has a loss curve if there are several, and top-5 is drawn unless it is always 1.
+    """
+    training = [line for line in lines if line["kind"] == "train"]
+    validation = [line for line in lines if line["kind"] == "validation"]
+    drawn = [
+        _loss_panel(training, validation),
+        _accuracy_panel(validation),
+        Panel("learning rate", [_curve("", training, lambda line: line["learning_rate"])]),
+    ]
+    nonempty = [
+        replace(panel, curves=[curve for curve in panel.curves if curve.values]) for panel in drawn
+    ]
+    return [panel for panel in nonempty if panel.curves]
+
+
+def _loss_panel(training: Sequence[Any], validation: Sequence[Any]) -> Panel:
+    names = dict.fromkeys(name for line in training for name in line["losses"])
+    heads = [name for name in names if name != "loss"]
+    labels = {"loss": "training"}
+    if len(heads) > 1:
+        labels = {name: f"training, {visible(name)}" for name in heads}
+        labels["loss"] = "training, weighted sum"
     losses = [
-        _line(label, trained, lambda one, name=name: one["losses"].get(name))
-        for name, label in names.items()
+        _curve(label, training, lambda line, name=name: line["losses"].get(name))
+        for name, label in labels.items()
     ]
-    losses.append(_line("held out", scored, lambda one: one["loss"], held_out=True))
-    best = max(scored, key=lambda one: one["top1"], default={"top1": 0, "epoch": 0})
+    losses.append(_curve("validation", validation, lambda line: line["loss"], validation=True))
+    return Panel("loss", losses)
+
+
+def _accuracy_panel(validation: Sequence[Any]) -> Panel:
+    best = max(validation, key=lambda line: line["top1"], default={"top1": 0, "epoch": 0})
     label = f"top-1, best {best['top1']:.2%} after epoch {best['epoch']:g}"
-    accuracy = [_line(label, scored, lambda one: one["top1"], held_out=True)]
-    if any(one["top5"] < 1 for one in scored):
-        accuracy.append(_line("top-5", scored, lambda one: one["top5"]))
-    found = [
-        Panel("loss", losses),
-        Panel("accuracy, held out", accuracy, share=True),
-        Panel("learning rate", [_line("", trained, lambda one: one["rate"])]),
-    ]
-    shown = [replace(panel, lines=[line for line in panel.lines if line.values]) for panel in found]
-    return [panel for panel in shown if panel.lines]
+    accuracy = [_curve(label, validation, lambda line: line["top1"], validation=True)]
+    if any(line["top5"] < 1 for line in validation):
+        accuracy.append(_curve("top-5", validation, lambda line: line["top5"]))
+    return Panel("validation accuracy", accuracy, is_fraction=True)
 
 
-def _line(
+def _curve(
     label: str,
-    reports: Sequence[Any],
-    value: Callable[[Any], float | None],
+    lines: Sequence[Any],
+    value_of: Callable[[Any], float | None],
     *,
-    held_out: bool = False,
-) -> Line:
-    points = [(one["epoch"], found) for one in reports if (found := value(one)) is not None]
-    return Line(label, [epoch for epoch, _ in points], [found for _, found in points], held_out)
+    validation: bool = False,
+) -> Curve:
+    points = [(line["epoch"], value_of(line)) for line in lines]
+    points = [(epoch, value) for epoch, value in points if value is not None]
+    return Curve(label, [epoch for epoch, _ in points], [value for _, value in points], validation)
 
 
-def write_curves(run: Path, title: str, remark: Callable[[str], object]) -> None:
-    """Writes `curves.svg` into a run's folder; the same reports give the same bytes.
+def write_curves(run: Path, title: str, on_note: Callable[[str], object]) -> None:
+    """Write `curves.svg` into a run's folder; the same metrics give the same bytes.
 
-    Where matplotlib is missing, `remark` is told. Raises `Failure` where the file cannot be written.
+    Without matplotlib only `on_note` is called. Raises `Failure` if the file cannot be written.
     """
     try:
         import matplotlib
     except ImportError:
-        remark(LACKING)
+        on_note(NO_MATPLOTLIB)
         return
-    drawn = panels(read_log(run))
+    drawn = panels(read_metrics(run))
     if not drawn:
         return
-    staging = run / f".{NAME}"
-    mpl: Any = matplotlib  # it is typed in part alone
+    staging = run / f".{CURVES_FILE}"
+    mpl: Any = matplotlib  # it is typed only in part
     with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Glyph"
-        )  # the viewer's fonts have what matplotlib's own lacks
+        # The viewer's fonts have the glyphs that matplotlib's own lack.
+        warnings.filterwarnings("ignore", "Glyph")
         figure = draw(drawn, title)
         try:
-            with writing(run / NAME):
+            with writing(run / CURVES_FILE):
                 figure.savefig(staging, format="svg", metadata={"Date": None})
-                staging.replace(run / NAME)
+                staging.replace(run / CURVES_FILE)
         finally:
             staging.unlink(missing_ok=True)
 
 
 def draw(drawn: Sequence[Panel], title: str) -> Any:
-    """A figure of matplotlib's: one panel below the other, over the same epochs."""
+    """Return a matplotlib figure: one panel below the other, over the same epochs."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator
 
     figure: Any = Figure(figsize=(8, 1 + 2.4 * len(drawn)), layout="constrained")
     figure.suptitle(visible(title))
     axes: Any = figure.subplots(len(drawn), sharex=True, squeeze=False)[:, 0]
     for axis, panel in zip(axes, drawn, strict=True):
-        for line, colour in zip(panel.lines, cycle(COLOURS)):
-            marker = "." if len(line.values) <= FEW else ""
-            colour = HELD_OUT if line.held_out else colour
-            axis.plot(
-                line.epochs,
-                line.values,
-                label=line.label,
-                color=colour,
-                marker=marker,
-                zorder=2 + line.held_out,
-            )
-        axis.set_ylabel(panel.title)
-        if panel.share:
-            axis.set_ylim(top=1)
-            axis.yaxis.set_major_formatter(PercentFormatter(1))
-        else:
-            axis.set_ylim(bottom=0)
-        if any(line.label for line in panel.lines):
-            axis.legend()
+        _draw_panel(axis, panel)
     axes[-1].set_xlabel("epoch")
     axes[-1].set_xlim(left=0)
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
+
+
+def _draw_panel(axis: Any, panel: Panel) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    for curve, color in zip(panel.curves, cycle(COLORS)):
+        axis.plot(
+            curve.epochs,
+            curve.values,
+            label=curve.label,
+            color=VALIDATION_COLOR if curve.validation else color,
+            marker="." if len(curve.values) <= MAX_MARKED_POINTS else "",
+            zorder=2 + curve.validation,
+        )
+    axis.set_ylabel(panel.title)
+    if panel.is_fraction:
+        axis.set_ylim(top=1)
+        axis.yaxis.set_major_formatter(PercentFormatter(1))
+    else:
+        axis.set_ylim(bottom=0)
+    if any(curve.label for curve in panel.curves):
+        axis.legend()

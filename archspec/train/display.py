@@ -1,4 +1,4 @@
-"""A run on the terminal: a bar that moves with each step there, plain lines where output is piped."""
+"""A run on the terminal: a progress bar there, plain lines where output is piped."""
 
 from __future__ import annotations
 
@@ -20,40 +20,43 @@ from rich.table import Column
 
 from archspec.diagnostics.render import visible
 
-SHOWN_BAD = 10
-MOVES = 4
-"""How often the bar moves in a second; drawing it takes half a millisecond."""
-BETWEEN_LINES = 10.0
+MAX_NAMED_BAD = 10
+"""The most unreadable samples that are named."""
+REFRESHES_PER_SECOND = 4
+"""Drawing the bar takes half a millisecond."""
+SECONDS_BETWEEN_LINES = 10.0
 """Seconds between two lines of one epoch."""
-SPEED_OVER = 300.0
-"""The seconds whose mean speed says how long the rest will take: steps may be slow, and evaluation lies between."""
+SPEED_WINDOW = 300.0
+"""Seconds whose mean speed gives the time left: steps may be slow, with evaluation in between."""
 
 
 class Display:
-    """Watches a run."""
+    """Shows the events of a run; call it with each."""
 
     def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, quiet=quiet, highlight=False)
-        self.moves = self.console.is_terminal and not self.console.is_dumb_terminal
-        whole = Column(no_wrap=True)  # on a narrow terminal the bar gives way, and no figure
+        self.has_bar = self.console.is_terminal and not self.console.is_dumb_terminal
+        # On a narrow terminal the bar shrinks, and no figure is cut.
+        uncut = Column(no_wrap=True)
         columns = (
             BarColumn(None),
-            MofNCompleteColumn(table_column=whole),
+            MofNCompleteColumn(table_column=uncut),
             TextColumn("{task.description}"),
-            TimeRemainingColumn(table_column=whole),
+            TimeRemainingColumn(table_column=uncut),
         )
         self.progress = Progress(
             *columns,
             console=self.console,
             expand=True,
-            disable=not self.moves,
+            disable=not self.has_bar,
             transient=True,
-            refresh_per_second=MOVES,
-            speed_estimate_period=SPEED_OVER,
+            refresh_per_second=REFRESHES_PER_SECOND,
+            speed_estimate_period=SPEED_WINDOW,
         )
         self.task: TaskID | None = None
-        self.moved = self.told = 0.0
-        self.epoch = -1
+        self.moved_at = 0.0
+        self.printed_at = 0.0
+        self.printed_epoch = -1
         self.bad: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -62,58 +65,64 @@ class Display:
 
     def __exit__(self, *failure: object) -> None:
         self.progress.stop()
-        if len(self.bad) > SHOWN_BAD:
-            self.say(f"{len(self.bad)} samples could not be read")
+        if len(self.bad) > MAX_NAMED_BAD:
+            self.print(f"{len(self.bad)} samples could not be read")
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
+        """Print lines above the bar."""
         for line in text.splitlines():
             self.console.print(visible(line), markup=False, soft_wrap=True)
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         match event["kind"]:
             case "step":
-                self._move(event)
+                self._move_bar(event)
             case "train":
-                self._report(event)
-            case "held_out":
-                figures = f"loss {event['loss']:.4f}  top-1 {event['top1']:.2%}  top-5 {event['top5']:.2%}"
-                self.say(f"epoch {event['epoch']:g}  held out: {figures}")
+                self._show_training(event)
+            case "validation":
+                figures = (
+                    f"loss {event['loss']:.4f}  "
+                    f"top-1 {event['top1']:.2%}  top-5 {event['top5']:.2%}"
+                )
+                self.print(f"epoch {event['epoch']:g}  validation: {figures}")
             case _:
-                self._miss(event["name"], event["held_out"])
+                self._show_unreadable(event["name"], event["validation"])
 
-    def _move(self, event: Mapping[str, Any], text: str | None = None) -> None:
+    def _move_bar(self, event: Mapping[str, Any], text: str | None = None) -> None:
         now = time.monotonic()
         if self.task is None:
             self.task = self.progress.add_task("", total=event["end"], completed=event["step"])
-        if text is not None or now - self.moved >= 1 / MOVES or event["step"] == event["end"]:
-            self.moved = now
+        is_due = now - self.moved_at >= 1 / REFRESHES_PER_SECOND
+        if text is not None or is_due or event["step"] == event["end"]:
+            self.moved_at = now
             self.progress.update(self.task, completed=event["step"], description=text)
 
-    def _report(self, event: Mapping[str, Any]) -> None:
+    def _show_training(self, event: Mapping[str, Any]) -> None:
         epochs = event["end"] / event["step"] * event["epoch"]
-        share = event["waiting"]
+        waiting = event["waiting"]
         text = (
             f"epoch {event['epoch']:.1f}/{epochs:.0f}  loss {event['losses']['loss']:.4f}  "
-            f"{event['samples_per_second']:,.0f} samples/s  data {share:.0%}"
+            f"{event['samples_per_second']:,.0f} samples/s  data {waiting:.0%}"
         )
-        self._move(event, text)
-        if not self.moves:
-            self._line(event, f"{text}, compute {1 - share:.0%}")
+        self._move_bar(event, text)
+        if not self.has_bar:
+            self._print_line(event, f"{text}, compute {1 - waiting:.0%}")
 
-    def _line(self, event: Mapping[str, Any], text: str) -> None:
-        """At the first report of an epoch, and where the one before is some time ago."""
-        now, epoch = time.monotonic(), int(event["epoch"])
-        if epoch == self.epoch and now - self.told < BETWEEN_LINES:
+    def _print_line(self, event: Mapping[str, Any], text: str) -> None:
+        """Print the first report of an epoch, then one at most every ten seconds."""
+        now = time.monotonic()
+        epoch = int(event["epoch"])
+        if epoch == self.printed_epoch and now - self.printed_at < SECONDS_BETWEEN_LINES:
             return
-        self.told, self.epoch = now, epoch
+        self.printed_at = now
+        self.printed_epoch = epoch
         assert self.task is not None
         left = self.progress.tasks[self.task].time_remaining
-        ends = f"  {timedelta(seconds=int(left))} left" if left else ""
-        self.say(f"step {event['step']}/{event['end']}  {text}{ends}")
+        time_left = f"  {timedelta(seconds=int(left))} left" if left else ""
+        self.print(f"step {event['step']}/{event['end']}  {text}{time_left}")
 
-    def _miss(self, name: str, held_out: bool) -> None:
-        if name not in self.bad and len(self.bad) < SHOWN_BAD:
-            self.say(
-                f"cannot read {name}; {'it is left out' if held_out else 'another takes its place'}"
-            )
+    def _show_unreadable(self, name: str, validation: bool) -> None:
+        if name not in self.bad and len(self.bad) < MAX_NAMED_BAD:
+            outcome = "it is left out" if validation else "another takes its place"
+            self.print(f"cannot read {name}; {outcome}")
         self.bad.add(name)

@@ -1,4 +1,4 @@
-"""What processes that train together do as one: join, fail, and stop."""
+"""Ranks that train together: how they join, and how they fail and stop as one."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ from archspec.diagnostics import UsageError, quote
 
 
 @contextmanager
-def joined(backend: Backend) -> Generator[ProcessGroup]:
-    """The group of the processes that torchrun started with this one, by the variables that it sets."""
-    size, first = os.environ.get("WORLD_SIZE", "1"), os.environ.get("RANK", "0") == "0"
+def join_group(backend: Backend) -> Generator[ProcessGroup]:
+    """Yield the group of the processes that torchrun started, by the variables it sets."""
+    size = os.environ.get("WORLD_SIZE", "1")
+    is_first = os.environ.get("RANK", "0") == "0"
     if not size.isdecimal():
-        raise UsageError(
-            f"WORLD_SIZE is {quote(size)}, and no number",
-            "torchrun sets it, and without it, none is needed",
-        )
-    ranks = int(size)
-    if ranks == 1:
+        message = f"WORLD_SIZE is {quote(size)}, not a number"
+        raise UsageError(message, "torchrun sets it; without torchrun, unset it")
+    world_size = int(size)
+    if world_size == 1:
         yield SingleProcess()
     elif backend.init_process_group is not None:
         with backend.init_process_group() as group:
             yield group
-    elif first:
+    elif is_first:
         message = (
-            f"{ranks} processes were started, and the backend {quote(backend.name)} trains in one"
+            f"{world_size} processes were started, "
+            f"but the backend {quote(backend.name)} trains in one"
         )
-        raise UsageError(message, "start it without torchrun, or take `--backend torch`")
+        raise UsageError(message, "start it without torchrun, or use `--backend torch`")
     else:
+        # The first process has the message.
         raise SystemExit(2)
 
 
 @contextmanager
-def agreed(group: ProcessGroup, **flags: float) -> Generator[dict[str, float]]:
-    """What fails within on one process ends all of them there; the first one that failed says why.
+def fail_together(group: ProcessGroup, **flags: float) -> Generator[dict[str, float]]:
+    """Run the block on every rank. If any rank raises, all stop; the first failing one re-raises.
 
-    What is given holds the flags, to be changed within, and after it their sums over all processes.
+    `flags` set inside are summed over the ranks on exit.
 
-    >>> with agreed(SingleProcess(), stops=0) as told:
-    ...     told["stops"] += 1
-    >>> told
+    >>> with fail_together(SingleProcess(), stops=0) as flags:
+    ...     flags["stops"] += 1
+    >>> flags
     {'stops': 1.0}
     """
     failure: Exception | None = None
@@ -54,26 +55,22 @@ def agreed(group: ProcessGroup, **flags: float) -> Generator[dict[str, float]]:
         failure = error
     failed = np.zeros(group.world_size)
     failed[group.rank] = failure is not None
-    failed, sums = np.split(
-        group.all_reduce(np.concatenate([failed, list(flags.values())])), [group.world_size]
-    )
+    # One all-reduce for both: this runs at every step.
+    sums = group.all_reduce(np.concatenate([failed, list(flags.values())]))
+    failed, flag_sums = np.split(sums, [group.world_size])
     if failed.any():
         if failure is not None and int(failed.argmax()) == group.rank:
             raise failure
         raise SystemExit(1)
-    flags.update(zip(flags, sums.tolist(), strict=True))
+    flags.update(zip(flags, flag_sums.tolist(), strict=True))
 
 
-def launched() -> tuple[str, ...]:
-    """The words that start `archspec` as it was started: by itself, or by torchrun."""
-    ranks, machines = os.environ.get("WORLD_SIZE", "1"), os.environ.get("GROUP_WORLD_SIZE", "1")
-    if ranks == "1":
+def launch_command() -> tuple[str, ...]:
+    """Return the words that started `archspec`: its own name, or those of torchrun."""
+    world_size = os.environ.get("WORLD_SIZE", "1")
+    machines = os.environ.get("GROUP_WORLD_SIZE", "1")
+    if world_size == "1":
         return ("archspec",)
-    many = () if machines == "1" else (f"--nnodes={machines}",)
-    return (
-        "torchrun",
-        *many,
-        f"--nproc-per-node={os.environ.get('LOCAL_WORLD_SIZE', ranks)}",
-        "-m",
-        "archspec",
-    )
+    nodes = () if machines == "1" else (f"--nnodes={machines}",)
+    per_machine = os.environ.get("LOCAL_WORLD_SIZE", world_size)
+    return ("torchrun", *nodes, f"--nproc-per-node={per_machine}", "-m", "archspec")

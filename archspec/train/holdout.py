@@ -1,4 +1,4 @@
-"""What runs are scored on: samples that none of them was trained on, their classes numbered as the runs number them."""
+"""The data runs are scored on: samples that none of them was trained on, labelled as theirs are."""
 
 from __future__ import annotations
 
@@ -9,95 +9,121 @@ from typing import Any
 import numpy as np
 
 from archspec.diagnostics import Failure, UsageError, did_you_mean, quote
-from archspec.train.data import Data, Sample, Source, divided, open_parts
-from archspec.train.data.source import Part
-from archspec.train.run_folder import called, known
-from archspec.train.trained_run import Member
+from archspec.train.data import DataSource, Sample, SplitData, open_dataset, split_dataset
+from archspec.train.data.source import Dataset, Subset
+from archspec.train.run_folder import data_location, describe_samples
+from archspec.train.trained_run import TrainedRun
 
-ALONE = "score each by itself"
-WHOLE = "other data, which `--data` names, are scored as a whole"
+SCORE_ALONE = "score each by itself"
+SCORE_OTHER_DATA = "other data, which `--data` names, are scored as a whole"
 
 
-def unseen(members: Sequence[Member], where: str | None = None, share: float | None = None) -> Data:
-    """What was held out of the members' own data; of other data the part for validation, or a share, or else all.
+def evaluation_data(
+    runs: Sequence[TrainedRun], location: str | None = None, val_split: float | None = None
+) -> SplitData:
+    """Return the validation part of the runs' own data, or of the data at `location`.
 
-    Data of the same samples are their own, wherever they lie. Raises `Failure` where members have nothing in common to
-    be scored on, and where it is not known any more what was held out.
+    Other data give their own validation part, or a share `val_split` of them, or else all of them.
+    Data with the samples of a run's own are its own, wherever they lie. Raises `Failure` if the
+    runs cannot be scored on the same samples, or if their data have changed since.
     """
-    first = members[0]
-    for other in members[1:]:
-        _refuse_unlike(first, other)
-        if where is None:
-            _refuse_other_samples(first, other)
-    name = where or first.facts["data"]
-    parts = open_parts(name)
-    # A part for validation that has come since is another one than what was held out, as the digest tells.
-    shares = {member.facts["held_out"] for member in members}
-    trained = {at: divided(name, parts, at if parts.held_out is None else None) for at in shares}
-    samples = {at: known(data) for at, data in trained.items()}
-    owners = [
-        member for member in members if _owns(member, name, samples[member.facts["held_out"]])
-    ]
+    first = runs[0]
+    for other in runs[1:]:
+        _check_comparable(first, other)
+        if location is None:
+            _check_same_samples(first, other)
+    name = location or first.run_info["data"]
+    dataset = open_dataset(name)
+    trained = _splits_of_runs(runs, name, dataset)
+    samples = {share: describe_samples(data) for share, data in trained.items()}
+    owners = [run for run in runs if _was_trained_on(run, name, samples[run.run_info["val_split"]])]
     for other in owners[1:]:
-        _refuse_other_samples(owners[0], other)
-    if owners and share is not None:
-        message = f"what is held out of {quote(name)} was chosen when {quote(owners[0].folder)} was trained on it"
-        raise UsageError(message, "leave out --val-split")
+        _check_same_samples(owners[0], other)
     if owners:
-        found = trained[owners[0].facts["held_out"]]
-    elif share is not None or parts.held_out is not None:
-        found = divided(name, parts, share)
+        if val_split is not None:
+            message = (
+                f"the validation part of {quote(name)} was chosen "
+                f"when {quote(owners[0].folder)} was trained on it"
+            )
+            raise UsageError(message, "leave out --val-split")
+        data = trained[owners[0].run_info["val_split"]]
     else:
-        found = Data(name, parts.classes, Part(parts.train, np.arange(0)), parts.train, 1.0)
-    if not len(found.held_out):
-        raise Failure(f"nothing of {quote(name)} is held out", WHOLE)
-    return _numbered(found, first)
+        data = _split_other(name, dataset, val_split)
+    if not len(data.validation):
+        raise Failure(f"{quote(name)} has no validation samples", SCORE_OTHER_DATA)
+    return _relabel(data, first)
 
 
-def _refuse_unlike(first: Member, other: Member) -> None:
-    if other.facts["classes"] != first.facts["classes"]:
-        raise Failure(
-            f"{quote(other.folder)} was trained on other classes than {quote(first.folder)}", ALONE
+def _splits_of_runs(
+    runs: Sequence[TrainedRun], name: str, dataset: Dataset
+) -> dict[float, SplitData]:
+    """Split the data as each run would have split them, by its share."""
+    shares = {run.run_info["val_split"] for run in runs}
+    # A validation part may have come since: it is not what the run held out, as the digest shows.
+    has_own_part = dataset.validation is not None
+    return {
+        share: split_dataset(name, dataset, None if has_own_part else share) for share in shares
+    }
+
+
+def _split_other(name: str, dataset: Dataset, val_split: float | None) -> SplitData:
+    if val_split is not None or dataset.validation is not None:
+        return split_dataset(name, dataset, val_split)
+    nothing = Subset(dataset.train, np.arange(0))
+    return SplitData(name, dataset.classes, nothing, dataset.train, 1.0)
+
+
+def _check_comparable(first: TrainedRun, other: TrainedRun) -> None:
+    if other.run_info["classes"] != first.run_info["classes"]:
+        message = f"{quote(other.folder)} was trained on other classes than {quote(first.folder)}"
+        raise Failure(message, SCORE_ALONE)
+    if (other.loss_kind, other.width) != (first.loss_kind, first.width):
+        ours, theirs = (f"{run.loss_kind} of {run.width}" for run in (first, other))
+        message = (
+            f"{quote(other.folder)} ends in {theirs}, {quote(first.folder)} in {ours}: "
+            "together they have no one loss"
         )
-    if (other.kind, other.width) != (first.kind, first.width):
-        ours, theirs = (f"{m.kind} of {m.width}" for m in (first, other))
-        message = f"{quote(other.folder)} ends in {theirs}, {quote(first.folder)} in {ours}"
-        raise Failure(f"{message}: together they have no one loss", ALONE)
+        raise Failure(message, SCORE_ALONE)
 
 
-def _refuse_other_samples(first: Member, other: Member) -> None:
-    """What is held out of the data of one may be known to the other."""
-    if other.facts["samples"] != first.facts["samples"]:
+def _check_same_samples(first: TrainedRun, other: TrainedRun) -> None:
+    """Raise `Failure` if one run may have been trained on the other's validation samples."""
+    if other.run_info["samples"] != first.run_info["samples"]:
         message = f"{quote(other.folder)} was trained on other data than {quote(first.folder)}"
-        raise Failure(message, f"{ALONE}, or together on other data, which `--data` names")
+        help = f"{SCORE_ALONE}, or together on other data, which `--data` names"
+        raise Failure(message, help)
 
 
-def _owns(member: Member, name: str, samples: Mapping[str, Any]) -> bool:
-    """Whether it was trained on these very samples of the data."""
-    if samples == member.facts["samples"]:
+def _was_trained_on(run: TrainedRun, name: str, samples: Mapping[str, Any]) -> bool:
+    """Return whether the run was trained on these very samples of the data."""
+    if samples == run.run_info["samples"]:
         return True
-    if called(name) == member.facts["data"]:
-        message = f"{quote(name)} has changed since {quote(member.folder)} was trained on it"
-        raise Failure(message, f"put back what was there, or train again; {WHOLE}")
+    if data_location(name) == run.run_info["data"]:
+        message = f"{quote(name)} has changed since {quote(run.folder)} was trained on it"
+        raise Failure(message, f"restore the data, or train again; {SCORE_OTHER_DATA}")
     return False
 
 
-def _numbered(data: Data, member: Member) -> Data:
-    classes: list[str] = member.facts["classes"]
-    other = [name for name in data.classes if name not in classes]
-    if other:
-        names = ", ".join(map(quote, other[:5])) + (", ..." if len(other) > 5 else "")
-        message = f"{quote(data.name)} has classes that {quote(member.folder)} was not trained on: {names}"
-        raise Failure(message, did_you_mean(other[0], classes, "classes"))
+def _relabel(data: SplitData, run: TrainedRun) -> SplitData:
+    """Number the classes of the validation part as the run numbers them."""
+    classes: list[str] = run.run_info["classes"]
+    unknown = [name for name in data.classes if name not in classes]
+    if unknown:
+        names = ", ".join(map(quote, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        message = (
+            f"{quote(data.name)} has classes that {quote(run.folder)} was not trained on: {names}"
+        )
+        raise Failure(message, did_you_mean(unknown[0], classes, "classes"))
     labels = tuple(map(classes.index, data.classes))
-    return replace(data, classes=tuple(classes), held_out=Numbered(data.held_out, labels))
+    relabeled = RelabeledSource(data.validation, labels)
+    return replace(data, classes=tuple(classes), validation=relabeled)
 
 
 @dataclass(frozen=True)
-class Numbered:
-    """Samples of a source whose classes have other numbers: `labels` has the new one of each."""
+class RelabeledSource:
+    """A source with its classes renumbered: `labels` has the new number of each."""
 
-    source: Source
+    source: DataSource
     labels: tuple[int, ...]
 
     def __len__(self) -> int:

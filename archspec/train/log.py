@@ -1,4 +1,4 @@
-"""What a run records as it goes: a line of JSON for each report, beside it for TensorBoard, at the end as a table."""
+"""The metrics of a run: a line of JSON each, an event file for TensorBoard, a table at the end."""
 
 from __future__ import annotations
 
@@ -10,99 +10,102 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from archspec._files import write_text
 from archspec.diagnostics import Failure, quote, reason, writing
-from archspec.train.tensorboard import Events
+from archspec.train.tensorboard import EventFile
 
-LINES, TABLE = "metrics.jsonl", "metrics.csv"
+METRICS_FILE, TABLE_FILE = "metrics.jsonl", "metrics.csv"
 
 
-class Log:
-    """Appends reports to `metrics.jsonl` and to a file of events; those of what is done again are dropped.
+class MetricsLog:
+    """Appends lines to `metrics.jsonl` and to an event file.
 
-    That is what came after `step`; and its scores, where it is `unscored` and they were not saved.
+    A resumed run starts from `step`: lines after it are dropped. With `lacks_scores` its validation
+    line is dropped too, as the scores will be computed again.
     """
 
-    def __init__(self, run: Path, step: int, unscored: bool = False) -> None:
-        self.path = run / LINES
-        again = (step, "held_out") if unscored else None
-        kept = [
+    def __init__(self, run: Path, step: int, lacks_scores: bool = False) -> None:
+        self.path = run / METRICS_FILE
+        repeated = (step, "validation") if lacks_scores else None
+        lines = [
             line
-            for line in read_log(run)
-            if line["step"] <= step and (line["step"], line["kind"]) != again
+            for line in read_metrics(run)
+            if line["step"] <= step and (line["step"], line["kind"]) != repeated
         ]
-        _replace(self.path, "".join(_line(line) for line in kept))
+        _replace(self.path, "".join(map(_json_line, lines)))
         with writing(run):
-            self.events = Events(run, map(_tagged, kept))
+            self.events = EventFile(run, map(_tagged, lines))
 
     def add(self, step: int, kind: str, **values: Any) -> None:
-        """A report after so many steps; raises `Failure` where it cannot be written."""
+        """Append a line of the given kind after `step`; raise `Failure` if it cannot be written."""
         line = {"step": step, "kind": kind, "time": time.time(), **values}
         with writing(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write(_line(line))
+            file.write(_json_line(line))
         with writing(self.events.path):
             self.events.add(_tagged(line))
 
 
 def write_table(run: Path) -> None:
-    """Writes `metrics.csv`: a row a report, a column for each figure."""
-    lines = [_flat(line) for line in read_log(run)]
-    columns = list(dict.fromkeys(name for line in lines for name in line))
+    """Write `metrics.csv`: a row per line of the log, a column per figure."""
+    rows = [_flatten(line) for line in read_metrics(run)]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
-    _replace(run / TABLE, text.getvalue())
+    writer.writerows(rows)
+    _replace(run / TABLE_FILE, text.getvalue())
 
 
-def read_log(run: Path) -> list[dict[str, Any]]:
-    """The reports of a run in order; a line that was cut off is none."""
-    found: list[dict[str, Any]] = []
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's log in order; a line that was cut off is skipped."""
     try:
-        text = (run / LINES).read_text(encoding="utf-8", errors="replace")
+        text = (run / METRICS_FILE).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise Failure(f"cannot read {quote(run / LINES)}: {reason(error)}") from error
-    for line in text.splitlines():
-        try:
-            value: Any = json.loads(line)
-        except ValueError:
-            continue
-        report = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-        if isinstance(report.get("step"), int) and isinstance(report.get("kind"), str):
-            found.append(report)
-    return found
+        raise Failure(f"cannot read {quote(run / METRICS_FILE)}: {reason(error)}") from error
+    lines = [_parse(line) for line in text.splitlines()]
+    return [
+        line
+        for line in lines
+        if isinstance(line.get("step"), int) and isinstance(line.get("kind"), str)
+    ]
 
 
-def _line(values: Mapping[str, Any]) -> str:
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        value: Any = json.loads(text)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _json_line(values: Mapping[str, Any]) -> str:
     return json.dumps(values, ensure_ascii=False) + "\n"
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            found |= {
-                f"{name}.{key}": inner for key, inner in cast("dict[str, Any]", value).items()
-            }
+            inner = cast("dict[str, Any]", value)
+            flat |= {f"{name}.{key}": figure for key, figure in inner.items()}
         else:
-            found[name] = value
-    return found
+            flat[name] = value
+    return flat
 
 
 def _tagged(line: Mapping[str, Any]) -> dict[str, float]:
-    """Its figures, called as TensorBoard groups them: `train/losses/main`."""
-    flat = _flat(line)
-    found = {"step": flat.pop("step"), "time": flat.pop("time", 0.0)}
+    """Return the figures under the tags that TensorBoard groups by, as in `train/losses/main`."""
+    flat = _flatten(line)
+    figures = {"step": flat.pop("step"), "time": flat.pop("time", 0.0)}
     kind = flat.pop("kind")
     for name, value in flat.items():
         if isinstance(value, int | float):
-            found[f"{kind}/{name.replace('.', '/')}"] = value
-    return found
+            figures[f"{kind}/{name.replace('.', '/')}"] = value
+    return figures
 
 
 def _replace(path: Path, text: str) -> None:
-    staging = path.with_name(f".{path.name}")
     with writing(path):
-        staging.write_text(text, encoding="utf-8")
-        staging.replace(path)
+        write_text(path, text)

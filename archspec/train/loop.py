@@ -1,4 +1,7 @@
-"""The one loop: epochs, schedule, reports and checkpoints; a backend's trainer does the arithmetic."""
+"""The training loop: epochs, schedule, logging and checkpoints; a backend's trainer does the math.
+
+Every rank runs the same loop. What one rank alone may raise is inside `fail_together`.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,18 @@ from archspec.backend.trainer import Trainer, TrainState
 from archspec.diagnostics import Failure, quote
 from archspec.frontend.loader import Spec
 from archspec.ir.recipe import Recipe
-from archspec.train.checkpoint import Place, path_of, prune, write_checkpoint
+from archspec.train.checkpoint import Progress, checkpoint_path, prune, write_checkpoint
 from archspec.train.clock import Clock
-from archspec.train.distributed import agreed
-from archspec.train.log import Log
+from archspec.train.distributed import fail_together
+from archspec.train.log import MetricsLog
 from archspec.train.scores import Scores
 
 
-class Batch(Protocol):
-    """Samples x [N, *input] and their labels y [N], of a group's batch its own; `bad` names those not to be read."""
+class LabeledBatch(Protocol):
+    """This rank's samples x [N, *input] of a batch and their labels y [N].
+
+    `bad` names the samples that could not be read.
+    """
 
     @property
     def x(self) -> Array: ...
@@ -35,37 +41,37 @@ class Batch(Protocol):
     def bad(self) -> tuple[str, ...]: ...
 
 
-class Feed(Protocol):
-    """Batches for training: `steps` of them an epoch, and all from any step on."""
+class BatchFeed(Protocol):
+    """Training batches: `steps` of them an epoch, without end from any step on."""
 
     @property
     def steps(self) -> int: ...
-    def at(self, step: int) -> Generator[Batch]: ...
+    def from_step(self, step: int) -> Generator[LabeledBatch]: ...
 
 
-Watch = Callable[[Mapping[str, Any]], object]
-"""Is told what happens: `kind` says what, the rest is of that."""
+OnEvent = Callable[[Mapping[str, Any]], object]
+"""Called with each event. Its `kind` is `step`, `train`, `validation` or `bad`."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """What is trained, where, and what is kept on the way."""
+class LoopConfig:
+    """What to train, where to write, and what to keep."""
 
     spec: Spec
     recipe: Recipe
     folder: Path
-    feed: Feed
-    held_out: Callable[[], Generator[Batch]] | None = None
-    every: int = 20
-    """Steps between two reports."""
+    batches: BatchFeed
+    validation: Callable[[], Generator[LabeledBatch]] | None = None
+    log_every: int = 20
+    """Steps between two lines of the log."""
     save_every: int | None = None
     """Steps between two checkpoints within an epoch."""
     keep: int = 2
-    """The last so many checkpoints are kept, and the best."""
-    watch: Watch = lambda _: None
+    """Number of last checkpoints to keep, beside the best one."""
+    on_event: OnEvent = lambda _: None
     group: ProcessGroup = field(default_factory=SingleProcess)
-    interrupted: list[int] = field(default_factory=list[int])
-    """The signals that asked it to stop."""
+    signals: list[int] = field(default_factory=list[int])
+    """Signals received so far; any of them stops the loop."""
 
 
 DIVERGED = "lower the learning rate, or clip gradients; the last checkpoint is from before it"
@@ -73,205 +79,231 @@ DIVERGED = "lower the learning rate, or clip gradients; the last checkpoint is f
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended: where, and whether the recipe was followed to its end."""
+    """The progress at the end, and whether the recipe was followed to its end."""
 
-    place: Place
+    progress: Progress
     finished: bool
 
 
-def train(run: Run, trainer: Trainer, place: Place) -> Outcome:
-    """Trains from that place to the recipe's end, or to an interruption, which ends the step and saves.
+def run_loop(config: LoopConfig, trainer: Trainer, progress: Progress) -> Outcome:
+    """Train from `progress` to the end of the recipe; a signal ends the step, saves and returns.
 
-    A checkpoint is written after each epoch, with the scores of the held-out part. Raises `Failure` where the loss is
-    not finite; the last checkpoint is from before it.
+    After each epoch a checkpoint is written, then scored on the validation data. Raises `Failure`
+    if the loss is not finite; the last checkpoint is from before that.
     """
-    return _Loop(run, trainer, place).go()
+    return _Loop(config, trainer, progress).run()
 
 
 class _Loop:
-    """A run under way; `place` is that of the last checkpoint."""
+    """A running loop; `progress` is that of the last checkpoint."""
 
-    def __init__(self, run: Run, trainer: Trainer, place: Place) -> None:
-        assert run.recipe.epochs is not None
-        self.run, self.trainer, self.place, self.group = run, trainer, place, run.group
-        self.steps, self.end = run.feed.steps, run.recipe.epochs * run.feed.steps
-        self.reported, self.clock = place.step, Clock()
-        self.interrupted = run.interrupted
-        with agreed(self.group):
-            self.log = Log(run.folder, place.step, self.unscored) if self.group.is_main else None
+    def __init__(self, config: LoopConfig, trainer: Trainer, progress: Progress) -> None:
+        assert config.recipe.epochs is not None
+        self.config = config
+        self.group = config.group
+        self.trainer = trainer
+        self.progress = progress
+        self.steps = config.batches.steps
+        self.end = config.recipe.epochs * self.steps
+        self.logged_step = progress.step
+        self.clock = Clock()
+        self.signals = config.signals
+        self.log: MetricsLog | None = None
+        with fail_together(self.group):
+            if self.group.is_main:
+                self.log = MetricsLog(config.folder, progress.step, self.lacks_scores)
 
-    def go(self) -> Outcome:
-        with interrupts(self.interrupted), closing(self.run.feed.at(self.place.step)) as batches:
-            if self.unscored:
-                self.score(self.place.step, self.standing(self.place.step))
-            for step in range(self.place.step, self.end):
-                batch, size = self.fetch(batches)
+    def run(self) -> Outcome:
+        start = self.progress.step
+        feed = self.config.batches.from_step(start)
+        with record_signals(self.signals), closing(feed) as batches:
+            if self.lacks_scores:
+                self.evaluate(start, self.save_state(start))
+            for step in range(start, self.end):
+                batch, size = self.next_batch(batches)
                 if batch is None:
                     self.stop(step)
                     break
                 with self.clock.computing(size):
-                    self.trainer.step(
-                        batch.x, batch.y, self.run.recipe.rate(step, self.steps), size
-                    )
-                self.run.watch({"kind": "step", "step": step + 1, "end": self.end})
-                self.stepped(step + 1)
-        return Outcome(self.place, self.place.step >= self.end and not self.unscored)
+                    rate = self.config.recipe.learning_rate_at(step, self.steps)
+                    self.trainer.step(batch.x, batch.y, rate, size)
+                self.config.on_event({"kind": "step", "step": step + 1, "end": self.end})
+                self.after_step(step + 1)
+        return Outcome(self.progress, self.progress.step >= self.end and not self.lacks_scores)
 
     @property
-    def unscored(self) -> bool:
-        """Whether the epoch that has ended lacks its scores, which an interruption leaves for later."""
-        step, scores = self.place.step, self.place.scores
-        return self.run.held_out is not None and step > 0 and step % self.steps == 0 and not scores
+    def lacks_scores(self) -> bool:
+        """Whether an epoch has ended without its scores: an interruption leaves them for later."""
+        step = self.progress.step
+        epoch_ended = step > 0 and step % self.steps == 0
+        return epoch_ended and self.config.validation is not None and not self.progress.scores
 
-    def fetch(self, batches: Iterator[Batch]) -> tuple[Batch | None, int]:
-        """The next batch and its size over all processes; none where one of them was interrupted."""
+    def next_batch(self, batches: Iterator[LabeledBatch]) -> tuple[LabeledBatch | None, int]:
+        """Return the next batch and its size over all ranks; None if any rank got a signal."""
         batch = None
-        with self.clock.waiting(), agreed(self.group, size=0, bad=0, stops=0) as told:
-            with self.feeding():
+        with self.clock.waiting(), fail_together(self.group, size=0, bad=0, stops=0) as flags:
+            with self.excusing_dead_workers():
                 batch = next(batches)
-                told |= {"size": len(batch.y), "bad": len(batch.bad)}
-            told["stops"] = len(self.interrupted)
-        if told["bad"]:
-            self.miss(batch.bad if batch else (), held_out=False)
-        return None if told["stops"] else batch, int(told["size"])
+                flags |= {"size": len(batch.y), "bad": len(batch.bad)}
+            flags["stops"] = len(self.signals)
+        if flags["bad"]:
+            self.report_unreadable(batch.bad if batch else (), validation=False)
+        return None if flags["stops"] else batch, int(flags["size"])
 
     @contextmanager
-    def feeding(self) -> Generator[None]:
-        """What interrupts this process may end those that prepare its data: that is no failure then."""
+    def excusing_dead_workers(self) -> Generator[None]:
+        """Ignore a failed worker after a signal: the signal may have ended the worker too."""
         try:
             yield
         except Failure:
-            if not self.interrupted:
+            if not self.signals:
                 raise
 
-    def stepped(self, done: int) -> None:
-        """Reports, saves and scores as it is time to."""
-        every, epoch_ends = self.run.save_every, done % self.steps == 0
-        saves = epoch_ends or (every is not None and done % every == 0)
-        if saves or done % self.run.every == 0:
-            self.report(done)
-        if saves:
-            standing = self.standing(done)
-            self.save(standing, replace(self.place, step=done, scores={}))
+    def after_step(self, done: int) -> None:
+        """Log, save and evaluate when due."""
+        save_every = self.config.save_every
+        epoch_ends = done % self.steps == 0
+        save_due = epoch_ends or (save_every is not None and done % save_every == 0)
+        if save_due or done % self.config.log_every == 0:
+            self.log_training(done)
+        if save_due:
+            state = self.save_state(done)
+            self.write_checkpoint(state, replace(self.progress, step=done, scores={}))
             if epoch_ends:
-                self.score(done, standing)
+                self.evaluate(done, state)
             self.prune()
 
     def stop(self, done: int) -> None:
-        if done > self.reported:
-            self.report(done)
-        if done > self.place.step:
-            self.save(self.standing(done), replace(self.place, step=done, scores={}))
+        """Log and save what has been done since the last time."""
+        if done > self.logged_step:
+            self.log_training(done)
+        if done > self.progress.step:
+            state = self.save_state(done)
+            self.write_checkpoint(state, replace(self.progress, step=done, scores={}))
             self.prune()
 
-    def miss(self, names: tuple[str, ...], held_out: bool) -> None:
-        for own in self.group.all_gather(names):
-            for name in own:
-                self.run.watch({"kind": "bad", "name": name, "held_out": held_out})
+    def report_unreadable(self, names: tuple[str, ...], validation: bool) -> None:
+        for names_of_rank in self.group.all_gather(names):
+            for name in names_of_rank:
+                self.config.on_event({"kind": "bad", "name": name, "validation": validation})
 
-    def report(self, done: int) -> None:
+    def log_training(self, done: int) -> None:
+        """Log the losses since the last line; raise `Failure` if one is not finite."""
+        # Reading the losses waits for the device: this is computing time too.
         with self.clock.computing():
             losses = self.trainer.losses()
-        self.refuse(
-            f"the loss is {{}} after step {done}, or within the {done - self.reported - 1} before it",
-            losses,
+        earlier = done - self.logged_step - 1
+        self.check_finite(
+            f"the loss is {{}} after step {done}, or within the {earlier} before it", losses
         )
-        rate = self.run.recipe.rate(done - 1, self.steps)
-        values = {"epoch": done / self.steps, "rate": rate, "losses": losses, **self.clock.report()}
-        self.record(done, "train", values)
-        self.run.watch({"kind": "train", "step": done, "end": self.end, **values})
-        self.reported = done
+        values = {
+            "epoch": done / self.steps,
+            "learning_rate": self.config.recipe.learning_rate_at(done - 1, self.steps),
+            "losses": losses,
+            **self.clock.report(),
+        }
+        self.write_log(done, "train", values)
+        self.config.on_event({"kind": "train", "step": done, "end": self.end, **values})
+        self.logged_step = done
 
-    def record(self, done: int, kind: str, values: Mapping[str, Any]) -> None:
-        with agreed(self.group):
+    def write_log(self, done: int, kind: str, values: Mapping[str, Any]) -> None:
+        with fail_together(self.group):
             if self.log:
                 self.log.add(done, kind, **values)
 
-    def refuse(self, message: str, losses: Mapping[str, float]) -> None:
-        """Raises `Failure` where one of the losses, the same in all processes, is not finite."""
+    def check_finite(self, message: str, losses: Mapping[str, float]) -> None:
+        """Raise `Failure` if one of the losses, which are the same on all ranks, is not finite."""
         wrong = [value for value in losses.values() if not math.isfinite(value)]
-        with agreed(self.group):
+        with fail_together(self.group):
             if wrong:
                 raise Failure(message.format(wrong[0]), DIVERGED)
 
-    def standing(self, done: int) -> TrainState:
-        """All that is to be saved; raises `Failure` where it is of no use any more."""
-        found = self.trainer.save()
-        with agreed(self.group):
-            for name, value in (
-                *found.tensors.items(),
-                *found.average.items(),
-                *found.slots.items(),
-            ):
+    def save_state(self, done: int) -> TrainState:
+        """Return the trainer's state; raise `Failure` if a value in it is not finite."""
+        state = self.trainer.save()
+        tensors = (*state.tensors.items(), *state.average.items(), *state.slots.items())
+        with fail_together(self.group):
+            for name, value in tensors:
                 if not np.isfinite(value).all():
-                    raise Failure(
-                        f"{quote(name)} has values that are not finite after step {done}", DIVERGED
-                    )
-        return found
+                    message = f"{quote(name)} has values that are not finite after step {done}"
+                    raise Failure(message, DIVERGED)
+        return state
 
-    def score(self, done: int, standing: TrainState) -> None:
-        """Adds to a checkpoint the scores of what is held out, of which each process has a share; if there is time."""
-        run, head = self.run, self.run.spec.graph.heads[0]
-        if run.held_out is None:
+    def evaluate(self, done: int, state: TrainState) -> None:
+        """Score the validation data, each rank its share, and save the checkpoint with the scores.
+
+        A signal on any rank ends this without scores.
+        """
+        config = self.config
+        if config.validation is None:
             return
-        scores, bad = (
-            Scores(head.loss, max(run.spec.graph.nodes[head.node].shape[0], 2)),
-            tuple[str, ...](),
+        scores, bad = self.score_share(config.validation)
+        if scores is None:
+            return
+        self.report_unreadable(bad, validation=True)
+        figures = scores.all_reduce(self.group).summary()
+        if self.group.is_main and not math.isfinite(figures["loss"]):
+            # The tensors are finite, but a run resumed from them would only fail again.
+            checkpoint_path(config.folder, done).unlink(missing_ok=True)
+        self.check_finite(
+            f"the validation loss is {{}} after step {done}", {"loss": figures["loss"]}
         )
-        with agreed(self.group, stops=0) as told:
-            with self.feeding(), closing(run.held_out()) as batches:
+        values = {"epoch": done / self.steps, **figures}
+        self.write_log(done, "validation", values)
+        config.on_event({"kind": "validation", "step": done, **values})
+        progress = replace(self.progress, scores=figures)
+        if progress.best is None or figures["top1"] > progress.best:
+            progress = replace(progress, best=figures["top1"], best_step=done)
+        self.write_checkpoint(state, progress)
+
+    def score_share(
+        self, validation: Callable[[], Generator[LabeledBatch]]
+    ) -> tuple[Scores | None, tuple[str, ...]]:
+        """Score this rank's share: None for the scores if any rank got a signal."""
+        graph = self.config.spec.graph
+        head = graph.heads[0]
+        scores = Scores(head.loss, max(graph.nodes[head.node].shape[0], 2))
+        bad: tuple[str, ...] = ()
+        with fail_together(self.group, stops=0) as flags:
+            with self.excusing_dead_workers(), closing(validation()) as batches:
                 for batch in batches:
                     bad += batch.bad
                     if len(batch.y):
                         scores.add(self.trainer.predict(batch.x), batch.y)
-                    if self.interrupted:
+                    if self.signals:
                         break
-            told["stops"] = len(self.interrupted)
-        if told["stops"]:
-            return
-        self.miss(bad, held_out=True)
-        found = scores.of_all(self.group).summary()
-        if self.group.is_main and not math.isfinite(found["loss"]):
-            path_of(run.folder, done).unlink(missing_ok=True)
-        self.refuse(
-            f"the loss on what is held out is {{}} after step {done}", {"loss": found["loss"]}
-        )
-        self.record(done, "held_out", {"epoch": done / self.steps, **found})
-        run.watch({"kind": "held_out", "step": done, "epoch": done / self.steps, **found})
-        better = self.place.best is None or found["top1"] > self.place.best
-        best, best_step = (
-            (found["top1"], done) if better else (self.place.best, self.place.best_step)
-        )
-        self.save(standing, replace(self.place, scores=found, best=best, best_step=best_step))
+            flags["stops"] = len(self.signals)
+        return None if flags["stops"] else scores, bad
 
-    def save(self, standing: TrainState, place: Place) -> None:
-        run = self.run
-        with agreed(self.group):
+    def write_checkpoint(self, state: TrainState, progress: Progress) -> None:
+        spec = self.config.spec
+        with fail_together(self.group):
             if self.group.is_main:
-                write_checkpoint(run.folder, run.spec.graph, run.spec.sha256, standing, place)
-        self.place = place
+                write_checkpoint(self.config.folder, spec.graph, spec.sha256, state, progress)
+        self.progress = progress
 
     def prune(self) -> None:
-        with agreed(self.group):
+        with fail_together(self.group):
             if self.group.is_main:
-                prune(self.run.folder, self.run.keep, self.place)
+                prune(self.config.folder, self.config.keep, self.progress)
 
 
 @contextmanager
-def interrupts(seen: list[int]) -> Generator[None]:
-    """Notes Ctrl-C and a scheduler's notice, which end the step that runs; a second Ctrl-C ends at once.
+def record_signals(received: list[int]) -> Generator[None]:
+    """Append SIGINT and SIGTERM to `received`; a second SIGINT raises KeyboardInterrupt.
 
-    The notice may come twice: by the scheduler to all processes, and by the launcher that passes its own on.
+    SIGTERM may arrive twice: from the scheduler to all processes, and from a launcher that
+    forwards its own.
     """
 
-    def note(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and number in seen:
+    def record(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and number in received:
             raise KeyboardInterrupt
-        seen.append(number)
+        received.append(number)
 
-    old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, record) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in old.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

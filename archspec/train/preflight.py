@@ -1,4 +1,4 @@
-"""What a run is refused for before anything is written: an unfinished recipe, heads that the data cannot train."""
+"""Checks before anything is written: an incomplete recipe, heads that the data cannot train."""
 
 from __future__ import annotations
 
@@ -11,91 +11,94 @@ from archspec.frontend.loader import Spec
 from archspec.ir.graph import Head
 from archspec.ir.recipe import Recipe
 from archspec.ir.types import format_shape
-from archspec.train.data import Data
+from archspec.train.data import SplitData
 
 
-def ready(spec: Spec) -> Recipe:
-    """The spec's recipe; raises `Failure` where it leaves open what a run needs."""
+def complete_recipe(spec: Spec) -> Recipe:
+    """Return the spec's recipe; raise `Failure` if it lacks what a run needs."""
     recipe = spec.document.train or Recipe()
-    missing = [
-        name for name in ("learning_rate", "epochs", "batch") if getattr(recipe, name) is None
-    ]
+    required = ("learning_rate", "epochs", "batch")
+    missing = [name for name in required if getattr(recipe, name) is None]
     if missing:
         names = " and ".join(f"`{name}`" for name in missing)
-        help = " ".join(f"--set train.{name}=..." for name in missing)
-        raise Failure(
-            f"the recipe of {quote(spec.name)} states no {names}",
-            f"state it under `train`, or give {help}",
-        )
+        flags = " ".join(f"--set train.{name}=..." for name in missing)
+        message = f"the recipe of {quote(spec.name)} states no {names}"
+        raise Failure(message, f"state it under `train`, or pass {flags}")
     param_groups(recipe, spec.graph)
     return recipe
 
 
-def refuse_heads(spec: Spec, data: Data) -> None:
-    """Raises `Failure` unless a class for each sample can train each head with a loss, and the main one has one.
+def check_heads(spec: Spec, data: SplitData) -> None:
+    """Raise `Failure` unless a class per sample can train every head with a loss.
 
-    What `labels` call its classes may not be what the data call others.
+    The main head needs a loss. The spec's `labels` may not order the data's classes differently.
     """
     for head in spec.graph.heads:
         if head.loss != "none":
-            _refuse_head(spec, head, data)
+            _check_head(spec, head, data)
     if spec.graph.heads[0].loss == "none":
-        raise Failure(
-            "the main head has no loss", "state one, as in `heads: {main: {loss: cross_entropy}}`"
-        )
-    _refuse_order(spec, data)
+        help = "state one, as in `heads: {main: {loss: cross_entropy}}`"
+        raise Failure("the main head has no loss", help)
+    _check_label_order(spec, data)
 
 
-def _refuse_order(spec: Spec, data: Data) -> None:
-    labels, names = list(spec.document.labels or ()), list(data.classes)
+def _check_label_order(spec: Spec, data: SplitData) -> None:
+    labels = list(spec.document.labels or ())
+    names = list(data.classes)
     if labels != names and sorted(labels) == sorted(names):
-        at = list(map(eq, labels, names)).index(False)
-        message = f"the `labels` of {quote(spec.name)} are the classes of {quote(data.name)} in another order"
-        help = "order them so, or leave them out: `archspec run` takes the names of the data then"
-        raise Failure(
-            f"{message}: class {at} is {quote(names[at])}, and not {quote(labels[at])}", help
+        first = list(map(eq, labels, names)).index(False)
+        message = (
+            f"the `labels` of {quote(spec.name)} are the classes of {quote(data.name)} "
+            f"in another order: class {first} is {quote(names[first])}, not {quote(labels[first])}"
         )
+        help = "reorder them, or leave them out: `archspec run` then uses the data's names"
+        raise Failure(message, help)
 
 
-def _refuse_head(spec: Spec, head: Head, data: Data) -> None:
-    node, count = spec.graph.nodes[head.node], len(data.classes)
+def _check_head(spec: Spec, head: Head, data: SplitData) -> None:
+    node = spec.graph.nodes[head.node]
+    classes = len(data.classes)
     where = f"the head {quote(head.name)} ({node.span})"
     if head.name == "loss":
-        raise Failure(
-            f"{where} has the name of the weighted sum of all losses", "call it otherwise"
-        )
+        raise Failure(f"{where} has the name of the weighted sum of all losses", "rename it")
     if head.loss == "mse":
-        raise Failure(
-            f"{where} has the loss mse, which takes numbers, and {quote(data.name)} has classes"
+        message = (
+            f"{where} has the loss mse, which takes numbers, but {quote(data.name)} has classes"
         )
+        raise Failure(message)
     if len(node.shape) != 1:
-        message = f"{where} is {format_shape(node.shape)}, and a sample has one class"
+        message = f"{where} is {format_shape(node.shape)}, but a sample has one class"
         raise Failure(message, "end it with `flatten`")
     (width,) = node.shape
-    if width != count and not (head.loss == "binary_cross_entropy" and (width, count) == (1, 2)):
-        help = f"--set classes={count}" if "classes" in spec.args else ""
-        raise Failure(f"{quote(data.name)} has {count} classes, {where} tells {width} apart", help)
+    # One logit separates two classes.
+    is_binary = head.loss == "binary_cross_entropy" and (width, classes) == (1, 2)
+    if width != classes and not is_binary:
+        help = f"--set classes={classes}" if "classes" in spec.args else ""
+        message = f"{quote(data.name)} has {classes} classes, but {where} has {width} outputs"
+        raise Failure(message, help)
 
 
-def refuse_single(spec: Spec, recipe: Recipe, samples: int) -> None:
-    """Raises `Failure` where batch norm would have a single value to normalise: that of the one sample of a batch."""
-    assert recipe.batch is not None
-    sizes = {min(recipe.batch, samples), samples % recipe.batch or recipe.batch}
-    alone = [
-        size
-        for size in sizes
-        for part in microbatches(size, recipe.accumulate)
-        if part.stop - part.start == 1
-    ]
+def check_batch_norm_sizes(spec: Spec, recipe: Recipe, samples: int) -> None:
+    """Raise `Failure` if a batch norm would normalise a single value: of a batch of one sample."""
     graph = spec.graph
-    fixed = frozen_batch_norms(recipe, graph)
-    for index in sorted(graph.reachable(graph.heads)) if alone else ():
+    frozen = frozen_batch_norms(recipe, graph)
+    if not _has_single_sample(recipe, samples):
+        return
+    for index in sorted(graph.reachable(graph.heads)):
         node = graph.nodes[index]
-        if (
-            node.op.kind == "batch_norm"
-            and node.path not in fixed
-            and math.prod(node.shape[1:]) == 1
-        ):
-            message = f"{samples} samples in batches of {recipe.batch} leave one alone, which {quote(node.path)}"
-            help = "choose another `batch` or `accumulate`"
-            raise Failure(f"{message} ({node.span}) has nothing to normalise by", help)
+        trains = node.op.kind == "batch_norm" and node.path not in frozen
+        if trains and math.prod(node.shape[1:]) == 1:
+            message = (
+                f"{samples} samples in batches of {recipe.batch} leave a batch of one, "
+                f"for which {quote(node.path)} ({node.span}) has no statistics"
+            )
+            raise Failure(message, "choose another `batch` or `accumulate`")
+
+
+def _has_single_sample(recipe: Recipe, samples: int) -> bool:
+    """Return whether any microbatch of an epoch has one sample."""
+    assert recipe.batch is not None
+    full = min(recipe.batch, samples)
+    last = samples % recipe.batch or recipe.batch
+    parts = [part for size in (full, last) for part in microbatches(size, recipe.accumulate)]
+    return any(part.stop - part.start == 1 for part in parts)

@@ -1,11 +1,11 @@
-"""A run from end to end: what it is trained on, its folder, and the model that is left in it."""
+"""A training run from end to end: the checks before it, its folder, and the model left in it."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,20 +17,30 @@ from archspec.build_folder import WEIGHTS
 from archspec.compiler import write_build
 from archspec.diagnostics import Failure, quote, writing
 from archspec.frontend.loader import Spec
-from archspec.images import Unreadable, preprocess_of
+from archspec.images import UnreadableSample, preprocess_of
 from archspec.ir.recipe import Recipe
-from archspec.train.checkpoint import Place, write_best
+from archspec.train.checkpoint import Progress, write_best
 from archspec.train.curves import write_curves
-from archspec.train.data import Batches, Data, Prepare, open_data, refuse_within, whole
-from archspec.train.data.source import Part
-from archspec.train.distributed import agreed
+from archspec.train.data import (
+    Batches,
+    InputTransform,
+    SplitData,
+    check_not_inside,
+    evaluation_batches,
+    open_data,
+)
+from archspec.train.data.source import Subset
+from archspec.train.distributed import fail_together
 from archspec.train.log import write_table
-from archspec.train.loop import Outcome, Run, Watch, interrupts, train
-from archspec.train.preflight import ready, refuse_heads, refuse_single
-from archspec.train.run_folder import facts, repeatable, write_facts
-from archspec.train.run_lock import claimed, entered, refuse_unlike
+from archspec.train.loop import LoopConfig, OnEvent, Outcome, record_signals, run_loop
+from archspec.train.preflight import check_batch_norm_sizes, check_heads, complete_recipe
+from archspec.train.run_folder import run_info, shell_command, write_run_info
+from archspec.train.run_lock import check_same_on_all, enter_folder, lock_folder
 from archspec.weights.checkpoint import network_metadata, save_checkpoint
 from archspec.weights.weight_source import SEED_0, WeightSource
+
+OnNote = Callable[[str], object]
+"""Called with a note for the user."""
 
 OUT_OF_MEMORY = (
     "out of memory",
@@ -39,12 +49,12 @@ OUT_OF_MEMORY = (
     "RESOURCE_EXHAUSTED",
     "OOM when allocating",
 )
-"""How PyTorch, TensorFlow and JAX say it, on CPUs and on GPUs; they have no exception in common."""
+"""Parts of the messages of PyTorch, TensorFlow and JAX: they share no exception for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a run is run; what is learnt is in the recipe."""
+class TrainOptions:
+    """Settings of a run that do not change what is learned. The recipe holds those that do."""
 
     data: str
     val_split: float | None = None
@@ -59,210 +69,289 @@ class Options:
     command: tuple[str, ...] = ()
 
 
-def start(
+def train_spec(
     spec: Spec,
     backend: Backend,
     folder: Path,
-    options: Options,
+    options: TrainOptions,
     *,
     group: ProcessGroup | None = None,
     resume: bool = False,
-    watch: Watch = lambda _: None,
-    remark: Callable[[str], object] = str,
+    on_event: OnEvent = lambda _: None,
+    on_note: OnNote = str,
 ) -> Outcome:
-    """Trains a spec by its recipe, into a folder that is new, or with `resume` goes on where its run stood.
+    """Train a spec by its recipe into a new folder, or with `resume` continue the run found there.
 
-    `watch` is told what happens on the way, `remark` what one should know; in a group the first process alone writes.
-    Raises `Failure`; what was written by then stays, and can be gone on with.
+    `on_event` receives the events of the loop, `on_note` notes for the user. In a group only the
+    main process writes. Raises `Failure`; what was written by then stays and can be resumed.
     """
     group = group or SingleProcess()
-    with agreed(group):
-        recipe = ready(spec)
+    with fail_together(group):
+        run = TrainingRun.prepare(spec, backend, folder, options, group, resume)
+    run.on_event = on_event
+    run.on_note = on_note
+    return run.execute()
+
+
+@dataclass
+class TrainingRun:
+    """One run of a recipe: `prepare` checks it, `execute` enters its folder, loops and finishes."""
+
+    spec: Spec
+    recipe: Recipe
+    backend: Backend
+    data: SplitData
+    folder: Path
+    options: TrainOptions
+    group: ProcessGroup
+    resume: bool
+    transform: InputTransform
+    """The transform for training, with the recipe's augmentation."""
+    info: dict[str, Any]
+    """The contents of `run.json`."""
+    on_event: OnEvent = lambda _: None
+    on_note: OnNote = str
+    signals: list[int] = field(default_factory=list[int])
+    """Signals received since the loop began."""
+
+    @classmethod
+    def prepare(
+        cls,
+        spec: Spec,
+        backend: Backend,
+        folder: Path,
+        options: TrainOptions,
+        group: ProcessGroup,
+        resume: bool,
+    ) -> TrainingRun:
+        """Open the data and make every check that needs no folder and no model."""
+        recipe = complete_recipe(spec)
         if backend.trainer is None:
             help = "`archspec backends` lists those that can"
             raise BackendError(f"the backend {quote(backend.name)} cannot train", help)
         data = open_data(options.data, options.val_split)
-        refuse_within(options.data, folder)
-        refuse_heads(spec, data)
-        refuse_single(spec, recipe, len(data.train))
-        run = replace(_run(spec, recipe, folder, data, options, group), watch=watch)
-        known = facts(spec, backend, "", recipe, data, data.share)
-    how = (
-        backend.name,
-        options.log_every,
-        options.save_every,
-        options.keep,
-        options.bad_data,
-        options.compile,
-        resume,
-    )
-    refuse_unlike(
-        group,
-        {
-            "spec": (spec.sha256, known["spec"]["args"]),
-            "data": known["samples"],
-            "recipe": recipe,
-            "command": how,
-        },
-    )
-    with ExitStack() as stack:
-        kept = None
-        with agreed(group):
-            if group.is_main:
-                stack.enter_context(claimed(folder))
-                known, kept = entered(folder, spec.graph, known, resume, remark)
-                known["commands"] = [*known["commands"], repeatable(backend, options.command)]
-        kept = group.broadcast(kept)
-        if kept and options.weights.path and group.is_main:
-            remark(
-                f"note: {quote(options.weights.path)} is what a run begins with; this one goes on from its checkpoint"
-            )
-        plan = TrainerConfig(spec.graph, recipe, options.device, options.compile, group)
-        with agreed(group):
-            trainer = _opened(spec, backend, folder, plan, options, kept is None, remark)
-        if kept:
-            trainer.restore(kept[0])
-        known["device"] = trainer.device
-        with agreed(group):
-            if group.is_main:
-                write_facts(folder, known, spec)
+        check_not_inside(options.data, folder)
+        check_heads(spec, data)
+        check_batch_norm_sizes(spec, recipe, len(data.train))
+        transform = _input_transform(spec, recipe)
+        _check_first_sample(data, transform, options)
+        info = run_info(spec, backend, recipe, data)
+        return cls(spec, recipe, backend, data, folder, options, group, resume, transform, info)
 
-        def report() -> None:
-            write_table(folder)
-            write_curves(
-                folder, f"{spec.name} on {data.name}, {backend.name} on {trainer.device}", remark
-            )
+    def execute(self) -> Outcome:
+        """Train to the end of the recipe, or until interrupted, and leave the model in the folder.
 
-        # From here to the end: a second notice may come while the model is written.
-        stack.enter_context(interrupts(run.interrupted))
-        try:
-            outcome = _trained(run, trainer, kept[1] if kept else Place(), options)
-        except Failure:
-            with suppress(Failure):  # which of a full disk would be said twice
-                if group.is_main:
-                    report()
-            raise
-        standing = trainer.save()
-        with agreed(group):
-            if group.is_main:
-                _finish(spec, backend, folder, standing)
-                write_facts(folder, {**known, "trained": outcome.place.step}, spec)
-                report()
-                write_best(folder, spec.graph, spec.sha256, outcome.place, remark)
+        Raises `Failure`.
+        """
+        check_same_on_all(self.group, self._inputs())
+        with ExitStack() as stack:
+            checkpoint = self._enter(stack)
+            trainer = self._open_trainer(checkpoint)
+            self.info["device"] = trainer.device
+            self._write_info()
+            # From here to the end: a second signal may arrive while the model is written.
+            stack.enter_context(record_signals(self.signals))
+            outcome = self._loop(trainer, checkpoint[1] if checkpoint else Progress())
+            self._finish(trainer, outcome)
         return outcome
 
-
-def _opened(
-    spec: Spec,
-    backend: Backend,
-    folder: Path,
-    plan: TrainerConfig,
-    options: Options,
-    begins: bool,
-    remark: Callable[[str], object],
-) -> Trainer:
-    """The trainer of a build that is made for it; a run that begins leaves that build in its folder."""
-    seed = plan.recipe.seed
-    weights = replace(options.weights, seed=seed) if begins else WeightSource(seed=seed)
-    allow_nonfinite = options.weights.allow_nonfinite
-    with tempfile.TemporaryDirectory(prefix="archspec-") as scratch:
-        build = write_build(
-            spec,
-            backend,
-            Path(scratch) / "build",
-            weights=weights,
-            on_note=remark,
+    def _inputs(self) -> dict[str, Any]:
+        """What every process of the group must have been given alike."""
+        options = self.options
+        settings = (
+            self.backend.name,
+            options.log_every,
+            options.save_every,
+            options.keep,
+            options.bad_data,
+            options.compile,
+            self.resume,
         )
-        trainer = _trainer(backend, build, plan)
-        if begins and plan.group.is_main:
-            write_build(
-                spec,
-                backend,
-                folder,
-                weights=WeightSource(build / WEIGHTS, allow_nonfinite=allow_nonfinite),
+        return {
+            "spec": (self.spec.sha256, self.info["spec"]["args"]),
+            "data": self.info["samples"],
+            "recipe": self.recipe,
+            "command": settings,
+        }
+
+    def _enter(self, stack: ExitStack) -> tuple[TrainState, Progress] | None:
+        """Lock the folder until the stack closes; return its last checkpoint, if it has one."""
+        checkpoint = None
+        with fail_together(self.group):
+            if self.group.is_main:
+                stack.enter_context(lock_folder(self.folder))
+                self.info, checkpoint = enter_folder(
+                    self.folder, self.spec.graph, self.info, self.resume, self.on_note
+                )
+                command = shell_command(self.backend, self.options.command)
+                self.info["commands"] = [*self.info["commands"], command]
+        checkpoint = self.group.broadcast(checkpoint)
+        if checkpoint and self.options.weights.path and self.group.is_main:
+            self.on_note(
+                f"note: {quote(self.options.weights.path)} is ignored: "
+                "the run resumes from its own checkpoint"
             )
+        return checkpoint
+
+    def _open_trainer(self, checkpoint: tuple[TrainState, Progress] | None) -> Trainer:
+        config = TrainerConfig(
+            self.spec.graph, self.recipe, self.options.device, self.options.compile, self.group
+        )
+        with fail_together(self.group):
+            trainer = self._build_trainer(config, new=checkpoint is None)
+        if checkpoint:
+            trainer.restore(checkpoint[0])
         return trainer
 
+    def _build_trainer(self, config: TrainerConfig, *, new: bool) -> Trainer:
+        """Open the trainer on a build of its own; a new run keeps that build in its folder."""
+        weights = WeightSource(seed=self.recipe.seed)
+        if new:
+            weights = replace(self.options.weights, seed=self.recipe.seed)
+        with tempfile.TemporaryDirectory(prefix="archspec-") as scratch:
+            folder = Path(scratch) / "build"
+            build = write_build(self.spec, self.backend, folder, weights, on_note=self.on_note)
+            trainer = _trainer_of(self.backend, build, config)
+            if new and self.group.is_main:
+                self._publish(build / WEIGHTS)
+            return trainer
 
-def _trained(run: Run, trainer: Trainer, place: Place, options: Options) -> Outcome:
-    try:
-        return train(run, trainer, place)
-    except Failure:
-        raise
-    except Exception as error:
-        first = str(error).partition("\n")[0]
-        if isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY):
-            help = "--set train.accumulate=2 computes a batch in two parts; --resume goes on from the last checkpoint"
-            raise Failure(f"there is not enough memory: {first}", help) from error
-        if not options.compile:
+    def _publish(self, weights: Path) -> None:
+        """Write the build with these weights into the run's folder."""
+        allow_nonfinite = self.options.weights.allow_nonfinite
+        source = WeightSource(weights, allow_nonfinite=allow_nonfinite)
+        write_build(self.spec, self.backend, self.folder, source)
+
+    def _write_info(self) -> None:
+        with fail_together(self.group):
+            if self.group.is_main:
+                write_run_info(self.folder, self.info, self.spec)
+
+    def _loop(self, trainer: Trainer, progress: Progress) -> Outcome:
+        """Run the loop; if it fails, leave the table and curves of what was logged."""
+        try:
+            with self._explaining_failures():
+                return run_loop(self._loop_config(), trainer, progress)
+        except Failure:
+            # A full disk would be reported twice.
+            with suppress(Failure):
+                if self.group.is_main:
+                    self._report(trainer)
             raise
-        raise Failure(f"the compiled model fails: {first}", "leave out --compile") from error
+
+    @contextmanager
+    def _explaining_failures(self) -> Generator[None]:
+        """Turn a framework's exception into a `Failure` if memory or the compiler explains it."""
+        try:
+            yield
+        except Failure:
+            raise
+        except Exception as error:
+            first_line = str(error).partition("\n")[0]
+            if isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY):
+                help = (
+                    "--set train.accumulate=2 computes a batch in two parts; "
+                    "--resume continues from the last checkpoint"
+                )
+                raise Failure(f"there is not enough memory: {first_line}", help) from error
+            if not self.options.compile:
+                raise
+            help = "leave out --compile"
+            raise Failure(f"the compiled model fails: {first_line}", help) from error
+
+    def _loop_config(self) -> LoopConfig:
+        options = self.options
+        batch = self.recipe.batch
+        assert batch is not None
+        batches = Batches(
+            self.data.train,
+            self.transform,
+            batch,
+            self.recipe.seed,
+            options.workers,
+            self.group.rank,
+            self.group.world_size,
+            options.bad_data,
+            self.recipe.accumulate,
+        )
+        return LoopConfig(
+            self.spec,
+            self.recipe,
+            self.folder,
+            batches,
+            self._validation_batches if len(self.data.validation) else None,
+            options.log_every,
+            options.save_every,
+            options.keep,
+            on_event=self.on_event,
+            group=self.group,
+            signals=self.signals,
+        )
+
+    def _validation_batches(self) -> Generator[Any]:
+        """Return this rank's share of the validation samples, not augmented."""
+        assert self.recipe.batch is not None
+        count = len(self.data.validation)
+        ours = Subset(
+            self.data.validation, np.arange(self.group.rank, count, self.group.world_size)
+        )
+        plain = InputTransform(self.transform.shape, self.transform.preprocess)
+        return evaluation_batches(
+            ours, plain, self.recipe.batch, self.options.workers, bad_data=self.options.bad_data
+        )
+
+    def _finish(self, trainer: Trainer, outcome: Outcome) -> None:
+        """Write the trained model, its info, table, curves and the best epoch's weights."""
+        state = trainer.save()
+        with fail_together(self.group):
+            if not self.group.is_main:
+                return
+            self._write_trained(state)
+            self.info["trained"] = outcome.progress.step
+            write_run_info(self.folder, self.info, self.spec)
+            self._report(trainer)
+            spec = self.spec
+            write_best(self.folder, spec.graph, spec.sha256, outcome.progress, self.on_note)
+
+    def _write_trained(self, state: TrainState) -> None:
+        """Put the averaged tensors, or without an average the last ones, into the build."""
+        path = self.folder / ".trained.safetensors"
+        tensors = state.average or state.tensors
+        metadata = network_metadata(self.spec.graph, self.spec.sha256)
+        try:
+            with writing(self.folder, "the checkpoints are complete: continue with --resume"):
+                save_checkpoint(path, tensors, metadata)
+                self._publish(path)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _report(self, trainer: Trainer) -> None:
+        write_table(self.folder)
+        title = f"{self.spec.name} on {self.data.name}, {self.backend.name} on {trainer.device}"
+        write_curves(self.folder, title, self.on_note)
 
 
-def _trainer(backend: Backend, build: Path, plan: TrainerConfig) -> Trainer:
+def _input_transform(spec: Spec, recipe: Recipe) -> InputTransform:
+    stated = spec.document.preprocess
+    dumped = stated.model_dump(mode="json") if stated else None
+    shape = spec.graph.input
+    preprocess = preprocess_of({"preprocess": dumped, "input": list(shape)})
+    return InputTransform(shape, preprocess, recipe.augment)
+
+
+def _check_first_sample(data: SplitData, transform: InputTransform, options: TrainOptions) -> None:
+    """Raise `Failure` if the first sample does not fit the network: the others will not either."""
+    try:
+        transform(data.train[0])
+    except UnreadableSample:
+        if options.bad_data == "error":
+            raise
+
+
+def _trainer_of(backend: Backend, build: Path, config: TrainerConfig) -> Trainer:
     assert backend.trainer is not None
     try:
-        return backend.trainer(build, plan)
+        return backend.trainer(build, config)
     except ImportError as error:
         require_imports(backend, error)
         raise
-
-
-def _run(
-    spec: Spec, recipe: Recipe, folder: Path, data: Data, options: Options, group: ProcessGroup
-) -> Run:
-    """Raises `Failure` where the first sample does not fit the network: the others will not."""
-    assert recipe.batch is not None
-    stated, shape = spec.document.preprocess, spec.graph.input
-    dumped = stated.model_dump(mode="json") if stated else None
-    steps = preprocess_of({"preprocess": dumped, "input": list(shape)})
-    prepare, plain = Prepare(shape, steps, recipe.augment), Prepare(shape, steps)
-    try:
-        prepare(data.train[0])
-    except Unreadable:
-        if options.bad_data == "error":
-            raise
-    batch, bad_data = recipe.batch, options.bad_data
-    feed = Batches(
-        data.train,
-        prepare,
-        batch,
-        recipe.seed,
-        options.workers,
-        group.rank,
-        group.world_size,
-        bad_data,
-        recipe.accumulate,
-    )
-    mine = Part(data.held_out, np.arange(group.rank, len(data.held_out), group.world_size))
-
-    def held_out() -> Generator[Any]:
-        return whole(mine, plain, batch, options.workers, bad_data=bad_data)
-
-    scored = held_out if len(data.held_out) else None
-    return Run(
-        spec,
-        recipe,
-        folder,
-        feed,
-        scored,
-        options.log_every,
-        options.save_every,
-        options.keep,
-        group=group,
-    )
-
-
-def _finish(spec: Spec, backend: Backend, folder: Path, standing: TrainState) -> None:
-    """Puts the weights into the folder's build: the average where the recipe averages, else those of the last step."""
-    path = folder / ".trained.safetensors"
-    try:
-        with writing(folder, "the checkpoints are whole; --resume goes on from there"):
-            save_checkpoint(
-                path,
-                standing.average or standing.tensors,
-                network_metadata(spec.graph, spec.sha256),
-            )
-            write_build(spec, backend, folder, weights=WeightSource(path))
-    finally:
-        path.unlink(missing_ok=True)

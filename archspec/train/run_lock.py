@@ -1,91 +1,91 @@
-"""How a run enters its folder: a new one, or one to go on with, which no other process trains into meanwhile."""
+"""How a run enters its folder: a new one, or one to resume, which no other process trains into."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from archspec._files import folder_lock
 from archspec.backend.process_group import ProcessGroup
 from archspec.backend.trainer import TrainState
 from archspec.build_folder import MANIFEST, check_replaceable
 from archspec.diagnostics import Failure, quote, writing
 from archspec.ir.graph import Graph
-from archspec.train.checkpoint import Place, checkpoints, last_checkpoint
-from archspec.train.distributed import agreed
-from archspec.train.run_folder import FACTS, read_facts, refuse_another
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from archspec.train.checkpoint import Progress, last_checkpoint, list_checkpoints
+from archspec.train.distributed import fail_together
+from archspec.train.run_folder import RUN_FILE, check_resumable, read_run_info
 
 
 @contextmanager
-def claimed(folder: Path) -> Generator[None]:
-    """Holds the folder, which is made where there is none: another process that trains into it is refused.
+def lock_folder(folder: Path) -> Generator[None]:
+    """Lock the folder, creating it if needed; raise `Failure` if another process trains into it.
 
-    The hold ends with the process; a folder that was made and stayed empty is removed.
+    The lock ends with the process. A folder that was created and stayed empty is removed.
     """
-    made = not folder.exists()
-    if not made and not folder.is_dir():
-        raise _there(folder)
+    is_new = not folder.exists()
+    if not is_new and not folder.is_dir():
+        raise _already_exists(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
     try:
-        if fcntl is not None and descriptor is not None:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                help = "wait for its end, or end it; `-o` names another folder"
-                raise Failure(f"another process trains into {quote(folder)}", help) from None
-            except OSError:  # a file system without locks
-                pass
-        yield
+        with ExitStack() as stack:
+            with writing(folder):
+                _lock(folder, stack)
+            yield
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
-        if made:
+        if is_new:
             with suppress(OSError):
                 folder.rmdir()
 
 
-def entered(
-    folder: Path, graph: Graph, known: dict[str, Any], resume: bool, remark: Callable[[str], object]
-) -> tuple[dict[str, Any], tuple[TrainState, Place] | None]:
-    """What is known of a run with what its folder says of it, and where it stood; None where it has yet to begin.
+def _lock(folder: Path, stack: ExitStack) -> None:
+    try:
+        stack.enter_context(folder_lock(folder, wait=False))
+    except BlockingIOError:
+        help = "wait for its end, or end it; `-o` names another folder"
+        raise Failure(f"another process trains into {quote(folder)}", help) from None
 
-    Raises `Failure` where the folder is another's, or the run is one that cannot be gone on with.
+
+def enter_folder(
+    folder: Path,
+    graph: Graph,
+    info: dict[str, Any],
+    resume: bool,
+    on_note: Callable[[str], object],
+) -> tuple[dict[str, Any], tuple[TrainState, Progress] | None]:
+    """Return `info` completed by what the folder says of its run, and the last checkpoint if any.
+
+    Raises `Failure` if the folder holds something else, or a run that cannot be resumed.
     """
-    began = (folder / FACTS).exists()
-    # A run that ended before it could say what it is has left a build, and nothing else.
-    free = not any(folder.iterdir()) or (resume and (began or (folder / MANIFEST).exists()))
-    if not free:
-        raise _there(folder, "; `--resume` goes on with it" if began else "")
-    check_replaceable(folder)  # at the end it would be too late
-    if not began:
-        return known, None
-    before, kept = read_facts(folder), None
-    if checkpoints(folder):
-        refuse_another(folder, before, known)
-        kept = last_checkpoint(folder, graph, remark)
-    return known | {"commands": before["commands"], "trained": before["trained"]}, kept
+    has_run = (folder / RUN_FILE).exists()
+    # A run that failed before it wrote its run.json has left a build and nothing else.
+    resumable = resume and (has_run or (folder / MANIFEST).exists())
+    if not resumable and any(folder.iterdir()):
+        raise _already_exists(folder, "; `--resume` continues it" if has_run else "")
+    # The build is written here at the end, and refused then would be too late.
+    check_replaceable(folder)
+    if not has_run:
+        return info, None
+    before = read_run_info(folder)
+    checkpoint = None
+    if list_checkpoints(folder):
+        check_resumable(folder, before, info)
+        checkpoint = last_checkpoint(folder, graph, on_note)
+    return info | {"commands": before["commands"], "trained": before["trained"]}, checkpoint
 
 
-def _there(folder: Path, more: str = "") -> Failure:
-    return Failure(f"{quote(folder)} is there already", f"`-o` names another folder{more}")
+def _already_exists(folder: Path, more_help: str = "") -> Failure:
+    return Failure(f"{quote(folder)} already exists", f"`-o` names another folder{more_help}")
 
 
-def refuse_unlike(group: ProcessGroup, given: Mapping[str, Any]) -> None:
-    """Raises `Failure` where processes, on several machines, were given different things."""
-    first = group.broadcast(given)
-    with agreed(group):
-        other = [name for name, value in given.items() if value != first[name]]
-        if other:
-            message = (
-                f"process {group.rank} was given another {' and '.join(other)} than the first one"
-            )
-            raise Failure(message, "each machine has to have the same spec, command and data")
+def check_same_on_all(group: ProcessGroup, inputs: Mapping[str, Any]) -> None:
+    """Raise `Failure` if ranks, which may be on several machines, were given different inputs."""
+    first = group.broadcast(inputs)
+    with fail_together(group):
+        differing = [name for name, value in inputs.items() if value != first[name]]
+        if differing:
+            names = " and ".join(differing)
+            message = f"process {group.rank} was given a different {names} than the first process"
+            raise Failure(message, "every machine needs the same spec, command and data")

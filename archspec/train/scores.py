@@ -1,4 +1,4 @@
-"""How good a model's outputs are: loss, top-1, top-5, and which class is taken for which.
+"""Scores of a model's outputs: loss, top-1, top-5 and the confusion matrix.
 
 >>> import numpy as np
 >>> scores = Scores("cross_entropy", 3)
@@ -18,81 +18,91 @@ from archspec.reference.loss import loss
 
 @dataclass(slots=True)
 class Scores:
-    """What is known after some batches; `confusion` counts by true class and by the one that was taken."""
+    """Scores over the batches so far; `confusion` counts by true class, then by predicted class."""
 
-    kind: str
+    loss_kind: str
     """The loss of the head that is scored."""
     classes: int
     count: int = 0
-    hits: int = 0
-    near: int = 0
-    total: float = 0.0
+    top1_hits: int = 0
+    top5_hits: int = 0
+    loss_sum: float = 0.0
     confusion: Array = field(init=False)
 
     def __post_init__(self) -> None:
         self.confusion = np.zeros((self.classes, self.classes), np.int64)
 
     def add(self, outputs: Array, labels: Array) -> None:
-        """A batch of outputs [N, classes], the higher the likelier, and its labels [N]; it may be empty.
+        """Add a batch of outputs [N, classes], higher is likelier, and labels [N]; N may be 0.
 
-        Outputs of one value [N, 1] are of the second of two classes. Of equal outputs the class that comes first wins.
+        One logit [N, 1] stands for the second of two classes. Of equal outputs the first class
+        wins.
         """
         if not len(labels):
             return
-        self.total += loss(self.kind, outputs.astype(np.float64), labels)[0] * len(labels)
+        mean_loss = loss(self.loss_kind, outputs.astype(np.float64), labels)[0]
+        self.loss_sum += mean_loss * len(labels)
         if outputs.shape[1] == 1:
             outputs = np.concatenate([-outputs, outputs], axis=1)
         order = np.argsort(-outputs, axis=1, kind="stable")
-        right = order == labels.reshape(-1, 1)
+        is_true = order == labels.reshape(-1, 1)
         self.count += len(labels)
-        self.hits += int(right[:, 0].sum())
-        self.near += int(right[:, :5].sum())
+        self.top1_hits += int(is_true[:, 0].sum())
+        self.top5_hits += int(is_true[:, :5].sum())
         np.add.at(self.confusion, (labels, order[:, 0]), 1)
 
     @property
     def top1(self) -> float:
-        """The share whose likeliest class is the true one."""
-        return self.hits / max(self.count, 1)
+        """The share of samples whose likeliest class is the true one."""
+        return self.top1_hits / max(self.count, 1)
 
     @property
     def top5(self) -> float:
-        """The share whose true class is among the five likeliest."""
-        return self.near / max(self.count, 1)
+        """The share of samples whose true class is among the five likeliest."""
+        return self.top5_hits / max(self.count, 1)
 
     @property
     def loss(self) -> float:
         """The mean over the samples."""
-        return self.total / max(self.count, 1)
+        return self.loss_sum / max(self.count, 1)
 
-    def of_all(self, group: ProcessGroup) -> Scores:
-        """With what the other processes of a group have scored."""
-        figures = [self.count, self.hits, self.near, self.total]
-        *counts, total = group.all_reduce(
-            np.concatenate([self.confusion.reshape(-1), figures]).astype(np.float64)
+    def all_reduce(self, group: ProcessGroup) -> Scores:
+        """Return the scores over the samples of all ranks."""
+        totals = [self.count, self.top1_hits, self.top5_hits, self.loss_sum]
+        # One all-reduce for everything.
+        flat = np.concatenate([self.confusion.reshape(-1), totals]).astype(np.float64)
+        *counts, loss_sum = group.all_reduce(flat)
+        reduced = Scores(
+            self.loss_kind, self.classes, *map(int, counts[-3:]), loss_sum=float(loss_sum)
         )
-        found = Scores(self.kind, self.classes, *map(int, counts[-3:]), total=float(total))
-        found.confusion[:] = np.reshape(counts[:-3], self.confusion.shape)
-        return found
+        reduced.confusion[:] = np.reshape(counts[:-3], self.confusion.shape)
+        return reduced
 
     def summary(self) -> dict[str, float]:
-        """The figures by name."""
+        """Return the loss, top-1 and top-5 by name."""
         return {"loss": self.loss, "top1": self.top1, "top5": self.top5}
 
-    def of_class(self, index: int) -> Class:
-        """What the confusion says of one class."""
-        row, hits = self.confusion[index].copy(), int(self.confusion[index, index])
-        count, taken = int(row.sum()), int(self.confusion[:, index].sum())
+    def for_class(self, index: int) -> ClassResult:
+        """Return what the confusion matrix says of one class."""
+        row = self.confusion[index].copy()
+        hits = int(self.confusion[index, index])
+        samples = int(row.sum())
+        predicted = int(self.confusion[:, index].sum())
         row[index] = 0
-        other = int(row.argmax()) if row.any() else None
-        return Class(count, hits / count if count else None, hits / taken if taken else None, other)
+        return ClassResult(
+            samples,
+            recall=hits / samples if samples else None,
+            precision=hits / predicted if predicted else None,
+            confused_with=int(row.argmax()) if row.any() else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Class:
-    """Of `samples` of a class the share `recall` was found; of what was taken for it, the share `precision` was it."""
+class ClassResult:
+    """The recall and precision of a class; None where they are undefined."""
 
     samples: int
     recall: float | None
     precision: float | None
-    mistaken: int | None
-    """The other class that its samples are taken for most often."""
+    confused_with: int | None
+    """The other class most often predicted for its samples."""

@@ -1,6 +1,6 @@
-"""Evaluations as tables: the scores of runs, those of classes, and which class is taken for which.
+"""Evaluations as tables: the scores of runs and of classes, and the confusion matrix.
 
->>> print(text([("class", "samples", "recall"), ("cat", 8, 0.75), ("dog", 12, None)]))
+>>> print(as_text([("class", "samples", "recall"), ("cat", 8, 0.75), ("dog", 12, None)]))
 class  samples  recall
 cat          8  75.00%
 dog         12       -
@@ -19,14 +19,17 @@ from archspec.train.scores import Scores
 
 Row: TypeAlias = tuple[str | int | float | None, ...]
 Rows: TypeAlias = Sequence[Row]
-"""The first has the names of the columns."""
+"""A table; its first row holds the column names."""
 
-WIDE = 20
-"""Classes whose confusion a terminal can show."""
+MAX_CONFUSION_CLASSES = 20
+"""The most classes whose confusion matrix fits a terminal."""
 
 
-def scores(found: Sequence[Evaluation]) -> Rows:
-    """As papers have it: models, crops, what that costs, the errors, and the top-5 error less that of the first row."""
+def score_table(evaluations: Sequence[Evaluation]) -> Rows:
+    """Return a row per run and number of crops, and one for each ensemble, as papers have it.
+
+    The cost is models times crops. "vs. first row" is the difference in top-5 error.
+    """
     columns = (
         "models",
         "crops",
@@ -34,49 +37,55 @@ def scores(found: Sequence[Evaluation]) -> Rows:
         "samples",
         "top-1 error",
         "top-5 error",
-        "to base",
+        "vs. first row",
         "loss",
         "run",
     )
     rows: list[Row] = [columns]
-    base: float | None = None
-    for one in found:
-        alone = [(1, name, own) for name, own in one.each.items()]
-        for models, name, own in [
-            *alone,
-            *([(len(alone), "together", one.together)] if len(alone) > 1 else []),
-        ]:
-            error = 1 - own.top5
-            more = None if base is None else error - base
-            base = error if base is None else base
-            cost = models * one.crops
+    first_error: float | None = None
+    for evaluation in evaluations:
+        entries = [(1, name, scores) for name, scores in evaluation.runs.items()]
+        if len(entries) > 1:
+            entries.append((len(entries), "ensemble", evaluation.ensemble))
+        crops = evaluation.crops
+        for models, name, scores in entries:
+            error = 1 - scores.top5
+            difference = None if first_error is None else error - first_error
+            first_error = error if first_error is None else first_error
             rows.append(
-                (models, one.crops, cost, own.count, 1 - own.top1, error, more, own.loss, name)
+                (
+                    models,
+                    crops,
+                    models * crops,
+                    scores.count,
+                    1 - scores.top1,
+                    error,
+                    difference,
+                    scores.loss,
+                    name,
+                )
             )
     return rows
 
 
-def classes(found: Scores, names: Sequence[str]) -> Rows:
-    """For each class: how many there are, how many of them are found, and what they are taken for instead."""
-    rows: list[Row] = [("class", "samples", "recall", "precision", "taken for", "times")]
+def class_table(scores: Scores, names: Sequence[str]) -> Rows:
+    """Return a row per class: its samples, recall, precision, and what it is confused with most."""
+    rows: list[Row] = [("class", "samples", "recall", "precision", "confused with", "times")]
     for index, name in enumerate(names):
-        own = found.of_class(index)
-        other = (
-            None
-            if own.mistaken is None
-            else (names[own.mistaken], int(found.confusion[index, own.mistaken]))
-        )
-        rows.append((name, own.samples, own.recall, own.precision, *(other or (None, None))))
+        result = scores.for_class(index)
+        other = result.confused_with
+        confused: Row = (None, None)
+        if other is not None:
+            confused = (names[other], int(scores.confusion[index, other]))
+        rows.append((name, result.samples, result.recall, result.precision, *confused))
     return rows
 
 
-def confusion(found: Scores, names: Sequence[str]) -> Rows:
-    """A row for each true class, a column for each that was taken."""
-    counts: list[list[int]] = found.confusion.tolist()
-    return [
-        ("true \\ taken", *names),
-        *((name, *row) for name, row in zip(names, counts, strict=True)),
-    ]
+def confusion_table(scores: Scores, names: Sequence[str]) -> Rows:
+    """Return a row per true class and a column per predicted class."""
+    counts: list[list[int]] = scores.confusion.tolist()
+    rows = ((name, *row) for name, row in zip(names, counts, strict=True))
+    return [("true \\ predicted", *names), *rows]
 
 
 FORMATS = {
@@ -85,37 +94,36 @@ FORMATS = {
     "precision": ".2%",
     "top-1 error": ".2%",
     "top-5 error": ".2%",
-    "to base": "+.2%",
+    "vs. first row": "+.2%",
 }
 
 
-def text(rows: Rows) -> str:
-    """For people: numbers to the right, words to the left, nothing as a dash."""
+def as_text(rows: Rows) -> str:
+    """Return a table for people: numbers to the right, words to the left, None as a dash."""
     header = [str(name) for name in rows[0]]
-    cells = [
-        [_cell(value, FORMATS.get(name, "")) for name, value in zip(header, row, strict=True)]
-        for row in rows[1:]
-    ]
-    words = [any(isinstance(row[at], str) for row in rows[1:]) for at in range(len(header))]
-    shown = [[visible(name) for name in header], *cells]
-    widths = [max(width(row[at]) for row in shown) for at in range(len(header))]
-    return "\n".join("  ".join(map(_aligned, row, widths, words)).rstrip() for row in shown)
+    formats = [FORMATS.get(name, "") for name in header]
+    cells = [list(map(_cell, row, formats)) for row in rows[1:]]
+    columns = list(zip(*rows[1:], strict=True)) or [()] * len(header)
+    has_words = [any(isinstance(value, str) for value in column) for column in columns]
+    lines = [[visible(name) for name in header], *cells]
+    widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(_aligned, line, widths, has_words)).rstrip() for line in lines)
 
 
 def _cell(value: str | float | None, form: str) -> str:
-    return (
-        "-" if value is None else visible(value) if isinstance(value, str) else format(value, form)
-    )
+    if value is None:
+        return "-"
+    return visible(value) if isinstance(value, str) else format(value, form)
 
 
-def _aligned(cell: str, columns: int, words: bool) -> str:
-    space = " " * (columns - width(cell))
-    return cell + space if words else space + cell
+def _aligned(cell: str, columns: int, to_left: bool) -> str:
+    padding = " " * (columns - width(cell))
+    return cell + padding if to_left else padding + cell
 
 
 def as_csv(rows: Rows) -> str:
-    """For programs: shares between 0 and 1, and nothing as nothing."""
-    found = io.StringIO()
+    """Return a table for programs: shares between 0 and 1, None as an empty cell."""
+    text = io.StringIO()
     cells = ([visible(value) if isinstance(value, str) else value for value in row] for row in rows)
-    csv.writer(found, lineterminator="\n").writerows(cells)
-    return found.getvalue()
+    csv.writer(text, lineterminator="\n").writerows(cells)
+    return text.getvalue()

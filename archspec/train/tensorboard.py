@@ -1,11 +1,12 @@
-"""The log of a run as TensorBoard reads it: a file of events beside it, which needs nothing but Python to be written.
+"""A run's metrics as TensorBoard reads them: an event file, written with nothing but Python.
 
-A file of events is a row of records, each with its length and their checksums, as TensorFlow's `record_writer.cc` has
-them; a record is a message of protocol buffers, of which three fields are used here: `event.proto`, `summary.proto`.
+An event file is a sequence of records, each with its length and their checksums, as in
+TensorFlow's `record_writer.cc`. A record is a protocol buffer message of which three fields are
+used here: see `event.proto` and `summary.proto`.
 
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as folder:
-...     events = Events(Path(folder), [{"step": 1, "time": 1.0, "train/loss": 0.5}])
+...     events = EventFile(Path(folder), [{"step": 1, "time": 1.0, "train/loss": 0.5}])
 ...     events.add({"step": 2, "time": 2.0, "train/loss": 0.25})
 ...     events.path.read_bytes().count(b"train/loss")
 2
@@ -23,46 +24,45 @@ from pathlib import Path
 PATTERN = "events.out.tfevents.*"
 
 
-class Events:
-    """A file of events that says what the log says.
+class EventFile:
+    """An event file that mirrors the log.
 
-    A run that goes on writes a new one, with all that is still valid, in the place of the old: no step is lost or
-    there twice, whoever reads it. The new one begins with the mark by which a TensorBoard that has read the old one
-    forgets it.
+    A resumed run writes a new file, with all that is still valid, in place of the old one: no step
+    is missing or there twice for any reader. It begins with a session start, by which a
+    TensorBoard that has read the old file forgets it.
     """
 
     def __init__(self, run: Path, reports: Iterable[Mapping[str, float]]) -> None:
-        old = sorted(run.glob(PATTERN))
+        old_files = sorted(run.glob(PATTERN))
         now = time.time()
-        # Readers take files in the order of their names: seconds, then what tells apart two of one second.
+        # Readers take files in the order of their names: seconds, then what separates two files
+        # of one second.
         name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{time.time_ns()}"
         self.path = run / name
-        begin = [
-            _event(now, 0, 3, b"brain.Event:2"),
-            _event(now, 0, 7, _number(1, 1)),
-        ]  # a version, a session's start
-        self.path.write_bytes(b"".join(map(_record, [*begin, *map(_report, reports)])))
-        for path in old[:-1]:
+        version = _event(now, 0, 3, b"brain.Event:2")
+        session_start = _event(now, 0, 7, _number(1, 1))
+        events = [version, session_start, *map(_report, reports)]
+        self.path.write_bytes(b"".join(map(_record, events)))
+        for path in old_files[:-1]:
             path.unlink()
-        for path in old[-1:]:
-            path.write_bytes(
-                b""
-            )  # a TensorBoard that reads it goes on to the next, but not from a file that is gone
+        for path in old_files[-1:]:
+            # A TensorBoard reading it goes on to the next file, but not from one that is gone.
+            path.write_bytes(b"")
 
     def add(self, report: Mapping[str, float]) -> None:
-        """Values by tag, and `step` and `time`, which belong to all of them."""
+        """Append values by tag; `step` and `time` apply to all of them."""
         with self.path.open("ab") as file:
             file.write(_record(_report(report)))
 
 
 def _report(report: Mapping[str, float]) -> bytes:
-    tags = {tag: value for tag, value in report.items() if tag not in ("step", "time")}
     values = [
-        _text(1, tag.encode()) + b"\x15" + struct.pack("<f", value) for tag, value in tags.items()
+        _text(1, tag.encode()) + b"\x15" + struct.pack("<f", value)
+        for tag, value in report.items()
+        if tag not in ("step", "time")
     ]
-    return _event(
-        report["time"], int(report["step"]), 5, b"".join(_text(1, value) for value in values)
-    )
+    summary = b"".join(_text(1, value) for value in values)
+    return _event(report["time"], int(report["step"]), 5, summary)
 
 
 def _event(when: float, step: int, field: int, content: bytes) -> bytes:
@@ -78,12 +78,12 @@ def _text(field: int, content: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; all but the last have the eighth bit."""
-    found = bytearray()
+    """Encode seven bits a byte, lowest first; every byte but the last has its eighth bit set."""
+    encoded = bytearray()
     while value > 127:
-        found.append(value & 127 | 128)
+        encoded.append(value & 127 | 128)
         value >>= 7
-    return bytes([*found, value])
+    return bytes([*encoded, value])
 
 
 def _record(content: bytes) -> bytes:
@@ -92,8 +92,9 @@ def _record(content: bytes) -> bytes:
 
 
 def _checksum(content: bytes) -> bytes:
-    """CRC-32C, masked: records may hold checksums themselves."""
-    table, crc = _table(), 0xFFFFFFFF
+    """Return the CRC-32C, masked because records may contain checksums themselves."""
+    table = _crc_table()
+    crc = 0xFFFFFFFF
     for byte in content:
         crc = table[(crc ^ byte) & 255] ^ crc >> 8
     crc ^= 0xFFFFFFFF
@@ -101,10 +102,10 @@ def _checksum(content: bytes) -> bytes:
 
 
 @cache
-def _table() -> tuple[int, ...]:
-    found: list[int] = []
+def _crc_table() -> tuple[int, ...]:
+    table: list[int] = []
     for value in range(256):
         for _ in range(8):
             value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        found.append(value)
-    return tuple(found)
+        table.append(value)
+    return tuple(table)

@@ -1,4 +1,4 @@
-"""A trained run, opened to be scored: its model on the device that it was trained on, and how samples enter it."""
+"""A trained run opened for scoring: its model, on a device, and its input transform."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from archspec.diagnostics import Failure, quote
 from archspec.frontend.loader import Spec
 from archspec.images import preprocess_of
 from archspec.ir.document import Preprocess
-from archspec.train.checkpoint import last_checkpoint, path_of, read_checkpoint
-from archspec.train.data import Prepare, PrepareViews, Views
-from archspec.train.preflight import ready
-from archspec.train.run_folder import SPEC, read_facts
+from archspec.train.checkpoint import checkpoint_path, last_checkpoint, read_checkpoint
+from archspec.train.data import CropCount, InputTransform, MultiCropTransform
+from archspec.train.preflight import complete_recipe
+from archspec.train.run_folder import SPEC_FILE, read_run_info
 
 
 @dataclass(frozen=True)
-class Member:
-    """`kind` is the loss of its main head, `width` how many values that has."""
+class TrainedRun:
+    """`loss_kind` is the loss of the main head, `width` its number of outputs."""
 
     folder: Path
-    facts: Mapping[str, Any]
+    run_info: Mapping[str, Any]
     trainer: Trainer
     input: tuple[int, ...]
-    steps: Preprocess
-    kind: str
+    preprocess: Preprocess
+    loss_kind: str
     width: int
 
     @classmethod
@@ -42,75 +42,76 @@ class Member:
         *,
         best: bool = False,
         device: str | None = None,
-        remark: Callable[[str], object] = str,
-    ) -> Member:
-        """With its weights at the end, or those of its best epoch; raises `Failure` where there are none."""
-        facts = read_facts(folder)
-        if not best and not facts["trained"]:
-            help = "`archspec train` with --resume goes on with it; Ctrl-C ends it in order"
-            raise Failure(
-                f"the run in {quote(folder)} was broken off, and its model has its initial weights",
-                help,
+        on_note: Callable[[str], object] = str,
+    ) -> TrainedRun:
+        """Open a run with its final or best weights; raise `Failure` if it has none."""
+        run_info = read_run_info(folder)
+        if not best and not run_info["trained"]:
+            message = (
+                f"the run in {quote(folder)} was interrupted and its model has the initial weights"
             )
-        manifest, spec = read_model_manifest(folder), load(folder / SPEC)
-        kept = _best(folder, spec, remark) if best else None
-        # The trainer scores what is held out in training: it computes where, and as precisely, as it did then.
-        trainer = _trainer(
-            folder,
-            manifest["backend"]["name"],
-            TrainerConfig(spec.graph, ready(spec), device, training=False),
-        )
-        if kept is not None:
-            trainer.restore(kept)
+            help = "`archspec train` with --resume continues it; Ctrl-C ends it in order"
+            raise Failure(message, help)
+        manifest = read_model_manifest(folder)
+        spec = load(folder / SPEC_FILE)
+        best_state = _best_state(folder, spec, on_note) if best else None
+        # The trainer scores the validation data in training: scoring with it computes on the same
+        # device and in the same precision.
+        config = TrainerConfig(spec.graph, complete_recipe(spec), device, training=False)
+        trainer = _open_trainer(folder, manifest["backend"]["name"], config)
+        if best_state is not None:
+            trainer.restore(best_state)
         output = manifest["output"]
-        shape, steps = tuple(manifest["input"]), preprocess_of(manifest)
-        return cls(folder, facts, trainer, shape, steps, output["loss"], output["shape"][0])
+        return cls(
+            folder,
+            run_info,
+            trainer,
+            tuple(manifest["input"]),
+            preprocess_of(manifest),
+            output["loss"],
+            output["shape"][0],
+        )
 
-    def prepare(self, crops: int) -> Prepare | PrepareViews:
-        """How a sample enters it: once, as `archspec run` has it, or as so many crops."""
+    def transform(self, crops: int) -> InputTransform | MultiCropTransform:
+        """Return the transform to one input, as `archspec run` makes it, or to that many crops."""
         if crops == 1:
-            return Prepare(self.input, self.steps)
-        return PrepareViews(self.input, self.steps, cast("Views", crops))
+            return InputTransform(self.input, self.preprocess)
+        return MultiCropTransform(self.input, self.preprocess, cast("CropCount", crops))
 
     def outputs(self, x: Array, size: int) -> Array:
-        """Of inputs x [N, *input], or [N, crops, *input], so many at a time: [crops, N, width] in float64.
+        """Return the outputs [crops, N, width] in float64, computing `size` inputs at a time.
 
-        Raises `Failure` where they are not finite: they say nothing of any class.
+        Inputs x are [N, *input] or [N, crops, *input]. Raises `Failure` if an output is not finite.
         """
         flat = x.reshape(-1, *self.input)
-        found = [
+        chunks = [
             self.trainer.predict(flat[start : start + size]) for start in range(0, len(flat), size)
         ]
-        outputs = np.concatenate(found).astype(np.float64)
+        outputs = np.concatenate(chunks).astype(np.float64)
         if not np.isfinite(outputs).all():
-            help = "scale down the data, or train again at a lower learning rate"
-            raise Failure(
-                f"the outputs of {quote(self.folder)} are not finite for all samples", help
-            )
+            message = f"the outputs of {quote(self.folder)} are not finite for all samples"
+            raise Failure(message, "scale down the data, or train again at a lower learning rate")
         return outputs.reshape(len(x), -1, self.width).swapaxes(0, 1)
 
 
-def _best(folder: Path, spec: Spec, remark: Callable[[str], object]) -> TrainState:
-    last = last_checkpoint(folder, spec.graph, remark)
+def _best_state(folder: Path, spec: Spec, on_note: Callable[[str], object]) -> TrainState:
+    last = last_checkpoint(folder, spec.graph, on_note)
     if last is None or last[1].best_step is None:
-        raise Failure(
-            f"the run in {quote(folder)} has no best epoch yet",
-            "one that ended with something held out is",
-        )
-    return read_checkpoint(path_of(folder, last[1].best_step), spec.graph)[0]
+        help = "a run has one after an epoch with validation data"
+        raise Failure(f"the run in {quote(folder)} has no best epoch yet", help)
+    return read_checkpoint(checkpoint_path(folder, last[1].best_step), spec.graph)[0]
 
 
-def _trainer(folder: Path, name: str, plan: TrainerConfig) -> Trainer:
+def _open_trainer(folder: Path, name: str, config: TrainerConfig) -> Trainer:
     backend = load_backend(name)
     if backend.trainer is None:
-        raise BackendError(
-            f"the backend {quote(name)} cannot train", "`archspec backends` lists those that can"
-        )
+        help = "`archspec backends` lists those that can"
+        raise BackendError(f"the backend {quote(name)} cannot train", help)
     try:
-        return backend.trainer(folder, plan)
+        return backend.trainer(folder, config)
     except Failure:
         raise
-    except Exception as error:  # the folder's own source runs, which raises what it likes
+    except Exception as error:  # the folder's own source runs, and may raise anything
         require_imports(backend, error)
         help = "train it again, or take its checkpoints"
         raise Failure(f"the model in {quote(folder)} cannot be opened: {error}", help) from error

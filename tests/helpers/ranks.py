@@ -18,8 +18,8 @@ from archspec.diagnostics import Failure
 from archspec.frontend.loader import Spec
 from archspec.ir.recipe import Recipe
 from archspec.train import loop
-from archspec.train.distributed import joined
-from archspec.train.run import Options, start
+from archspec.train.distributed import join_group
+from archspec.train.run import TrainOptions, train_spec
 from archspec.weights.weight_source import WeightSource
 from tests.helpers.specs import TWO_HEADS, checked
 
@@ -82,10 +82,15 @@ STOP = 3
 def ended(spec: Spec, folder: Path, group: Any, data: str, watch: Any = str, **options: Any) -> str:
     """Return how a run ended on this process."""
     try:
-        outcome = start(
-            spec, load("torch"), folder, Options(data=data, **options), group=group, watch=watch
+        outcome = train_spec(
+            spec,
+            load("torch"),
+            folder,
+            TrainOptions(data=data, **options),
+            group=group,
+            on_event=watch,
         )
-        return f"{outcome.place.step}, {'finished' if outcome.finished else 'stopped'}"
+        return f"{outcome.progress.step}, {'finished' if outcome.finished else 'stopped'}"
     except Failure as error:
         return error.message
     except SystemExit as error:
@@ -107,12 +112,12 @@ def runs(out: Path, group: Any) -> dict[str, str]:
     spec = checked(RUN)
     found = {
         "whole": seen(spec, "whole", "noise.npz"),
-        "stopped": seen(spec, "stopped", "noise.npz", watch=stop),
+        "stopped": seen(spec, "stopped", "noise.npz", on_event=stop),
         "taken": seen(spec, "whole", "noise.npz"),
-        "unreadable": seen(spec, "unreadable", "pictures"),
-        "skipped": seen(spec, "skipped", "pictures", bad_data="skip"),
+        "unreadable": seen(spec, "unreadable", "images"),
+        "skipped": seen(spec, "skipped", "images", bad_data="skip"),
         "unlike": seen(spec, "unlike", "noise.npz" if group.rank else "other.npz"),
-        "otherwise": seen(spec, "otherwise", "noise.npz", every=5 + group.rank),
+        "otherwise": seen(spec, "otherwise", "noise.npz", log_every=5 + group.rank),
         "diverged": seen(checked(RUN.replace("0.05", "1.0e+30")), "diverged", "noise.npz"),
     }
     if DEEP:
@@ -122,7 +127,7 @@ def runs(out: Path, group: Any) -> dict[str, str]:
 
 
 def main(out: Path) -> None:
-    with joined(load("torch")) as group:
+    with join_group(load("torch")) as group:
         here = out / f"{group.rank}"
         here.mkdir()
         found: dict[str, Any] = {

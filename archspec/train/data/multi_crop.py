@@ -1,7 +1,7 @@
-"""Several crops of a picture, to average a model's opinion over: ten, or the 144 of the GoogLeNet paper.
+"""Several crops of an image to average outputs over: ten, or the 144 of the GoogLeNet paper.
 
 >>> from PIL import Image
->>> [len(list(views(Image.new("L", (400, 300)), 224, many))) for many in COUNTS]
+>>> [len(list(crops(Image.new("L", (400, 300)), 224, count))) for count in CROP_COUNTS]
 [10, 144]
 """
 
@@ -19,67 +19,69 @@ from PIL import Image, ImageOps
 from archspec.diagnostics import Failure
 from archspec.images import check_input, resampling, shorter_side, to_input
 from archspec.ir.document import Preprocess
-from archspec.train.data.prepare import naming, read_sample
+from archspec.train.data.prepare import naming_sample, read_sample
 from archspec.train.data.source import Sample
 
-Views: TypeAlias = Literal[10, 144]
-COUNTS: tuple[Views, ...] = (10, 144)
+CropCount: TypeAlias = Literal[10, 144]
+CROP_COUNTS: tuple[CropCount, ...] = (10, 144)
 SCALES = (256, 288, 320, 352)
-"""The shorter sides that a picture is resized to for an input of 224; for another input in proportion."""
+"""Shorter sides of the resized image for an input of 224; other inputs scale in proportion."""
 
 
 @dataclass(frozen=True)
-class PrepareViews:
-    """Makes a sample so many inputs; with nothing to draw, as in evaluation."""
+class MultiCropTransform:
+    """Turns a sample into `count` inputs; it draws nothing."""
 
     input: tuple[int, ...]
-    steps: Preprocess
-    many: Views
-    varies = False
+    preprocess: Preprocess
+    count: CropCount
+    augments = False
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (self.many, *self.input)
+        return (self.count, *self.input)
 
     def __call__(self, sample: Sample, random: Generator | None = None) -> NDArray[np.float32]:
-        picture = read_sample(sample, self.steps)
-        check_input(self.steps, self.input)
-        if isinstance(picture, np.ndarray) or self.input[1] != self.input[2]:
-            raise Failure(f"{self.many} crops are of pictures, for an input that is a square")
-        with naming(sample):
-            found = views(picture, self.input[1], self.many, resampling(self.steps.interpolation))
-            return np.stack([to_input(view, self.steps) for view in found])
+        image = read_sample(sample, self.preprocess)
+        check_input(self.preprocess, self.input)
+        if isinstance(image, np.ndarray) or self.input[1] != self.input[2]:
+            raise Failure(f"{self.count} crops need images and a square input")
+        with naming_sample(sample):
+            method = resampling(self.preprocess.interpolation)
+            cropped = crops(image, self.input[1], self.count, method)
+            return np.stack([to_input(crop, self.preprocess) for crop in cropped])
 
 
-def views(
-    image: Image.Image, side: int, many: Views, method: Any = Image.Resampling.BILINEAR
+def crops(
+    image: Image.Image, side: int, count: CropCount, method: Any = Image.Resampling.BILINEAR
 ) -> Iterator[Image.Image]:
-    """The crops, each `side` x `side` and beside it its mirror image.
+    """Yield the crops, each `side` x `side`, and after each its mirror image.
 
-    Ten: the corners and the centre of the square in the middle of the picture. 144: at each of four scales, of the
-    squares at the left, in the middle and at the right, or at the top, in the middle and at the bottom of a portrait,
-    the corners, the centre, and the whole square resized.
+    Ten: the corners and the centre of the image's central square. 144: at each of four scales, from
+    the squares at the left, middle and right (top, middle and bottom of a portrait), the corners,
+    the centre, and the whole square resized.
     """
-    for scale in SCALES if many == 144 else SCALES[:1]:
-        for square in _squares(_resized(image, round(side * scale / 224), method), all=many == 144):
-            whole = (square.resize((side, side), method),) if many == 144 else ()
-            for view in (*_corners_and_centre(square, side), *whole):
-                yield view
-                yield ImageOps.mirror(view)
-
-
-def _resized(image: Image.Image, shorter: int, method: Any) -> Image.Image:
-    return image.resize(shorter_side(image.size, shorter), method)
+    is_all = count == 144
+    for scale in SCALES if is_all else SCALES[:1]:
+        shorter = round(side * scale / 224)
+        resized = image.resize(shorter_side(image.size, shorter), method)
+        for square in _squares(resized, all=is_all):
+            whole = (square.resize((side, side), method),) if is_all else ()
+            for crop in (*_corners_and_centre(square, side), *whole):
+                yield crop
+                yield ImageOps.mirror(crop)
 
 
 def _squares(image: Image.Image, *, all: bool) -> Iterator[Image.Image]:
-    size, rest = min(image.size), max(image.size) - min(image.size)
-    for away in (0, rest // 2, rest) if all else (rest // 2,):
-        left, top = (away, 0) if image.width > image.height else (0, away)
+    size = min(image.size)
+    rest = max(image.size) - size
+    for offset in (0, rest // 2, rest) if all else (rest // 2,):
+        left, top = (offset, 0) if image.width > image.height else (0, offset)
         yield image.crop((left, top, left + size, top + size))
 
 
 def _corners_and_centre(square: Image.Image, side: int) -> Iterator[Image.Image]:
-    far, middle = square.width - side, (square.width - side) // 2
+    far = square.width - side
+    middle = far // 2
     for left, top in ((0, 0), (far, 0), (0, far), (far, far), (middle, middle)):
         yield square.crop((left, top, left + side, top + side))

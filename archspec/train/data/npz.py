@@ -1,4 +1,4 @@
-"""Samples from arrays: `x` and `y`, and `x_test` and `y_test` where there are any, as in an .npz file."""
+"""Samples from arrays: `x` and `y`, and `x_test` and `y_test` if present, as in an .npz file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from archspec.diagnostics import Failure, quote
-from archspec.train.data.source import Arrays, Parts
+from archspec.train.data.source import ArraySource, Dataset
 
 NAMES = ("x", "y", "x_test", "y_test")
 HEADER_ERRORS = (
@@ -26,72 +26,71 @@ HEADER_ERRORS = (
     SyntaxError,
     TokenError,
 )
-"""As numpy reads an array's header, which is a Python expression."""
+"""What numpy raises reading an array's header, which is a Python expression."""
 ZIP_ERRORS = (EOFError, RuntimeError, BadZipFile, zlib.error)
 
 
-def open_npz(path: Path) -> Parts:
-    """The arrays of a file; nothing in it can run code."""
+def open_npz(path: Path) -> Dataset:
+    """Open the arrays of a file; nothing in it can run code."""
     try:
-        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
-            found: dict[str, Any] = {name: arrays[name] for name in arrays.files if name in NAMES}
-            if not all(isinstance(array, np.ndarray) for array in found.values()):
-                raise ValueError("what has no header comes as bytes")
+        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as archive:
+            arrays: dict[str, Any] = {
+                name: archive[name] for name in archive.files if name in NAMES
+            }
+            # A member without an array's header comes as bytes.
+            if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+                raise ValueError("not an array")
     except (*HEADER_ERRORS, *ZIP_ERRORS) as error:
-        why = (
-            getattr(error, "strerror", None)
-            or "it is no .npz file of plain arrays, or it is damaged"
-        )
+        why = getattr(error, "strerror", None) or "not an .npz file of plain arrays, or damaged"
         raise Failure(f"cannot read {quote(path)}: {why.lower()}") from error
-    return from_arrays(found, str(path))
+    return from_arrays(arrays, str(path))
 
 
-def from_arrays(found: Mapping[str, NDArray[Any]], called: str) -> Parts:
-    """Raises `Failure` where the arrays are no pictures or values with their labels."""
-    train = _source(found, "", called)
-    held_out = _source(found, "_test", called) if set(NAMES[2:]) & set(found) else None
-    highest = max(int(found[name].max()) for name in ("y", "y_test") if name in found)
+def from_arrays(arrays: Mapping[str, NDArray[Any]], name: str) -> Dataset:
+    """Make a data set of arrays; raise `Failure` if they are not samples with their labels."""
+    train = _source(arrays, "", name)
+    validation = _source(arrays, "_test", name) if {"x_test", "y_test"} & set(arrays) else None
+    highest = max(int(arrays[labels].max()) for labels in ("y", "y_test") if labels in arrays)
+    # A class per label is made below, and a stray label of billions must not exhaust memory.
     if highest >= len(train):
-        help = "labels are numbered from 0, one number a class"
-        raise Failure(f"{quote(called)} has a label {highest:,}, and {len(train):,} samples", help)
-    return Parts(tuple(str(label) for label in range(highest + 1)), train, held_out)
+        help = "labels are numbered from 0, one number per class"
+        message = f"{quote(name)} has a label {highest:,} but only {len(train):,} samples"
+        raise Failure(message, help)
+    return Dataset(tuple(str(label) for label in range(highest + 1)), train, validation)
 
 
-def _source(found: Mapping[str, NDArray[Any]], ending: str, called: str) -> Arrays:
-    for name in (f"x{ending}", f"y{ending}"):
-        if name not in found:
-            raise Failure(
-                f"{quote(called)} has no array `{name}`", "`x` are the samples, `y` their labels"
-            )
-    x, y = found[f"x{ending}"], found[f"y{ending}"]
-    if y.ndim != 1 or y.dtype.kind not in "iu" or not len(y) or y.min() < 0:
-        raise Failure(
-            f"`y{ending}` of {quote(called)} has to be whole numbers from 0, one a sample"
-        )
+def _source(arrays: Mapping[str, NDArray[Any]], ending: str, name: str) -> ArraySource:
+    for array in (f"x{ending}", f"y{ending}"):
+        if array not in arrays:
+            help = "`x` are the samples, `y` their labels"
+            raise Failure(f"{quote(name)} has no array `{array}`", help)
+    x, y = arrays[f"x{ending}"], arrays[f"y{ending}"]
+    is_labels = y.ndim == 1 and y.dtype.kind in "iu" and len(y) > 0 and y.min() >= 0
+    if not is_labels:
+        message = f"`y{ending}` of {quote(name)} must be integers from 0 on, one per sample"
+        raise Failure(message)
     if x.ndim < 2 or len(x) != len(y):
-        raise Failure(
-            f"{quote(called)} has {len(y)} labels in `y{ending}` for an `x{ending}` of {_shape(x)}"
+        message = (
+            f"{quote(name)} has {len(y)} labels in `y{ending}` for an `x{ending}` of {_shape(x)}"
         )
-    return Arrays(_samples(x, f"`x{ending}` of {quote(called)}"), y.astype(np.int64), f"x{ending}")
+        raise Failure(message)
+    values = _samples(x, f"`x{ending}` of {quote(name)}")
+    return ArraySource(values, y.astype(np.int64), f"x{ending}")
 
 
-def _samples(x: NDArray[Any], called: str) -> NDArray[Any]:
+def _samples(x: NDArray[Any], name: str) -> NDArray[Any]:
     if x.dtype.kind == "f":
-        with np.errstate(
-            over="ignore"
-        ):  # what becomes infinite is refused where it is read, by name
+        # A value that becomes infinite is an error when its sample is read, by name.
+        with np.errstate(over="ignore"):
             return x.astype(np.float32)
     if x.dtype != np.uint8:
-        raise Failure(
-            f"{called} is {x.dtype}", "bytes (uint8) are for pictures, floats for any other values"
-        )
+        help = "bytes (uint8) are for images, floats for any other values"
+        raise Failure(f"{name} is {x.dtype}", help)
     if x.ndim == 4 and x.shape[-1] == 1:
         x = x[..., 0]
     if x.ndim != 3 and not (x.ndim == 4 and x.shape[-1] == 3):
-        raise Failure(
-            f"{called} is {_shape(x)}",
-            "bytes are for pictures: N x height x width, or with 3 at the end",
-        )
+        help = "bytes are for images: N x height x width, or with 3 at the end"
+        raise Failure(f"{name} is {_shape(x)}", help)
     return x
 
 

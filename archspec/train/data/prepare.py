@@ -1,4 +1,4 @@
-"""From a sample to the model's input: `preprocess` as `archspec run` does it, and `augment` in training."""
+"""From a sample to the model's input: `preprocess` as in `archspec run`, `augment` in training."""
 
 from __future__ import annotations
 
@@ -13,70 +13,79 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from archspec.diagnostics import Failure, quote, reason
-from archspec.images import Picture, Unreadable, check_input, fit, read_picture, to_input
+from archspec.images import (
+    ImageLike,
+    UnreadableSample,
+    check_input,
+    read_image,
+    resize_and_crop,
+    to_input,
+)
 from archspec.ir.document import Preprocess
 from archspec.ir.recipe import Augment
 from archspec.ir.types import format_shape
-from archspec.train.data.augment import vary
-from archspec.train.data.source import Content, Sample
+from archspec.train.data.augment import augment_image
+from archspec.train.data.source import FileSlice, Sample
 
-AS_IT_IS = Augment()
+NO_AUGMENT = Augment()
 
 
 @dataclass(frozen=True)
-class Prepare:
-    """Makes samples inputs of a shape."""
+class InputTransform:
+    """Turns samples into inputs of a shape."""
 
     shape: tuple[int, ...]
-    steps: Preprocess
+    preprocess: Preprocess
     augment: Augment = field(default_factory=Augment)
 
     @property
-    def varies(self) -> bool:
-        return self.augment != AS_IT_IS
+    def augments(self) -> bool:
+        return self.augment != NO_AUGMENT
 
     def __call__(self, sample: Sample, random: Random | None = None) -> NDArray[np.float32]:
-        """The input, varied by what `random` draws, or as it is used; `Unreadable` where the sample is at fault."""
-        picture = read_sample(sample, self.steps)
-        if isinstance(picture, np.ndarray):
-            return self._values(picture)
-        check_input(self.steps, self.shape)
-        with naming(sample):
-            if random is None:
-                picture = fit(picture, self.steps, self.shape)
-            else:
-                picture = vary(picture, self.steps, self.augment, self.shape, random)
-        return to_input(picture, self.steps)
+        """Return the input, augmented by what `random` draws, or not augmented without it.
 
-    def _values(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self.varies:
-            raise Failure("`augment` varies pictures, and the data are other values")
+        Raises `UnreadableSample` if the sample is at fault.
+        """
+        image = read_sample(sample, self.preprocess)
+        if isinstance(image, np.ndarray):
+            return self._reshape_values(image)
+        check_input(self.preprocess, self.shape)
+        with naming_sample(sample):
+            if random is None:
+                image = resize_and_crop(image, self.preprocess, self.shape)
+            else:
+                image = augment_image(image, self.preprocess, self.augment, self.shape, random)
+        return to_input(image, self.preprocess)
+
+    def _reshape_values(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.augments:
+            raise Failure("`augment` needs images, and these data are other values")
         if self.shape not in (values.shape, (1, *values.shape)):
-            raise Failure(
-                f"the network takes {format_shape(self.shape)}, a sample is {format_shape(values.shape)}"
-            )
+            expected, found = format_shape(self.shape), format_shape(values.shape)
+            raise Failure(f"the network takes {expected}, but a sample is {found}")
         return values.reshape(self.shape)
 
 
 @contextmanager
-def naming(sample: Sample) -> Generator[None]:
-    """Says of which sample it is true what an `Unreadable` tells."""
+def naming_sample(sample: Sample) -> Generator[None]:
+    """Put the sample's name before the message of an `UnreadableSample`."""
     try:
         yield
-    except Unreadable as error:
-        raise Unreadable(f"{quote(sample.name)}: {error.message}", error.help) from None
+    except UnreadableSample as error:
+        raise UnreadableSample(f"{quote(sample.name)}: {error.message}", error.help) from None
 
 
-def read_sample(sample: Sample, steps: Preprocess) -> Image.Image | NDArray[np.float32]:
-    """The whole picture, or the values; raises `Unreadable` where the sample is at fault."""
-    picture = sample.picture
-    if isinstance(picture, Content):
+def read_sample(sample: Sample, preprocess: Preprocess) -> Image.Image | NDArray[np.float32]:
+    """Return the whole image, or the values; raise `UnreadableSample` if they cannot be read."""
+    image = sample.image
+    if isinstance(image, FileSlice):
         try:
-            picture = picture.read()
+            image = image.read()
         except OSError as error:
-            raise Unreadable(f"cannot read {quote(sample.name)}: {reason(error)}") from error
-    if not isinstance(picture, np.ndarray) or picture.dtype == np.uint8:
-        return read_picture(cast("Picture", picture), steps, sample.name)
-    if not np.isfinite(picture).all():
-        raise Unreadable(f"{quote(sample.name)} has values that are not finite")
-    return picture.astype(np.float32, copy=False)
+            raise UnreadableSample(f"cannot read {quote(sample.name)}: {reason(error)}") from error
+    if not isinstance(image, np.ndarray) or image.dtype == np.uint8:
+        return read_image(cast("ImageLike", image), preprocess, sample.name)
+    if not np.isfinite(image).all():
+        raise UnreadableSample(f"{quote(sample.name)} has values that are not finite")
+    return image.astype(np.float32, copy=False)

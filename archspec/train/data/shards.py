@@ -1,8 +1,8 @@
-"""Packed sets: pictures in tar files laid out as WebDataset's, found by an index, vouched for by a manifest.
+"""Packed sets: images in tar files laid out as WebDataset's, with an index and a manifest.
 
-DIR/ holds `shards.json`, the manifest below, and for each part, `train` and where the set has one `val`, its shards
-`train-00000.tar` ... and `train.npy`, its index: where each sample lies, in the order of the set that was packed.
-A sample is two files of a shard, `00000012.jpeg` and its label in `00000012.cls`.
+DIR/ holds `shards.json`, the manifest below. Each part, `train` and maybe `val`, has its shards
+`train-00000.tar` ... and its index `train.npy`: where each sample lies, in the order of the set
+that was packed. A sample is two files of a shard, `00000012.jpeg` and its label `00000012.cls`.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from archspec.diagnostics import Failure, quote, reason
 from archspec.ir.section import Section
 from archspec.ir.types import Positive
 from archspec.train.data.npz import HEADER_ERRORS
-from archspec.train.data.source import LARGEST, Content, Parts, Sample
+from archspec.train.data.source import MAX_FILE_BYTES, Dataset, FileSlice, Sample
 
 MANIFEST = "shards.json"
 MANIFEST_BYTES = 2**26
 FORMAT: Literal["archspec-shards-1"] = "archspec-shards-1"
 PartName = Literal["train", "val"]
-AGAIN = "it was not copied whole, or changed: copy it anew, or pack the set again"
+COPY_AGAIN = "the copy is incomplete or changed: copy it again, or pack the set again"
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Shard(Section):
-    """One tar file; its name is a pattern, so that none leads out of the folder."""
+    """One tar file. The pattern of its name keeps it inside the folder."""
 
     file: Annotated[str, Field(pattern="^(train|val)-[0-9]{5,9}[.]tar$")]
     samples: Positive
@@ -40,7 +40,7 @@ class Shard(Section):
     sha256: Digest
 
 
-class Packed(Section):
+class PackedPart(Section):
     """The shards of a part, in order, and the hash of its index."""
 
     samples: Positive
@@ -49,22 +49,27 @@ class Packed(Section):
 
 
 class Manifest(Section):
-    """What `shards.json` says; `size` is the shorter side that pictures were scaled down to."""
+    """The contents of `shards.json`; `size` is the shorter side that images were scaled down to."""
 
     format: Literal["archspec-shards-1"]
     classes: list[str]
     size: Positive | None
-    train: Packed
-    val: Packed | None
+    train: PackedPart
+    val: PackedPart | None
 
     @property
-    def parts(self) -> dict[PartName, Packed]:
-        found: dict[PartName, Packed] = {"train": self.train}
-        return found if self.val is None else {**found, "val": self.val}
+    def parts(self) -> dict[PartName, PackedPart]:
+        parts: dict[PartName, PackedPart] = {"train": self.train}
+        if self.val is not None:
+            parts["val"] = self.val
+        return parts
 
 
 def index_type(longest: int) -> np.dtype[Any]:
-    """A line of an index: the number of the shard, where in it the picture begins, its bytes, its label and name."""
+    """Return the type of an index row: the shard, the image's offset and bytes, its label and name.
+
+    `longest` is the number of bytes of the longest name.
+    """
     return np.dtype(
         [
             ("shard", "<u4"),
@@ -77,8 +82,8 @@ def index_type(longest: int) -> np.dtype[Any]:
 
 
 @dataclass(frozen=True)
-class Shards:
-    """Samples of a part; each is read from its shard when it is asked for."""
+class ShardSource:
+    """The samples of a part; each is read from its shard when asked for."""
 
     root: Path
     name: PartName
@@ -86,19 +91,23 @@ class Shards:
     index: NDArray[Any]
 
     @classmethod
-    def open(cls, root: Path, name: PartName) -> Shards:
-        """Raises `Failure` where a shard or the index is not as the manifest has it; hashes are `damaged`'s."""
+    def open(cls, root: Path, name: PartName) -> ShardSource:
+        """Open a part; raise `Failure` if the manifest, a shard and the index do not agree.
+
+        Hashes are not checked here: see `damaged_files`.
+        """
         manifest = read_manifest(root)
         part = manifest.parts[name]
-        _refuse_lengths(root, part)
-        index = _read_index(root / index_file(name))
-        if wrong := _misplaced(index, part, len(manifest.classes)):
-            raise Failure(f"{quote(root / index_file(name))} and {MANIFEST} differ: {wrong}", AGAIN)
+        _check_sizes(root, part)
+        path = root / index_file(name)
+        index = _read_index(path)
+        if wrong := _index_error(index, part, len(manifest.classes)):
+            raise Failure(f"{quote(path)} and {MANIFEST} differ: {wrong}", COPY_AGAIN)
         return cls(root, name, tuple(shard.file for shard in part.shards), index)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A process opens it anew: they share one index in memory."""
-        return Shards.open, (self.root, self.name)
+        """Have each process open it anew: the memory-mapped index is shared."""
+        return ShardSource.open, (self.root, self.name)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -106,31 +115,31 @@ class Shards:
     def __getitem__(self, index: int) -> Sample:
         row: tuple[int, int, int, int, bytes] = self.index[index].item()
         shard, offset, size, label, name = row
-        content = Content(self.root / self.files[shard], offset, size)
+        content = FileSlice(self.root / self.files[shard], offset, size)
         return Sample(content, label, name.decode("utf-8", "surrogateescape"))
 
     @property
     def order(self) -> NDArray[np.intp]:
-        """The samples as they lie in the shards."""
+        """The indices of the samples in the order they have in the shards."""
         return np.lexsort((self.index["offset"], self.index["shard"]))
 
 
 def is_packed(root: Path) -> bool:
-    """Whether a manifest is there; why one cannot be looked for is told when the data are opened."""
+    """Return whether there is a manifest; an error is left to whoever opens the data."""
     try:
         return (root / MANIFEST).is_file()
     except OSError:
         return False
 
 
-def open_shards(root: Path) -> Parts:
+def open_shards(root: Path) -> Dataset:
     manifest = read_manifest(root)
-    held_out = Shards.open(root, "val") if manifest.val else None
-    return Parts(tuple(manifest.classes), Shards.open(root, "train"), held_out)
+    validation = ShardSource.open(root, "val") if manifest.val else None
+    return Dataset(tuple(manifest.classes), ShardSource.open(root, "train"), validation)
 
 
 def read_manifest(root: Path) -> Manifest:
-    """Raises `Failure` where it is none of ours."""
+    """Read the manifest; raise `Failure` if it is not one."""
     path = root / MANIFEST
     try:
         with path.open("rb") as file:
@@ -139,9 +148,10 @@ def read_manifest(root: Path) -> Manifest:
         raise Failure(f"cannot read {quote(path)}: {reason(error)}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "its text"
+        location = ".".join(map(str, first["loc"])) or "its text"
         message = (
-            f"{quote(path)} is no manifest of packed data: {quote(place)} is wrong, {first['msg']}"
+            f"{quote(path)} is not a manifest of packed data: "
+            f"{quote(location)} is wrong, {first['msg']}"
         )
         raise Failure(message, "`archspec data pack` writes one") from error
 
@@ -150,73 +160,73 @@ def index_file(name: str) -> str:
     return f"{name}.npy"
 
 
-def _refuse_lengths(root: Path, part: Packed) -> None:
-    """What can be seen of the shards without reading them."""
+def _check_sizes(root: Path, part: PackedPart) -> None:
+    """Raise `Failure` for a shard that is missing or has another length than in the manifest."""
     for shard in part.shards:
         path = root / shard.file
         try:
-            found = path.stat().st_size
+            size = path.stat().st_size
         except OSError as error:
-            raise Failure(f"cannot read {quote(path)}: {reason(error)}", AGAIN) from error
-        if found != shard.bytes:
-            raise Failure(
-                f"{quote(path)} has {found:,} bytes, and {shard.bytes:,} in {MANIFEST}", AGAIN
-            )
+            raise Failure(f"cannot read {quote(path)}: {reason(error)}", COPY_AGAIN) from error
+        if size != shard.bytes:
+            message = f"{quote(path)} has {size:,} bytes, but {shard.bytes:,} in {MANIFEST}"
+            raise Failure(message, COPY_AGAIN)
 
 
 def _read_index(path: Path) -> NDArray[Any]:
-    """The index, mapped and not read; nothing in it can run code, and it is no longer than its file."""
+    """Map the index into memory; nothing in it can run code, and it is no longer than its file."""
     try:
         index: NDArray[Any] = open_memmap(path, mode="r")
     except HEADER_ERRORS as error:
-        why = getattr(error, "strerror", None) or "it is no index, or it is damaged"
-        raise Failure(f"cannot read {quote(path)}: {why.lower()}", AGAIN) from error
-    longest = (
-        index.dtype["name"].itemsize if index.dtype.names and "name" in index.dtype.names else 0
-    )
+        why = getattr(error, "strerror", None) or "not an index, or damaged"
+        raise Failure(f"cannot read {quote(path)}: {why.lower()}", COPY_AGAIN) from error
+    has_names = index.dtype.names and "name" in index.dtype.names
+    longest = index.dtype["name"].itemsize if has_names else 0
     if index.ndim != 1 or index.dtype != index_type(longest):
-        raise Failure(f"cannot read {quote(path)}: it is no index of samples", AGAIN)
+        raise Failure(f"cannot read {quote(path)}: not an index of samples", COPY_AGAIN)
     return index
 
 
-def _misplaced(index: NDArray[Any], part: Packed, classes: int) -> str:
-    """What an index says that cannot be; all of it may be a stranger's."""
+def _index_error(index: NDArray[Any], part: PackedPart, classes: int) -> str:
+    """Return what is impossible in an index, or an empty string. All of it may be a stranger's."""
     if len(index) != part.samples:
         return f"{len(index):,} samples, and {part.samples:,}"
+    # In a wide type, so that no sum below overflows.
     shard, offset, size = (
         np.asarray(index[name]).astype(np.int64) for name in ("shard", "offset", "size")
     )
     if (shard >= len(part.shards)).any():
-        return "a sample lies in a shard that is not there"
+        return "a sample lies in a shard that does not exist"
     counts = np.bincount(shard, minlength=len(part.shards))
-    if counts.tolist() != [shard.samples for shard in part.shards]:
-        return "a shard has more samples, or fewer"
-    room = np.array([shard.bytes for shard in part.shards])[shard]
-    if (
-        (size < 0).any()
-        or (size > LARGEST).any()
-        or (offset < 0).any()
-        or (offset > room - size).any()
-    ):
+    if counts.tolist() != [entry.samples for entry in part.shards]:
+        return "a shard has another number of samples"
+    shard_bytes = np.array([entry.bytes for entry in part.shards])[shard]
+    is_outside = (offset < 0) | (offset > shard_bytes - size)
+    if is_outside.any() or (size < 0).any() or (size > MAX_FILE_BYTES).any():
         return "a sample reaches beyond its shard"
     if (index["label"] < 0).any() or (index["label"] >= classes).any():
-        return f"a label is none of {classes} classes"
+        return f"a label is not one of {classes} classes"
     return ""
 
 
-def damaged(root: Path) -> list[tuple[str, str]]:
-    """Each file that is not what was packed, and why; reads all of them."""
+def damaged_files(root: Path) -> list[tuple[str, str]]:
+    """Read all files; return each that is not what was packed, and why."""
     manifest = read_manifest(root)
-    found: list[tuple[str, str]] = []
+    damaged: list[tuple[str, str]] = []
     for name, part in manifest.parts.items():
-        for file, digest in (
-            (index_file(name), part.index),
-            *((shard.file, shard.sha256) for shard in part.shards),
-        ):
-            try:
-                with (root / file).open("rb") as content:
-                    if file_digest(content, "sha256").hexdigest() != digest:
-                        found.append((file, f"its checksum is not that of {MANIFEST}"))
-            except OSError as error:
-                found.append((file, reason(error)))
-    return found
+        digests = {index_file(name): part.index}
+        digests |= {shard.file: shard.sha256 for shard in part.shards}
+        for file, digest in digests.items():
+            if why := _damage(root / file, digest):
+                damaged.append((file, why))
+    return damaged
+
+
+def _damage(path: Path, digest: str) -> str:
+    try:
+        with path.open("rb") as content:
+            if file_digest(content, "sha256").hexdigest() == digest:
+                return ""
+    except OSError as error:
+        return reason(error)
+    return f"its checksum is not that of {MANIFEST}"

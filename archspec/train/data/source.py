@@ -1,8 +1,8 @@
-"""Where samples come from: a sequence of pictures with their classes, read one by one and by number.
+"""Data sources: sequences of images with their classes, read one by one and by index.
 
->>> source = Arrays(np.zeros((3, 8, 8), np.uint8), np.array([0, 1, 1]), "x")
->>> part = Part(source, np.array([2, 0]))
->>> [(sample.name, sample.label) for sample in samples(part)]
+>>> source = ArraySource(np.zeros((3, 8, 8), np.uint8), np.array([0, 1, 1]), "x")
+>>> subset = Subset(source, np.array([2, 0]))
+>>> [(sample.name, sample.label) for sample in iter_samples(subset)]
 [('x[2]', 1), ('x[0]', 0)]
 """
 
@@ -16,22 +16,25 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from archspec.images import Picture
+from archspec.images import ImageLike
 
-LARGEST = 2**30
-"""Bytes of a picture's file that is read as a whole."""
+MAX_FILE_BYTES = 2**30
+"""The largest image file that is read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """The bytes of a picture that lies in a larger file."""
+class FileSlice:
+    """The bytes of an image inside a larger file."""
 
     path: Path
     offset: int
     size: int
 
     def read(self) -> bytes:
-        """Raises `OSError`; opened for each picture, which takes little beside decoding it, so that nothing is kept."""
+        """Read the bytes; raise `OSError` if they cannot be read.
+
+        Opening the file each time costs little beside decoding the image, and keeps none open.
+        """
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.offset)
             return file.read(self.size)
@@ -39,43 +42,49 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A picture, or float32 values of the input's own shape, and its class; its name is the same in every run."""
+    """An image, or float32 values of the input's shape, and its class.
 
-    picture: Picture | Content | NDArray[np.float32]
+    Its name is the same in every run.
+    """
+
+    image: ImageLike | FileSlice | NDArray[np.float32]
     label: int
     name: str
 
 
-class Source(Protocol):
-    """Samples by number; it is pickled for the processes that prepare them, and reads a file only when asked for it."""
+class DataSource(Protocol):
+    """Samples by index.
+
+    It is pickled for worker processes, and reads a file only when that sample is asked for.
+    """
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Sample: ...
 
 
 @dataclass(frozen=True)
-class Parts:
-    """A set before anything is held out: its classes, what is trained on, and what it has for validation itself."""
+class Dataset:
+    """A data set as it comes: its classes, training samples, and its own validation part if any."""
 
     classes: tuple[str, ...]
-    train: Source
-    held_out: Source | None = None
+    train: DataSource
+    validation: DataSource | None = None
 
 
-Watch = Callable[[str, int, int], object]
-"""Is told of which part of a set how many samples are done, and of how many."""
+OnProgress = Callable[[str, int, int], object]
+"""Called with the name of a task, how many samples are done, and of how many."""
 
 
-def unwatched(part: str, done: int, total: int) -> None: ...
+def ignore_progress(task: str, done: int, total: int) -> None: ...
 
 
-def samples(source: Source) -> Iterator[Sample]:
+def iter_samples(source: DataSource) -> Iterator[Sample]:
     return (source[index] for index in range(len(source)))
 
 
 @dataclass(frozen=True)
-class Arrays:
-    """Samples that lie in memory: x [N, ...] is uint8 for pictures, and float32 for values."""
+class ArraySource:
+    """Samples in memory: x [N, ...] is uint8 for images and float32 for other values."""
 
     x: NDArray[Any]
     y: NDArray[np.integer[Any]]
@@ -89,8 +98,8 @@ class Arrays:
 
 
 @dataclass(frozen=True)
-class Files:
-    """Pictures in files, called by their paths below `root`."""
+class FileSource:
+    """Images in files, named by their paths below `root`."""
 
     root: Path
     names: tuple[str, ...]
@@ -104,10 +113,10 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Part:
+class Subset:
     """Some samples of another source."""
 
-    source: Source
+    source: DataSource
     indices: NDArray[np.integer[Any]]
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""What worker processes make, in the order of its steps; the one place that knows Grain."""
+"""Results of worker processes, in the order of the steps; the one module that knows Grain."""
 
 from __future__ import annotations
 
@@ -22,110 +22,112 @@ from archspec.diagnostics import Failure, MissingPackage, writing
 
 Made = TypeVar("Made", bound="tuple[Any, ...]")
 
-AHEAD = 2
-"""What each process has ready."""
+PREFETCH = 2
+"""Results that each worker has ready."""
 GRACE = 5
-"""Seconds that a process has to end by itself."""
+"""Seconds that a worker has to end by itself."""
 
 
-def deliver(make: Callable[[int], Made], steps: range, workers: int) -> Generator[Made]:
-    """What `make` gives for each of those steps, made here, or by so many processes; arrays come in shared memory.
+def map_steps(make: Callable[[int], Made], steps: range, workers: int) -> Generator[Made]:
+    """Yield `make(step)` for each step in order, computed here or by worker processes.
 
-    Close it to end the processes early.
+    Workers pass arrays in shared memory. Close the generator to end them early.
     """
-    yield from map(make, steps) if workers == 0 else _delivered(make, steps, workers)
+    yield from map(make, steps) if workers == 0 else _map_in_workers(make, steps, workers)
 
 
-def _delivered(make: Callable[[int], Made], steps: range, workers: int) -> Generator[Made]:
+def _map_in_workers(make: Callable[[int], Made], steps: range, workers: int) -> Generator[Made]:
     try:
         import grain  # pyright: ignore[reportMissingTypeStubs]
         from absl import flags
         from cloudpickle import dumps  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
     except ImportError:
-        message = "worker processes need grain, which is not installed"
-        raise MissingPackage(
-            message, "pip install 'archspec-nn[train]', or take no workers"
-        ) from None
+        help = "pip install 'archspec-nn[train]', or use no workers"
+        raise MissingPackage("worker processes need grain, which is not installed", help) from None
     if not flags.FLAGS.is_parsed():
-        # Beside JAX, Grain 0.2.18 reads an option of its own, which is an error before absl has parsed any.
+        # Beside JAX, Grain 0.2.18 reads an option of its own: an error before absl has parsed any.
         flags.FLAGS.mark_as_parsed()
     with TemporaryDirectory(prefix="archspec-") as folder:
         path = Path(folder, "make")
         with writing(path, "TMPDIR names another folder; without workers no file is needed"):
             path.write_bytes(dumps(make))
-        made: Any = grain.MapDataset.range(steps.start, steps.stop).map(_Kept(path))
-        # A worker makes one after the other: no threads.
-        made = made.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
-        options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=AHEAD)
-        iterator = iter(made.mp_prefetch(options, worker_init_fn=partial(_begin, path)))
+        dataset: Any = grain.MapDataset.range(steps.start, steps.stop).map(_PickledFunction(path))
+        # A worker makes one result after the other: no threads.
+        read_options = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
+        options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=PREFETCH)
+        results = dataset.to_iter_dataset(read_options).mp_prefetch(
+            options, worker_init_fn=partial(_watch_parent, path)
+        )
+        iterator = iter(results)
         try:
-            with _unsignalled():
-                iterator.get_state()  # makes what starts them, as the first batch would do some time later
+            with _block_signals():
+                # Start the workers now, and not some time later with the first batch.
+                iterator.get_state()
                 iterator.start_prefetch()
-            for element in iterator:  # noqa: UP028 - `yield from` would close it first, while the file is there
+            # `yield from` would close the iterator first, while the file is still there.
+            for element in iterator:  # noqa: UP028
                 yield element
         except RuntimeError as error:
             if "terminated unexpectedly" not in str(error):
                 raise
-            help = (
-                "memory may have run out, shared memory (/dev/shm) too: take fewer workers, or none"
-            )
-            raise Failure(
-                "a process that prepares the data was ended from outside", help
-            ) from error
+            message = "a process that prepares the data was ended from outside"
+            help = "memory or shared memory (/dev/shm) may have run out: use fewer workers, or none"
+            raise Failure(message, help) from error
         finally:
             path.unlink(missing_ok=True)
             iterator.close()
 
 
 @contextmanager
-def _unsignalled() -> Generator[None]:
-    """Processes that begin within never see a signal to stop, which a terminal or a scheduler sends to all of a group.
+def _block_signals() -> Generator[None]:
+    """Block SIGINT and SIGTERM in processes started inside; here they are only delayed.
 
-    It is for their parent, which ends them. That it is blocked they inherit, through Grain's threads, and so have from
-    their first moment on; here it is only delayed.
+    A terminal or a scheduler signals a whole process group, but ending the workers is the parent's
+    task. They inherit the blocked mask, through Grain's threads, from their first moment on.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # else it is started within, which unblocks signals
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    # Started inside, the resource tracker would unblock the signals.
+    resource_tracker.ensure_running()
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """What is made by a function that lies in a file.
+class _PickledFunction:
+    """A function that is read from a file when it is first called.
 
-    A process is given this through a pipe when it starts. Of more than a pipe holds its parent would wait for ever to
-    be rid, where the process dies before it reads.
+    A worker gets this through a pipe when it starts. If it got the function itself, which a pipe
+    may not hold, and died before reading it, its parent would wait forever to write the rest.
     """
 
     path: Path
 
     def __call__(self, step: int) -> Any:
-        return self._make(step)
+        return self._function(step)
 
     @cached_property
-    def _make(self) -> Callable[[int], Any]:
+    def _function(self) -> Callable[[int], Any]:
         with self.path.open("rb") as file:
             return pickle.load(file)  # noqa: S301 - this run wrote it, where nobody else can
 
 
-def _begin(path: Path, _index: int, _count: int) -> None:
-    Thread(target=_end, args=(path,), daemon=True).start()
+def _watch_parent(path: Path, _index: int, _count: int) -> None:
+    Thread(target=_exit_after_parent, args=(path,), daemon=True).start()
 
 
-def _end(path: Path) -> None:
-    """In a worker: ends it with its parent, and some time after the file is gone where it is stuck then."""
+def _exit_after_parent(path: Path) -> None:
+    """End this worker with its parent, or some time after the file is gone if it is stuck then."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     with suppress(FileNotFoundError):
         while not wait([parent.sentinel], timeout=1):
-            os.utime(path)  # in use: what tidies up old files leaves it
+            # Mark it as used: what tidies up old temporary files leaves it then.
+            os.utime(path)
         os._exit(1)
     time.sleep(GRACE)
     os._exit(1)

@@ -32,7 +32,7 @@ def test_what_is_packed_is_counted(noise: str, capsys: pytest.CaptureFixture[str
     # Of each sample two headers and two short files, of a block of 512 each; a shard ends with two, at a multiple of 20.
     full, rest = (-(-(count * 4 + 2) // 20) * 20 * 512 for count in (44, 12))
     assert full < 100_000 < full + 20 * 512
-    assert said == f"100 pictures of 4 classes in 3 shards, {2 * full + rest:,} bytes\n"
+    assert said == f"100 images of 4 classes in 3 shards, {2 * full + rest:,} bytes\n"
     assert json.loads(Path("packed/shards.json").read_text())["size"] == 6
     assert main(["data", "check", "packed", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
@@ -54,7 +54,7 @@ def test_without_rich_there_is_no_bar(
 ) -> None:
     monkeypatch.setitem(sys.modules, "rich.console", None)
     assert main(["data", "check", noise]) == 0
-    assert capsys.readouterr().err == "4 classes, 100 of train: all fine\n"
+    assert capsys.readouterr().err == "4 classes, 100 training images, all readable\n"
 
 
 @pytest.mark.parametrize(

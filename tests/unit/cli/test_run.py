@@ -38,12 +38,12 @@ def test_a_missing_engine_is_named(
         raise ModuleNotFoundError(f"No module named '{missing}.python'", name=f"{missing}.python")
 
     folder = write_build(archspec.load("lenet5"), backend, tmp_path / "net")
-    Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "picture.png")
+    Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "image.png")
     monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.setattr(
         "archspec.backend.load", lambda _: dataclasses.replace(backend, load=lacking)
     )
-    assert main(["run", str(folder), str(tmp_path / "picture.png"), "--quiet"]) == 3
+    assert main(["run", str(folder), str(tmp_path / "image.png"), "--quiet"]) == 3
     printed = capsys.readouterr().err
     assert f"the backend `{name}` needs {missing}, which is not installed" in printed
     assert install in printed

@@ -62,7 +62,13 @@ def shown(
                 watch({"kind": "train", "step": step, "end": 30, "epoch": step / 10, **figures})
             if step % 10 == 0:
                 watch(
-                    {"kind": "held_out", "epoch": step / 10, "loss": 0.5, "top1": 0.75, "top5": 1.0}
+                    {
+                        "kind": "validation",
+                        "epoch": step / 10,
+                        "loss": 0.5,
+                        "top1": 0.75,
+                        "top5": 1.0,
+                    }
                 )
             if terminal:
                 watch.progress.refresh()
@@ -75,7 +81,7 @@ def test_plain_lines_say_how_far_how_fast_and_how_long_still(clock: Clock) -> No
     assert lines[:4] == [
         f"step 5/30  epoch 0.5/3  {figures}  0:00:25 left",
         f"step 10/30  epoch 1.0/3  {figures}  0:00:20 left",
-        "epoch 1  held out: loss 0.5000  top-1 75.00%  top-5 100.00%",
+        "epoch 1  validation: loss 0.5000  top-1 75.00%  top-5 100.00%",
         f"step 20/30  epoch 2.0/3  {figures}  0:00:10 left",
     ]
 
@@ -101,7 +107,7 @@ def test_a_terminal_has_a_bar_that_moves_with_each_step(clock: Clock) -> None:
     out = shown(clock, terminal=True)
     assert all(f"{step}/30" in out for step in range(1, 31))
     assert "epoch 0.5/3  loss 2.5000  1,234 samples/s  data 25%" in out
-    assert "held out: loss 0.5000" in out
+    assert "validation: loss 0.5000" in out
     assert "step 5/30" not in out
 
 
@@ -130,9 +136,9 @@ def test_what_cannot_be_read_is_said_once_and_counted() -> None:
     with Display(console=Console(file=out, width=80)) as watch:
         for _ in range(3):
             for number in range(12):
-                watch({"kind": "bad", "name": f"{number}\x1b.png", "held_out": number > 0})
+                watch({"kind": "bad", "name": f"{number}\x1b.png", "validation": number > 0})
     lines = out.getvalue().splitlines()
-    assert len(lines) == display.SHOWN_BAD + 1
+    assert len(lines) == display.MAX_NAMED_BAD + 1
     assert lines[0] == "cannot read 0\\x1b.png; another takes its place"
     assert lines[1] == "cannot read 1\\x1b.png; it is left out"
     assert lines[-1] == "12 samples could not be read"

@@ -21,8 +21,8 @@ from archspec.backend.process_group import SingleProcess
 from archspec.cli import main
 from archspec.train import evaluation, tables
 from archspec.train.data import Batch, open_data
-from archspec.train.evaluation import Evaluation, averaged
-from archspec.train.log import read_log
+from archspec.train.evaluation import Evaluation, average_outputs
+from archspec.train.log import read_metrics
 from archspec.train.scores import Scores
 
 SPEC = """archspec: 1
@@ -38,7 +38,7 @@ train: {learning_rate: 0.5, epochs: 4, batch: 16, momentum: 0.9, average: ema, e
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Pictures of two and of three classes, told apart by how bright they are."""
+    """Images of two and of three classes, told apart by how bright they are."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     for classes in (2, 3):
@@ -77,9 +77,9 @@ def outputs_and_labels(classes: int, width: int | None = None) -> tuple[Any, Any
 def test_the_mean_of_probabilities_is_that_of_torch() -> None:
     outputs, y = outputs_and_labels(4)
     mean = torch.as_tensor(outputs).softmax(-1).mean(0)
-    np.testing.assert_allclose(averaged("cross_entropy", outputs), mean.log(), rtol=1e-12)
+    np.testing.assert_allclose(average_outputs("cross_entropy", outputs), mean.log(), rtol=1e-12)
     scores = Scores("cross_entropy", 4)
-    scores.add(averaged("cross_entropy", outputs), y)
+    scores.add(average_outputs("cross_entropy", outputs), y)
     assert scores.loss == pytest.approx(
         float(F.nll_loss(mean.log(), torch.as_tensor(y))), rel=1e-12
     )
@@ -95,7 +95,7 @@ def test_so_it_is_where_each_value_is_a_probability(width: int) -> None:
         else F.one_hot(torch.as_tensor(y), 4).double()
     )
     scores = Scores("binary_cross_entropy", max(width, 2))
-    scores.add(averaged("binary_cross_entropy", outputs), y)
+    scores.add(average_outputs("binary_cross_entropy", outputs), y)
     expected = F.binary_cross_entropy(mean, wanted, reduction="none").sum(1).mean()
     assert scores.loss == pytest.approx(float(expected), rel=1e-12)
 
@@ -104,7 +104,7 @@ def test_so_it_is_where_each_value_is_a_probability(width: int) -> None:
 def test_certainty_does_not_round_to_one(kind: str) -> None:
     outputs = np.array([[[800.0, -800.0]], [[800.0, -800.0]]])
     scores = Scores(kind, 2)
-    scores.add(averaged(kind, outputs), np.array([1]))
+    scores.add(average_outputs(kind, outputs), np.array([1]))
     assert scores.loss == pytest.approx(1600, rel=1e-12)
 
 
@@ -117,14 +117,14 @@ def test_the_scores_are_those_of_scikit_learn() -> None:
     assert scores.top1 == metrics.accuracy_score(y, taken)
     assert scores.top5 == metrics.top_k_accuracy_score(y, outputs, k=5, labels=range(8))
     assert scores.confusion.tolist() == metrics.confusion_matrix(y, taken, labels=range(8)).tolist()
-    each = [scores.of_class(index) for index in range(8)]
+    each = [scores.for_class(index) for index in range(8)]
     precision, recall, _, count = metrics.precision_recall_fscore_support(
         y, taken, labels=range(8), zero_division=cast("Any", 0)
     )
     assert [one.recall or 0 for one in each] == pytest.approx(recall)
     assert [one.precision or 0 for one in each] == pytest.approx(precision)
     assert [one.samples for one in each] == list(cast("Any", count))
-    assert [one.mistaken for one in each] == [
+    assert [one.confused_with for one in each] == [
         _most_often(taken[(y == k) & (taken != k)]) for k in range(8)
     ]
 
@@ -152,7 +152,7 @@ def test_two_processes_have_the_scores_of_one() -> None:
     one.add(outputs[::2], labels[::2])
     two.add(outputs[1::2], labels[1::2])
     group = Heard()
-    _, found = one.of_all(group), two.of_all(group)
+    _, found = one.all_reduce(group), two.all_reduce(group)
     assert found.summary() == pytest.approx(whole.summary(), rel=1e-12)
     assert found.confusion.tolist() == whole.confusion.tolist()
     assert found.count == 17
@@ -170,12 +170,12 @@ def test_a_run_is_scored_as_in_training(
     loss: str, out: int, data: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trained("run", loss=loss, out=out, data=data)
-    last = [line for line in read_log(Path("run")) if line["kind"] == "held_out"][-1]
+    last = [line for line in read_metrics(Path("run")) if line["kind"] == "validation"][-1]
     found = evaluated(capsys, "run")
     for name in ("loss", "top1", "top5"):
         assert (
             found["runs"]["run"][name]
-            == found["together"][name]
+            == found["ensemble"][name]
             == pytest.approx(last[name], rel=1e-12)
         )
     assert found["devices"]["run"] == json.loads(Path("run/run.json").read_text())["device"]
@@ -183,7 +183,7 @@ def test_a_run_is_scored_as_in_training(
 
 def test_the_best_epoch_is_scored_by_its_average(capsys: pytest.CaptureFixture[str]) -> None:
     trained("run", "--keep", "1", "--set", "train.learning_rate=3")
-    lines = [line for line in read_log(Path("run")) if line["kind"] == "held_out"]
+    lines = [line for line in read_metrics(Path("run")) if line["kind"] == "validation"]
     best = max(lines, key=lambda line: line["top1"])
     assert best["step"] < lines[-1]["step"], "another seed is needed for this test"
     found = evaluated(capsys, "run", "--best")["runs"]["run"]
@@ -198,7 +198,7 @@ def test_together_is_the_mean_of_probabilities(capsys: pytest.CaptureFixture[str
         x, y = arrays["x"], arrays["y"]
     names = [
         sample.name
-        for sample in map(open_data("3.npz").held_out.__getitem__, range(found["samples"]))
+        for sample in map(open_data("3.npz").validation.__getitem__, range(found["samples"]))
     ]
     chosen = [int(name[2:-1]) for name in names]
     pixels = torch.as_tensor(x[chosen, None] / 255, dtype=torch.float32)
@@ -208,19 +208,19 @@ def test_together_is_the_mean_of_probabilities(capsys: pytest.CaptureFixture[str
             for seed in (0, 1)
         ]
     ).mean(0)
-    assert found["together"]["top1"] == metrics.accuracy_score(y[chosen], likely.argmax(1))
-    assert found["together"]["loss"] == pytest.approx(
+    assert found["ensemble"]["top1"] == metrics.accuracy_score(y[chosen], likely.argmax(1))
+    assert found["ensemble"]["loss"] == pytest.approx(
         metrics.log_loss(y[chosen], likely.detach()), rel=1e-5
     )
 
 
 def test_tables_are_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     trained("run")
-    confusion = evaluated(capsys, "run")["together"]["confusion"]
+    confusion = evaluated(capsys, "run")["ensemble"]["confusion"]
     assert main(["eval", "run", "--confusion", "--format", "csv"]) == 0
     rows = list(csv.reader(capsys.readouterr().out.splitlines()))
     assert rows == [
-        ["true \\ taken", "0", "1", "2"],
+        ["true \\ predicted", "0", "1", "2"],
         *([str(k), *map(str, confusion[k])] for k in range(3)),
     ]
     assert main(["eval", "run", "--confusion", "--quiet"]) == 0
@@ -242,16 +242,16 @@ def test_the_table_has_what_more_models_and_crops_bring() -> None:
     one, two = found[:2]
     evaluations = [Evaluation((), {"a": one, "b": two}, found[2], crops) for crops in (1, 10)]
     first, *rows = [
-        dict(zip(tables.scores(evaluations)[0], row, strict=True))
-        for row in tables.scores(evaluations)[1:]
+        dict(zip(tables.score_table(evaluations)[0], row, strict=True))
+        for row in tables.score_table(evaluations)[1:]
     ]
     top5 = [metrics.top_k_accuracy_score(y, own, k=5, labels=range(8)) for own in outputs[:3]]
-    assert (first["run"], first["cost"], first["to base"]) == ("a", 1, None)
+    assert (first["run"], first["cost"], first["vs. first row"]) == ("a", 1, None)
     assert [row["cost"] for row in rows] == [1, 2, 10, 10, 20]
-    assert [row["to base"] for row in rows[:2]] == pytest.approx(
+    assert [row["vs. first row"] for row in rows[:2]] == pytest.approx(
         [top5[0] - top5[1], top5[0] - top5[2]]
     )
-    assert f"{top5[0] - top5[1]:+.2%}" in tables.text(tables.scores(evaluations))
+    assert f"{top5[0] - top5[1]:+.2%}" in tables.as_text(tables.score_table(evaluations))
 
 
 def test_runs_that_cannot_be_one_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,14 +275,14 @@ def test_what_was_broken_off_has_a_best_epoch_if_one_ended(
     trained("run")
     facts = json.loads(Path("run/run.json").read_text())
     Path("run/run.json").write_text(json.dumps({**facts, "trained": 0}))
-    assert "was broken off" in refused(capsys, "run")
+    assert "was interrupted" in refused(capsys, "run")
     assert main(["eval", "run", "--best"]) == 0
     for path in Path("run/checkpoints").iterdir():
         path.unlink()
     assert "`run` has no best epoch" in refused(capsys, "run", "--best")
 
 
-def pictures(root: str) -> None:
+def write_images(root: str) -> None:
     for name in ("a", "b", "c"):
         Path(root, name).mkdir(parents=True)
         for number in range(8):
@@ -292,13 +292,13 @@ def pictures(root: str) -> None:
 
 
 def test_what_cannot_be_read_is_left_out_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    pictures("pictures")
-    trained("run", data="pictures")
+    write_images("images")
+    trained("run", data="images")
     whole = evaluated(capsys, "run")
-    for path in Path("pictures/b").iterdir():
+    for path in Path("images/b").iterdir():
         path.write_bytes(bytes(path.stat().st_size))
     assert re.search(
-        r"cannot read `.*pictures/b/\d.png`", refused(capsys, "run")
+        r"cannot read `.*images/b/\d.png`", refused(capsys, "run")
     )  # a long path is cut in its middle
     assert main(["eval", "run", "--bad-data", "skip", "--format", "json"]) == 0
     printed = capsys.readouterr()
@@ -306,7 +306,7 @@ def test_what_cannot_be_read_is_left_out_and_counted(capsys: pytest.CaptureFixtu
     assert (
         len(found["bad"])
         == whole["samples"] - found["samples"]
-        == sum(whole["together"]["confusion"][1])
+        == sum(whole["ensemble"]["confusion"][1])
     )
     assert f"cannot read {found['bad'][0]}; it is left out" in printed.err
 
@@ -314,9 +314,9 @@ def test_what_cannot_be_read_is_left_out_and_counted(capsys: pytest.CaptureFixtu
 def test_what_some_crops_cannot_be_made_of_is_counted_for_those(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pictures("pictures")
-    trained("run", data="pictures")
-    pictures("strips")
+    write_images("images")
+    trained("run", data="images")
+    write_images("strips")
     Image.new("L", (3_400_000, 1)).save(
         "strips/b/strip.png"
     )  # scaled up for the corners' sake it is too large
@@ -325,23 +325,23 @@ def test_what_some_crops_cannot_be_made_of_is_counted_for_those(
     printed = capsys.readouterr()
     rows = [line.split() for line in printed.out.splitlines()]
     assert [row[rows[0].index("samples")] for row in rows[1:3]] == ["25", "24"]
-    assert "25 samples of `strips`, of which 1 could not be read" in printed.out
+    assert "25 samples of `strips`, 1 unreadable" in printed.out
     assert "cannot read b/strip.png; it is left out" in printed.err
 
 
 def test_names_that_are_no_utf_8_are_spelt_out(capsys: pytest.CaptureFixture[str]) -> None:
-    pictures("pictures")
+    write_images("images")
     kind, folder = (os.fsdecode(name) for name in (b"caf\xe9", b"run\xe9"))
-    Path("pictures/b").rename(f"pictures/{kind}")
-    trained(folder, data="pictures")  # whose weights safetensors will not open
+    Path("images/b").rename(f"images/{kind}")
+    trained(folder, data="images")  # whose weights safetensors will not open
     assert capsys.readouterr().out.startswith("run\\udce9: small, trained")
-    trained("run", data="pictures")
+    trained("run", data="images")
     for output in ("table", "csv"):
         assert main(["eval", "run", "--classes", "--format", output]) == 0
         assert "caf\\udce9" in capsys.readouterr().out
     assert evaluated(capsys, "run")["classes"] == ["a", "c", kind]
-    assert main(["run", "run", "pictures/a/1.png", "--format", "json", "--quiet"]) == 0
-    assert kind in {one["label"] for one in json.loads(capsys.readouterr().out)["pictures/a/1.png"]}
+    assert main(["run", "run", "images/a/1.png", "--format", "json", "--quiet"]) == 0
+    assert kind in {one["label"] for one in json.loads(capsys.readouterr().out)["images/a/1.png"]}
 
 
 def test_outputs_that_are_not_finite_have_no_scores(capsys: pytest.CaptureFixture[str]) -> None:
@@ -361,7 +361,7 @@ def test_runs_that_cannot_read_the_same_samples_are_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def whole(source: Any, way: Any, *more: Any) -> Any:
-        spoilt = ("a.png",) if way.steps.channels == "gray" else ()
+        spoilt = ("a.png",) if way.preprocess.channels == "gray" else ()
         for _ in range(1 if spoilt else 2):
             yield Batch(np.zeros((2, *way.shape), np.float32), np.zeros(2, np.int64), spoilt)
 
@@ -370,5 +370,5 @@ def test_runs_that_cannot_read_the_same_samples_are_refused(
     manifest = json.loads(Path("other/manifest.json").read_text())
     manifest["preprocess"]["channels"] = "rgb"
     Path("other/manifest.json").write_text(json.dumps(manifest))
-    monkeypatch.setattr(evaluation, "whole", whole)
+    monkeypatch.setattr(evaluation, "evaluation_batches", whole)
     assert "not all runs can read the same samples: `a.png`" in refused(capsys, "one", "other")

@@ -15,7 +15,7 @@ from archspec.cli import main
 from archspec.compiler import compile_spec
 from archspec.compiler import load as load_spec
 from archspec.diagnostics import Failure
-from archspec.train.checkpoint import checkpoints
+from archspec.train.checkpoint import list_checkpoints
 from archspec.weights.checkpoint import CheckpointError
 from archspec.weights.checkpoint import load_tensors as load_weights
 from archspec.weights.init import initial_tensors
@@ -132,7 +132,7 @@ def test_what_is_frozen_stays_and_two_classes_are_told_apart(
     assert tuned(*more, "--backend", backend) == 0
     capsys.readouterr()
     assert main(["eval", "two", "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["together"]["top1"] > 0.9
+    assert json.loads(capsys.readouterr().out)[0]["ensemble"]["top1"] > 0.9
     before = load_weights(Path(WEIGHTS), load_spec("six.yaml").graph)
     after = load_weights(Path("two/weights.safetensors"), load_spec("two.yaml").graph)
     assert all(
@@ -144,7 +144,7 @@ def test_what_is_frozen_stays_and_two_classes_are_told_apart(
 def test_a_checkpoint_of_a_run_will_do_whose_slots_are_left_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert tuned(*REINIT, weights=str(checkpoints(Path("six"))[-1])) == 0
+    assert tuned(*REINIT, weights=str(list_checkpoints(Path("six"))[-1])) == 0
     said = capsys.readouterr().err
     assert "that are left out, 2: `side.fc.bias`, `side.fc.weight`" in said
     assert "slots of an optimizer that are left out" in said
@@ -183,7 +183,7 @@ def test_a_pattern_too_little_or_for_nothing_is_an_error(
 
 def test_without_weights_there_is_nothing_to_leave_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "two.yaml", "--data", "two.npz", "-o", "two", *REINIT]) == 2
-    assert "--reinit is for what --weights gives" in capsys.readouterr().err
+    assert "--reinit needs --weights" in capsys.readouterr().err
 
 
 def test_of_another_kind_of_file_no_part_is_taken(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import settings
 
 from archspec.compiler import load as load_spec
-from archspec.train.checkpoint import checkpoints, read_checkpoint
-from archspec.train.log import read_log
+from archspec.train.checkpoint import list_checkpoints, read_checkpoint
+from archspec.train.log import read_metrics
 
 SPEC = """archspec: 1
 name: small
@@ -64,7 +64,7 @@ def command(backend: str, folder: Path) -> list[str]:
 
 
 def position(folder: Path) -> int:
-    return max((line["step"] for line in read_log(folder)), default=0)
+    return max((line["step"] for line in read_metrics(folder)), default=0)
 
 
 def killed(backend: str, folder: Path, here: Path, rng: random.Random) -> bool:
@@ -100,7 +100,7 @@ def test_killed_and_gone_on_with_it_ends_with_the_same_weights(
         )
     graph = load_spec(tmp_path / "small.yaml").graph
     (one, place), (other, same) = (
-        read_checkpoint(checkpoints(folder)[-1], graph) for folder in (whole, broken)
+        read_checkpoint(list_checkpoints(folder)[-1], graph) for folder in (whole, broken)
     )
     assert place.step == same.step == 180
     for part in ("tensors", "slots", "average"):
@@ -111,7 +111,7 @@ def test_killed_and_gone_on_with_it_ends_with_the_same_weights(
         broken / "weights.safetensors"
     ).read_bytes()
     steps = [
-        [line["step"] for line in read_log(folder) if line["kind"] == "held_out"]
+        [line["step"] for line in read_metrics(folder) if line["kind"] == "validation"]
         for folder in (whole, broken)
     ]
     assert steps[0] == steps[1]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from archspec.cli import main
-from archspec.train.log import read_log
+from archspec.train.log import read_metrics
 from tests.helpers.markdown import blocks
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "train-to-a-score.md"
@@ -21,7 +21,7 @@ BACKENDS = ["torch", "keras"]
 
 def final_top1(run: Path) -> float:
     """Of the last epoch, on what was held out."""
-    return [line["top1"] for line in read_log(run) if line["kind"] == "held_out"][-1]
+    return [line["top1"] for line in read_metrics(run) if line["kind"] == "validation"][-1]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -70,7 +70,7 @@ def test_the_commands_of_the_docs_reach_their_scores(tmp_path: Path) -> None:
         assert top1 >= (0.98 if name.startswith("digits") else 0.97), reached
     members = [str(runs / name) for name in ("mnist", "mnist-1", "mnist-2")]
     found = scores(members)
-    assert found["together"]["top1"] >= max(found["runs"][name]["top1"] for name in members), found
+    assert found["ensemble"]["top1"] >= max(found["runs"][name]["top1"] for name in members), found
 
 
 def scores(runs: list[str]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from archspec.backend.trainer import TrainerConfig, microbatches, rank_slices
 from archspec.conformance.compare import compare, compare_all
 from archspec.frontend.loader import Spec
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.train.checkpoint import checkpoints, read_checkpoint
-from archspec.train.log import read_log
-from archspec.train.run import Options, start
+from archspec.train.checkpoint import list_checkpoints, read_checkpoint
+from archspec.train.log import read_metrics
+from archspec.train.run import TrainOptions, train_spec
 from archspec.weights.init import initial_tensors
 from tests.helpers.ranks import DEEP, RECIPES, RUN, STOP, batches
 from tests.helpers.specs import TWO_HEADS, checked
@@ -28,7 +28,7 @@ RANKS = 3
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data: noise, other noise, and pictures of which one cannot be read."""
+    """Data: noise, other noise, and images of which one cannot be read."""
     here = tmp_path_factory.mktemp("ranks")
     rng = np.random.default_rng(0)
     for name in ("noise", "other"):
@@ -36,10 +36,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
         np.savez(here / f"{name}.npz", x=x, y=y)
     for part in ("train", "val"):
         for index in range(12):
-            path = here / "pictures" / part / f"{index % 3}" / f"{index}.png"
+            path = here / "images" / part / f"{index % 3}" / f"{index}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 256, (8, 8)).astype(np.uint8)).save(path)
-    (here / "pictures" / "train" / "2" / "5.png").write_bytes(b"no picture")
+    (here / "images" / "train" / "2" / "5.png").write_bytes(b"no image")
     return here
 
 
@@ -116,12 +116,12 @@ def test_a_run_ends_alike_on_all_and_with_the_weights_of_one_process(
 ) -> None:
     names = ["whole", *(["workers"] if DEEP else [])]
     spec = checked(RUN)
-    start(spec, load("torch"), here / "alone", Options(data=str(here / "noise.npz")))
-    wanted, lines = last(here / "alone", spec), read_log(here / "alone")
+    train_spec(spec, load("torch"), here / "alone", TrainOptions(data=str(here / "noise.npz")))
+    wanted, lines = last(here / "alone", spec), read_metrics(here / "alone")
     for name in names:
         assert ends(name, found) == ["8, finished"] * RANKS
         compare_all(last(here / name, spec), wanted, bound=1e-5)
-        for line, right in zip(read_log(here / name), lines, strict=True):
+        for line, right in zip(read_metrics(here / name), lines, strict=True):
             assert figures(line) == pytest.approx(figures(right), rel=1e-5)
 
 
@@ -130,22 +130,28 @@ def test_a_signal_to_one_stops_all_at_one_step_and_another_number_goes_on(
 ) -> None:
     assert ends("stopped", found) == [f"{STOP}, stopped"] * RANKS
     spec = checked(RUN)
-    assert [path.name for path in checkpoints(here / "stopped")] == [
+    assert [path.name for path in list_checkpoints(here / "stopped")] == [
         f"step-0000000{STOP}.safetensors"
     ]
-    start(spec, load("torch"), here / "stopped", Options(data=str(here / "noise.npz")), resume=True)
+    train_spec(
+        spec,
+        load("torch"),
+        here / "stopped",
+        TrainOptions(data=str(here / "noise.npz")),
+        resume=True,
+    )
     compare_all(last(here / "stopped", spec), last(here / "whole", spec), bound=1e-5)
 
 
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        ("taken", "is there already"),
+        ("taken", "already exists"),
         ("unreadable", "5.png"),
-        ("unlike", "was given another data than the first one"),
+        ("unlike", "was given a different data than the first process"),
         ("full", "the disk is full"),
         ("diverged", "finite"),
-        ("otherwise", "was given another command than the first one"),
+        ("otherwise", "was given a different command than the first process"),
     ],
 )
 def test_what_fails_on_one_ends_all_and_is_said_once(
@@ -157,7 +163,7 @@ def test_what_fails_on_one_ends_all_and_is_said_once(
 
 
 def test_a_run_that_diverges_leaves_no_checkpoint(here: Path) -> None:
-    assert not checkpoints(here / "diverged")
+    assert not list_checkpoints(here / "diverged")
 
 
 def test_what_cannot_be_read_gives_way(found: list[dict[str, Any]]) -> None:
@@ -173,4 +179,4 @@ def figures(line: Any) -> dict[str, float]:
 
 
 def last(folder: Path, spec: Spec) -> dict[str, Any]:
-    return read_checkpoint(checkpoints(folder)[-1], spec.graph)[0].tensors
+    return read_checkpoint(list_checkpoints(folder)[-1], spec.graph)[0].tensors

@@ -20,7 +20,7 @@ from archspec.conformance.compare import compare_all
 from archspec.diagnostics import Failure
 from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.train.distributed import joined
+from archspec.train.distributed import join_group
 from archspec.weights.init import initial_tensors
 from tests.helpers.devices import MANY, SOME
 from tests.helpers.ranks import RECIPES, RUN, batches
@@ -108,5 +108,5 @@ def test_processes_are_not_for_keras(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", rank)
-    with pytest.raises(ending), joined(load("keras")):
+    with pytest.raises(ending), join_group(load("keras")):
         pass

@@ -16,8 +16,8 @@ import pytest
 from archspec.cli import main
 from archspec.compiler import load
 from archspec.conformance.compare import compare_all
-from archspec.train.checkpoint import checkpoints, read_checkpoint
-from archspec.train.log import read_log
+from archspec.train.checkpoint import list_checkpoints, read_checkpoint
+from archspec.train.log import read_metrics
 from tests.helpers.markdown import blocks, write
 from tests.helpers.ranks import DEEP, RUN
 from tests.helpers.torchrun import ENVIRONMENT, ROOT, started, torchrun
@@ -37,7 +37,7 @@ GIVEN = [
 
 
 def position(folder: Path) -> int:
-    return max((line["step"] for line in read_log(folder)), default=0)
+    return max((line["step"] for line in read_metrics(folder)), default=0)
 
 
 def wait_for(folder: Path, step: int, process: subprocess.Popen[str]) -> None:
@@ -80,7 +80,7 @@ def test_killed_it_goes_on_and_interrupted_it_stops(
     assert "archspec itself" not in said
     stopped = position(Path("broken"))
     assert reached < stopped < 800
-    assert checkpoints(Path("broken"))[-1].name == f"step-{stopped:08d}.safetensors"
+    assert list_checkpoints(Path("broken"))[-1].name == f"step-{stopped:08d}.safetensors"
     end = stopped // 4 + 3
     for folder in (
         "broken",
@@ -89,11 +89,12 @@ def test_killed_it_goes_on_and_interrupted_it_stops(
         assert main([*GIVEN, "-o", folder, "--set", f"train.epochs={end}", "--resume"]) == 0
     spec = load("small.yaml")
     one, other = (
-        read_checkpoint(checkpoints(Path(name))[-1], spec.graph) for name in ("broken", "whole")
+        read_checkpoint(list_checkpoints(Path(name))[-1], spec.graph)
+        for name in ("broken", "whole")
     )
     assert one[1].step == other[1].step == 4 * end
     compare_all(one[0].tensors, other[0].tensors, bound=1e-3)
-    assert held_out("broken") == held_out("whole") == [4 * (epoch + 1) for epoch in range(end)]
+    assert validation("broken") == validation("whole") == [4 * (epoch + 1) for epoch in range(end)]
 
 
 @pytest.mark.skipif(not DEEP, reason="it starts as many processes once more")
@@ -128,5 +129,5 @@ def test_the_script_for_slurm_runs(tmp_path: Path) -> None:
     assert "runs/slurm: small, trained for 23 steps" in done.stdout, done.stderr
 
 
-def held_out(folder: str) -> list[Any]:
-    return [line["step"] for line in read_log(Path(folder)) if line["kind"] == "held_out"]
+def validation(folder: str) -> list[Any]:
+    return [line["step"] for line in read_metrics(Path(folder)) if line["kind"] == "validation"]

@@ -32,16 +32,16 @@ def test_steps_are_torchs(every: int, factor: float, steps: int, epochs: int) ->
         learning_rate=0.3, epochs=epochs, schedule=Schedule(kind="step", every=every, factor=factor)
     )
     wanted = by_torch(lambda o: lr_scheduler.StepLR(o, every * steps, factor), steps * epochs, 0.3)
-    assert [recipe.rate(step, steps) for step in range(steps * epochs)] == pytest.approx(
-        wanted, rel=1e-9
-    )
+    assert [
+        recipe.learning_rate_at(step, steps) for step in range(steps * epochs)
+    ] == pytest.approx(wanted, rel=1e-9)
 
 
 @given(st.integers(1, 5), st.integers(1, 6), st.floats(0, 1))
 def test_a_cosine_is_torchs(steps: int, epochs: int, final: float) -> None:
     schedule, total = Schedule(kind="cosine", final=final), steps * epochs
     wanted = by_torch(lambda o: lr_scheduler.CosineAnnealingLR(o, total, final), total)
-    assert [schedule.share(step, steps, epochs) for step in range(total)] == pytest.approx(
+    assert [schedule.multiplier(step, steps, epochs) for step in range(total)] == pytest.approx(
         wanted, abs=1e-9
     )
 
@@ -50,7 +50,7 @@ def test_a_cosine_is_torchs(steps: int, epochs: int, final: float) -> None:
 def test_a_polynomial_is_torchs(steps: int, epochs: int, power: float) -> None:
     schedule, total = Schedule(kind="poly", power=power), steps * epochs
     wanted = by_torch(lambda o: lr_scheduler.PolynomialLR(o, total, power), total)
-    assert [schedule.share(step, steps, epochs) for step in range(total)] == pytest.approx(
+    assert [schedule.multiplier(step, steps, epochs) for step in range(total)] == pytest.approx(
         wanted, abs=1e-9
     )
 
@@ -59,7 +59,7 @@ def test_a_polynomial_is_torchs(steps: int, epochs: int, power: float) -> None:
 def test_warm_up_rises_to_the_rate_and_the_rest_begins_after_it(warmup: int, steps: int) -> None:
     rising, epochs = warmup * steps, warmup + 2
     flat = Schedule(warmup=warmup)
-    shares = [flat.share(step, steps, epochs) for step in range(epochs * steps)]
+    shares = [flat.multiplier(step, steps, epochs) for step in range(epochs * steps)]
     wanted = (
         by_torch(lambda o: lr_scheduler.LinearLR(o, 1 / rising, 1.0, rising - 1), rising)
         if rising > 1
@@ -69,22 +69,27 @@ def test_warm_up_rises_to_the_rate_and_the_rest_begins_after_it(warmup: int, ste
     assert shares[rising:] == [1.0] * (2 * steps)
     cosine, plain = Schedule(kind="cosine", warmup=warmup), Schedule(kind="cosine")
     assert [
-        cosine.share(rising + step, steps, epochs) for step in range(2 * steps)
-    ] == pytest.approx([plain.share(step, steps, 2) for step in range(2 * steps)])
+        cosine.multiplier(rising + step, steps, epochs) for step in range(2 * steps)
+    ] == pytest.approx([plain.multiplier(step, steps, 2) for step in range(2 * steps)])
 
 
 def test_steps_are_counted_from_the_start_as_papers_count_them() -> None:
     schedule = Schedule(kind="step", every=2, factor=0.5, warmup=1)
-    assert [schedule.share(10 * epoch, 10, 5) for epoch in range(1, 5)] == [1.0, 0.5, 0.5, 0.25]
+    assert [schedule.multiplier(10 * epoch, 10, 5) for epoch in range(1, 5)] == [
+        1.0,
+        0.5,
+        0.5,
+        0.25,
+    ]
 
 
 def test_the_papers_rate_falls_by_4_percent_every_8_epochs() -> None:
     recipe = Recipe(
         learning_rate=1.0, epochs=24, schedule=Schedule(kind="step", every=8, factor=0.96)
     )
-    assert [recipe.rate(100 * epoch, 100) for epoch in (0, 7, 8, 15, 16)] == pytest.approx(
-        [1, 1, 0.96, 0.96, 0.9216]
-    )
+    assert [
+        recipe.learning_rate_at(100 * epoch, 100) for epoch in (0, 7, 8, 15, 16)
+    ] == pytest.approx([1, 1, 0.96, 0.96, 0.9216])
 
 
 @pytest.mark.parametrize(
@@ -118,7 +123,7 @@ def test_the_papers_rate_falls_by_4_percent_every_8_epochs() -> None:
             {"epochs": 2, "schedule": {"warmup": 3}},
             "a warm-up of 3 epochs does not end within 2",
         ),
-        (Augment, {"area": (1.0, 0.5)}, "`area` states the least first"),
+        (Augment, {"area": (1.0, 0.5)}, "`area` states the smallest first"),
         (Augment, {"aspect": (0.5, 2.0)}, "`aspect` is for the crop that `area` states"),
     ],
 )

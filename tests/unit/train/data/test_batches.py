@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.diagnostics import Failure, UsageError
-from archspec.images import Unreadable
+from archspec.images import UnreadableSample
 from archspec.ir.document import Preprocess
 from archspec.ir.recipe import Augment
-from archspec.train.data import Batch, Batches, Prepare, open_data, whole
-from archspec.train.data.source import Arrays, Files
-from tests.unit.train.data.common import PLAIN, numbered, picture
+from archspec.train.data import Batch, Batches, InputTransform, evaluation_batches, open_data
+from archspec.train.data.source import ArraySource, FileSource
+from tests.unit.train.data.common import PLAIN, image_file, numbered
 
-VARIED = Prepare(
+VARIED = InputTransform(
     (1, 8, 8), Preprocess(channels="gray"), Augment(shift=1, flip=True, brightness=0.4)
 )
 
@@ -44,7 +44,8 @@ def test_an_epoch_has_every_sample_once_and_ranks_share_its_batches(
 ) -> None:
     batches = Batches(numbered(count), PLAIN, size, seed)
     shares = [
-        Batches(numbered(count), PLAIN, size, seed, rank=rank, ranks=ranks) for rank in range(ranks)
+        Batches(numbered(count), PLAIN, size, seed, rank=rank, world_size=ranks)
+        for rank in range(ranks)
     ]
     assert batches.steps * size >= count > (batches.steps - 1) * size
     for epoch in range(2):
@@ -72,20 +73,20 @@ def test_the_order_is_the_seeds_and_the_epochs() -> None:
 
 @pytest.mark.parametrize("start", [0, 1, 2, 3, 7, 30])
 def test_a_run_that_goes_on_sees_what_an_uninterrupted_one_sees(start: int) -> None:
-    data = open_data("digits", held_out=0.97)  # 54 samples, three steps an epoch
+    data = open_data("digits", val_split=0.97)  # 54 samples, three steps an epoch
     batches = Batches(data.train, VARIED, 20, seed=5)
     assert batches.steps == 3
-    through = list(islice(batches.at(0), start + 6))
-    resumed = list(islice(Batches(data.train, VARIED, 20, seed=5).at(start), 6))
+    through = list(islice(batches.from_step(0), start + 6))
+    resumed = list(islice(Batches(data.train, VARIED, 20, seed=5).from_step(start), 6))
     assert all(same(one, other) for one, other in zip(through[start:], resumed, strict=True))
     assert not same(through[start], through[start + 3])
 
 
 def test_how_a_sample_is_varied_depends_on_nothing_beside_it() -> None:
-    source = open_data("digits", held_out=0.97).train
+    source = open_data("digits", val_split=0.97).train
 
     def inputs(size: int, epoch: int = 0, seed: int = 5, ranks: int = 1) -> set[bytes]:
-        batches = Batches(source, VARIED, size, seed, ranks=ranks)
+        batches = Batches(source, VARIED, size, seed, world_size=ranks)
         return {
             x.tobytes()
             for step in range(epoch * batches.steps, (epoch + 1) * batches.steps)
@@ -99,27 +100,33 @@ def test_how_a_sample_is_varied_depends_on_nothing_beside_it() -> None:
 
 
 def test_each_sample_is_varied_in_its_own_way() -> None:
-    alike = Arrays(
+    alike = ArraySource(
         np.tile(np.arange(64, dtype=np.uint8).reshape(8, 8), (30, 1, 1)), np.zeros(30, int), "x"
     )
-    prepare = Prepare(VARIED.shape, VARIED.steps, Augment(brightness=0.9))
+    prepare = InputTransform(VARIED.shape, VARIED.preprocess, Augment(brightness=0.9))
     assert len({x.tobytes() for x in Batches(alike, prepare, 30, 0)[0].x}) > 20
 
 
 def test_evaluation_has_every_sample_once_in_order_as_it_is() -> None:
-    assert [numbers(batch) for batch in whole(numbered(7), PLAIN, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(whole(numbered(0), PLAIN, 3)) == []
-    source = open_data("digits", held_out=0.97).train
-    plain = Prepare(VARIED.shape, VARIED.steps)
+    assert [numbers(batch) for batch in evaluation_batches(numbered(7), PLAIN, 3)] == [
+        [0, 1, 2],
+        [3, 4, 5],
+        [6],
+    ]
+    assert list(evaluation_batches(numbered(0), PLAIN, 3)) == []
+    source = open_data("digits", val_split=0.97).train
+    plain = InputTransform(VARIED.shape, VARIED.preprocess)
     assert all(
         same(one, other)
-        for one, other in zip(whole(source, VARIED, 8), whole(source, plain, 8), strict=True)
+        for one, other in zip(
+            evaluation_batches(source, VARIED, 8), evaluation_batches(source, plain, 8), strict=True
+        )
     )
 
 
 def test_there_has_to_be_something_to_train_on() -> None:
     with pytest.raises(Failure, match="no samples"):
-        Batches(numbered(0), PLAIN, 3, 0).at(0)
+        Batches(numbered(0), PLAIN, 3, 0).from_step(0)
 
 
 def damaged(count: int, bad: set[int]) -> Any:
@@ -129,10 +136,10 @@ def damaged(count: int, bad: set[int]) -> Any:
 
 
 def test_a_sample_that_cannot_be_read_ends_the_run() -> None:
-    with pytest.raises(Unreadable, match=r"`x\[3\]`"):
-        list(islice(Batches(damaged(8, {3}), PLAIN, 3, 0).at(0), 3))
-    with pytest.raises(Unreadable, match=r"`x\[3\]`"):
-        list(whole(damaged(8, {3}), PLAIN, 3))
+    with pytest.raises(UnreadableSample, match=r"`x\[3\]`"):
+        list(islice(Batches(damaged(8, {3}), PLAIN, 3, 0).from_step(0), 3))
+    with pytest.raises(UnreadableSample, match=r"`x\[3\]`"):
+        list(evaluation_batches(damaged(8, {3}), PLAIN, 3))
 
 
 @given(st.integers(1, 30), st.integers(1, 8), st.integers(1, 3), st.integers(0, 99), st.data())
@@ -142,7 +149,9 @@ def test_or_gives_way_to_the_next_of_its_batch(
     bad = data.draw(st.sets(st.integers(0, count - 1)))
     sound = Batches(numbered(count), PLAIN, size, seed)
     parts = [
-        Batches(damaged(count, bad), PLAIN, size, seed, rank=rank, ranks=ranks, bad_data="skip")
+        Batches(
+            damaged(count, bad), PLAIN, size, seed, rank=rank, world_size=ranks, bad_data="skip"
+        )
         for rank in range(ranks)
     ]
     for step in range(sound.steps):
@@ -163,7 +172,7 @@ def test_or_gives_way_to_the_next_of_its_batch(
 
 
 def test_evaluation_leaves_it_out() -> None:
-    found = list(whole(damaged(7, {1, 6}), PLAIN, 3, bad_data="skip"))
+    found = list(evaluation_batches(damaged(7, {1, 6}), PLAIN, 3, bad_data="skip"))
     assert [numbers(batch) for batch in found] == [[0, 2], [3, 4, 5]]
     assert [batch.bad for batch in found] == [("x[1]",), ("x[6]",)]
 
@@ -173,7 +182,7 @@ def test_evaluation_has_no_empty_batch_and_names_what_it_leaves_out(
     count: int, size: int, data: Any
 ) -> None:
     bad = data.draw(st.sets(st.integers(0, count - 1)))
-    batches = whole(damaged(count, bad), PLAIN, size, bad_data="skip")
+    batches = evaluation_batches(damaged(count, bad), PLAIN, size, bad_data="skip")
     if len(bad) == count:
         with pytest.raises(Failure, match=rf"no sample of {count} can be read, as `x\[0\]`"):
             list(batches)
@@ -191,21 +200,25 @@ def test_a_batch_without_samples_and_a_rank_beyond_the_others_are_refused(
     size: int, rank: int, ranks: int
 ) -> None:
     with pytest.raises(
-        Failure, match="a batch has at least 1 sample, and rank is below ranks"
+        Failure,
+        match="a batch has at least 1 sample" if size < 1 else "a rank is below the world size",
     ) as caught:
-        Batches(numbered(8), PLAIN, size, 0, rank=rank, ranks=ranks)
+        Batches(numbered(8), PLAIN, size, 0, rank=rank, world_size=ranks)
     assert isinstance(caught.value, UsageError)
 
 
 def test_a_file_that_cannot_be_read_is_named_and_can_be_skipped(tmp_path: Path) -> None:
     names = tuple(f"a/{i}.png" for i in range(6))
     for seed, name in enumerate(names):
-        picture(tmp_path / name, seed)
-    (tmp_path / names[4]).write_bytes(b"no picture")
-    source, prepare = Files(tmp_path, names, tuple(range(6))), Prepare((3, 8, 8), Preprocess())
-    with pytest.raises(Unreadable, match=r"4\.png`: it is no picture"):
-        list(islice(Batches(source, prepare, 6, 0).at(0), 1))
-    (batch,) = islice(Batches(source, prepare, 6, 0, bad_data="skip").at(0), 1)
+        image_file(tmp_path / name, seed)
+    (tmp_path / names[4]).write_bytes(b"no image")
+    source, prepare = (
+        FileSource(tmp_path, names, tuple(range(6))),
+        InputTransform((3, 8, 8), Preprocess()),
+    )
+    with pytest.raises(UnreadableSample, match=r"4\.png`: not a readable image"):
+        list(islice(Batches(source, prepare, 6, 0).from_step(0), 1))
+    (batch,) = islice(Batches(source, prepare, 6, 0, bad_data="skip").from_step(0), 1)
     assert batch.bad == (names[4],)
     assert 4 not in batch.y
     assert set(batch.y.tolist()) == {0, 1, 2, 3, 5}
@@ -213,5 +226,9 @@ def test_a_file_that_cannot_be_read_is_named_and_can_be_skipped(tmp_path: Path) 
 
 def test_what_is_wrong_with_the_network_is_not_skipped() -> None:
     source = open_data("digits").train
-    with pytest.raises(Failure, match="rgb picture has 3 channels"):
-        next(Batches(source, Prepare((1, 8, 8), Preprocess()), 4, 0, bad_data="skip").at(0))
+    with pytest.raises(Failure, match="rgb image has 3 channels"):
+        next(
+            Batches(
+                source, InputTransform((1, 8, 8), Preprocess()), 4, 0, bad_data="skip"
+            ).from_step(0)
+        )

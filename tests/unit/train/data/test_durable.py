@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from archspec.cli import main
-from archspec.train.checkpoint import checkpoints
+from archspec.train.checkpoint import list_checkpoints
 from archspec.train.data import pack
-from archspec.train.log import read_log
+from archspec.train.log import read_metrics
 
 SPEC = """archspec: 1
 name: small
@@ -41,31 +41,31 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rng = np.random.default_rng(0)
     for part, many in (("train", 20), ("val", 6)):
         for name in ("a", "b"):
-            Path("pictures", part, name).mkdir(parents=True)
+            Path("images", part, name).mkdir(parents=True)
             for number in range(many):
                 pixels = rng.integers(0, 256, (8, 8), np.uint8)
-                Image.fromarray(pixels).save(f"pictures/{part}/{name}/{number}.png")
+                Image.fromarray(pixels).save(f"images/{part}/{name}/{number}.png")
     return tmp_path
 
 
-def trained(*more: str, data: str = "pictures", folder: str = "run") -> list[str]:
+def trained(*more: str, data: str = "images", folder: str = "run") -> list[str]:
     return ["train", "small.yaml", "--data", data, "-o", folder, *more]
 
 
 def damage() -> None:
     for name in BAD:
-        path = Path("pictures", name)
+        path = Path("images", name)
         path.write_bytes(path.read_bytes()[:60])
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_pictures_that_are_damaged_end_the_run_or_are_named_and_passed_over(
+def test_images_that_are_damaged_end_the_run_or_are_named_and_passed_over(
     packed: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damage()
-    data = "pictures"
+    data = "images"
     if packed:
-        pack("pictures", Path(data := "packed"))
+        pack("images", Path(data := "packed"))
     assert main(trained(data=data)) == 1
     said = capsys.readouterr().err
     assert said.startswith("error: cannot read `")
@@ -82,31 +82,30 @@ def test_pictures_that_are_damaged_end_the_run_or_are_named_and_passed_over(
     assert len(capsys.readouterr().out.splitlines()) == len(BAD)
 
 
-def test_a_batch_of_nothing_but_damaged_pictures_ends_the_run(
+def test_a_batch_of_nothing_but_damaged_images_ends_the_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for path in Path("pictures/train").rglob("*.png"):
+    for path in Path("images/train").rglob("*.png"):
         path.write_bytes(b"")
     assert main(trained("--bad-data", "skip")) == 1
     assert "no sample of the batch of step 0 can be read, as `train/" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("part", ["train", "val"])
-def test_a_class_without_pictures_is_named_before_anything_is_written(
+def test_a_class_without_images_is_named_before_anything_is_written(
     part: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for path in Path("pictures", part, "b").iterdir():
+    for path in Path("images", part, "b").iterdir():
         path.unlink()
     assert main(trained()) == 1
-    assert f"the class `pictures/{part}/b` has no pictures" in capsys.readouterr().err
+    assert f"the class `images/{part}/b` has no images" in capsys.readouterr().err
     assert not Path("run").exists()
 
 
 def test_a_share_of_data_with_their_own_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(trained("--val-split", "7")) == 2
     assert (
-        "has a part for validation of its own\n  help: leave out --val-split"
-        in capsys.readouterr().err
+        "has a validation part of its own\n  help: leave out --val-split" in capsys.readouterr().err
     )
     assert not Path("run").exists()
     assert main(trained()) == 0
@@ -135,7 +134,7 @@ def test_a_worker_that_dies_ends_the_run_and_it_goes_on_from_there() -> None:
     with subprocess.Popen(
         [*command, *many, "--workers", "1"], stderr=subprocess.PIPE, text=True
     ) as run:
-        while not checkpoints(Path("run")):
+        while not list_checkpoints(Path("run")):
             assert run.poll() is None
             time.sleep(0.05)
         os.kill(min(workers(run.pid)), signal.SIGKILL)  # the oldest: those that score come and go
@@ -146,7 +145,7 @@ def test_a_worker_that_dies_ends_the_run_and_it_goes_on_from_there() -> None:
         in said
     )
     assert "Traceback" not in said
-    done = int(checkpoints(Path("run"))[-1].stem.removeprefix("step-"))
+    done = int(list_checkpoints(Path("run"))[-1].stem.removeprefix("step-"))
     epochs = done // 5 + 1
     assert main([*trained("--resume", "--quiet"), "--set", f"train.epochs={epochs}"]) == 0
     assert main([*trained("--quiet", folder="whole"), "--set", f"train.epochs={epochs}"]) == 0
@@ -173,27 +172,25 @@ def test_a_disk_that_is_full_is_a_clear_error_and_the_run_goes_on_once_there_is_
     assert "file too large" in done.stderr
     assert "Traceback" not in done.stderr
     assert main(trained("--resume", "--quiet")) == 0
-    assert read_log(Path("run"))[-1]["step"] == 10
+    assert read_metrics(Path("run"))[-1]["step"] == 10
     assert not list(Path("run").rglob(".*"))
 
 
+@pytest.mark.parametrize("output", ["images/train/run", "elsewhere/run", "images/../images/run"])
 @pytest.mark.parametrize(
-    "output", ["pictures/train/run", "elsewhere/run", "pictures/../pictures/run"]
-)
-@pytest.mark.parametrize(
-    "command", [trained(), ["data", "pack", "pictures", "-o", "run"]], ids=["train", "pack"]
+    "command", [trained(), ["data", "pack", "images", "-o", "run"]], ids=["train", "pack"]
 )
 def test_what_is_written_may_not_become_a_part_of_the_data(
     command: list[str], output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("elsewhere").symlink_to("pictures/val")
-    before = sorted(Path("pictures").rglob("*"))
+    Path("elsewhere").symlink_to("images/val")
+    before = sorted(Path("images").rglob("*"))
     assert main([output if word == "run" else word for word in command]) == 1
     assert (
-        f"error: `{output}` lies in the data `pictures`\n  help: `-o` names"
+        f"error: `{output}` lies in the data `images`\n  help: `-o` names"
         in capsys.readouterr().err
     )
-    assert sorted(Path("pictures").rglob("*")) == before
+    assert sorted(Path("images").rglob("*")) == before
 
 
 def test_beside_a_folder_called_as_a_packaged_set_is_none_of_its_data() -> None:
@@ -209,7 +206,7 @@ LONG = "x" * 300
         (trained(data=LONG), "cannot read"),
         (["data", "check", LONG], "cannot read"),
         (["data", "pack", LONG, "-o", "packed"], "cannot read"),
-        (["data", "pack", "pictures", "-o", LONG], "cannot write"),
+        (["data", "pack", "images", "-o", LONG], "cannot write"),
     ],
 )
 def test_a_name_that_is_too_long_is_a_clear_error(
@@ -221,9 +218,9 @@ def test_a_name_that_is_too_long_is_a_clear_error(
     )
 
 
-@pytest.mark.parametrize("folder", ["pictures", "pictures/train", "pictures/train/b"])
+@pytest.mark.parametrize("folder", ["images", "images/train", "images/train/b"])
 @pytest.mark.parametrize(
-    "command", [trained(), ["data", "check", "pictures"]], ids=["train", "check"]
+    "command", [trained(), ["data", "check", "images"]], ids=["train", "check"]
 )
 def test_a_folder_that_may_not_be_read_is_a_clear_error(
     command: list[str],
@@ -250,7 +247,7 @@ def test_a_folder_that_may_not_be_read_is_a_clear_error(
 
 
 @pytest.mark.parametrize(
-    "command", [trained(), ["data", "pack", "pictures", "-o", "run"]], ids=["train", "pack"]
+    "command", [trained(), ["data", "pack", "images", "-o", "run"]], ids=["train", "pack"]
 )
 def test_a_folder_that_may_not_be_written_is_a_clear_error(
     command: list[str],
@@ -270,4 +267,4 @@ def test_a_folder_that_may_not_be_written_is_a_clear_error(
     monkeypatch.setattr(os, "mkdir", refused)
     assert main(command) == 1
     assert capsys.readouterr().err.startswith("error: cannot write `run`: permission denied\n")
-    assert {path.name for path in here.iterdir()} == {"pictures", "small.yaml"}
+    assert {path.name for path in here.iterdir()} == {"images", "small.yaml"}

@@ -13,10 +13,10 @@ from PIL import Image
 
 import archspec
 from archspec.diagnostics import Failure
-from archspec.images import Unreadable, load_picture
+from archspec.images import UnreadableSample, load_image
 from archspec.ir.document import Preprocess
 from archspec.ir.recipe import Augment
-from archspec.train.data import Prepare, PrepareViews, Sample
+from archspec.train.data import InputTransform, MultiCropTransform, Sample
 from tests.unit.train.data.common import PLAIN
 
 
@@ -32,29 +32,31 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.mark.parametrize("name", ["googlenet", "googlenet-torchvision", "lenet5"])
-def test_pictures_enter_training_as_they_enter_run(photographs: list[Path], name: str) -> None:
+def test_images_enter_training_as_they_enter_run(photographs: list[Path], name: str) -> None:
     spec = archspec.load(name)
     steps = spec.document.preprocess
     assert steps is not None
     shape = spec.graph.nodes[0].shape
     for path in photographs:
-        expected = load_picture(path, steps, shape)
-        prepare = pickle.loads(pickle.dumps(Prepare(shape, steps, Augment(flip=True))))
+        expected = load_image(path, steps, shape)
+        prepare = pickle.loads(pickle.dumps(InputTransform(shape, steps, Augment(flip=True))))
         found = prepare(Sample(path, 0, path.name), None)
         assert found.dtype == np.float32
         assert found.shape == shape
         np.testing.assert_array_equal(found, expected)
         np.testing.assert_array_equal(
-            Prepare(shape, steps)(Sample(path.read_bytes(), 0, ""), np.random.default_rng(0)),
+            InputTransform(shape, steps)(
+                Sample(path.read_bytes(), 0, ""), np.random.default_rng(0)
+            ),
             expected,
         )
 
 
-def test_a_picture_is_varied_and_normalised_after_that() -> None:
+def test_a_image_is_varied_and_normalised_after_that() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     steps = Preprocess(mean=(0.5, 0.4, 0.3), std=(0.2,), channels="bgr")
-    prepare = Prepare((3, 8, 8), steps, Augment(flip=True))
-    plain = load_picture(pixels, steps, (3, 8, 8))
+    prepare = InputTransform((3, 8, 8), steps, Augment(flip=True))
+    plain = load_image(pixels, steps, (3, 8, 8))
     found = {
         prepare(Sample(pixels, 0, ""), np.random.default_rng(seed)).tobytes() for seed in range(20)
     }
@@ -64,38 +66,46 @@ def test_a_picture_is_varied_and_normalised_after_that() -> None:
 def test_values_enter_as_they_are() -> None:
     values = np.arange(6, dtype=np.float32).reshape(2, 3)
     for shape in ((2, 3), (1, 2, 3)):
-        found = Prepare(shape, Preprocess())(Sample(values, 0, "x[0]"), np.random.default_rng(0))
+        found = InputTransform(shape, Preprocess())(
+            Sample(values, 0, "x[0]"), np.random.default_rng(0)
+        )
         np.testing.assert_array_equal(found, values.reshape(shape))
-    with pytest.raises(Failure, match="the network takes 3x2, a sample is 2x3"):
-        Prepare((3, 2), Preprocess())(Sample(values, 0, "x[0]"))
-    with pytest.raises(Failure, match="`augment` varies pictures"):
-        Prepare((2, 3), Preprocess(), Augment(shift=1))(Sample(values, 0, "x[0]"))
+    with pytest.raises(Failure, match="the network takes 3x2, but a sample is 2x3"):
+        InputTransform((3, 2), Preprocess())(Sample(values, 0, "x[0]"))
+    with pytest.raises(Failure, match="`augment` needs images"):
+        InputTransform((2, 3), Preprocess(), Augment(shift=1))(Sample(values, 0, "x[0]"))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_bad_data(value: float) -> None:
-    with pytest.raises(Unreadable, match=r"`x\[3\]` has values that are not finite"):
+    with pytest.raises(UnreadableSample, match=r"`x\[3\]` has values that are not finite"):
         PLAIN(Sample(np.array([value], np.float32), 0, "x[3]"))
 
 
-def test_a_picture_that_the_network_does_not_take_is_not_bad_data() -> None:
-    with pytest.raises(Failure, match="rgb picture has 3 channels") as caught:
-        Prepare((1, 8, 8), Preprocess())(Sample(np.zeros((8, 8), np.uint8), 0, ""))
-    assert not isinstance(caught.value, Unreadable)
+def test_a_image_that_the_network_does_not_take_is_not_bad_data() -> None:
+    with pytest.raises(Failure, match="rgb image has 3 channels") as caught:
+        InputTransform((1, 8, 8), Preprocess())(Sample(np.zeros((8, 8), np.uint8), 0, ""))
+    assert not isinstance(caught.value, UnreadableSample)
 
 
 @pytest.mark.parametrize(
-    "prepare", [Prepare((3, 8, 8), Preprocess(resize=8)), PrepareViews((3, 8, 8), Preprocess(), 10)]
+    "prepare",
+    [
+        InputTransform((3, 8, 8), Preprocess(resize=8)),
+        MultiCropTransform((3, 8, 8), Preprocess(), 10),
+    ],
 )
-def test_a_picture_that_is_too_long_to_be_resized_is_bad_data_and_named(prepare: Any) -> None:
+def test_a_image_that_is_too_long_to_be_resized_is_bad_data_and_named(prepare: Any) -> None:
     strip = np.zeros((1, 5_000_000, 3), np.uint8)
-    with pytest.raises(Unreadable, match=r"`x\[3\]`: the picture would be resized to \d{8}x[89]"):
+    with pytest.raises(
+        UnreadableSample, match=r"`x\[3\]`: the image would be resized to \d{8}x[89]"
+    ):
         prepare(Sample(strip, 0, "x[3]"))
 
 
-def test_a_network_that_is_too_large_for_a_picture_is_not_bad_data() -> None:
+def test_a_network_that_is_too_large_for_a_image_is_not_bad_data() -> None:
     with pytest.raises(Failure, match="would be resized to 65536x65536") as caught:
-        Prepare((3, 8, 8), Preprocess(resize=(2**16, 2**16)))(
+        InputTransform((3, 8, 8), Preprocess(resize=(2**16, 2**16)))(
             Sample(np.zeros((8, 8), np.uint8), 0, "")
         )
-    assert not isinstance(caught.value, Unreadable)
+    assert not isinstance(caught.value, UnreadableSample)

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 
 from archspec.diagnostics import Failure
-from archspec.images import Unreadable
+from archspec.images import UnreadableSample
 from archspec.ir.document import Preprocess
-from archspec.train.data import Prepare, open_data, pack
-from tests.unit.train.data.common import picture
+from archspec.train.data import InputTransform, open_data, pack
+from tests.unit.train.data.common import image_file
 
 
 @pytest.fixture
 def packed(tmp_path: Path) -> Path:
     for name in ("train/a", "train/b", "val/a", "val/b"):
         for number in range(4):
-            picture(tmp_path / "pictures" / name / f"{number}.png", seed=number)
-    pack(tmp_path / "pictures", tmp_path / "packed", shard_size=10_240)
+            image_file(tmp_path / "images" / name / f"{number}.png", seed=number)
+    pack(tmp_path / "images", tmp_path / "packed", shard_size=10_240)
     return tmp_path / "packed"
 
 
@@ -38,7 +38,7 @@ def changed(packed: Path, change: Callable[[Any], object]) -> None:
 def test_a_name_that_leads_elsewhere_is_refused(packed: Path, outside: str) -> None:
     changed(packed, lambda facts: facts["train"]["shards"][0].update(file=outside))
     with pytest.raises(
-        Failure, match=r"shards\.json` is no manifest .*: `train\.shards\.0\.file` is wrong"
+        Failure, match=r"shards\.json` is not a manifest .*: `train\.shards\.0\.file` is wrong"
     ):
         open_data(packed)
 
@@ -55,18 +55,18 @@ def test_a_name_that_leads_elsewhere_is_refused(packed: Path, outside: str) -> N
         ),
         (
             lambda facts: facts["train"]["shards"][0].update(bytes=1),
-            "has 10,240 bytes, and 1 in shards.json",
+            "has 10,240 bytes, but 1 in shards.json",
         ),
         (
             lambda facts: facts["train"]["shards"][0].update(samples=3),
-            "a shard has more samples, or fewer",
+            "a shard has another number of samples",
         ),
         (lambda facts: facts["train"].update(samples=9), "differ: 8 samples, and 9"),
         (
             lambda facts: facts["train"].update(shards=facts["train"]["shards"][:-1]),
-            "a shard that is not there",
+            "a shard that does not exist",
         ),
-        (lambda facts: facts.update(classes=["a"]), "differ: a label is none of 1 classes"),
+        (lambda facts: facts.update(classes=["a"]), "differ: a label is not one of 1 classes"),
     ],
 )
 def test_a_manifest_that_is_wrong_is_refused(packed: Path, change: Any, message: str) -> None:
@@ -81,23 +81,23 @@ def test_a_manifest_that_is_wrong_is_refused(packed: Path, change: Any, message:
 )
 def test_a_manifest_that_is_no_text_of_one_is_refused(packed: Path, text: str) -> None:
     (packed / "shards.json").write_text(text, encoding="latin-1")
-    with pytest.raises(Failure, match="is no manifest of packed data"):
+    with pytest.raises(Failure, match="is not a manifest of packed data"):
         open_data(packed)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("shard", 99, "a shard that is not there"),
-        ("shard", 2**32 - 1, "a shard that is not there"),
+        ("shard", 99, "a shard that does not exist"),
+        ("shard", 2**32 - 1, "a shard that does not exist"),
         ("offset", -1, "reaches beyond its shard"),
         ("offset", 10_240, "reaches beyond its shard"),
         ("offset", 2**63 - 1, "reaches beyond its shard"),
         ("size", -1, "reaches beyond its shard"),
         ("size", 10_240, "reaches beyond its shard"),
         ("size", 2**63 - 1, "reaches beyond its shard"),
-        ("label", 2, "a label is none of 2 classes"),
-        ("label", -1, "a label is none of 2 classes"),
+        ("label", 2, "a label is not one of 2 classes"),
+        ("label", -1, "a label is not one of 2 classes"),
     ],
 )
 def test_an_index_that_is_wrong_is_refused(
@@ -115,7 +115,7 @@ def test_an_index_that_is_wrong_is_refused(
 )
 def test_an_index_of_another_kind_is_refused(packed: Path, longer: Any) -> None:
     np.save(packed / "train.npy", longer, allow_pickle=True)
-    with pytest.raises(Failure, match=r"cannot read .*train\.npy`: it is no index"):
+    with pytest.raises(Failure, match=r"cannot read .*train\.npy`: not an index"):
         open_data(packed)
 
 
@@ -132,7 +132,7 @@ def test_an_index_that_claims_more_than_its_file_has_is_refused(packed: Path) ->
     ):
         assert wrong != content
         (packed / "train.npy").write_bytes(wrong)
-        with pytest.raises(Failure, match=r"cannot read .*train\.npy`: it is no index"):
+        with pytest.raises(Failure, match=r"cannot read .*train\.npy`: not an index"):
             open_data(packed)
 
 
@@ -144,12 +144,12 @@ def test_a_file_that_is_missing_is_named(packed: Path, name: str) -> None:
 
 
 def test_a_shard_that_goes_or_shrinks_later_makes_its_samples_unreadable(packed: Path) -> None:
-    train, prepare = open_data(packed).train, Prepare((3, 8, 8), Preprocess())
+    train, prepare = open_data(packed).train, InputTransform((3, 8, 8), Preprocess())
     for path in packed.glob("train-*.tar"):
         path.write_bytes(b"")
-    with pytest.raises(Unreadable, match="cannot read `train/a/0.png`: it is no picture"):
+    with pytest.raises(UnreadableSample, match="cannot read `train/a/0.png`: not a readable image"):
         prepare(train[0])
     for path in packed.glob("train-*.tar"):
         path.unlink()
-    with pytest.raises(Unreadable, match="cannot read `train/a/0.png`: no such file"):
+    with pytest.raises(UnreadableSample, match="cannot read `train/a/0.png`: no such file"):
         prepare(train[0])

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 
 from archspec.diagnostics import Failure, MissingPackage
-from archspec.images import Unreadable
+from archspec.images import UnreadableSample
 from archspec.ir.document import Preprocess
 from archspec.ir.recipe import Augment
-from archspec.train.data import Batches, Prepare, open_data, whole
-from archspec.train.data.source import Files
-from archspec.train.data.workers import deliver
-from tests.unit.train.data.common import PLAIN, numbered, picture
+from archspec.train.data import Batches, InputTransform, evaluation_batches, open_data
+from archspec.train.data.source import FileSource
+from archspec.train.data.workers import map_steps
+from tests.unit.train.data.common import PLAIN, image_file, numbered
 from tests.unit.train.data.test_batches import damaged, numbers, same
 
-VARIED = Prepare(
+VARIED = InputTransform(
     (1, 8, 8),
     Preprocess(channels="gray"),
     Augment(area=(0.3, 1.0), shift=1, contrast=0.4, interpolation="random"),
@@ -33,12 +33,12 @@ VARIED = Prepare(
 
 
 def test_workers_make_what_one_process_makes() -> None:
-    source = open_data("digits", held_out=0.9).train
+    source = open_data("digits", val_split=0.9).train
     here, there = (
         Batches(source, VARIED, 32, seed=3),
         Batches(source, VARIED, 32, seed=3, workers=2),
     )
-    made = there.at(here.steps - 2)  # into the second and third epoch
+    made = there.from_step(here.steps - 2)  # into the second and third epoch
     for step in range(here.steps - 2, 2 * here.steps + 1):
         assert same(next(made), here[step]), step
     assert len(active_children()) == 2
@@ -47,14 +47,14 @@ def test_workers_make_what_one_process_makes() -> None:
 
 
 def test_evaluation_ends_with_its_last_batch_and_tells_what_was_bad() -> None:
-    found = list(whole(damaged(7, {1}), PLAIN, 3, workers=2, bad_data="skip"))
+    found = list(evaluation_batches(damaged(7, {1}), PLAIN, 3, workers=2, bad_data="skip"))
     assert [numbers(batch) for batch in found] == [[0, 2], [3, 4, 5], [6]]
     assert [batch.bad for batch in found] == [("x[1]",), (), ()]
     assert active_children() == []
 
 
 def test_a_worker_that_is_killed_is_a_clear_error() -> None:
-    made = Batches(numbered(8), PLAIN, 2, 0, workers=2).at(0)
+    made = Batches(numbered(8), PLAIN, 2, 0, workers=2).from_step(0)
     next(made)
     victim = active_children()[0].pid
     assert victim is not None
@@ -67,12 +67,16 @@ def test_a_worker_that_is_killed_is_a_clear_error() -> None:
 
 
 def test_a_bad_file_is_named_through_a_worker(tmp_path: Path) -> None:
-    path = picture(tmp_path / "a" / "1.png")
-    path.write_bytes(b"no picture")
+    path = image_file(tmp_path / "a" / "1.png")
+    path.write_bytes(b"no image")
     made = Batches(
-        Files(tmp_path, ("a/1.png",), (0,)), Prepare((3, 8, 8), Preprocess()), 1, 0, workers=1
-    ).at(0)
-    with pytest.raises(Unreadable, match=r"1\.png`: it is no picture"):
+        FileSource(tmp_path, ("a/1.png",), (0,)),
+        InputTransform((3, 8, 8), Preprocess()),
+        1,
+        0,
+        workers=1,
+    ).from_step(0)
+    with pytest.raises(UnreadableSample, match=r"1\.png`: not a readable image"):
         next(made)
     assert active_children() == []
 
@@ -84,7 +88,7 @@ from archspec.train.data import Batches
 from tests.unit.train.data.common import PLAIN, numbered
 
 if __name__ == "__main__":
-    made = Batches(numbered(8), PLAIN, 2, 0, workers=2).at(0)
+    made = Batches(numbered(8), PLAIN, 2, 0, workers=2).from_step(0)
     next(made)
     print(*(child.pid for child in active_children()), flush=True)
     if sys.argv[1] == "wait":
@@ -110,15 +114,15 @@ import signal, sys
 from contextlib import nullcontext
 from archspec.diagnostics import Failure
 from archspec.train.data import Batches
-from archspec.train.loop import interrupts
+from archspec.train.loop import record_signals
 from tests.unit.train.data.common import PLAIN, numbered
 
 if __name__ == "__main__":
     seen = []
-    made = Batches(numbered(100_000), PLAIN, 2, None, workers=2).at(0)  # more than the pipe holds that starts a worker
+    made = Batches(numbered(100_000), PLAIN, 2, None, workers=2).from_step(0)  # more than the pipe holds that starts a worker
     print("starting", flush=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background may have lost
-    with interrupts(seen) if sys.argv[1] == "trains" else nullcontext():
+    with record_signals(seen) if sys.argv[1] == "trains" else nullcontext():
         try:
             print([next(made).y.tolist() for _ in range(3)], len(seen), flush=True)
         except Failure as error:
@@ -168,7 +172,7 @@ def _stuck(step: int) -> tuple[int]:
 
 
 def test_a_worker_that_is_stuck_is_not_waited_for() -> None:
-    made: Any = deliver(_stuck, range(3), 1)
+    made: Any = map_steps(_stuck, range(3), 1)
     assert next(made) == (0,)
     began = time.monotonic()
     made.close()
@@ -220,6 +224,6 @@ def test_without_grain_there_is_a_way_out(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(
         Failure, match="need grain, which is not installed; pip install 'archspec-nn"
     ) as caught:
-        next(Batches(numbered(8), PLAIN, 2, 0, workers=1).at(0))
+        next(Batches(numbered(8), PLAIN, 2, 0, workers=1).from_step(0))
     assert isinstance(caught.value, MissingPackage)
-    assert len(next(Batches(numbered(8), PLAIN, 2, 0).at(0)).y) == 2
+    assert len(next(Batches(numbered(8), PLAIN, 2, 0).from_step(0)).y) == 2

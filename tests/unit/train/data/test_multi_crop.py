@@ -1,4 +1,4 @@
-"""The crops that an opinion is averaged over: which parts of a picture they are."""
+"""The crops that an opinion is averaged over: which parts of a image they are."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 
 from archspec.diagnostics import Failure
 from archspec.ir.document import Preprocess
-from archspec.train.data import PrepareViews, Sample
-from archspec.train.data.multi_crop import SCALES, views
+from archspec.train.data import MultiCropTransform, Sample
+from archspec.train.data.multi_crop import SCALES, crops
 from tests.helpers import torchvision_cpu
 
 torchvision_cpu.load()
@@ -21,19 +21,19 @@ from torchvision.transforms import v2  # noqa: E402 - torchvision is there once 
 
 
 def coordinates(width: int, height: int) -> Image.Image:
-    """A picture whose red is the column and whose green the row, as shares of 255."""
+    """A image whose red is the column and whose green the row, as shares of 255."""
     x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
     return Image.fromarray(np.stack([x, y, 0 * x], axis=-1).round().astype(np.uint8))
 
 
 def test_ten_are_torchvisions_of_the_middle_square() -> None:
-    picture = Image.fromarray(
+    image = Image.fromarray(
         np.random.default_rng(0).integers(0, 256, (256, 400, 3)).astype(np.uint8)
     )
-    square = picture.crop((72, 0, 328, 256))
+    square = image.crop((72, 0, 328, 256))
     expected = [np.asarray(one) for one in v2.TenCrop(224)(square)]
-    found = [np.asarray(one) for one in views(picture, 224, 10)]
-    # Theirs are five, and then five of the mirrored picture, whose left is our right; ours lie side by side.
+    found = [np.asarray(one) for one in crops(image, 224, 10)]
+    # Theirs are five, and then five of the mirrored image, whose left is our right; ours lie side by side.
     order = [0, 6, 1, 5, 2, 8, 3, 7, 4, 9]
     assert all((one == expected[at]).all() for one, at in zip(found, order, strict=True))
 
@@ -43,7 +43,7 @@ def test_ten_are_torchvisions_of_the_middle_square() -> None:
 def test_each_is_of_the_inputs_size_and_has_its_mirror_image(
     width: int, height: int, many: int
 ) -> None:
-    found = list(views(coordinates(width, height), 32, many))  # pyright: ignore[reportArgumentType]
+    found = list(crops(coordinates(width, height), 32, many))  # pyright: ignore[reportArgumentType]
     assert len(found) == many
     assert {view.size for view in found} == {(32, 32)}
     for one, other in zip(found[::2], found[1::2], strict=True):
@@ -53,7 +53,7 @@ def test_each_is_of_the_inputs_size_and_has_its_mirror_image(
 @pytest.mark.parametrize(("width", "height", "axis"), [(600, 300, 0), (300, 600, 1)])
 def test_the_squares_are_along_the_longer_side(width: int, height: int, axis: int) -> None:
     """Of each scale's whole squares the middle is at a quarter, the half and three quarters of the longer side."""
-    found = list(views(coordinates(width, height), 224, 144))[::2]  # without mirror images
+    found = list(crops(coordinates(width, height), 224, 144))[::2]  # without mirror images
     wholes = found[5::6]  # the sixth of each square is the square itself
     assert len(wholes) == 3 * len(SCALES)
     middles = [np.asarray(view)[..., axis].mean() / 255 for view in wholes]
@@ -63,7 +63,7 @@ def test_the_squares_are_along_the_longer_side(width: int, height: int, axis: in
 
 
 def test_a_larger_scale_shows_less() -> None:
-    found = list(views(coordinates(400, 400), 224, 144))[::2]
+    found = list(crops(coordinates(400, 400), 224, 144))[::2]
     shown = [
         int(np.ptp(np.asarray(view)[..., 0])) for view in found[4::6]
     ]  # the crops at the centre
@@ -74,7 +74,7 @@ def test_a_larger_scale_shows_less() -> None:
 def test_the_crops_of_a_square_are_its_corners_and_its_centre() -> None:
     corners = [
         np.asarray(view)[..., :2].reshape(-1, 2).mean(0)
-        for view in list(views(coordinates(256, 256), 224, 10))[::2]
+        for view in list(crops(coordinates(256, 256), 224, 10))[::2]
     ]
     sides = Counter(
         (
@@ -87,7 +87,7 @@ def test_the_crops_of_a_square_are_its_corners_and_its_centre() -> None:
 
 
 def test_they_are_normalised_as_the_spec_says() -> None:
-    prepare = PrepareViews((3, 8, 8), Preprocess(mean=(0.5,), std=(0.25,)), 10)
+    prepare = MultiCropTransform((3, 8, 8), Preprocess(mean=(0.5,), std=(0.25,)), 10)
     found = prepare(Sample(np.full((20, 30, 3), 255, np.uint8), 0, "x"))
     assert found.shape == prepare.shape == (10, 3, 8, 8)
     assert found.dtype == np.float32
@@ -98,6 +98,6 @@ def test_they_are_normalised_as_the_spec_says() -> None:
 def test_of_other_values_or_for_an_oblong_input_there_are_none(
     shape: tuple[int, ...], kind: Any
 ) -> None:
-    prepare = PrepareViews(shape, Preprocess(), 10)
-    with pytest.raises(Failure, match="10 crops are of pictures, for an input that is a square"):
+    prepare = MultiCropTransform(shape, Preprocess(), 10)
+    with pytest.raises(Failure, match="10 crops need images and a square input"):
         prepare(Sample(np.zeros((8, 8, 3), kind), 0, "x"))

@@ -13,8 +13,8 @@ import archspec
 from archspec.build_folder import read_manifest
 from archspec.cli import main
 from archspec.compiler import load as load_spec
-from archspec.train.checkpoint import checkpoints, read_checkpoint
-from archspec.train.log import read_log
+from archspec.train.checkpoint import list_checkpoints, read_checkpoint
+from archspec.train.log import read_metrics
 from archspec.weights.checkpoint import load_tensors as load_weights
 
 SPEC = """archspec: 1
@@ -36,7 +36,7 @@ BACKENDS = ["torch", "keras"]
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a spec, and pictures whose class is how bright they are."""
+    """A folder with a spec, and images whose class is how bright they are."""
     monkeypatch.chdir(tmp_path)
     Path("small.yaml").write_text(SPEC)
     rng = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def test_a_run_learns_and_leaves_a_model_that_runs(
 ) -> None:
     assert trained("--set", "train.epochs=12", backend=backend) == 0
     assert "run: small, trained for 60 steps, best top-1" in capsys.readouterr().out
-    lines = [line for line in read_log(Path("run")) if line["kind"] == "held_out"]
+    lines = [line for line in read_metrics(Path("run")) if line["kind"] == "validation"]
     assert lines[-1]["top1"] > 0.8
     assert len(lines) == 12
     facts = json.loads(Path("run/run.json").read_text())
@@ -83,14 +83,14 @@ def test_a_run_learns_and_leaves_a_model_that_runs(
     (found,) = json.loads(capsys.readouterr().out)
     assert found["runs"]["run"]["top1"] == pytest.approx(lines[-1]["top1"])
     assert found["runs"]["run"]["loss"] == pytest.approx(lines[-1]["loss"], rel=1e-4)
-    assert np.sum(found["together"]["confusion"]) == found["samples"] == 18
+    assert np.sum(found["ensemble"]["confusion"]) == found["samples"] == 18
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_model_has_the_average_that_was_scored(backend: str) -> None:
     trained(backend=backend)
     spec = load_spec("small.yaml")
-    standing, place = read_checkpoint(checkpoints(Path("run"))[-1], spec.graph)
+    standing, place = read_checkpoint(list_checkpoints(Path("run"))[-1], spec.graph)
     tensors = load_weights(Path("run/weights.safetensors"), spec.graph)
     assert place.step == 15
     assert all((tensors[name] == value).all() for name, value in standing.average.items())
@@ -112,7 +112,9 @@ def test_a_run_goes_on_with_more_epochs_on_any_backend(first: str, second: str) 
     for name, value in one.items():
         assert np.abs(other[name] - value).max() <= bound * np.abs(value).max(), name
     assert read_manifest(Path("part"))["backend"]["name"] == second
-    assert [line["step"] for line in read_log(Path("part")) if line["kind"] == "held_out"] == [
+    assert [
+        line["step"] for line in read_metrics(Path("part")) if line["kind"] == "validation"
+    ] == [
         5,
         10,
         15,
@@ -136,16 +138,16 @@ def test_a_folder_that_is_there_is_not_overwritten(capsys: pytest.CaptureFixture
     trained()
     before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
     assert trained() == 1
-    assert "`run` is there already" in capsys.readouterr().err
+    assert "`run` already exists" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_other_data_are_refused_since_they_may_hold_what_was_held_out(
+def test_other_data_are_refused_since_they_may_hold_the_validation_data(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     trained()
     assert trained("--resume", "--val-split", "0.5") == 1
-    assert "holding out 0.2; these are other samples" in capsys.readouterr().err
+    assert "with a validation split of 0.2; these are other samples" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_other_data_are_refused_since_they_may_hold_what_was_held_out(
     [
         (["--set", "train=~"], 1, "states no `learning_rate` and `epochs` and `batch`"),
         (["--set", "train.epochs=~"], 1, "--set train.epochs=..."),
-        (["--set", "classes=4"], 1, "(small.yaml:10:16) tells 4 apart\n  help: --set classes=3"),
+        (["--set", "classes=4"], 1, "(small.yaml:10:16) has 4 outputs\n  help: --set classes=3"),
         (["--set", "train.freeze=[convv.*]"], 1, "`convv.*` matches no tensor"),
         (["--set", "train.batchh=3"], 1, "did you mean `batch`?"),
         (["--data", "brigth.npz"], 1, "there are no data `brigth.npz`"),
@@ -202,9 +204,9 @@ def test_an_ensemble_is_scored_with_its_members(capsys: pytest.CaptureFixture[st
     assert [(*row.split()[:3], row.split()[-1]) for row in rows[1:10]] == [
         (f"{models}", f"{crops}", f"{models * crops}", name)
         for crops in (1, 10, 144)
-        for models, name in ((1, "run0"), (1, "run1"), (2, "together"))
+        for models, name in ((1, "run0"), (1, "run1"), (2, "ensemble"))
     ]
-    assert rows[10] == "18 samples that were held out"
+    assert rows[10] == "18 validation samples"
     assert len(rows) == 10 + 1 + 2 + 3
 
 
@@ -226,14 +228,14 @@ def test_a_sample_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str
     from PIL import Image
 
     for name in ("a", "b", "c"):
-        Path("pictures", name).mkdir(parents=True)
+        Path("images", name).mkdir(parents=True)
         for number in range(8):
-            Image.fromarray(np.full((8, 8), number, np.uint8)).save(f"pictures/{name}/{number}.png")
-    Path("pictures/b/3.png").write_bytes(b"no picture")
-    Path("pictures/b/4.png").write_bytes(b"no picture")
-    arguments: list[Any] = ["train", "small.yaml", "--data", "pictures", "-o", "run"]
+            Image.fromarray(np.full((8, 8), number, np.uint8)).save(f"images/{name}/{number}.png")
+    Path("images/b/3.png").write_bytes(b"no image")
+    Path("images/b/4.png").write_bytes(b"no image")
+    arguments: list[Any] = ["train", "small.yaml", "--data", "images", "-o", "run"]
     assert main(arguments) == 1
-    assert "cannot read `pictures/b/" in capsys.readouterr().err
+    assert "cannot read `images/b/" in capsys.readouterr().err
     assert main([*arguments[:-1], "other", "--bad-data", "skip"]) == 0
     assert "another takes its place" in capsys.readouterr().err
 
@@ -243,24 +245,24 @@ def test_what_was_broken_off_before_its_first_checkpoint_begins_anew(
 ) -> None:
     trained(folder="whole")
     trained()
-    for path in checkpoints(Path("run")):
+    for path in list_checkpoints(Path("run")):
         path.unlink()
     assert trained("--resume") == 0
     assert (
         Path("run/weights.safetensors").read_bytes()
         == Path("whole/weights.safetensors").read_bytes()
     )
-    assert [line["step"] for line in read_log(Path("run"))] == [
-        line["step"] for line in read_log(Path("whole"))
+    assert [line["step"] for line in read_metrics(Path("run"))] == [
+        line["step"] for line in read_metrics(Path("whole"))
     ]
 
 
 def test_a_damaged_checkpoint_is_passed_over_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
     trained(folder="whole")
     trained()
-    checkpoints(Path("run"))[-1].write_bytes(b"")
+    list_checkpoints(Path("run"))[-1].write_bytes(b"")
     assert main(["train", "small.yaml", "--data", "bright.npz", "-o", "run", "--resume"]) == 0
-    assert "it is passed over" in capsys.readouterr().err
+    assert "skipped" in capsys.readouterr().err
     assert (
         Path("run/weights.safetensors").read_bytes()
         == Path("whole/weights.safetensors").read_bytes()
@@ -305,10 +307,10 @@ def test_fewer_epochs_than_it_has_is_the_end(capsys: pytest.CaptureFixture[str])
 def test_weights_that_diverge_are_not_saved(capsys: pytest.CaptureFixture[str]) -> None:
     assert trained("--set", "train.learning_rate=1e38", "--set", "train.epochs=2") == 1
     assert "lower the learning rate" in capsys.readouterr().err
-    assert checkpoints(Path("run")) == []
+    assert list_checkpoints(Path("run")) == []
     assert "NaN" not in Path("run/metrics.jsonl").read_text()
     assert main(["eval", "run"]) == 1
-    assert "`run` was broken off, and its model has its initial weights" in capsys.readouterr().err
+    assert "`run` was interrupted and its model has the initial weights" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -317,7 +319,7 @@ def test_weights_that_diverge_are_not_saved(capsys: pytest.CaptureFixture[str]) 
         (
             "{main: {classes: $classes}}",
             "{main: {loss: mse}}",
-            "takes numbers, and `bright.npz` has classes",
+            "takes numbers, but `bright.npz` has classes",
         ),
         ("{main: {classes: $classes}}", "{main: {loss: none}}", "the main head has no loss"),
         (
@@ -334,7 +336,7 @@ def test_what_the_data_cannot_train_is_refused(
     Path("small.yaml").write_text(SPEC.replace(old, new))
     more = [] if message else ["--set", "train.batch=71"]  # of 72: one is left alone
     assert trained(*more) == 1
-    assert (message or "has nothing to normalise by") in capsys.readouterr().err
+    assert (message or "has no statistics") in capsys.readouterr().err
     assert not Path("run").exists()
 
 
@@ -383,7 +385,7 @@ def test_a_full_disk_at_the_end_leaves_the_checkpoints(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "save", full)
+        patch.setattr(run, "save_checkpoint", full)
         assert trained() == 1
     assert "no space left on device" in capsys.readouterr().err
     assert trained("--resume") == 0
@@ -393,5 +395,5 @@ def test_a_full_disk_at_the_end_leaves_the_checkpoints(
 def test_a_file_in_the_place_of_the_folder_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     Path("run").write_text("mine")
     assert trained() == 1
-    assert "`run` is there already" in capsys.readouterr().err
+    assert "`run` already exists" in capsys.readouterr().err
     assert Path("run").read_text() == "mine"

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from archspec.diagnostics import Failure, MissingPackage
-from archspec.train.data import Data, open_data
-from archspec.train.data.source import Source, samples
-from tests.unit.train.data.common import picture
+from archspec.train.data import SplitData, open_data
+from archspec.train.data.source import DataSource, iter_samples
+from tests.unit.train.data.common import image_file
 
 
-def found(source: Source) -> list[tuple[str, int]]:
-    return [(sample.name, sample.label) for sample in samples(source)]
+def found(source: DataSource) -> list[tuple[str, int]]:
+    return [(sample.name, sample.label) for sample in iter_samples(source)]
 
 
 def test_imagenets_layout_has_its_own_part_for_validation(tmp_path: Path) -> None:
@@ -31,38 +31,38 @@ def test_imagenets_layout_has_its_own_part_for_validation(tmp_path: Path) -> Non
         "val/a/.4.png",
         "val/a/4.jpg",
     ):
-        picture(tmp_path / name)
-    (tmp_path / "train" / "b" / "notes.txt").write_text("no picture")
+        image_file(tmp_path / name)
+    (tmp_path / "train" / "b" / "notes.txt").write_text("no image")
     (tmp_path / "train" / "README").write_text("no class")
     data = open_data(tmp_path)
     assert data.classes == ("a", "b")
     assert found(data.train) == [("train/a/x.webp", 0), ("train/b/1.jpeg", 1), ("train/b/2.PNG", 1)]
-    assert found(data.held_out) == [("val/a/4.jpg", 0), ("val/b/3.BMP", 1)]
-    assert data.train[1].picture == tmp_path / "train" / "b" / "1.jpeg"
+    assert found(data.validation) == [("val/a/4.jpg", 0), ("val/b/3.BMP", 1)]
+    assert data.train[1].image == tmp_path / "train" / "b" / "1.jpeg"
 
 
 def test_classes_alone_are_split(tmp_path: Path) -> None:
     for name in ("b/1.png", "b/2.png", "a/1.png", "a/2.png"):
-        picture(tmp_path / name)
-    data = open_data(tmp_path, held_out=0.5)
-    assert sorted(found(data.train) + found(data.held_out)) == [
+        image_file(tmp_path / name)
+    data = open_data(tmp_path, val_split=0.5)
+    assert sorted(found(data.train) + found(data.validation)) == [
         ("a/1.png", 0),
         ("a/2.png", 0),
         ("b/1.png", 1),
         ("b/2.png", 1),
     ]
-    assert [label for _, label in found(data.held_out)] == [0, 1]
+    assert [label for _, label in found(data.validation)] == [0, 1]
 
 
 def test_labels_of_validation_are_those_of_training(tmp_path: Path) -> None:
     for name in ("train/a/1.png", "train/b/1.png", "val/b/1.png"):
-        picture(tmp_path / name)
+        image_file(tmp_path / name)
     data = open_data(tmp_path)
     assert data.classes == ("a", "b")
-    assert found(data.held_out) == [("val/b/1.png", 1)]
-    picture(tmp_path / "val/bb/1.png")
+    assert found(data.validation) == [("val/b/1.png", 1)]
+    image_file(tmp_path / "val/bb/1.png")
     with pytest.raises(
-        Failure, match="the class `bb` of .*val` is none of .*train`; did you mean `b`?"
+        Failure, match="val` has a class `bb` that .*train` has not; did you mean `b`?"
     ):
         open_data(tmp_path)
 
@@ -70,41 +70,41 @@ def test_labels_of_validation_are_those_of_training(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["valid", "validation"])
 def test_the_part_for_validation_has_other_names_too(tmp_path: Path, name: str) -> None:
     for path in ("train/a/1.png", "train/a/2.png", f"{name}/a/1.png"):
-        picture(tmp_path / path)
-    assert found(open_data(tmp_path).held_out) == [(f"{name}/a/1.png", 0)]
-    picture(tmp_path / "val/a/1.png")
+        image_file(tmp_path / path)
+    assert found(open_data(tmp_path).validation) == [(f"{name}/a/1.png", 0)]
+    image_file(tmp_path / "val/a/1.png")
     with pytest.raises(Failure, match=f"has `val` and `{name}`; keep the one to validate on"):
         open_data(tmp_path)
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     for name in ("car/1.png", "car/2.png", "train/1.png", "train/2.png"):
-        picture(tmp_path / name)
+        image_file(tmp_path / name)
     data = open_data(tmp_path)
     assert data.classes == ("car", "train")
-    assert {name for name, _ in found(data.train) + found(data.held_out)} >= {
+    assert {name for name, _ in found(data.train) + found(data.validation)} >= {
         "car/1.png",
         "train/2.png",
     }
-    picture(tmp_path / "train/car/1.png")
+    image_file(tmp_path / "train/car/1.png")
     assert open_data(tmp_path, 0).classes == ("car",)
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "` has no folders; put the pictures of each class into a folder"),
+        ([], "` has no folders; put the images of each class into a folder"),
         (["1.png"], "` has no folders"),
-        (["a/1.png", "b/notes.txt"], r"the class `.*/b` has no pictures"),
+        (["a/1.png", "b/notes.txt"], r"the class `.*/b` has no images"),
         (
             ["train/a/1.png", "train/b/notes.txt"],
-            r"the class `.*/train/b` has no pictures; pictures are files that end in bmp, ",
+            r"the class `.*/train/b` has no images; images are files that end in bmp, ",
         ),
         (["train/1.png"], "train` has no folders"),
         (["train/1.png", "test/1.png", "val/1.png"], "train` has no folders"),
     ],
 )
-def test_a_folder_without_pictures_is_named(tmp_path: Path, names: list[str], message: str) -> None:
+def test_a_folder_without_images_is_named(tmp_path: Path, names: list[str], message: str) -> None:
     for name in names:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ def test_a_folder_without_pictures_is_named(tmp_path: Path, names: list[str], me
         open_data(tmp_path)
 
 
-def saved(path: Path, **arrays: Any) -> Data:
+def saved(path: Path, **arrays: Any) -> SplitData:
     np.savez(path / "set.npz", **arrays)
     return open_data(path / "set.npz")
 
@@ -123,11 +123,11 @@ def test_a_file_of_arrays(tmp_path: Path) -> None:
     data = saved(tmp_path, x=x, y=y, x_test=x[:2] + 0.5, y_test=np.array([3, 0], np.uint8))
     assert data.classes == ("0", "1", "2", "3")
     assert found(data.train) == [(f"x[{i}]", i % 3) for i in range(10)]
-    assert found(data.held_out) == [("x_test[0]", 3), ("x_test[1]", 0)]
-    values: Any = data.held_out[1].picture
+    assert found(data.validation) == [("x_test[0]", 3), ("x_test[1]", 0)]
+    values: Any = data.validation[1].image
     assert values.dtype == np.float32
     assert values.tolist() == [4.5, 5.5, 6.5, 7.5]
-    pixels: Any = saved(tmp_path, x=np.full((10, 5, 6, 1), 7, np.uint8), y=y).train[0].picture
+    pixels: Any = saved(tmp_path, x=np.full((10, 5, 6, 1), 7, np.uint8), y=y).train[0].image
     assert (pixels.dtype, pixels.shape) == (np.uint8, (5, 6))
 
 
@@ -140,19 +140,19 @@ def test_a_file_of_arrays(tmp_path: Path) -> None:
             "has no array `x_test`",
         ),
         ({"x": np.zeros((2, 3)), "y": np.zeros(3, int)}, "has 3 labels in `y` for an `x` of 2x3"),
-        ({"x": np.zeros((2, 3)), "y": np.zeros(2)}, "`y` of .* has to be whole numbers from 0"),
-        ({"x": np.zeros((2, 3)), "y": np.array([0, -1])}, "has to be whole numbers from 0"),
-        ({"x": np.zeros((0, 3)), "y": np.zeros(0, int)}, "has to be whole numbers from 0"),
+        ({"x": np.zeros((2, 3)), "y": np.zeros(2)}, "`y` of .* must be integers from 0 on"),
+        ({"x": np.zeros((2, 3)), "y": np.array([0, -1])}, "must be integers from 0 on"),
+        ({"x": np.zeros((0, 3)), "y": np.zeros(0, int)}, "must be integers from 0 on"),
         ({"x": np.zeros((2, 3), int), "y": np.zeros(2, int)}, "`x` of .* is int64; bytes"),
         (
             {"x": np.zeros((2, 3, 8, 8), np.uint8), "y": np.zeros(2, int)},
-            "is 2x3x8x8; bytes are for pictures",
+            "is 2x3x8x8; bytes are for images",
         ),
         (
             {"x": np.zeros((2, 3)), "y": np.array([0, 2**64 - 1], np.uint64)},
-            "has a label 18,446,.*, and 2 samples",
+            "has a label 18,446,.* but only 2 samples",
         ),
-        ({"x": np.array([{}, {}]), "y": np.zeros(2, int)}, "no .npz file of plain arrays"),
+        ({"x": np.array([{}, {}]), "y": np.zeros(2, int)}, "not an .npz file of plain arrays"),
     ],
 )
 def test_arrays_that_are_no_samples(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
@@ -165,7 +165,7 @@ def test_arrays_that_are_no_samples(tmp_path: Path, arrays: dict[str, Any], mess
 )
 def test_a_file_that_is_no_npz(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "set.npz").write_bytes(content)
-    with pytest.raises(Failure, match=r"cannot read .*set\.npz`: it is no \.npz file"):
+    with pytest.raises(Failure, match=r"cannot read .*set\.npz`: not an \.npz file"):
         open_data(tmp_path / "set.npz")
 
 
@@ -176,7 +176,7 @@ def test_a_damaged_array_is_a_clear_error(tmp_path: Path) -> None:
     path.write_bytes(whole[:400] + b"\xff" * 40 + whole[440:])
     with pytest.raises(
         Failure,
-        match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays, or it is damaged",
+        match=r"cannot read .*set\.npz`: not an \.npz file of plain arrays, or damaged",
     ):
         open_data(path)
 
@@ -205,7 +205,7 @@ def test_an_array_with_a_header_that_is_none_is_a_clear_error(
     with ZipFile(tmp_path / "set.npz", "a") as file:
         file.writestr("x.npy", content)
     with pytest.raises(
-        Failure, match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays"
+        Failure, match=r"cannot read .*set\.npz`: not an \.npz file of plain arrays"
     ):
         open_data(tmp_path / "set.npz")
 
@@ -218,16 +218,16 @@ def test_an_encrypted_file_of_arrays_is_a_clear_error(tmp_path: Path) -> None:
         content[content.index(header) + flags] |= 1
     path.write_bytes(content)
     with pytest.raises(
-        Failure, match=r"cannot read .*set\.npz`: it is no \.npz file of plain arrays"
+        Failure, match=r"cannot read .*set\.npz`: not an \.npz file of plain arrays"
     ):
         open_data(path)
 
 
-def together(data: Data) -> dict[str, tuple[Any, int]]:
+def together(data: SplitData) -> dict[str, tuple[Any, int]]:
     return {
-        sample.name: (sample.picture, sample.label)
-        for source in (data.train, data.held_out)
-        for sample in samples(source)
+        sample.name: (sample.image, sample.label)
+        for source in (data.train, data.validation)
+        for sample in iter_samples(source)
     }
 
 
@@ -268,9 +268,9 @@ def test_mnist1d_is_what_its_generator_makes_and_leaves_others_numbers_alone() -
     np.random.seed(3)
     data = open_data("mnist1d")
     assert (random.random(), np.random.random()) == expected
-    assert (len(data.train), len(data.held_out)) == (4000, 1000)
-    np.testing.assert_allclose(np.asarray(data.held_out[7].picture), theirs["x_test"][7], rtol=1e-6)
-    assert data.held_out[7].label == theirs["y_test"][7]
+    assert (len(data.train), len(data.validation)) == (4000, 1000)
+    np.testing.assert_allclose(np.asarray(data.validation[7].image), theirs["x_test"][7], rtol=1e-6)
+    assert data.validation[7].label == theirs["y_test"][7]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_what_is_nowhere_is_a_clear_error(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_is_no_set_of_data(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text("archspec: 1")
     with pytest.raises(
-        Failure, match=r"net\.yaml` is no set of data; data are a folder of pictures, "
+        Failure, match=r"net\.yaml` is not a data set; data are a folder of images, "
     ):
         open_data(tmp_path / "net.yaml")
 
@@ -315,7 +315,7 @@ def test_the_case_of_a_suffix_does_not_count(tmp_path: Path) -> None:
 
 def test_no_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    picture(Path("a/1.png"))
+    image_file(Path("a/1.png"))
     with pytest.raises(Failure, match="the name of the data is empty"):
         open_data("")
     assert open_data(".", 0).classes == ("a",)

@@ -1,4 +1,4 @@
-"""How pictures are varied, held against torchvision where it means the same, and against arithmetic on pixels."""
+"""How images are varied, held against torchvision where it means the same, and against arithmetic on pixels."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from archspec.images import fit
+from archspec.images import resize_and_crop
 from archspec.ir.document import Preprocess
 from archspec.ir.recipe import Augment
-from archspec.train.data.augment import crop_box, vary
+from archspec.train.data.augment import augment_image, crop_box
 from tests.helpers import torchvision_cpu
 
 torchvision_cpu.load()
@@ -37,7 +37,9 @@ def varied(
     steps: Preprocess | None = None,
     shape: Any = SHAPE,
 ) -> Any:
-    return np.asarray(vary(Image.fromarray(pixels), steps or Preprocess(), augment, shape, random))
+    return np.asarray(
+        augment_image(Image.fromarray(pixels), steps or Preprocess(), augment, shape, random)
+    )
 
 
 @dataclass
@@ -67,7 +69,7 @@ def test_what_is_not_stated_is_left_as_it_is() -> None:
         (Preprocess(), SHAPE),
         (Preprocess(resize=20, interpolation="bicubic"), (3, 16, 16)),
     ):
-        expected = np.asarray(fit(Image.fromarray(PIXELS), steps, shape))
+        expected = np.asarray(resize_and_crop(Image.fromarray(PIXELS), steps, shape))
         for seed in range(5):
             np.testing.assert_array_equal(
                 varied(Augment(), np.random.default_rng(seed), steps=steps, shape=shape), expected
@@ -86,7 +88,7 @@ def test_what_is_not_stated_is_left_as_it_is() -> None:
 def test_colours_are_torchvisions(name: str, theirs: Any, at: float) -> None:
     found = varied(Augment.model_validate({name: 0.6}), Draws(at))
     tensor = theirs(torch.from_numpy(PIXELS.copy()).permute(2, 0, 1), 0.4 + 1.2 * at)
-    # torchvision's tensors round down, Pillow's pictures to the nearest, and the grey mean to a whole number.
+    # torchvision's tensors round down, Pillow's images to the nearest, and the grey mean to a whole number.
     assert np.abs(found.astype(int) - tensor.permute(1, 2, 0).numpy()).max() <= 2
     assert not np.array_equal(found, PIXELS)
 
@@ -113,7 +115,7 @@ def test_the_order_of_the_colours_is_drawn_and_followed() -> None:
     assert len(seeds) == 9
 
 
-def test_every_other_picture_is_mirrored() -> None:
+def test_every_other_image_is_mirrored() -> None:
     found = [varied(Augment(flip=True), np.random.default_rng(seed)) for seed in range(200)]
     mirrored = [bool((x == PIXELS[:, ::-1]).all()) for x in found]
     assert all(turned or (x == PIXELS).all() for turned, x in zip(mirrored, found, strict=True))
@@ -151,7 +153,7 @@ sizes = st.tuples(st.integers(1, 80), st.integers(1, 80))
 
 
 @given(sizes, st.floats(0.05, 1), st.floats(0.05, 1), st.integers(0, 1000))
-def test_a_crop_lies_in_the_picture(
+def test_a_crop_lies_in_the_image(
     size: tuple[int, int], one: float, other: float, seed: int
 ) -> None:
     left, top, right, bottom = crop_box(
@@ -183,7 +185,7 @@ def test_a_crops_share_and_aspect_are_as_stated() -> None:
 def test_where_no_crop_fits_it_is_torchvisions_at_the_centre(
     size: tuple[int, int], aspect: tuple[float, float]
 ) -> None:
-    found = crop_box(size, (9.0, 9.0), aspect, np.random.default_rng(0))  # larger than any picture
+    found = crop_box(size, (9.0, 9.0), aspect, np.random.default_rng(0))  # larger than any image
     crop: Any = v2.RandomResizedCrop(8, scale=(9.0, 9.0), ratio=aspect)
     theirs = crop.make_params([torch.zeros(3, size[1], size[0])])
     width, height = max(theirs["width"], 1), max(theirs["height"], 1)
@@ -199,7 +201,7 @@ def test_where_no_crop_fits_it_is_torchvisions_at_the_centre(
 def test_a_crop_is_resized_as_torchvision_does(method: Any, called: str) -> None:
     steps = Preprocess(
         interpolation=method, resize=9
-    )  # `resize` is for pictures that are not cropped so
+    )  # `resize` is for images that are not cropped so
     for seed in range(5):
         found = varied(
             Augment(area=(0.1, 0.9)), np.random.default_rng(seed), steps=steps, shape=(3, 16, 24)
@@ -218,7 +220,9 @@ def test_a_random_interpolation_is_one_of_the_four() -> None:
     stated = set[bytes]()
     for name in ("nearest", "bilinear", "bicubic", "area"):
         steps = Preprocess.model_validate({"resize": 20, "interpolation": name})
-        stated.add(np.asarray(fit(Image.fromarray(PIXELS), steps, (3, 20, 20))).tobytes())
+        stated.add(
+            np.asarray(resize_and_crop(Image.fromarray(PIXELS), steps, (3, 20, 20))).tobytes()
+        )
     random = Augment(interpolation="random")
     found = Counter(
         varied(

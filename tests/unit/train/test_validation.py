@@ -13,8 +13,8 @@ from PIL import Image
 
 from archspec.cli import main
 from archspec.train.data import open_data, pack
-from archspec.train.data.source import samples
-from archspec.train.run_folder import called, known
+from archspec.train.data.source import iter_samples
+from archspec.train.run_folder import data_location, describe_samples
 from tests.helpers.recorder import recorded
 
 SPEC = """archspec: 1
@@ -28,7 +28,7 @@ train: {learning_rate: 0.01, epochs: 2, batch: 16}
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with a spec, and pictures of noise, no two of them alike."""
+    """A folder with a spec, and images of noise, no two of them alike."""
     monkeypatch.chdir(tmp_path)
     Path("small.yaml").write_text(SPEC)
     rng = np.random.default_rng(0)
@@ -59,18 +59,17 @@ def test_it_is_the_same_whatever_the_seed_the_backend_and_where_a_run_was_gone_o
 
 def test_it_is_the_same_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     code = """
-from archspec.cli import main
-from archspec.train.data import open_data, pack
-from archspec.train.data.source import samples
-from archspec.train.run_folder import called, known
-print([sample.name for name in ("noise.npz", "digits") for sample in samples(open_data(name).held_out)])
+from archspec.train.data import open_data
+from archspec.train.data.source import iter_samples
+data = [open_data(name) for name in ("noise.npz", "digits")]
+print([sample.name for part in data for sample in iter_samples(part.validation)])
 """
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     here = [
         sample.name
         for name in ("noise.npz", "digits")
-        for sample in samples(open_data(name).held_out)
+        for sample in iter_samples(open_data(name).validation)
     ]
     assert done.stdout.strip() == str(here)
 
@@ -85,12 +84,12 @@ def test_other_values_and_other_labels_are_other_samples(
 ) -> None:
     with np.load("noise.npz") as arrays:
         x, y = arrays["x"], arrays["y"]
-    own = known(open_data("noise.npz"))
-    assert known(open_data(saved("same.npz", x, y))) == own
+    own = describe_samples(open_data("noise.npz"))
+    assert describe_samples(open_data(saved("same.npz", x, y))) == own
     inverted, turned = saved("inverted.npz", 255 - x, y), saved("turned.npz", x, (y + 1) % 3)
     for name in (inverted, turned, saved("wide.npz", x.reshape(90, 2, 8), y)):
-        assert known(open_data(name)) | {"digest": ""} == own | {"digest": ""}
-        assert known(open_data(name)) != own
+        assert describe_samples(open_data(name)) | {"digest": ""} == own | {"digest": ""}
+        assert describe_samples(open_data(name)) != own
     parts("run")
     again = ["small.yaml", "-o", "run", "--resume", "--quiet", "--data"]
     assert [main(["train", *again, name]) for name in ("same.npz", inverted, turned)] == [0, 1, 1]
@@ -99,32 +98,34 @@ def test_other_values_and_other_labels_are_other_samples(
 
 def test_of_files_the_names_and_the_sizes_say_which_samples_they_are(tmp_path: Path) -> None:
     for number in range(8):
-        path = Path("pictures", "ab"[number % 2], f"{number}.png")
+        path = Path("images", "ab"[number % 2], f"{number}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (4, 4), number).save(path)
-    own = known(open_data("pictures"))
-    pack("pictures", Path("packed"))
-    assert known(open_data("packed")) == own
-    first = Path("pictures/a/0.png")
+    own = describe_samples(open_data("images"))
+    pack("images", Path("packed"))
+    assert describe_samples(open_data("packed")) == own
+    first = Path("images/a/0.png")
     first.write_bytes(first.read_bytes() + b"more")
-    assert known(open_data("pictures")) != own
+    assert describe_samples(open_data("images")) != own
     first.unlink()
     first.symlink_to("nowhere")  # which training tells of, or leaves out
-    assert known(open_data("pictures")) != own
+    assert describe_samples(open_data("images")) != own
 
 
 def test_a_packaged_set_is_taken_even_beside_a_folder_of_its_name(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Path("digits").mkdir()
-    assert called("digits") == "digits"
-    assert called("./digits") == str(Path.cwd() / "digits")
+    assert data_location("digits") == "digits"
+    assert data_location("./digits") == str(Path.cwd() / "digits")
     Path("small.yaml").write_text(SPEC.replace("4, 4", "8, 8").replace("out: 3", "out: 10"))
     assert (
         main(["train", "small.yaml", "--data", "digits", "-o", "run", "--set", "train.epochs=1"])
         == 0
     )
-    remark = "`digits` is the set that comes with scikit-learn; what lies here is `./digits`"
+    remark = (
+        "`digits` is the built-in set that comes with scikit-learn; `./digits` is what lies here"
+    )
     assert remark in capsys.readouterr().err
     assert main(["eval", "run"]) == 0
     assert remark not in capsys.readouterr().err

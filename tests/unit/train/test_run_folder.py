@@ -18,10 +18,10 @@ from PIL import Image
 from archspec.backend import load as load_backend
 from archspec.cli import main
 from archspec.compiler import load as load_spec
-from archspec.train.checkpoint import path_of, read_checkpoint
+from archspec.train.checkpoint import checkpoint_path, read_checkpoint
 from archspec.train.display import Display
-from archspec.train.log import read_log
-from archspec.train.run_folder import repeatable
+from archspec.train.log import read_metrics
+from archspec.train.run_folder import shell_command
 from archspec.weights.checkpoint import load_tensors as load_weights
 
 SPEC = """archspec: 1
@@ -37,7 +37,7 @@ LABELS = "labels: [dark, grey, bright]\n"
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose name a shell would part, with a spec and folders of pictures."""
+    """A folder whose name a shell would part, with a spec and folders of images."""
     folder = tmp_path / "my runs"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -46,8 +46,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for at, name in enumerate(("coal", "slate", "snow")):
         Path("photos", name).mkdir(parents=True)
         for number in range(20):
-            picture = (rng.uniform(0, 120, (8, 8)) + 60 * at).astype(np.uint8)
-            Image.fromarray(picture).save(f"photos/{name}/{number}.png")
+            image_file = (rng.uniform(0, 120, (8, 8)) + 60 * at).astype(np.uint8)
+            Image.fromarray(image_file).save(f"photos/{name}/{number}.png")
     return folder
 
 
@@ -80,10 +80,10 @@ def test_labels_are_no_names_of_other_classes(capsys: pytest.CaptureFixture[str]
     assert main(arguments) == 1
     error = capsys.readouterr().err
     assert (
-        "the `labels` of `small` are the classes of `photos` in another order: class 1 is `slate`, and not `snow`"
+        "the `labels` of `small` are the classes of `photos` in another order: class 1 is `slate`, not `snow`"
         in error
     )
-    assert "`archspec run` takes the names of the data" in error
+    assert "`archspec run` then uses the data's names" in error
     assert not Path("run").exists()
     for labels in ("[coal, slate, snow]", "[a, b, snow]"):
         Path("small.yaml").write_text(SPEC + f"labels: {labels}\n")
@@ -93,12 +93,12 @@ def test_labels_are_no_names_of_other_classes(capsys: pytest.CaptureFixture[str]
 
 def test_the_best_weights_are_the_average_after_the_best_epoch() -> None:
     trained("--keep", "1")
-    lines = [line for line in read_log(Path("run")) if line["kind"] == "held_out"]
+    lines = [line for line in read_metrics(Path("run")) if line["kind"] == "validation"]
     step = max(lines, key=lambda line: line["top1"])["step"]
     assert step < lines[-1]["step"], "another seed is needed for this test"
     spec = load_spec("run/spec.yaml")
     best = load_weights(Path("run/best.safetensors"), spec.graph)
-    standing, _ = read_checkpoint(path_of(Path("run"), step), spec.graph)
+    standing, _ = read_checkpoint(checkpoint_path(Path("run"), step), spec.graph)
     assert all((best[name] == value).all() for name, value in standing.average.items())
     assert any((best[name] != value).any() for name, value in standing.tensors.items())
     arguments = [
@@ -178,7 +178,7 @@ def test_a_command_says_which_engine_was_chosen(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     cwd = f"cd '{Path.cwd()}'"
     assert (
-        repeatable(load_backend("keras"), ["archspec", "a b"])
+        shell_command(load_backend("keras"), ["archspec", "a b"])
         == f"{cwd} && KERAS_BACKEND=jax archspec 'a b'"
     )
-    assert repeatable(load_backend("torch"), ["archspec"]) == f"{cwd} && archspec"
+    assert shell_command(load_backend("torch"), ["archspec"]) == f"{cwd} && archspec"

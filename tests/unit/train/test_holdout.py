@@ -13,9 +13,9 @@ from PIL import Image
 
 from archspec.cli import main
 from archspec.train.data import open_data
-from archspec.train.data.source import samples
-from archspec.train.holdout import unseen
-from archspec.train.trained_run import Member
+from archspec.train.data.source import iter_samples
+from archspec.train.holdout import evaluation_data
+from archspec.train.trained_run import TrainedRun
 
 SPEC = """archspec: 1
 name: small
@@ -29,14 +29,14 @@ KINDS = ("ash", "birch", "cedar")
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with a spec, pictures of noise in three folders, and a run on them."""
+    """A folder with a spec, images of noise in three folders, and a run on them."""
     monkeypatch.chdir(tmp_path)
     Path("small.yaml").write_text(SPEC)
-    pictures("own", *KINDS)
+    write_images("own", *KINDS)
     trained("run", "own")
 
 
-def pictures(root: str, *kinds: str, count: int = 10) -> None:
+def write_images(root: str, *kinds: str, count: int = 10) -> None:
     rng = np.random.default_rng(len(root))
     for kind in kinds:
         Path(root, kind).mkdir(parents=True)
@@ -51,8 +51,8 @@ def trained(folder: str, data: str, *more: str) -> None:
 
 
 def scored(*arguments: Any, runs: tuple[str, ...] = ("run",)) -> list[str]:
-    found = unseen([Member.open(Path(run)) for run in runs], *arguments)
-    return [sample.name for sample in samples(found.held_out)]
+    found = evaluation_data([TrainedRun.open(Path(run)) for run in runs], *arguments)
+    return [sample.name for sample in iter_samples(found.validation)]
 
 
 def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
@@ -61,8 +61,8 @@ def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> s
     return capsys.readouterr().err
 
 
-def test_what_a_run_held_out_is_what_it_is_scored_on_wherever_its_data_lie() -> None:
-    own = [sample.name for sample in samples(open_data("own").held_out)]
+def test_a_run_is_scored_on_its_validation_samples_wherever_its_data_lie() -> None:
+    own = [sample.name for sample in iter_samples(open_data("own").validation)]
     shutil.copytree("own", "copy")
     assert main(["data", "pack", "own", "-o", "packed", "--quiet"]) == 0
     assert len(own) == 6
@@ -83,7 +83,10 @@ def test_what_was_trained_on_as_a_whole_has_nothing_to_be_scored_on(
     trained("all", "own", "--val-split", "0")
     capsys.readouterr()
     assert main(["eval", "all"]) == 1
-    assert "own` is held out\n  help: other data, which `--data` names" in capsys.readouterr().err
+    assert (
+        "own` has no validation samples\n  help: other data, which `--data` names"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -98,26 +101,24 @@ def test_data_that_have_changed_since_are_refused(
         first.unlink()
     elif change == "validation":
         Path("own").rename("train")
-        pictures("val", *KINDS, count=2)
+        write_images("val", *KINDS, count=2)
         for part in ("train", "val"):
             shutil.move(part, f"own/{part}")
     else:
         first.write_bytes(first.read_bytes() + b"more")
     error = refused(capsys, 1, *(["--data", "own"] if named else []))
-    assert (
-        "own` has changed since `run` was trained on it\n  help: put back what was there" in error
-    )
+    assert "own` has changed since `run` was trained on it\n  help: restore the data" in error
 
 
 def test_other_data_are_scored_as_a_whole_or_by_a_share_or_by_their_part_for_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pictures("test", *KINDS)
+    write_images("test", *KINDS)
     assert len(scored("test")) == 30
     assert scored("test", 0.4) == [
-        sample.name for sample in samples(open_data("test", 0.4).held_out)
+        sample.name for sample in iter_samples(open_data("test", 0.4).validation)
     ]
-    pictures("val", *KINDS, count=2)
+    write_images("val", *KINDS, count=2)
     shutil.move("test", "both/train")
     shutil.move("val", "both/val")
     assert len(scored("both")) == 6
@@ -129,7 +130,7 @@ def test_other_data_are_scored_as_a_whole_or_by_a_share_or_by_their_part_for_it(
 def test_some_of_the_classes_are_numbered_as_the_run_has_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pictures("test", *KINDS)
+    write_images("test", *KINDS)
     whole = confusion(capsys, "test")
     shutil.rmtree("test/ash")
     assert confusion(capsys, "test") == [[0, 0, 0], *whole[1:]]
@@ -141,11 +142,11 @@ def confusion(capsys: pytest.CaptureFixture[str], data: str) -> list[list[int]]:
     assert main(["eval", "run", "--data", data, "--format", "json", "--workers", "1"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert found["classes"] == list(KINDS)
-    return found["together"]["confusion"]
+    return found["ensemble"]["confusion"]
 
 
 def test_other_classes_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    pictures("test", "ash", "brich", "date")
+    write_images("test", "ash", "brich", "date")
     error = refused(capsys, 1, "--data", "test")
     assert "`test` has classes that `run` was not trained on: `brich`, `date`" in error
     assert "did you mean `birch`?" in error
@@ -153,7 +154,7 @@ def test_other_classes_are_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_runs_of_other_samples_have_only_other_data_in_common() -> None:
     trained("half", "own", "--val-split", "0.5")
-    pictures("test", *KINDS)
+    write_images("test", *KINDS)
     trained("other", "test")
     for second in ("half", "other"):
         with pytest.raises(
@@ -164,5 +165,5 @@ def test_runs_of_other_samples_have_only_other_data_in_common() -> None:
     with pytest.raises(Exception, match="`half` was trained on other data"):
         scored("own", runs=("run", "half"))
     assert scored("own", runs=("other", "run")) == scored("own")
-    pictures("third", *KINDS)
+    write_images("third", *KINDS)
     assert len(scored("third", runs=("run", "half", "other"))) == 30

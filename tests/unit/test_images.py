@@ -1,4 +1,4 @@
-"""Pictures to inputs, outputs to classes; held against arithmetic done by hand on small arrays."""
+"""Images to inputs, outputs to classes; held against arithmetic done by hand on small arrays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from archspec.diagnostics import Failure
-from archspec.images import Unreadable, load_picture, preprocess_of, read_picture, top
+from archspec.images import UnreadableSample, load_image, preprocess_of, read_image, top_classes
 from archspec.ir.document import Preprocess
 
 
@@ -29,7 +29,7 @@ def colours(tmp_path: Path) -> Path:
 
 def test_rgb_is_channels_first_and_normalised_per_channel(colours: Path) -> None:
     steps = Preprocess(mean=(0.5, 0.25, 0.0), std=(0.5, 1.0, 2.0))
-    x = load_picture(colours, steps, (3, 2, 2))
+    x = load_image(colours, steps, (3, 2, 2))
     assert x.dtype == np.float32
     np.testing.assert_allclose(x[0], (np.array([[1, 0], [0, 1]]) - 0.5) / 0.5, rtol=1e-6)
     np.testing.assert_allclose(x[1], (np.array([[0, 1], [0, 1]]) - 0.25), rtol=1e-6)
@@ -37,7 +37,7 @@ def test_rgb_is_channels_first_and_normalised_per_channel(colours: Path) -> None
 
 
 def test_bgr_turns_the_channels_round_before_the_mean(colours: Path) -> None:
-    x = load_picture(
+    x = load_image(
         colours, Preprocess(channels="bgr", scale=1.0, mean=(104.0, 117.0, 123.0)), (3, 2, 2)
     )
     np.testing.assert_allclose(x[:, 0, 0], [0 - 104, 0 - 117, 255 - 123])  # red: blue, green, red
@@ -45,7 +45,7 @@ def test_bgr_turns_the_channels_round_before_the_mean(colours: Path) -> None:
 
 
 def test_gray_and_invert(colours: Path) -> None:
-    x = load_picture(colours, Preprocess(channels="gray", invert=True), (1, 2, 2))
+    x = load_image(colours, Preprocess(channels="gray", invert=True), (1, 2, 2))
     # ITU-R 601 luma of red, green, blue, as Pillow documents for mode L
     expected = 1 - np.round([[0.299 * 255, 0.587 * 255], [0.114 * 255, 255]]) / 255
     np.testing.assert_allclose(x[0], expected, atol=1.01 / 255)
@@ -54,20 +54,20 @@ def test_gray_and_invert(colours: Path) -> None:
 def test_the_shorter_side_is_resized_then_the_centre_cropped(tmp_path: Path) -> None:
     pixels = np.zeros((10, 30, 3), np.uint8)
     pixels[:, 10:20] = 200  # the middle third
-    x = load_picture(saved(tmp_path / "w.png", pixels), Preprocess(resize=10), (3, 10, 10))
+    x = load_image(saved(tmp_path / "w.png", pixels), Preprocess(resize=10), (3, 10, 10))
     np.testing.assert_allclose(x, 200 / 255, rtol=1e-6)
 
 
 def test_an_exact_resize_ignores_the_aspect(tmp_path: Path) -> None:
     pixels = np.full((5, 40, 3), 51, np.uint8)
-    x = load_picture(saved(tmp_path / "w.png", pixels), Preprocess(resize=(8, 6)), (3, 8, 6))
+    x = load_image(saved(tmp_path / "w.png", pixels), Preprocess(resize=(8, 6)), (3, 8, 6))
     np.testing.assert_allclose(x, 0.2, rtol=1e-6)
 
 
-def test_without_a_crop_the_whole_picture_is_fitted(tmp_path: Path) -> None:
+def test_without_a_crop_the_whole_image_is_fitted(tmp_path: Path) -> None:
     pixels = np.zeros((4, 8, 3), np.uint8)
     pixels[:, :4] = 255
-    x = load_picture(
+    x = load_image(
         saved(tmp_path / "w.png", pixels),
         Preprocess(crop="none", interpolation="nearest"),
         (3, 2, 2),
@@ -76,10 +76,10 @@ def test_without_a_crop_the_whole_picture_is_fitted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("invert", [False, True])
-def test_around_a_picture_smaller_than_the_input_is_zero(tmp_path: Path, invert: bool) -> None:
+def test_around_a_image_smaller_than_the_input_is_zero(tmp_path: Path, invert: bool) -> None:
     pixels = np.random.default_rng(0).integers(1, 255, (2, 4, 3))
     steps = Preprocess(scale=1.0, invert=invert)
-    x = load_picture(saved(tmp_path / "s.png", pixels), steps, (3, 4, 3))
+    x = load_image(saved(tmp_path / "s.png", pixels), steps, (3, 4, 3))
     expected = (255 - pixels if invert else pixels).transpose(2, 0, 1)
     np.testing.assert_array_equal(x[:, 1:3], expected[..., :3])
     assert not x[:, [0, 3]].any()
@@ -93,10 +93,10 @@ def test_of_16_bits_the_upper_8_are_read(tmp_path: Path, kind: str) -> None:
         path.write_bytes(b"P5 8 8 65535\n" + values.astype(">u2").tobytes())
     else:
         Image.fromarray(values).save(path)
-    grey = load_picture(path, Preprocess(channels="gray", scale=1.0), (1, 8, 8))
+    grey = load_image(path, Preprocess(channels="gray", scale=1.0), (1, 8, 8))
     np.testing.assert_array_equal(grey[0], values // 256)
     np.testing.assert_array_equal(
-        load_picture(path, Preprocess(scale=1.0), (3, 8, 8)), np.repeat(grey, 3, 0)
+        load_image(path, Preprocess(scale=1.0), (3, 8, 8)), np.repeat(grey, 3, 0)
     )
 
 
@@ -105,13 +105,13 @@ def test_of_16_bits_the_order_of_bytes_and_what_is_transparent_count(tmp_path: P
     Image.frombytes("I;16B", (2, 2), values.astype(">u2").tobytes()).save(tmp_path / "big.tif")
     Image.fromarray(values).save(tmp_path / "clear.png", transparency=0x1234)
     steps = Preprocess(channels="gray", scale=1.0)
-    assert load_picture(tmp_path / "big.tif", steps, (1, 2, 2)).ravel().tolist() == [
+    assert load_image(tmp_path / "big.tif", steps, (1, 2, 2)).ravel().tolist() == [
         0x12,
         0x34,
         0x12,
         0x12,
     ]
-    assert load_picture(tmp_path / "clear.png", steps, (1, 2, 2)).ravel().tolist() == [
+    assert load_image(tmp_path / "clear.png", steps, (1, 2, 2)).ravel().tolist() == [
         255,
         0x34,
         0x12,
@@ -123,9 +123,9 @@ def test_of_16_bits_the_order_of_bytes_and_what_is_transparent_count(tmp_path: P
 def test_values_of_no_known_range_are_refused(tmp_path: Path, kind: Any) -> None:
     Image.fromarray(np.eye(4, dtype=kind)).save(tmp_path / "x.tif")
     with pytest.raises(
-        Unreadable, match=r"cannot read .*x\.tif`: its values have 32 bits; .* 8 or 16"
+        UnreadableSample, match=r"cannot read .*x\.tif`: its values have 32 bits; .* 8 or 16"
     ):
-        load_picture(tmp_path / "x.tif", Preprocess(), (3, 4, 4))
+        load_image(tmp_path / "x.tif", Preprocess(), (3, 4, 4))
 
 
 def test_a_cameras_orientation_is_followed(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_cameras_orientation_is_followed(tmp_path: Path) -> None:
         exif[0x0112] = orientation
         image.save(tmp_path / "o.png", exif=exif)
         upright = ImageOps.exif_transpose(Image.open(tmp_path / "o.png"))
-        found = read_picture(tmp_path / "o.png", Preprocess(channels="gray"))
+        found = read_image(tmp_path / "o.png", Preprocess(channels="gray"))
         assert np.asarray(found).tolist() == np.asarray(upright).tolist()
 
 
@@ -148,69 +148,69 @@ def test_what_else_an_exif_says_may_be_wrong(kind: str, recwarn: pytest.Warnings
     Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(
         file, kind, exif=exif, lossless=True
     )
-    sound = read_picture(file.getvalue(), Preprocess())
+    sound = read_image(file.getvalue(), Preprocess())
     ways = [np.asarray(way) for way in (sound, *map(sound.transpose, Image.Transpose))]
     place = file.getvalue().index(said)
     for _ in range(2000):
         damaged = bytearray(file.getvalue())
         for at in rng.integers(8, len(said), 2):
             damaged[place + at] = rng.integers(256)
-        found = np.asarray(read_picture(bytes(damaged), Preprocess()))
+        found = np.asarray(read_image(bytes(damaged), Preprocess()))
         assert any(np.array_equal(found, way) for way in ways)
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
-def test_a_file_that_is_no_picture_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+def test_a_file_that_is_no_image_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(content)
     with pytest.raises(Failure, match=r"cannot read .*x\.png"):
-        load_picture(path, Preprocess(), (3, 2, 2))
+        load_image(path, Preprocess(), (3, 2, 2))
 
 
-def test_a_cut_off_picture_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_cut_off_image_is_a_clear_error(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3))
     path = saved(tmp_path / "x.png", noise)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(Failure, match="cannot read"):
-        load_picture(path, Preprocess(), (3, 64, 64))
+        load_image(path, Preprocess(), (3, 64, 64))
 
 
-def test_a_file_its_bytes_and_its_pixels_are_one_picture(tmp_path: Path) -> None:
+def test_a_file_its_bytes_and_its_pixels_are_one_image(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
     path, steps = (
         saved(tmp_path / "n.png", pixels),
         Preprocess(resize=16, channels="bgr", mean=(0.5,)),
     )
-    expected = load_picture(path, steps, (3, 12, 12))
-    np.testing.assert_array_equal(load_picture(path.read_bytes(), steps, (3, 12, 12)), expected)
-    np.testing.assert_array_equal(load_picture(pixels, steps, (3, 12, 12)), expected)
-    assert not np.array_equal(load_picture(pixels[:, ::-1], steps, (3, 12, 12)), expected)
+    expected = load_image(path, steps, (3, 12, 12))
+    np.testing.assert_array_equal(load_image(path.read_bytes(), steps, (3, 12, 12)), expected)
+    np.testing.assert_array_equal(load_image(pixels, steps, (3, 12, 12)), expected)
+    assert not np.array_equal(load_image(pixels[:, ::-1], steps, (3, 12, 12)), expected)
 
 
-def test_what_is_no_picture_is_called_by_its_name() -> None:
-    for picture in (b"no picture", np.zeros((2, 2, 7), np.uint8), np.zeros((0, 2), np.uint8)):
-        with pytest.raises(Unreadable, match="cannot read `number 7`"):
-            read_picture(picture, Preprocess(), "number 7")
+def test_what_is_no_image_is_called_by_its_name() -> None:
+    for picture in (b"no image", np.zeros((2, 2, 7), np.uint8), np.zeros((0, 2), np.uint8)):
+        with pytest.raises(UnreadableSample, match="cannot read `number 7`"):
+            read_image(picture, Preprocess(), "number 7")
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="no such file"):
-        load_picture(tmp_path / "gone.png", Preprocess(), (3, 2, 2))
+        load_image(tmp_path / "gone.png", Preprocess(), (3, 2, 2))
 
 
-def test_a_network_that_takes_no_picture_is_refused(colours: Path) -> None:
+def test_a_network_that_takes_no_image_is_refused(colours: Path) -> None:
     with pytest.raises(Failure, match="takes 12x16"):
-        load_picture(colours, Preprocess(), (12, 16))
-    with pytest.raises(Failure, match="rgb picture has 3 channels"):
-        load_picture(colours, Preprocess(), (1, 2, 2))
+        load_image(colours, Preprocess(), (12, 16))
+    with pytest.raises(Failure, match="rgb image has 3 channels"):
+        load_image(colours, Preprocess(), (1, 2, 2))
 
 
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "b.png", np.zeros((40, 40, 3)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(Failure, match="too large"):
-        load_picture(path, Preprocess(), (3, 2, 2))
+        load_image(path, Preprocess(), (3, 2, 2))
 
 
 def test_what_a_spec_does_not_state_has_plain_defaults() -> None:
@@ -225,19 +225,19 @@ def test_what_a_spec_does_not_state_has_plain_defaults() -> None:
 
 def test_softmax_scores_are_sorted_and_sum_to_one() -> None:
     logits = np.array([1.0, 3.0, 2.0], np.float32)
-    found = top(logits, "cross_entropy", ["a", "b", "c"], 3)
+    found = top_classes(logits, "cross_entropy", ["a", "b", "c"], 3)
     assert [s.label for s in found] == ["b", "c", "a"]
     expected = np.exp([3.0, 2.0, 1.0]) / np.exp([3.0, 2.0, 1.0]).sum()
     np.testing.assert_allclose([s.probability for s in found], expected, rtol=1e-12)
 
 
 def test_one_logit_stands_for_two_classes() -> None:
-    found = top(np.array([2.0], np.float32), "binary_cross_entropy", ["no", "yes"], 2)
+    found = top_classes(np.array([2.0], np.float32), "binary_cross_entropy", ["no", "yes"], 2)
     assert [s.label for s in found] == ["yes", "no"]
     assert found[0].probability == pytest.approx(1 / (1 + np.exp(-2.0)))
     assert sum(s.probability for s in found) == pytest.approx(1)
 
 
 def test_labels_have_to_match_the_classes() -> None:
-    with pytest.raises(Failure, match="2 labels name 3 classes"):
-        top(np.zeros(3, np.float32), "cross_entropy", ["a", "b"], 1)
+    with pytest.raises(Failure, match="2 labels for 3 classes"):
+        top_classes(np.zeros(3, np.float32), "cross_entropy", ["a", "b"], 1)

@@ -14,8 +14,8 @@ from PIL import Image
 from archspec.cli import main
 from archspec.diagnostics import Failure
 from archspec.train import run
-from archspec.train.checkpoint import checkpoints
-from archspec.train.run_lock import claimed
+from archspec.train.checkpoint import list_checkpoints
+from archspec.train.run_lock import lock_folder
 
 SPEC = """archspec: 1
 name: small
@@ -44,17 +44,17 @@ def broken(*_: Any) -> None:
 
 def test_one_run_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert trained() == 0
-    with claimed(Path("run")):
+    with lock_folder(Path("run")):
         assert trained("--resume", "--set", "train.epochs=3") == 1
     assert "another process trains into `run`" in capsys.readouterr().err
     assert trained("--resume", "--set", "train.epochs=3") == 0
 
 
 def test_a_folder_that_stays_empty_is_not_left() -> None:
-    with pytest.raises(Failure, match="no"), claimed(Path("new")):
+    with pytest.raises(Failure, match="no"), lock_folder(Path("new")):
         raise Failure("no")
     assert not Path("new").exists()
-    with claimed(Path("new")):
+    with lock_folder(Path("new")):
         Path("new/kept").touch()
     assert Path("new/kept").exists()
 
@@ -65,10 +65,10 @@ def test_a_build_that_was_changed_is_said_before_it_trains(
     assert trained() == 0
     with Path("run/model.py").open("a") as file:
         file.write("# mine\n")
-    before = checkpoints(Path("run"))
+    before = list_checkpoints(Path("run"))
     assert trained("--resume", "--set", "train.epochs=3") == 1
     assert "`model.py` in `run` changed since the build" in capsys.readouterr().err
-    assert checkpoints(Path("run")) == before
+    assert list_checkpoints(Path("run")) == before
     Path("run/model.py").unlink()
     assert trained("--resume", "--set", "train.epochs=3") == 0
 
@@ -80,7 +80,7 @@ def test_a_run_that_failed_before_it_could_say_what_it_is_begins_anew(
         raise Failure("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "write_facts", full)
+        patch.setattr(run, "write_run_info", full)
         assert trained() == 1
     assert not Path("run/run.json").exists()
     assert trained() == 1  # it is not told from a build of the user's own
@@ -107,13 +107,13 @@ def test_a_run_that_was_broken_off_does_not_pass_for_a_trained_one(
 ) -> None:
     Image.new("L", (8, 8)).save("black.png")
     with monkeypatch.context() as patch:
-        patch.setattr(run, "train", broken)
+        patch.setattr(run, "run_loop", broken)
         assert trained() == 1
     assert main(["run", "run", "black.png"]) == 0
-    assert "training was broken off" in capsys.readouterr().err
+    assert "training was interrupted" in capsys.readouterr().err
     assert trained("--resume") == 0
     assert main(["run", "run", "black.png"]) == 0
-    assert "broken off" not in capsys.readouterr().err
+    assert "interrupted" not in capsys.readouterr().err
     Path("run/run.json").write_text("of something else")
     assert main(["run", "run", "black.png"]) == 0
 
@@ -122,7 +122,7 @@ def test_before_its_first_checkpoint_a_run_may_begin_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(run, "train", broken)
+        patch.setattr(run, "run_loop", broken)
         assert trained() == 1
     assert trained("--resume", "--set", "train.batch=8") == 0
 
@@ -147,7 +147,9 @@ def test_weights_to_begin_with_are_said_to_be_of_no_use_later(
         )
         == 0
     )
-    assert "`nowhere` is what a run begins with" in capsys.readouterr().err
+    assert (
+        "`nowhere` is ignored: the run resumes from its own checkpoint" in capsys.readouterr().err
+    )
 
 
 def test_a_log_that_cannot_be_read_is_not_begun_anew(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +157,7 @@ def test_a_log_that_cannot_be_read_is_not_begun_anew(capsys: pytest.CaptureFixtu
     with Path("run/metrics.jsonl").open("ab") as file:
         file.write(b"\xff\xfe\n")
     assert trained("--resume", "--set", "train.epochs=3") == 0
-    assert Path("run/metrics.jsonl").read_text().count("held_out") >= 3
+    assert Path("run/metrics.jsonl").read_text().count("validation") >= 3
     Path("run/metrics.jsonl").unlink()
     Path("run/metrics.jsonl").mkdir()
     assert trained("--resume", "--set", "train.epochs=4") == 1

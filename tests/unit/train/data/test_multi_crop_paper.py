@@ -1,4 +1,4 @@
-"""The 144 crops of the GoogLeNet paper, section 7: which rectangles of a picture they are, read off the crops themselves.
+"""The 144 crops of the GoogLeNet paper, section 7: which rectangles of a image they are, read off the crops themselves.
 
 "We resized the image to 4 scales where the shorter dimension is 256, 288, 320 and 352 respectively, take the left,
 center and right square of these resized images (in the case of portrait images, we take the top, center and bottom
@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
-from archspec.train.data.multi_crop import views
+from archspec.train.data.multi_crop import crops
 
 
 def papers(width: int, height: int) -> list[tuple[float, float, float, float]]:
-    """By the paper's words: left, right, top and bottom in pixels of the picture; of a mirrored crop, left is right."""
+    """By the paper's words: left, right, top and bottom in pixels of the image; of a mirrored crop, left is right."""
     shorter, longer = min(width, height), max(width, height)
     found: list[tuple[float, float, float, float]] = []
     for scale, where, kind, mirrored in product(
@@ -37,7 +37,7 @@ def papers(width: int, height: int) -> list[tuple[float, float, float, float]]:
 
 
 def read(view: Image.Image, width: int, height: int) -> tuple[float, float, float, float]:
-    """The same, from a crop of a picture whose red grows from left to right, and whose green from top to bottom."""
+    """The same, from a crop of a image whose red grows from left to right, and whose green from top to bottom."""
     pixels = np.asarray(view, float)
     ends: list[float] = []
     for values, length in ((pixels[..., 0].mean(0), width), (pixels[..., 1].mean(1), height)):
@@ -57,8 +57,8 @@ def test_they_are_those_of_the_paper(width: int, height: int) -> None:
     x, y = np.meshgrid(
         (np.arange(width) + 0.5) * 255 / width, (np.arange(height) + 0.5) * 255 / height
     )
-    picture = Image.fromarray(np.stack([x, y, 0 * x], axis=-1).round().astype(np.uint8))
-    found = [read(view, width, height) for view in views(picture, 224, 144)]
+    image = Image.fromarray(np.stack([x, y, 0 * x], axis=-1).round().astype(np.uint8))
+    found = [read(view, width, height) for view in crops(image, 224, 144)]
     expected = papers(width, height)
     assert len(found) == len(expected) == 4 * 3 * 6 * 2
     assert apart(found, expected) < 2
