@@ -25,19 +25,20 @@ from archspec.docgen import ops as op_docs
 from archspec.docgen.declarations import members
 from archspec.docgen.pages import generated
 from archspec.frontend import (
+    argument_parser,
     arguments,
     blocks,
-    body_parser,
-    elaborate,
     expr_parser,
     files,
+    frame,
+    graph_builder,
     network,
     overrides,
-    step,
+    step_keys,
 )
 from archspec.frontend import yaml as reader
-from archspec.frontend.schema import schema
-from archspec.frontend.tree import data
+from archspec.frontend.schema import json_schema
+from archspec.frontend.tree import to_python
 from archspec.ir import document, expr, recipe
 from archspec.ir.document import Document
 from archspec.ir.types import parse_size
@@ -141,13 +142,22 @@ def test_every_option_of_every_op_is_described() -> None:
 # The schema.
 
 
+def test_the_table_of_step_keys_says_what_the_declarations_say() -> None:
+    rows = table(section(LANGUAGE, "Steps"))
+    plain = {name: re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", row) for name, row in rows.items()}
+    assert {name: row.strip("| ") for name, row in plain.items()} == {
+        key.name: key.description for key in step_keys.STEP_KEYS
+    }
+
+
 def faults(text: str) -> list[str]:
     """What an editor underlines."""
-    tree = reader.read(Source("net.yaml", text), Report())
+    tree = reader.parse_yaml(Source("net.yaml", text), Report())
     assert tree
-    validator = jsonschema.Draft202012Validator(schema())
+    validator = jsonschema.Draft202012Validator(json_schema())
     return [
-        f"{[*error.path]}: {error.message[:200]}" for error in validator.iter_errors(data(tree))
+        f"{[*error.path]}: {error.message[:200]}"
+        for error in validator.iter_errors(to_python(tree))
     ]
 
 
@@ -282,14 +292,14 @@ def keys(model: type[BaseModel]) -> set[str]:
 @pytest.mark.parametrize(
     ("title", "known"),
     [
-        ("The file", network.KEYS),
+        ("The file", network.SPEC_KEYS),
         ("blocks", arguments.TYPES),
-        ("Steps", step.RESERVED),
+        ("Steps", step_keys.RESERVED_KEYS),
         ("heads", keys(document.HeadSection)),
         ("claims", keys(document.Claims)),
         ("preprocess and labels", keys(document.Preprocess)),
         ("train", keys(recipe.Recipe)),
-        ("edit", overrides.EDITS),
+        ("edit", overrides.EDIT_KINDS),
     ],
 )
 def test_a_table_of_the_language_lists_exactly_what_is_read(
@@ -301,9 +311,9 @@ def test_a_table_of_the_language_lists_exactly_what_is_read(
 @pytest.mark.parametrize(
     ("title", "words"),
     [
-        ("blocks", blocks.KEYS),
+        ("blocks", blocks.BLOCK_KEYS),
         ("repeat", ("times", "as", "body")),
-        ("Tables", ("columns", "rows", "type", *step.RESERVED)),
+        ("Tables", ("columns", "rows", "type", *step_keys.RESERVED_KEYS)),
         ("source", keys(document.Origin)),
         ("train", (*keys(recipe.Schedule), *keys(recipe.Augment))),
         ("in", {name for rank in expr._AXES.values() for name in rank} | {"rank"}),
@@ -346,14 +356,14 @@ def test_the_limits_are_those_of_the_page() -> None:
         f"{reader.MAX_DEPTH}",
         f"{arguments.MAX_ARGUMENTS}, of {arguments.MAX_NAME} characters",
         f"{expr_parser._MAX_LENGTH:,} characters, {expr_parser._MAX_OPERATORS} operators, nested {expr_parser._MAX_DEPTH} deep",
-        f"{body_parser.MAX_EXPRESSIONS:,} characters",
+        f"{argument_parser.MAX_EXPRESSIONS:,} characters",
         f"{expr.MAX_TEXT:,} characters",
         "2^62",
         f"{files.MAX_EXTENDS}",
-        f"{overrides.MAX_WORK:,}",
-        f"{elaborate.MAX_NESTING}",
-        f"{elaborate.MAX_WORK:,}",
-        f"{elaborate.MAX_LAYERS:,}",
+        f"{overrides.MAX_EDIT_WORK:,}",
+        f"{frame.MAX_NESTING}",
+        f"{graph_builder.MAX_WORK:,}",
+        f"{graph_builder.MAX_LAYERS:,}",
     ]
     assert [
         row.split("|")[2].strip()

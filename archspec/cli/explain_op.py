@@ -100,10 +100,10 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _is_spec(text: str) -> bool:
-    from archspec.frontend.files import find
+    from archspec.frontend.files import find_spec
 
     try:
-        return find(text).is_file()
+        return find_spec(text).is_file()
     except (OSError, ValueError):  # no name that a file can have
         return False
 

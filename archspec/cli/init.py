@@ -34,13 +34,13 @@ def _init_spec(options: argparse.Namespace) -> int:
 
     from archspec.cli.common import print_note
     from archspec.diagnostics import Failure, quote, reason
-    from archspec.frontend.template import starter
+    from archspec.frontend.template import starter_spec
 
     path = Path(options.path)
     name = path.stem or "net"
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(starter(name))
+            file.write(starter_spec(name))
     except FileExistsError:
         raise Failure(f"{quote(path)} is there already", "choose another name") from None
     except (OSError, ValueError) as error:

@@ -21,7 +21,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.graph:
         print(spec.graph)
         return 0
-    from archspec.frontend.show import show
+    from archspec.frontend.yaml_writer import annotated_yaml
 
-    print(show(spec.tree), end="")
+    print(annotated_yaml(spec.tree), end="")
     return 0

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from archspec.diagnostics import Report, Source, SpecError
-from archspec.frontend.tree import data
-from archspec.frontend.yaml import read
+from archspec.frontend.tree import to_python
+from archspec.frontend.yaml import parse_yaml
 from archspec.frontend.yaml_writer import yaml_text
 
 Path = tuple[Any, ...]
@@ -44,8 +44,8 @@ def shrink(text: str, holds: Callable[[str], bool], tries: int = 500) -> str:
 
 
 def _data(text: str) -> Any:
-    tree = read(Source("spec.yaml", text), Report())
-    return None if tree is None else data(tree)
+    tree = parse_yaml(Source("spec.yaml", text), Report())
+    return None if tree is None else to_python(tree)
 
 
 def _valid(text: str) -> bool:

@@ -22,7 +22,7 @@ import re
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
-from archspec.frontend.pydantic_errors import expected
+from archspec.frontend.schema_words import describe_schema
 from archspec.ir.op import Op
 from archspec.ir.types import Shape, format_shape
 from archspec.ops import FAMILIES, OPS
@@ -214,11 +214,11 @@ def _takes(schema: dict[str, Any]) -> str:
     lists = [choice["items"] for choice in choices if choice.get("type") == "array"]
     if lists and "anyOf" in lists[0]:
         return "sides" + "".join(
-            f", or {expected(choice)}" for choice in choices if "enum" in choice
+            f", or {describe_schema(choice)}" for choice in choices if "enum" in choice
         )
     if any("pattern" in choice for choice in choices):
         return "a size" if lists[0]["minimum"] else "a size, 0 allowed"
-    return f"a list, each {expected(lists[0])}" if lists else expected(schema)
+    return f"a list, each {describe_schema(lists[0])}" if lists else describe_schema(schema)
 
 
 def _shown(value: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archspec.backend import find
 from archspec.docgen import backend_api, errors, ops, support
-from archspec.frontend.schema import schema
+from archspec.frontend.schema import json_schema
 
 
 def generated(root: Path) -> dict[str, str]:
@@ -18,7 +18,8 @@ def generated(root: Path) -> dict[str, str]:
         "docs/reference/backend-api.md": backend_api.page(),
         "docs/reference/backends.md": support.page([find(name) for name in shipped(root)]),
         "docs/reference/ops.md": ops.page(),
-        "specs/archspec.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+        "specs/archspec.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False)
+        + "\n",
     }
 
 

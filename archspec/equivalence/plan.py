@@ -18,7 +18,7 @@ from archspec.equivalence.modes import DEFAULT_PRECISION, Quantity, expected_val
 from archspec.equivalence.remote import Remote, Target
 from archspec.equivalence.report import Divergence, ReportLine
 from archspec.frontend.loader import Spec
-from archspec.frontend.show import show
+from archspec.frontend.yaml_writer import annotated_yaml
 from archspec.ir.graph import Graph
 from archspec.weights.checkpoint import save_checkpoint
 from archspec.weights.weight_source import WeightSource
@@ -116,7 +116,7 @@ def build_target(spec: Spec, target: Target, given: VerifyInputs, place: Path) -
     """Build a target with the plan's weights; return the build and the spec as one file."""
     weights, text = place / "given.safetensors", place / "spec.yaml"
     save_checkpoint(weights, given.tensors, {"spec": spec.sha256})
-    text.write_text(show(spec.tree), encoding="utf-8")
+    text.write_text(annotated_yaml(spec.tree), encoding="utf-8")
     return write_build(spec, target.backend, place / "build", WeightSource(weights)), text
 
 

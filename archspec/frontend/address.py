@@ -1,9 +1,10 @@
 """Addresses: dotted paths of names that point into a spec's tree, as `edit` and `--set` write them.
 
-Names are quoted where they hold a dot or begin with a quote: `classes`, `inception_4a."#3x3"`, `stem.conv.bias`,
-`blocks.convolution.conv.bias`, `heads.aux1.weight`. A step's address is its neutral path, through branches and repeats:
+Examples are `classes`, `inception_4a."#3x3"`, `stem.conv.bias`, `blocks.convolution.conv.bias` and
+`heads.aux1.weight`. A name that holds a dot or begins with a quote is quoted. A step's address is
+its path in the graph, through branches and repeats.
 
->>> split('blocks.convolution."b.1".bias')
+>>> split_address('blocks.convolution."b.1".bias')
 ['blocks', 'convolution', 'b.1', 'bias']
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from archspec.diagnostics import did_you_mean, quote
-from archspec.frontend.step import RESERVED
+from archspec.frontend.step_keys import RESERVED_KEYS
 from archspec.frontend.tree import List, Map, Scalar, Tree
 from archspec.ops import OPS
 
@@ -22,15 +23,16 @@ _SEGMENT = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^."'\s][^.]*))\s*(?:\.|$)"
 
 
 class AddressError(Exception):
-    """An address that cannot be read, or that leads nowhere."""
+    """An address that cannot be parsed, or that names nothing."""
 
     def __init__(self, message: str, help: str = "") -> None:
         super().__init__(message)
-        self.message, self.help = message, help
+        self.message = message
+        self.help = help
 
 
-def split(address: str) -> list[str]:
-    """The names of an address; raises `AddressError`."""
+def split_address(address: str) -> list[str]:
+    """Return the names of an address; raise `AddressError`."""
     names: list[str] = []
     at = 0
     while at < len(address):
@@ -41,25 +43,24 @@ def split(address: str) -> list[str]:
         names.append(match[3].rstrip() if quoted is None else quoted)
         at = match.end()
     if at < len(address) or not names or address.endswith("."):
-        raise AddressError(
-            f"{quote(address)} is no address", "names are joined by dots, as in `stem.conv.out`"
-        )
+        message = f"{quote(address)} is not an address"
+        raise AddressError(message, "names are joined by dots, as in `stem.conv.out`")
     return names
 
 
-def join(names: list[str]) -> str:
-    """The address in one piece, for messages."""
+def join_address(names: list[str]) -> str:
+    """Return the address as messages show it."""
     return ".".join(names)
 
 
-def numbered(what: str, counts: dict[str, int], taken: Container[str]) -> str:
-    """The name of a step that states none: its op's, with a number from the second on.
+def default_name(kind: str, counts: dict[str, int], taken: Container[str]) -> str:
+    """Return the name of an unnamed step: its op's, with a number from the second on.
 
     >>> counts = {}
-    >>> [numbered("conv", counts, {"conv_2"}) for _ in range(3)]
+    >>> [default_name("conv", counts, {"conv_2"}) for _ in range(3)]
     ['conv', 'conv_3', 'conv_4']
     """
-    base = what.replace(".", "_")
+    base = kind.replace(".", "_")
     count = counts.get(base, 0)
     while (name := base if count == 0 else f"{base}_{count + 1}") in taken:
         count += 1
@@ -68,8 +69,8 @@ def numbered(what: str, counts: dict[str, int], taken: Container[str]) -> str:
 
 
 @dataclass(slots=True, eq=False)
-class Place:
-    """Where a step stands: its list and its index there; `columns` are its table's, where it is a row."""
+class StepRef:
+    """A step by its list and its index there; `columns` are its table's if it is a row."""
 
     items: list[Tree]
     index: int
@@ -81,25 +82,23 @@ class Place:
 
     @property
     def titles(self) -> list[str]:
-        return (
-            [column.text for column in self.columns.items if isinstance(column, Scalar)]
-            if self.columns
-            else []
-        )
+        if self.columns is None:
+            return []
+        return [column.text for column in self.columns.items if isinstance(column, Scalar)]
 
     @property
-    def what(self) -> str:
-        """The op or block; empty where the step has none."""
+    def kind(self) -> str:
+        """The op, block or structure; empty if the step has none."""
         step = self.step
         if isinstance(step, Map):
-            return next((key for key in step.entries if key not in RESERVED), "")
-        what = self._cell("type") if isinstance(step, List) else step
-        return what.text if isinstance(what, Scalar) else ""
+            return next((key for key in step.entries if key not in RESERVED_KEYS), "")
+        kind = self._cell("type") if isinstance(step, List) else step
+        return kind.text if isinstance(kind, Scalar) else ""
 
     @property
-    def value(self) -> Map | None:
-        """What is given to the op or block, where the step is a mapping."""
-        value = self.step.get(self.what) if isinstance(self.step, Map) else None
+    def arguments(self) -> Map | None:
+        """The mapping under the op or block, if there is one."""
+        value = self.step.get(self.kind) if isinstance(self.step, Map) else None
         return value if isinstance(value, Map) else None
 
     @property
@@ -110,37 +109,35 @@ class Place:
 
     @property
     def branches(self) -> dict[str, Tree]:
-        """The bodies of a merge, by the names that neutral paths give them."""
-        if self.value is None or self.what not in OPS or not OPS[self.what].variadic:
+        """The bodies of a merge, by the names that paths give them."""
+        if self.arguments is None or self.kind not in OPS or not OPS[self.kind].variadic:
             return {}
         prefix = f"{self.name}_" if self.name is not None else ""
-        return {prefix + key.text: body for key, body in self.value}
+        return {prefix + key.text: body for key, body in self.arguments}
 
     def _cell(self, title: str) -> Tree | None:
         titles = self.titles
-        known = (
-            isinstance(self.step, List) and title in titles and len(self.step.items) == len(titles)
-        )
-        return (
-            self.step.items[titles.index(title)] if known and isinstance(self.step, List) else None
-        )
+        step = self.step
+        if not isinstance(step, List) or title not in titles or len(step.items) != len(titles):
+            return None
+        return step.items[titles.index(title)]
 
 
-def steps(body: Tree | None) -> dict[str, Place]:
-    """The steps of a body by name, stated or numbered, the rows of its tables among them."""
+def steps_by_name(body: Tree | None) -> dict[str, StepRef]:
+    """Return the steps of a body by name, stated or numbered, the rows of its tables among them."""
     counts: dict[str, int] = {}
-    found: dict[str, Place] = {}
+    refs: dict[str, StepRef] = {}
     taken: set[str] = set()
-    for place in _places(body):
-        name = place.name
+    for ref in _step_refs(body):
+        name = ref.name
         if name is None:
-            name = numbered(place.what, counts, taken)
-        found.setdefault(name, place)
-        taken |= {name, *place.branches}
-    return found
+            name = default_name(ref.kind, counts, taken)
+        refs.setdefault(name, ref)
+        taken |= {name, *ref.branches}
+    return refs
 
 
-def _places(body: Tree | None) -> Iterator[Place]:
+def _step_refs(body: Tree | None) -> Iterator[StepRef]:
     table = body.get("table") if isinstance(body, Map) else None
     items = body.items if isinstance(body, List) else []
     columns: List | None = None
@@ -150,46 +147,49 @@ def _places(body: Tree | None) -> Iterator[Place]:
             items, columns = rows.items, heads
     for index, item in enumerate(items):
         if isinstance(item, Map) and "table" in item.entries:
-            yield from _places(item)
+            yield from _step_refs(item)
         else:
-            yield Place(items, index, columns if isinstance(item, List) else None)
+            yield StepRef(items, index, columns if isinstance(item, List) else None)
 
 
-def find_step(body: Tree, names: list[str], keep: int = 0) -> tuple[Place, list[str]]:
-    """The step that the names lead to, and the names behind it, `keep` of them at least; raises `AddressError`."""
-    whole = join(names)
+def find_step(body: Tree, names: list[str], keep: int = 0) -> tuple[StepRef, list[str]]:
+    """Return the step that an address leads to, and the names behind it, at least `keep` of them.
+
+    Raises `AddressError`.
+    """
+    address = join_address(names)
     while True:
-        known = steps(body)
-        place = known.get(names[0])
-        inner = _inner(place, names, keep) or _branch(known, names[0])
+        refs = steps_by_name(body)
+        ref = refs.get(names[0])
+        inner = _inner_body(ref, names, keep) or _branch(refs, names[0])
         if inner is not None:
             body, names = inner[0], names[inner[1] :]
-        elif place is None:
-            prefix = "" if whole == names[0] else f"{quote(whole)} names nothing: "
-            raise AddressError(
-                f"{prefix}no step is called {quote(names[0])}",
-                did_you_mean(names[0], known, "steps"),
-            )
+        elif ref is None:
+            prefix = "" if address == names[0] else f"{quote(address)} names nothing: "
+            message = f"{prefix}no step is called {quote(names[0])}"
+            raise AddressError(message, did_you_mean(names[0], refs, "steps"))
         else:
-            return place, names[1:]
+            return ref, names[1:]
         if len(names) <= keep:
-            raise AddressError(f"{quote(whole)} is a body, not a step", "address a step inside it")
+            message = f"{quote(address)} is a body, not a step"
+            raise AddressError(message, "address a step inside it")
 
 
-def _inner(place: Place | None, names: list[str], keep: int) -> tuple[Tree, int] | None:
-    """The body inside a step that further names lead into, and how many names that takes."""
-    if place is None or place.value is None or len(names) - 1 <= keep:
+def _inner_body(ref: StepRef | None, names: list[str], keep: int) -> tuple[Tree, int] | None:
+    """Return the body inside a step that further names lead into, and how many names that takes."""
+    if ref is None or ref.arguments is None or len(names) - 1 <= keep:
         return None
-    if place.what == "repeat":
-        body = place.value.get("body")
+    if ref.kind == "repeat":
+        body = ref.arguments.get("body")
         return (body, 1) if body is not None else None
-    body = place.value.get(names[1]) if place.branches else None
+    body = ref.arguments.get(names[1]) if ref.branches else None
     return (body, 2) if body is not None else None
 
 
-def _branch(known: dict[str, Place], name: str) -> tuple[Tree, int] | None:
-    if name in known:
+def _branch(refs: dict[str, StepRef], name: str) -> tuple[Tree, int] | None:
+    """Return the branch of that name, if no step has it."""
+    if name in refs:
         return None
-    return next(
-        ((place.branches[name], 1) for place in known.values() if name in place.branches), None
-    )
+    merges = (ref for ref in refs.values() if name in ref.branches)
+    merge = next(merges, None)
+    return (merge.branches[name], 1) if merge else None

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archspec.diagnostics import did_you_mean, quote
-from archspec.frontend.arguments import declarations
-from archspec.frontend.body_parser import BodyReader, lost
-from archspec.frontend.step import RESERVED, STRUCTURES, Block, Parameter
-from archspec.frontend.tree import Map, Scalar, Tree, describe, is_null
+from archspec.diagnostics import Report, quote
+from archspec.frontend.arguments import read_parameters
+from archspec.frontend.body_parser import BodyParser, invalid_step
+from archspec.frontend.step import Block, Parameter
+from archspec.frontend.step_keys import RESERVED_KEYS, STRUCTURES, check_keys
+from archspec.frontend.tree import Map, Scalar, Tree, describe_tree, is_null
 from archspec.ops import OPS
 
-KEYS = ("args", "body", "doc")
+BLOCK_KEYS = ("args", "body", "doc")
 
 
 @dataclass(frozen=True)
@@ -23,62 +24,83 @@ class Blocks:
     reads: Mapping[str, frozenset[str]]
 
 
-def read_blocks(tree: Tree | None, reader: BodyReader) -> Blocks:
-    """Reads every block; the reader knows their arguments from then on."""
-    report = reader.report
-    known: dict[str, Mapping[str, Parameter] | None] = {}
-    reader.parameters = known
-    forms: list[tuple[Scalar, Map, dict[str, Parameter], set[str]]] = []
-    if tree is not None and not is_null(tree) and not isinstance(tree, Map):
-        report.error("AS0204", tree.span, f"`blocks` maps names to blocks, found {describe(tree)}")
-    for key, value in tree if isinstance(tree, Map) else ():
-        name = key.text
-        if name in OPS or name in (*STRUCTURES, *RESERVED):
-            what = "an op" if name in OPS else "a key of steps"
-            report.error(
-                "AS0403", key.span, f"{quote(name)} is {what}: a block needs a name of its own"
-            )
-        elif not name.strip():
-            report.error("AS0210", key.span, "a block needs a name")
-        elif not isinstance(value, Map):
-            known[name] = None
-            report.error(
-                "AS0204",
-                value.span,
-                f"a block is a mapping with `args` and `body`, found {describe(value)}",
-            )
-        else:
-            for inner, _ in value:
-                if inner.text not in KEYS:
-                    help = did_you_mean(inner.text, KEYS)
-                    report.error(
-                        "AS0202",
-                        inner.span,
-                        f"unknown key {quote(inner.text)} in a block",
-                        help=help,
-                    )
-            if value.get("body") is None:
-                report.error("AS0201", key.span, f"the block {quote(name)} has no `body`")
-            reader.read_names = set()
-            known[name] = parameters = declarations(value.get("args"), reader, reader.globals)
-            forms.append((key, value, parameters, reader.read_names))
+@dataclass(frozen=True, slots=True)
+class _Declaration:
+    """A block whose arguments have been read, and whose body has not."""
+
+    key: Scalar
+    tree: Map
+    parameters: dict[str, Parameter]
+    read_names: set[str]
+
+
+def read_blocks(tree: Tree | None, parser: BodyParser) -> Blocks:
+    """Read every block; the parser knows their arguments from then on."""
+    if not is_null(tree) and not isinstance(tree, Map):
+        message = f"`blocks` maps names to blocks, found {describe_tree(tree)}"
+        assert tree is not None
+        parser.report.error("AS0204", tree.span, message)
     # Bodies come second, so that a block may use one that is written after it.
+    declarations = _declarations(tree, parser) if isinstance(tree, Map) else []
     blocks: dict[str, Block] = {}
     reads: dict[str, frozenset[str]] = {}
-    for key, value, parameters, read in forms:
-        reader.read_names = read
-        stated = value.get("body")
-        body = (
-            [lost(value)]
-            if stated is None
-            else reader.body(stated, {*reader.globals, *parameters, "in"})
-        )
-        doc = value.get("doc")
-        if doc is not None and not (isinstance(doc, Scalar) and isinstance(doc.value, str)):
-            report.error("AS0204", doc.span, f"`doc` is a text, found {describe(doc)}")
-        blocks[key.text] = Block(
-            key.text, key.span, parameters, body, doc.text if isinstance(doc, Scalar) else ""
-        )
-        reads[key.text] = frozenset(reader.read_names)
-    reader.read_names = set()
+    for declaration in declarations:
+        parser.read_names = declaration.read_names
+        block = _block(declaration, parser)
+        blocks[block.name] = block
+        reads[block.name] = frozenset(parser.read_names)
+    parser.read_names = set()
     return Blocks(blocks, reads)
+
+
+def _declarations(tree: Map, parser: BodyParser) -> list[_Declaration]:
+    parameters: dict[str, Mapping[str, Parameter] | None] = {}
+    parser.parameters = parameters
+    declarations: list[_Declaration] = []
+    for key, value in tree:
+        if not _check_name(key, parser.report):
+            continue
+        if not isinstance(value, Map):
+            parameters[key.text] = None
+            message = f"a block is a mapping with `args` and `body`, found {describe_tree(value)}"
+            parser.report.error("AS0204", value.span, message)
+            continue
+        check_keys(value, BLOCK_KEYS, parser.report, " in a block")
+        if value.get("body") is None:
+            message = f"the block {quote(key.text)} has no `body`"
+            parser.report.error("AS0201", key.span, message)
+        parser.read_names = set()
+        declared = read_parameters(value.get("args"), parser, parser.globals)
+        parameters[key.text] = declared
+        declarations.append(_Declaration(key, value, declared, parser.read_names))
+    return declarations
+
+
+def _check_name(key: Scalar, report: Report) -> bool:
+    """Return True if a block may have that name; report why not."""
+    name = key.text
+    if name in OPS or name in STRUCTURES or name in RESERVED_KEYS:
+        noun = "an op" if name in OPS else "a key of steps"
+        message = f"{quote(name)} is {noun}: a block needs a name of its own"
+        report.error("AS0403", key.span, message)
+        return False
+    if not name.strip():
+        report.error("AS0210", key.span, "a block needs a name")
+        return False
+    return True
+
+
+def _block(declaration: _Declaration, parser: BodyParser) -> Block:
+    tree = declaration.tree
+    stated = tree.get("body")
+    if stated is None:
+        body = [invalid_step(tree)]
+    else:
+        body = parser.body(stated, {*parser.globals, *declaration.parameters, "in"})
+    doc = tree.get("doc")
+    if doc is not None and not (isinstance(doc, Scalar) and isinstance(doc.value, str)):
+        message = f"`doc` is a text, found {describe_tree(doc)}"
+        parser.report.error("AS0204", doc.span, message)
+    text = doc.text if isinstance(doc, Scalar) else ""
+    key = declaration.key
+    return Block(key.text, key.span, declaration.parameters, body, text)

@@ -1,4 +1,4 @@
-"""Finding and reading spec files: paths, shipped specs by name, and the bounds of `extends`."""
+"""Spec files: finding them by path or name, and reading one with all that it extends."""
 
 from __future__ import annotations
 
@@ -7,53 +7,60 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from archspec.diagnostics import Report, Source, Span, quote, reason
-from archspec.frontend.cache import read_text
-from archspec.frontend.overrides import apply_edits, overlay
-from archspec.frontend.tree import Map, Scalar, Tree, describe, height, is_null
-from archspec.frontend.yaml import MAX_BYTES, MAX_DEPTH, Room
+from archspec.frontend.cache import parse_cached
+from archspec.frontend.overlay import overlay
+from archspec.frontend.overrides import apply_edits
+from archspec.frontend.tree import Map, Scalar, Tree, describe_tree, is_null, tree_depth
+from archspec.frontend.yaml import MAX_BYTES, MAX_DEPTH, Budget
 from archspec.frontend.yaml_errors import decode
 
 MAX_EXTENDS = 20
 
 
-def shipped() -> Path:
-    """The folder of the specs that come with archspec: beside the package in a checkout, inside it once installed."""
-    inside = Path(__file__).parent.parent / "specs"
-    return inside if inside.is_dir() else Path(__file__).parent.parent.parent / "specs"
+def shipped_folder() -> Path:
+    """Return the folder of the specs that come with archspec."""
+    package = Path(__file__).parent.parent
+    installed = package / "specs"
+    # In a checkout they lie beside the package.
+    return installed if installed.is_dir() else package.parent / "specs"
 
 
-def find(spec: str | os.PathLike[str]) -> Path:
-    """The file that a path or the name of a shipped spec stands for."""
+def find_spec(spec: str | os.PathLike[str]) -> Path:
+    """Return the file of a path, or of a shipped spec's name; a file here goes before that."""
     path = Path(spec)
-    if path.suffix or len(path.parts) != 1 or _is(path, Path.is_file):
+    if path.suffix or len(path.parts) != 1 or _holds(path, Path.is_file):
         return path
-    return _shipped(path.name) or path
+    return _shipped_spec(path.name) or path
 
 
-def _shipped(name: str) -> Path | None:
-    known = shipped() / f"{name}.yaml"
-    return known if _is(known, Path.is_file) else None
+def _shipped_spec(name: str) -> Path | None:
+    path = shipped_folder() / f"{name}.yaml"
+    return path if _holds(path, Path.is_file) else None
 
 
-def _is(path: Path, what: Callable[[Path], bool]) -> bool:
-    """What a path is; a name that cannot be one is nothing."""
+def _holds(path: Path, test: Callable[[Path], bool]) -> bool:
+    """Return what a test of a path says; False for a name that no file can have."""
     try:
-        return what(path)
+        return test(path)
     except (OSError, ValueError):
         return False
 
 
-class Files:
-    """Reads a spec and what it extends; `root` is the folder that `extends` may not leave, but for `include`."""
+class SpecReader:
+    """Reads a spec and what it extends, all within one budget.
+
+    `extends` may not leave the spec's folder, but for the shipped specs and those of `include`.
+    `texts` collects the bytes of every file that was read.
+    """
 
     def __init__(self, report: Report, include: Iterable[Path] = ()) -> None:
         self.report = report
-        self.room = Room()
+        self.budget = Budget()
         self.folders = [folder.resolve() for folder in include]
         self.texts: list[bytes] = []
 
-    def tree(self, path: Path) -> Map | None:
-        """The spec's tree, what it extends overlaid and its edits applied."""
+    def read_tree(self, path: Path) -> Map | None:
+        """Return the spec's tree, laid over what it extends, with its edits applied."""
         try:
             folder = path.resolve().parent
         except (OSError, RuntimeError, ValueError):
@@ -61,115 +68,127 @@ class Files:
         self.folders.append(folder)
         return self._resolved(path, None, [])
 
-    def _raw(self, path: Path, at: Span | None) -> Source | None:
-        place = at or Source(str(path), "").start
+    def _resolved(self, path: Path, at: Span | None, chain: list[Path]) -> Map | None:
+        """Return the tree of one file, laid over what it extends.
+
+        `at` is the `extends` that names it; `chain` the files that extend it, one another.
+        """
+        source = self._source(path, at)
+        tree = parse_cached(source, self.report, self.budget) if source else None
+        if tree is None:
+            return None
+        if not isinstance(tree, Map):
+            keys = "`name`, `input` and `network`"
+            message = f"a spec is a mapping of keys such as {keys}, found {describe_tree(tree)}"
+            self.report.error("AS0204", tree.span, message)
+            return None
+        base = tree.get("extends")
+        merged = tree
+        if base is not None and not is_null(base):
+            under = self._base(base, path, [*chain, path.resolve()])
+            if under is None:
+                return None
+            merged = overlay(under, tree)
+        return self._edited(merged, tree.get("edit"))
+
+    def _edited(self, tree: Map, edits: Tree | None) -> Map | None:
+        if edits is None:
+            return tree
+        tree = apply_edits(tree, edits, self.report)
+        if tree_depth(tree) > MAX_DEPTH:
+            message = f"once edited, the spec is nested more than {MAX_DEPTH} deep"
+            self.report.error("AS0105", edits.span, message)
+            return None
+        return tree
+
+    # Reading one file
+
+    def _source(self, path: Path, at: Span | None) -> Source | None:
+        span = at or Source(str(path), "").start
         code = "AS0001" if at is None else "AS0409"
         try:
-            if path.is_dir() or (
-                at is not None and path.exists() and not path.is_file()
-            ):  # a pipe would never end
-                raise IsADirectoryError(21, "it is not a file")
-            with path.open("rb") as file:
-                raw = file.read(self.room.bytes + 1)
+            raw = self._bytes(path, must_be_file=at is not None)
         except (OSError, ValueError) as error:
-            self.report.error(
-                code, place, f"cannot read {quote(path)}: {reason(error)}", help=self._near(path)
-            )
+            message = f"cannot read {quote(path)}: {reason(error)}"
+            self.report.error(code, span, message, help=self._suggestion(path))
             return None
-        self.room.bytes -= len(raw)
-        if self.room.bytes < 0:
+        self.budget.bytes -= len(raw)
+        if self.budget.bytes < 0:
             message = f"a spec and what it extends have at most {MAX_BYTES // 2**20} MiB"
-            self.report.error("AS0106", place, message, help="use blocks and `repeat`")
+            self.report.error("AS0106", span, message, help="use blocks and `repeat`")
             return None
         self.texts.append(raw)
         return decode(raw, str(path), self.report)
 
-    def _near(self, path: Path) -> str:
-        """A spec with nearly that name, here or among the shipped ones."""
+    def _bytes(self, path: Path, must_be_file: bool) -> bytes:
+        # A user may name a pipe on the command line; a spec may not extend one, which never ends.
+        is_other = must_be_file and path.exists() and not path.is_file()
+        if path.is_dir() or is_other:
+            raise IsADirectoryError(21, "it is not a file")
+        with path.open("rb") as file:
+            return file.read(self.budget.bytes + 1)
+
+    def _suggestion(self, path: Path) -> str:
+        """Return the help that names a spec with nearly that name, here or among the shipped."""
+        specs: dict[str, Path] = {}
         try:
-            here = {
-                p.name: p
-                for folder in (path.parent, shipped())
-                if folder.is_dir()
-                for p in folder.glob("*.yaml")
-            }
+            for folder in (path.parent, shipped_folder()):
+                if folder.is_dir():
+                    specs |= {spec.name: spec for spec in folder.glob("*.yaml")}
         except OSError:
             return ""
         import difflib
 
         name = path.name if path.suffix else f"{path.name}.yaml"
-        near = difflib.get_close_matches(name, here, n=1)
+        near = difflib.get_close_matches(name, specs, n=1)
         if not near:
             return ""
-        found = here[near[0]]
-        return f"did you mean {quote(found.stem if not path.suffix and found.parent == shipped() else found)}?"
+        spec = specs[near[0]]
+        by_name = not path.suffix and spec.parent == shipped_folder()
+        return f"did you mean {quote(spec.stem if by_name else spec)}?"
 
-    def _resolved(self, path: Path, at: Span | None, chain: list[Path]) -> Map | None:
-        source = self._raw(path, at)
-        tree = read_text(source, self.report, self.room) if source else None
-        if tree is None:
-            return None
-        if not isinstance(tree, Map):
-            message = f"a spec is a mapping of keys such as `name`, `input` and `network`, found {describe(tree)}"
-            self.report.error("AS0204", tree.span, message)
-            return None
-        base = tree.get("extends")
-        if is_null(base):
-            merged = tree
-        else:
-            assert base is not None
-            under = self._base(base, path, [*chain, path.resolve()])
-            if under is None:
-                return None
-            merged = overlay(under, tree)
-        edits = tree.get("edit")
-        if edits is None:
-            return merged
-        merged = apply_edits(merged, edits, self.report)
-        if height(merged) > MAX_DEPTH:
-            self.report.error(
-                "AS0105", edits.span, f"once edited, the spec is nested more than {MAX_DEPTH} deep"
-            )
-            return None
-        return merged
+    # `extends`
 
     def _base(self, base: Tree, path: Path, chain: list[Path]) -> Map | None:
+        """Return the tree of the spec that `extends` names."""
         if not isinstance(base, Scalar) or not isinstance(base.value, str):
-            self.report.error(
-                "AS0204", base.span, f"`extends` is the path of a spec, found {describe(base)}"
-            )
+            message = f"`extends` is the path of a spec, found {describe_tree(base)}"
+            self.report.error("AS0204", base.span, message)
             return None
+        # A link's base lies beside the file that it links to, and is shown by the user's path.
         folder = path.parent if path.parent.resolve() == chain[-1].parent else chain[-1].parent
-        wanted = folder / base.value
+        stated = folder / base.value
         try:
-            named = not wanted.suffix and not wanted.is_file() and len(Path(base.value).parts) == 1
-            target = ((_shipped(base.value) if named else None) or wanted).resolve()
+            target = self._target(stated, base.value)
         except (OSError, RuntimeError, ValueError):
-            help = "as in `extends: base.yaml`"
-            self.report.error(
-                "AS0409", base.span, f"{quote(base.value)} is no path of a spec", help=help
-            )
+            message = f"{quote(base.value)} is not the path of a spec"
+            self.report.error("AS0409", base.span, message, help="as in `extends: base.yaml`")
             return None
+        if not self._may_extend(target, base, base.value, chain):
+            return None
+        shown = stated if target == stated.resolve() else target
+        return self._resolved(shown, base.span, chain)
+
+    def _target(self, stated: Path, name: str) -> Path:
+        is_name = not stated.suffix and not stated.is_file() and len(Path(name).parts) == 1
+        shipped = _shipped_spec(name) if is_name else None
+        return (shipped or stated).resolve()
+
+    def _may_extend(self, target: Path, base: Scalar, name: str, chain: list[Path]) -> bool:
+        """Return True if a spec may extend that file; report why not."""
         if target in chain:
-            circle = " -> ".join(p.name for p in [*chain[chain.index(target) :], target])
-            self.report.error(
-                "AS0408", base.span, f"specs extend each other in a circle: {quote(circle)}"
-            )
-            return None
+            circle = " -> ".join(spec.name for spec in [*chain[chain.index(target) :], target])
+            message = f"specs extend each other in a circle: {quote(circle)}"
+            self.report.error("AS0408", base.span, message)
+            return False
         if len(chain) > MAX_EXTENDS:
-            self.report.error(
-                "AS0408", base.span, f"specs extend each other more than {MAX_EXTENDS} times over"
-            )
-            return None
-        if not any(
-            target.is_relative_to(folder) for folder in (*self.folders, shipped().resolve())
-        ):
+            message = f"specs extend each other more than {MAX_EXTENDS} times over"
+            self.report.error("AS0408", base.span, message)
+            return False
+        allowed = (*self.folders, shipped_folder().resolve())
+        if not any(target.is_relative_to(folder) for folder in allowed):
+            message = f"{quote(name)} lies outside the spec's folder"
             help = "copy it next to the spec, or allow its folder with `--include DIR`"
-            self.report.error(
-                "AS0410",
-                base.span,
-                f"{quote(base.value)} lies outside the spec's folder",
-                help=help,
-            )
-            return None
-        return self._resolved(wanted if target == wanted.resolve() else target, base.span, chain)
+            self.report.error("AS0410", base.span, message, help=help)
+            return False
+        return True

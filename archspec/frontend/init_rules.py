@@ -1,4 +1,4 @@
-"""A step's own `init`: how the tensors of its op start, by role."""
+"""A step's own `init`: the rules by which its op's tensors start, by role."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from archspec.diagnostics import Span, did_you_mean, quote
-from archspec.frontend.pydantic_errors import expected
-from archspec.frontend.step import Argument, Broken
+from archspec.frontend.schema_words import describe_schema
+from archspec.frontend.step import POISON, Argument
 from archspec.ir.document import Init, Initializer
 from archspec.ir.expr import describe
 from archspec.ir.op import Op
@@ -27,25 +27,24 @@ def read_init(
     inputs: Sequence[Shape],
     fail: Callable[[str, Span, str, str], None],
 ) -> Mapping[str, Any]:
-    """The rules by role; what is none, or names a tensor that the op does not have, is reported."""
-    if value is Broken:
+    """Return the rules by role; report wrong rules, and tensors that the op does not have."""
+    if value is POISON:
         return {}
     if not isinstance(value, dict) or not isinstance(argument.items, dict):
-        help = "as in `init: {weight: he_normal, bias: 0}`"
-        fail(
-            "AS0204", argument.span, f"`init` maps tensors to rules, found {describe(value)}", help
-        )
+        message = f"`init` maps tensors to rules, found {describe(value)}"
+        fail("AS0204", argument.span, message, "as in `init: {weight: he_normal, bias: 0}`")
         return {}
     roles = [param.role for param in op.params(*inputs)]
     rules: dict[str, Any] = {}
     for role, part in argument.items.items():
         if role not in roles:
-            help = did_you_mean(role, roles, "tensors")
-            fail("AS0202", part.key, f"{quote(op.kind)} has no tensor {quote(role)} here", help)
+            message = f"{quote(op.kind)} has no tensor {quote(role)} here"
+            fail("AS0202", part.key_span, message, did_you_mean(role, roles, "tensors"))
             continue
         try:
             rules[role] = _RULE.validate_python(value[role])
         except ValidationError:
-            message = f"{quote(role)} takes {expected(_RULE.json_schema())}, found {describe(value[role])}"
+            takes = describe_schema(_RULE.json_schema())
+            message = f"{quote(role)} takes {takes}, found {describe(value[role])}"
             fail("AS0204", part.span, message, "")
     return rules

@@ -1,4 +1,4 @@
-"""A spec from its file to a graph, with what the overrides change; the checks come after.
+"""A spec, from its file to a graph, with its overrides applied. The checks come after.
 
 >>> from archspec.diagnostics import Report
 >>> spec, _ = read_spec("lenet5", [], [], {}, Report())
@@ -20,11 +20,11 @@ from typing import Any
 
 from archspec.analysis.stats import Stats, stats
 from archspec.diagnostics import Diagnostic, Report, Source, quote
-from archspec.frontend.files import Files, find
+from archspec.frontend.files import SpecReader, find_spec
 from archspec.frontend.network import read_network
-from archspec.frontend.overrides import change
-from archspec.frontend.tree import Map, Scalar, from_python, height
-from archspec.frontend.yaml import MAX_DEPTH, read
+from archspec.frontend.overrides import apply_edit
+from archspec.frontend.tree import Map, Scalar, from_python, tree_depth
+from archspec.frontend.yaml import MAX_DEPTH, parse_yaml
 from archspec.ir.check_input import CheckInput
 from archspec.ir.document import Document
 from archspec.ir.graph import Graph
@@ -36,9 +36,9 @@ _SET = re.compile(r"""((?:[^="']|"[^"]*"|'[^']*')*)(=)(.*)""", re.DOTALL)
 
 @dataclass(frozen=True, eq=False)
 class Spec:
-    """A spec that has been checked: its graph, the sections around it, and what was warned of.
+    """A checked spec: its graph, the sections around it, and the warnings.
 
-    `sha256` is of the files it came from and the overrides, so that equal specs have equal hashes.
+    `sha256` is of the files it came from and the overrides: equal specs have equal hashes.
     """
 
     path: str
@@ -67,62 +67,64 @@ def read_spec(
     args: Mapping[str, Any],
     report: Report,
 ) -> tuple[Spec, CheckInput] | None:
-    """Return the spec, not yet checked, and what the checks read; None where the report says why there is none."""
-    path = find(spec)
-    files = Files(report, include)
-    tree = files.tree(path)
+    """Return the spec, not yet checked, and what the checks read.
+
+    `sets` are the values of `--set`, `args` those of arguments from Python. None if the spec has an
+    error, which is reported.
+    """
+    path = find_spec(spec)
+    reader = SpecReader(report, include)
+    tree = reader.read_tree(path)
     if tree is None:
         return None
     for text in sets:
-        override(tree, text, report)
+        apply_set(tree, text, report)
     for name, value in args.items():
-        value = _plain(value)
-        source = Source("arguments", f"{name}={value}")
-        key = Scalar(name, name, source, (1, 1), (1, len(name) + 1))
-        change(tree, "set", key, from_python(value, source, len(name) + 2), report, ["args", name])
-    if (sets or args) and height(tree) > MAX_DEPTH:
-        report.error(
-            "AS0105",
-            tree.source.start,
-            f"once overridden, the spec is nested more than {MAX_DEPTH} deep",
-        )
+        _apply_argument(tree, name, value, report)
+    is_overridden = bool(sets or args)
+    if is_overridden and tree_depth(tree) > MAX_DEPTH:
+        message = f"once overridden, the spec is nested more than {MAX_DEPTH} deep"
+        report.error("AS0105", tree.source.start, message)
         return None
-    network = read_network(tree, path.stem, report, overridden=bool(sets or args))
+    network = read_network(tree, path.stem, report, overridden=is_overridden)
     if network is None or report.failed:
         return None
-    texts = [*files.texts, repr([sets, sorted(args.items())]).encode()]
+    texts = [*reader.texts, repr([sets, sorted(args.items())]).encode()]
     digest = hashlib.sha256(b"\0".join(texts)).hexdigest()
-    return Spec(
-        str(path), network.graph.name, network.graph, network.document, digest, tree
-    ), network
+    graph = network.graph
+    return Spec(str(path), graph.name, graph, network.document, digest, tree), network
 
 
-def _plain(value: Any) -> Any:
-    """An argument as YAML could give it: numpy's integers as ints, and no more digits than it takes to be refused."""
+def _apply_argument(tree: Map, name: str, value: Any, report: Report) -> None:
+    """Set an argument to a value from Python, located in a text that shows both."""
+    value = _yaml_value(value)
+    source = Source("arguments", f"{name}={value}")
+    key = Scalar(name, name, source, (1, 1), (1, len(name) + 1))
+    scalar = from_python(value, source, len(name) + 2)
+    apply_edit(tree, "set", key, scalar, report, ["args", name])
+
+
+def _yaml_value(value: Any) -> Any:
+    """Return an argument as YAML could give it: numpy's integers as ints, of bounded size."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         return value
+    # Beyond the limit it is an error; its further digits are not needed to say so.
     return max(-2 * LIMIT, min(index(value), 2 * LIMIT))
 
 
-def override(tree: Map, text: str, report: Report) -> None:
-    """Carries out one `--set ADDRESS=VALUE`; the value is YAML."""
+def apply_set(tree: Map, text: str, report: Report) -> None:
+    """Apply one `--set ADDRESS=VALUE`; the value is YAML."""
     source = Source("--set", text)
     match = _SET.fullmatch(text)
     address, equals, _ = match.groups() if match else text.partition("=")
     if not equals or not address.strip():
-        whole = source.span(1, 1, 1, len(text) + 1)
+        span = source.span(1, 1, 1, len(text) + 1)
+        message = f"an override reads ADDRESS=VALUE, found {quote(text)}"
         help = "as in `--set classes=10` or `--set 'conv1.out=32'`"
-        report.error(
-            "AS0002", whole, f"an override reads ADDRESS=VALUE, found {quote(text)}", help=help
-        )
+        report.error("AS0002", span, message, help=help)
         return
-    met = report.error_count
-    wanted = read(source, report, start=len(address) + 1)
-    if wanted is not None and report.error_count == met:
-        change(
-            tree,
-            "set",
-            Scalar(address, address, source, (1, 1), (1, len(address) + 1)),
-            wanted,
-            report,
-        )
+    errors_before = report.error_count
+    value = parse_yaml(source, report, start=len(address) + 1)
+    if value is not None and report.error_count == errors_before:
+        key = Scalar(address, address, source, (1, 1), (1, len(address) + 1))
+        apply_edit(tree, "set", key, value, report)

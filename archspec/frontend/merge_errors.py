@@ -1,104 +1,120 @@
-"""Why branches do not fit together: which differ, from which the others, and the step where it happened."""
+"""Explanations of merges that do not fit: which branches differ, and what changed them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
 
 from archspec.diagnostics import Note, Span, quote
+from archspec.frontend.frame import Frame, Value
+from archspec.frontend.graph_builder import GraphBuilder
+from archspec.frontend.step import Step
+from archspec.ir.graph import Node
 from archspec.ir.op import ShapeError
 from archspec.ir.types import Shape, format_shape
 
-if TYPE_CHECKING:
-    from archspec.frontend.elaborate import Elaborator
-    from archspec.frontend.frame import Frame, Value
-    from archspec.frontend.step import Step
+MAX_CANDIDATES = 20
+"""Distinct shapes that are tried as the usual one: comparing them all takes quadratic time."""
+
+Agree = Callable[[Shape, Shape], bool]
 
 
-def explain_merge(
-    build: Elaborator,
+def report_merge_error(
+    graph: GraphBuilder,
     frame: Frame,
     step: Step,
     error: ShapeError,
     values: list[int],
     entry: Value,
 ) -> None:
-    """Reports a merge's `ShapeError` at each branch, or step under `from`, that does not fit most of them."""
+    """Report a merge's `ShapeError` at each branch, or step under `from`, that differs."""
     operands = _operands(frame, step)
-    what = "branch" if step.branches is not None else "value"
-    alike = _equal if error.code == "AS0301" else _broadcast
-    shapes = [build.nodes[value].shape for value in values]
-    counts = Counter(shapes)
-    usual = max(
-        [*counts][:20], key=lambda one: sum(n for other, n in counts.items() if alike(one, other))
-    )
-    fit = [
-        f"{name} ({format_shape(s)})"
-        for (name, _), s in zip(operands, shapes, strict=True)
-        if alike(usual, s)
-    ]
-    agree = (
-        f"{_plural(what)} {', '.join(fit[:-1])} and {fit[-1]} agree"
-        if fit[1:]
-        else f"{what} {fit[0]} stands against it"
-    )
+    noun = "value" if step.branches is None else "branch"
+    agree = _same_size if error.code == "AS0301" else _broadcast
+    shapes = [graph.nodes[value].shape for value in values]
+    usual = _usual(shapes, agree)
+    names = [name for name, _ in operands]
+    agreement = _agreement(noun, names, shapes, usual, agree)
     for (name, span), value, shape in zip(operands, values, shapes, strict=True):
-        if alike(usual, shape):
+        if agree(usual, shape):
             continue
-        notes = [Note(agree)]
-        where = _changed(build, value, entry)
-        if where is not None:
-            field, at, became = where
-            notes.append(Note(f"{name} became {became} by its {field}", at))
-        help = (
-            error.help
-            or f"give {quote(name)} the stride and padding that keep {format_shape(usual[1:]) or 'a vector'}"
-        )
-        frame.fail(
-            error.code,
-            span,
-            error.message,
-            help,
-            tuple(notes),
-            f"this {what} is {format_shape(shape)}",
-        )
+        notes = [Note(agreement)]
+        changed = _last_change(graph, value, entry)
+        if changed is not None:
+            field, at, result = changed
+            notes.append(Note(f"{name} became {result} by its {field}", at))
+        size = format_shape(usual[1:]) or "a vector"
+        help = error.help or f"give {quote(name)} the stride and padding that keep {size}"
+        found = f"this {noun} is {format_shape(shape)}"
+        frame.fail(error.code, span, error.message, help, tuple(notes), found)
 
 
 def _operands(frame: Frame, step: Step) -> list[tuple[str, Span]]:
-    """What is joined, by name and place."""
+    """Return the name and span of each value that is joined."""
     if step.branches is not None:
         return [(label, span) for label, (span, _) in step.branches.items()]
-    given = step.reserved["from"]
-    return [(str(frame.evaluate(item)), item.span) for item in given.parts or [given]]
+    argument = step.reserved["from"]
+    return [(str(frame.evaluate(item)), item.span) for item in argument.children or [argument]]
 
 
-def _equal(one: Shape, other: Shape) -> bool:
-    """Whether they differ in nothing but the channels."""
+def _usual(shapes: Sequence[Shape], agree: Agree) -> Shape:
+    """Return the shape that most of them agree with."""
+    counts = Counter(shapes)
+
+    def support(shape: Shape) -> int:
+        return sum(count for other, count in counts.items() if agree(shape, other))
+
+    return max([*counts][:MAX_CANDIDATES], key=support)
+
+
+def _agreement(
+    noun: str, names: Iterable[str], shapes: Iterable[Shape], usual: Shape, agree: Agree
+) -> str:
+    """Return the note on the operands that do fit."""
+    fitting = [
+        (name, format_shape(shape))
+        for name, shape in zip(names, shapes, strict=True)
+        if agree(usual, shape)
+    ]
+    if len(fitting) == 1:
+        name, size = fitting[0]
+        return f"{noun} {quote(name)} is {size}"
+    *most, last = (f"{name} ({size})" for name, size in fitting)
+    plural = "branches" if noun == "branch" else f"{noun}s"
+    return f"{plural} {', '.join(most)} and {last} agree"
+
+
+def _same_size(one: Shape, other: Shape) -> bool:
+    """Return True if two shapes differ in nothing but the channels."""
     return len(one) == len(other) and one[1:] == other[1:]
 
 
 def _broadcast(one: Shape, other: Shape) -> bool:
-    return len(one) == len(other) and all(
-        a == b or 1 in (a, b) for a, b in zip(one, other, strict=True)
-    )
+    """Return True if every axis is equal, or 1 in one of them."""
+    if len(one) != len(other):
+        return False
+    return all(a == b or 1 in (a, b) for a, b in zip(one, other, strict=True))
 
 
-def _plural(what: str) -> str:
-    return "branches" if what == "branch" else f"{what}s"
-
-
-def _changed(build: Elaborator, value: int, entry: Value) -> tuple[str, Span, str] | None:
-    """The last step on the way back to `entry` that changed the size: its field, place and result."""
-    while value != entry and build.nodes[value].inputs:
-        node, before = build.nodes[value], build.nodes[build.nodes[value].inputs[0]]
+def _last_change(graph: GraphBuilder, value: int, entry: Value) -> tuple[str, Span, str] | None:
+    """Return the field, span and result of the last step since `entry` that changed the size."""
+    while value != entry and graph.nodes[value].inputs:
+        node = graph.nodes[value]
+        before = graph.nodes[node.inputs[0]]
         if node.shape[1:] != before.shape[1:]:
-            step, frame = build.written[value]
-            if step is None or frame is None:
-                return None
-            strided = max(getattr(node.op, "stride", None) or (1,)) > 1
-            field = "stride" if strided else "padding" if "padding" in step.arguments else "kernel"
-            argument = step.arguments.get(field) or step.arguments.get("kernel")
-            span = frame.origin(argument).span if argument else step.span
-            return field, span, format_shape(node.shape[1:] or node.shape)
+            return _change(graph, node)
         value = before.index
     return None
+
+
+def _change(graph: GraphBuilder, node: Node) -> tuple[str, Span, str] | None:
+    origin = graph.origins[node.index]
+    if origin is None:
+        return None
+    step, frame = origin
+    field = "padding" if "padding" in step.arguments else "kernel"
+    if max(getattr(node.op, "stride", None) or (1,)) > 1:
+        field = "stride"
+    argument = step.arguments.get(field) or step.arguments.get("kernel")
+    span = frame.origin(argument).span if argument else step.span
+    return field, span, format_shape(node.shape[1:] or node.shape)

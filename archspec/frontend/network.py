@@ -1,4 +1,4 @@
-"""A whole spec's tree to its graph and sections: the order in which the parts are read."""
+"""A whole spec, from its tree to its graph and sections: the order in which the parts are read."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from archspec.diagnostics import Report, Span, did_you_mean, quote
-from archspec.frontend.arguments import coerce, nameable, type_of
-from archspec.frontend.blocks import read_blocks
-from archspec.frontend.body_parser import BodyReader
+from archspec.frontend.arguments import check_name, coerce, infer_type
+from archspec.frontend.blocks import Blocks, read_blocks
+from archspec.frontend.body_parser import BodyParser
 from archspec.frontend.elaborate import Elaborator
 from archspec.frontend.heads import Heads
-from archspec.frontend.pydantic_errors import explain, in_tree
+from archspec.frontend.pydantic_errors import report_validation_error, span_finder
 from archspec.frontend.recursion import find_cycles
-from archspec.frontend.step import Argument, Broken, Located
-from archspec.frontend.tree import List, Map, Scalar, Tree, data, describe, is_null
+from archspec.frontend.step import POISON, Argument, Body, LocatedError
+from archspec.frontend.step_keys import check_keys
+from archspec.frontend.tree import (
+    List,
+    Map,
+    Scalar,
+    Tree,
+    describe_tree,
+    is_null,
+    to_python,
+)
 from archspec.ir.check_input import CheckInput
 from archspec.ir.document import Document
 from archspec.ir.expr import ExprError
@@ -25,7 +34,7 @@ from archspec.ir.types import Shape
 from archspec.ops import OPS
 
 VERSION = 1
-KEYS = (
+SPEC_KEYS = (
     "archspec",
     "name",
     "extends",
@@ -36,6 +45,7 @@ KEYS = (
     "network",
     *Document.model_fields,
 )
+REQUIRED_KEYS = ("archspec", "input", "network")
 COMPUTED = ("heads", "preprocess", "init", "train")
 """Sections whose values may be expressions over the network's arguments."""
 
@@ -43,192 +53,221 @@ COMPUTED = ("heads", "preprocess", "init", "train")
 def read_network(
     tree: Map, default_name: str, report: Report, *, overridden: bool = False
 ) -> CheckInput | None:
-    """The graph and sections of a spec; None where an error keeps it from being one, and the report says which."""
-    _keys(tree, report)
+    """Return the graph and sections of a spec; None if it has an error, which is reported."""
+    _check_spec_keys(tree, report)
     args = _args(tree.get("args"), report)
     values = {name: argument.constant for name, argument in args.items()}
-    reader = BodyReader(report, {}, frozenset(args))
-    blocks = read_blocks(tree.get("blocks"), reader)
-    network = tree.get("network")
-    if isinstance(network, Map):  # `network: {table: ...}` is a list of one step
-        network = List([network], network.source, network.start, network.end)
-    body = reader.body(network, reader.globals | {"in"})
-    document = _document(tree, reader, values)
-    shape = _input(tree, reader, values)
-    for kind in document.init if document else ():
-        if kind not in OPS:
-            place = in_tree(tree)(("init", kind), True)
-            report.error(
-                "AS0203", place, f"unknown op {quote(kind)}", help=did_you_mean(kind, OPS, "ops")
-            )
-    cyclic = find_cycles(blocks.blocks, report)
-    if cyclic or network is None:
+    parser = BodyParser(report, {}, frozenset(args))
+    blocks = read_blocks(tree.get("blocks"), parser)
+    body = _body(tree, parser)
+    document = _document(tree, parser, values)
+    shape = _input(tree, parser, values)
+    if document is not None:
+        _check_init_ops(tree, document, report)
+    if find_cycles(blocks.blocks, report) or tree.get("network") is None:
         return None
-    name = tree.get("name")
-    title = str(name.value) if isinstance(name, Scalar) and name.value is not None else default_name
-    heads = Heads(document.heads if document else None, tree.get("heads"), report)
-    build = Elaborator(
-        report, blocks.blocks, Scope(title, "network", tree.span, args=values), heads
-    )
-    frame, value = build.network(body, shape)
-    outputs = heads.outputs(value, frame, build.lost)
+    forms = document.heads if document else None
+    heads = Heads(forms, blocks.blocks, tree.get("heads"), report)
+    title = _title(tree, default_name)
+    root = Scope(title, "network", tree.span, args=values)
+    elaborator = Elaborator(report, blocks.blocks, root, heads)
+    frame, value = elaborator.network(body, shape)
+    outputs = heads.outputs(value, frame, elaborator.row_unknown)
     if report.failed or value is None or document is None:
         return None
-    graph = Graph(title, tuple(build.nodes), outputs, build.root, values, tuple(build.claims))
-    reads = reader.read_names.union(*blocks.reads.values())
-    unused = [(name, argument.key) for name, argument in args.items() if name not in reads]
-    for block in blocks.blocks.values():
-        unused += [
-            (p.name, p.span)
-            for p in block.parameters.values()
-            if p.name not in blocks.reads[block.name]
-        ]
-    used = reader.used | {form.block for form in document.heads.values()}
-    idle = [
-        (b.name, b.span)
-        for b in blocks.blocks.values()
-        if b.name not in used and b.span.source is tree.source
-    ]
-    section = tree.get("claims")
-    errata = section.get("errata") if isinstance(section, Map) else None
+    built = elaborator.graph
+    graph = Graph(title, tuple(built.nodes), outputs, root, values, tuple(built.claims))
+    used = parser.used | {form.block for form in document.heads.values()}
+    find_span = span_finder(tree)
     return CheckInput(
         graph,
         document,
-        tuple(unused),
-        tuple(idle),
-        {name: in_tree(tree)(("heads", name, "classes"), False) for name in document.heads},
-        {key.text: key.span for key, _ in errata} if isinstance(errata, Map) else {},
-        tree.key("claims").span if section else tree.source.start,
+        tuple(_unused_arguments(args, blocks, parser.read_names)),
+        tuple(_unused_blocks(tree, blocks, used)),
+        {name: find_span(("heads", name, "classes"), False) for name in document.heads},
+        _errata(tree),
+        tree.key("claims").span if tree.get("claims") else tree.source.start,
         overridden,
     )
 
 
-def _keys(tree: Map, report: Report) -> None:
-    for key, _ in tree:
-        if key.text not in KEYS:
-            report.error(
-                "AS0202",
-                key.span,
-                f"unknown key {quote(key.text)}",
-                help=did_you_mean(key.text, KEYS, "keys"),
-            )
-    missing = [key for key in ("archspec", "input", "network") if is_null(tree.get(key))]
+def _body(tree: Map, parser: BodyParser) -> Body:
+    network = tree.get("network")
+    if isinstance(network, Map):
+        # `network: {table: ...}` is a list of one step.
+        network = List([network], network.source, network.start, network.end)
+    return parser.body(network, parser.globals | {"in"})
+
+
+def _title(tree: Map, default_name: str) -> str:
+    name = tree.get("name")
+    if isinstance(name, Scalar) and name.value is not None:
+        return str(name.value)
+    return default_name
+
+
+# What the checks are told
+
+
+def _unused_arguments(
+    args: Mapping[str, Argument], blocks: Blocks, read_names: set[str]
+) -> list[tuple[str, Span]]:
+    """Return the network's and the blocks' arguments that no expression reads."""
+    reads = read_names.union(*blocks.reads.values())
+    unused = [(name, arg.key_span) for name, arg in args.items() if name not in reads]
+    for block in blocks.blocks.values():
+        reads = blocks.reads[block.name]
+        unused += [(p.name, p.span) for p in block.parameters.values() if p.name not in reads]
+    return unused
+
+
+def _unused_blocks(tree: Map, blocks: Blocks, used: set[str | None]) -> list[tuple[str, Span]]:
+    """Return the blocks of this file that no step or head names; a base's may serve others."""
+    return [
+        (block.name, block.span)
+        for block in blocks.blocks.values()
+        if block.name not in used and block.span.source is tree.source
+    ]
+
+
+def _errata(tree: Map) -> dict[str, Span]:
+    claims = tree.get("claims")
+    errata = claims.get("errata") if isinstance(claims, Map) else None
+    return {key.text: key.span for key, _ in errata} if isinstance(errata, Map) else {}
+
+
+# The parts of the tree
+
+
+def _check_spec_keys(tree: Map, report: Report) -> None:
+    """Report unknown and missing keys, another version of the language, and a wrong name."""
+    check_keys(tree, SPEC_KEYS, report, noun="keys")
+    missing = [key for key in REQUIRED_KEYS if is_null(tree.get(key))]
     if missing:
         help = f"a spec begins with `archspec: {VERSION}`" if "archspec" in missing else ""
         message = f"the spec has no {' and no '.join(map(quote, missing))}"
         report.error("AS0201", tree.source.start, message, help=help)
     version = tree.get("archspec")
-    if (
-        version is not None and "archspec" not in missing and repr(data(version)) != repr(VERSION)
-    ):  # true is not 1 here
+    # `repr` tells 1 from true and from 1.0.
+    if version and not is_null(version) and repr(to_python(version)) != repr(VERSION):
+        message = f"unknown version of the language: {describe_tree(version)}"
         help = f"this archspec reads version {VERSION}"
-        report.error(
-            "AS0205",
-            version.span,
-            f"unknown version of the language: {describe(version)}",
-            help=help,
-        )
+        report.error("AS0205", version.span, message, help=help)
     name = tree.get("name")
-    named = isinstance(name, Scalar) and (name.value is None or str(name.value).strip())
-    if name is not None and not named:
-        report.error("AS0204", name.span, f"`name` is a text, found {describe(name)}")
+    if name is not None and not _is_title(name):
+        report.error("AS0204", name.span, f"`name` is a text, found {describe_tree(name)}")
+
+
+def _is_title(name: Tree) -> bool:
+    return isinstance(name, Scalar) and (name.value is None or bool(str(name.value).strip()))
+
+
+def _check_init_ops(tree: Map, document: Document, report: Report) -> None:
+    for kind in document.init:
+        if kind not in OPS:
+            span = span_finder(tree)(("init", kind), True)
+            help = did_you_mean(kind, OPS, "ops")
+            report.error("AS0203", span, f"unknown op {quote(kind)}", help=help)
 
 
 def _args(tree: Tree | None, report: Report) -> dict[str, Argument]:
-    """The network's arguments; an override has to be of the default's type, which `variant` keeps by name."""
-    found: dict[str, Argument] = {}
+    """Return the network's arguments. `overrides` keeps the type of each to that of its default."""
+    args: dict[str, Argument] = {}
     if tree is None or is_null(tree):
-        return found
+        return args
     if not isinstance(tree, Map):
-        report.error(
-            "AS0204", tree.span, f"`args` maps names to their values, found {describe(tree)}"
-        )
-        return found
+        message = f"`args` maps names to their values, found {describe_tree(tree)}"
+        report.error("AS0204", tree.span, message)
+        return args
     for key, value in tree:
-        if not nameable(key, len(found), report):
+        if not check_name(key, len(args), report):
             continue
+        name = quote(key.text)
         if not isinstance(value, Scalar) or value.value is None:
-            report.error(
-                "AS0204",
-                value.span,
-                f"{quote(key.text)} is a number, a text or a bool, found {describe(value)}",
-            )
+            message = f"{name} is a number, a text or a bool, found {describe_tree(value)}"
+            report.error("AS0204", value.span, message)
+            continue
+        try:
+            constant = coerce(infer_type(value.value), value.value)
+        except ExprError as error:
+            report.error(error.code, value.span, f"{name}: {error.message}", help=error.help)
         else:
-            try:
-                constant = coerce(type_of(value.value), value.value)
-                found[key.text] = Argument(key.span, value, constant=constant)
-            except ExprError as error:
-                report.error(
-                    error.code, value.span, f"{quote(key.text)}: {error.message}", help=error.help
-                )
-    return found
+            args[key.text] = Argument(key.span, value, constant=constant)
+    return args
 
 
-def _input(tree: Map, reader: BodyReader, values: Mapping[str, Any]) -> Shape | None:
-    stated, report = tree.get("input"), reader.report
+def _input(tree: Map, parser: BodyParser, values: Mapping[str, Any]) -> Shape | None:
+    """Return the shape of one sample; None where it is missing or has an error."""
+    stated = tree.get("input")
     if stated is None or is_null(stated):
         return None
-    value = _value(reader.argument(tree.key("input").span, stated, reader.globals), values, report)
-    if value is Broken:
+    argument = parser.argument(tree.key("input").span, stated, parser.globals)
+    value = _evaluate(argument, values, parser.report)
+    if value is POISON:
         return None
     sizes: list[Any] = cast("list[Any]", value) if isinstance(value, list) else []
     if not isinstance(stated, List) or not 1 <= len(sizes) <= 4:
-        message = f"`input` is one sample's shape, as in [3, 224, 224], found {describe(stated)}"
+        description = describe_tree(stated)
+        message = f"`input` is one sample's shape, as in [3, 224, 224], found {description}"
         help = "C, C,L, C,H,W or C,D,H,W: channels first, no batch axis"
-        report.error("AS0204", stated.span, message, help=help)
+        parser.report.error("AS0204", stated.span, message, help=help)
         return None
-    shape: list[int] = []
-    for size, item in zip(sizes, stated.items, strict=True):
-        try:
-            shape.append(coerce("int", size))
-        except ExprError as error:
-            report.error(
-                error.code, item.span, f"an axis of the input: {error.message}", help=error.help
-            )
-            continue
-        if shape[-1] < 1:
-            report.error("AS0205", item.span, f"an axis of the input is at least 1, found {size}")
-            shape.pop()
-    return tuple(shape) if len(shape) == len(sizes) else None
+    axes = [
+        _axis(size, item.span, parser.report)
+        for size, item in zip(sizes, stated.items, strict=True)
+    ]
+    shape = tuple(axis for axis in axes if axis is not None)
+    return shape if len(shape) == len(axes) else None
 
 
-def _document(tree: Map, reader: BodyReader, values: Mapping[str, Any]) -> Document | None:
-    """The sections as data, validated."""
+def _axis(size: Any, span: Span, report: Report) -> int | None:
+    try:
+        axis: int = coerce("int", size)
+    except ExprError as error:
+        report.error(error.code, span, f"an axis of the input: {error.message}", help=error.help)
+        return None
+    if axis < 1:
+        report.error("AS0205", span, f"an axis of the input is at least 1, found {size}")
+        return None
+    return axis
+
+
+def _document(tree: Map, parser: BodyParser, values: Mapping[str, Any]) -> Document | None:
+    """Return the validated sections; None where one has an error."""
     sections: dict[str, Any] = {}
     for name in Document.model_fields:
         section = tree.get(name)
         if section is None or is_null(section):
             continue
         if name in COMPUTED:
-            argument = reader.argument(tree.key(name).span, section, reader.globals)
-            sections[name] = _value(argument, values, reader.report)
+            argument = parser.argument(tree.key(name).span, section, parser.globals)
+            sections[name] = _evaluate(argument, values, parser.report)
         else:
-            sections[name] = data(section)
-    known = {name: section for name, section in sections.items() if section is not Broken}
-    document = validated(Document, known, tree, "the spec", reader.report)
-    return document if len(known) == len(sections) else None
+            sections[name] = to_python(section)
+    computed = {name: value for name, value in sections.items() if value is not POISON}
+    document = _validate(computed, tree, parser.report)
+    return document if len(computed) == len(sections) else None
 
 
-def _value(argument: Argument, values: Mapping[str, Any], report: Report) -> Any:
-    """An argument's value; Broken, with the error reported, where it has none."""
+def _evaluate(argument: Argument, values: Mapping[str, Any], report: Report) -> Any:
+    """Return an argument's value, or POISON with the error reported."""
     try:
-        return argument.value(values)
-    except Located as error:
+        return argument.evaluate(values)
+    except LocatedError as error:
         error.report(report)
-        return Broken
+        return POISON
 
 
-def validated(
-    model: type[Document], value: Any, tree: Tree, what: str, report: Report
-) -> Document | None:
-    """A section of the spec as its model, with what does not fit reported."""
+def _validate(value: Any, tree: Tree, report: Report) -> Document | None:
+    """Return the sections as their models; report what does not fit."""
     try:
-        return model.model_validate(value)
+        return Document.model_validate(value)
     except ValidationError as error:
 
         def fail(code: str, span: Span, message: str, help: str) -> None:
+            # A missing key of a section is AS0201; of an op it is AS0207.
             report.error("AS0201" if code == "AS0207" else code, span, message, help=help)
 
-        wanted: type[BaseModel] = model
-        explain(error, wanted, what, in_tree(tree), fail)
+        model: type[BaseModel] = Document
+        report_validation_error(error, model, "the spec", span_finder(tree), fail)
         return None

@@ -1,130 +1,108 @@
-"""Variants of a spec, on its tree: what `extends` overlays, and what `edit` and `--set` change."""
+"""Changes to a spec, on its tree: what `edit` and `--set` do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 from archspec.diagnostics import Report, did_you_mean, quote
-from archspec.frontend.address import AddressError, Place, find_step, join, split, steps
-from archspec.frontend.arguments import coerce, type_of
-from archspec.frontend.step import RESERVED, STRUCTURES
-from archspec.frontend.tree import List, Map, Scalar, Tree, copy, data, describe, is_null, size
+from archspec.frontend.address import (
+    AddressError,
+    StepRef,
+    find_step,
+    join_address,
+    split_address,
+    steps_by_name,
+)
+from archspec.frontend.arguments import coerce, infer_type
+from archspec.frontend.step_keys import RESERVED_KEYS, STRUCTURES
+from archspec.frontend.tree import (
+    List,
+    Map,
+    Scalar,
+    Tree,
+    copy_tree,
+    describe_tree,
+    is_null,
+    to_python,
+    tree_size,
+)
 from archspec.ir.expr import ExprError
 from archspec.ops import OPS
 
-SHALLOW = ("args", "blocks")
-"""Sections whose entries are replaced whole; the other mappings are overlaid key by key."""
-
 SECTIONS = ("source", "claims", "preprocess", "train")
-"""Those with keys of their own, which an address may begin where the spec has none."""
+"""Sections that an address may begin even where the spec has none: it creates them."""
 
-EDITS = ("set", "insert_before", "insert_after", "replace", "remove")
-MAX_WORK = 10_000_000
+EDIT_KINDS = ("set", "insert_before", "insert_after", "replace", "remove")
+MAX_EDIT_WORK = 10_000_000
 """Addresses in `edit`, times the size of the spec that they are looked up in."""
 
 
-def overlay(base: Map, top: Map) -> Map:
-    """`top` over `base`: a null removes, a mapping merges, anything else replaces."""
-    under = {key: entry for key, entry in base.entries.items() if key not in ("extends", "edit")}
-    over = {key: entry for key, entry in top.entries.items() if key not in ("extends", "edit")}
-    merged = Map(under, top.source, top.start, top.end)
-    for name, (key, value) in over.items():
-        below = merged.get(name)
-        if isinstance(value, Map) and isinstance(below, Map) and name != "network":
-            merged.put(key, _merge(below, value, deep=name not in SHALLOW))
-        else:
-            _lay(merged, key, value)
-    return merged
-
-
-def _merge(base: Map, top: Map, deep: bool) -> Map:
-    merged = Map(dict(base.entries), top.source, top.start, top.end)
-    for key, value in top:
-        below = merged.get(key.text)
-        if deep and isinstance(value, Map) and isinstance(below, Map):
-            merged.put(key, _merge(below, value, deep))
-        else:
-            _lay(merged, key, value)
-    return merged
-
-
-def _lay(merged: Map, key: Scalar, value: Tree) -> None:
-    """A null over nothing stays: whoever reads it there says that a value is missing."""
-    if is_null(value) and key.text in merged.entries:
-        del merged.entries[key.text]
-    else:
-        merged.put(key, value)
-
-
 def apply_edits(tree: Map, edits: Tree, report: Report) -> Map:
-    """The tree with a spec's `edit` list carried out; what cannot be is reported."""
+    """Return the tree with a spec's `edit` list applied; report the edits that cannot be."""
     if not isinstance(edits, List):
         if not is_null(edits):
-            report.error(
-                "AS0204", edits.span, f"`edit` is a list of edits, found {describe(edits)}"
-            )
+            message = f"`edit` is a list of edits, found {describe_tree(edits)}"
+            report.error("AS0204", edits.span, message)
         return tree
-    if size(edits) * size(tree) > MAX_WORK:
-        report.error(
-            "AS0106",
-            edits.span,
-            "too many edits of too large a spec",
-            help="write the network anew",
-        )
+    if tree_size(edits) * tree_size(tree) > MAX_EDIT_WORK:
+        message = "too many edits of too large a spec"
+        report.error("AS0106", edits.span, message, help="write the network anew")
         return tree
     entries = {
-        key: (entry[0], copy(entry[1])) for key, entry in tree.entries.items() if key != "edit"
+        name: (key, copy_tree(value))
+        for name, (key, value) in tree.entries.items()
+        if name != "edit"
     }
     tree = Map(entries, tree.source, tree.start, tree.end)
     for edit in edits.items:
         if not isinstance(edit, Map):
-            message = f"an edit is a mapping, found {describe(edit)}"
-            report.error(
-                "AS0204", edit.span, message, help="as in `set: {classes: 10}` or `remove: conv1`"
-            )
+            message = f"an edit is a mapping, found {describe_tree(edit)}"
+            help = "as in `set: {classes: 10}` or `remove: conv1`"
+            report.error("AS0204", edit.span, message, help=help)
             continue
         for key, value in edit:
-            _edit(tree, key, value, report)
+            for address, new in _targets(key, value, report):
+                apply_edit(tree, key.text, address, new, report)
     return tree
 
 
-def _edit(tree: Map, key: Scalar, value: Tree, report: Report) -> None:
-    pairs: list[tuple[Scalar, Tree | None]] = []
-    if key.text not in EDITS:
-        help = did_you_mean(key.text, EDITS, "edits")
+def _targets(key: Scalar, value: Tree, report: Report) -> Iterator[tuple[Scalar, Tree | None]]:
+    """Yield each address of an edit with its new value; None for what is removed."""
+    if key.text not in EDIT_KINDS:
+        help = did_you_mean(key.text, EDIT_KINDS, "edits")
         report.error("AS0202", key.span, f"unknown edit {quote(key.text)}", help=help)
     elif key.text == "remove":
         for target in value.items if isinstance(value, List) else [value]:
             if isinstance(target, Scalar):
-                pairs.append((target, None))
+                yield target, None
             else:
-                message = f"`remove` takes an address or a list of them, found {describe(target)}"
+                description = describe_tree(target)
+                message = f"`remove` takes an address or a list of them, found {description}"
                 report.error("AS0204", target.span, message)
     elif isinstance(value, Map):
-        pairs.extend(value)
+        yield from value
     else:
-        message = f"`{key.text}` takes a mapping of addresses to values, found {describe(value)}"
+        description = describe_tree(value)
+        message = f"`{key.text}` takes a mapping of addresses to values, found {description}"
         report.error("AS0204", value.span, message)
-    for address, wanted in pairs:
-        change(tree, key.text, address, wanted, report)
 
 
-def change(
+def apply_edit(
     tree: Map,
-    how: str,
+    kind: str,
     address: Scalar,
     value: Tree | None,
     report: Report,
     names: list[str] | None = None,
 ) -> None:
-    """Carries out one edit; what is wrong with it is reported. `names` are the address where it needs no reading."""
+    """Apply one edit, or report why it cannot be. `names` is the address if it is split already."""
     try:
-        names = names or split(address.text)
-        if how == "set" and value is not None:
+        names = names or split_address(address.text)
+        if kind == "set" and value is not None:
             set_value(tree, names, value, address)
         else:
-            _change_steps(tree, names, how, value)
+            _change_steps(tree, names, kind, value)
     except AddressError as error:
         report.error("AS0411", address.span, error.message, help=error.help)
     except ExprError as error:
@@ -132,68 +110,135 @@ def change(
         report.error(error.code, span, f"{quote(address.text)}: {error.message}", help=error.help)
 
 
+# Setting a value
+
+
 def set_value(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
-    """Sets what an address names; raises `AddressError` where that is nowhere, `ExprError` for a wrong type."""
-    args, network = tree.get("args"), tree.get("network")
-    known = args.entries if isinstance(args, Map) else {}
+    """Set the value that an address names.
+
+    Raises `AddressError` if it names nothing, `ExprError` if an argument has another type.
+    """
+    args = tree.get("args")
+    network = tree.get("network")
+    arguments = args.entries if isinstance(args, Map) else {}
     if names[0] == "args" and len(names) == 2:
-        if names[1] not in known:
-            raise AddressError(
-                f"there is no argument {quote(names[1])}",
-                did_you_mean(names[1], known, "arguments"),
-            )
+        if names[1] not in arguments:
+            help = did_you_mean(names[1], arguments, "arguments")
+            raise AddressError(f"there is no argument {quote(names[1])}", help)
         names = names[1:]
     elif names[0] == "network" and len(names) > 1:
         _set_in_body(network, names[1:], value, at)
         return
-    if len(names) == 1 and isinstance(args, Map) and names[0] in known:
-        before = args.get(names[0])
-        if isinstance(before, Scalar) and before.value is not None:
-            coerce(type_of(before.value), data(value))
-        args.put(args.key(names[0]), value)
-    elif names[0] not in ("network", "archspec") and (
-        names[0] in tree.entries or names[0] in _opened(names, network)
-    ):
+    if len(names) == 1 and isinstance(args, Map) and names[0] in arguments:
+        _set_argument(args, names[0], value)
+    elif _begins_section(names, tree):
         _set_in_section(tree, names, value, at)
     else:
-        _set_in_body(network, names, value, at, [*known, *tree.entries])
+        _set_in_body(network, names, value, at, [*arguments, *tree.entries])
 
 
-def _opened(names: list[str], network: Tree | None) -> tuple[str, ...]:
-    """The sections that an address may begin; a step of the same name comes first."""
-    return SECTIONS if len(names) > 1 and names[0] not in steps(network) else ()
+def _set_argument(args: Map, name: str, value: Tree) -> None:
+    default = args.get(name)
+    if isinstance(default, Scalar) and default.value is not None:
+        coerce(infer_type(default.value), to_python(value))
+    args.put(args.key(name), value)
+
+
+def _begins_section(names: list[str], tree: Map) -> bool:
+    """Return True if an address leads into a section; a step of the same name comes first."""
+    name = names[0]
+    if name in ("network", "archspec"):
+        return False
+    if name in tree.entries:
+        return True
+    return len(names) > 1 and name in SECTIONS and name not in steps_by_name(tree.get("network"))
 
 
 def _set_in_section(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
     here = cast("Tree", tree)
     for depth, name in enumerate(names[:-1]):
         if depth == 2 and names[0] == "blocks" and name not in ("args", "doc", "body"):
-            _set_in_body(here.get("body") if isinstance(here, Map) else None, names[2:], value, at)
+            body = here.get("body") if isinstance(here, Map) else None
+            _set_in_body(body, names[2:], value, at)
             return
         inner = here.get(name) if isinstance(here, Map) else None
         if inner is None and isinstance(here, Map) and names[0] in SECTIONS and not is_null(value):
-            inner = _empty(at)
-            here.put(Scalar(name, name, at.source, at.start, at.end), inner)
+            inner = _empty_map(at)
+            here.put(_key(name, at), inner)
         if inner is None:
-            known = here.entries if isinstance(here, Map) else ()
-            raise _nothing(names, name, known)
+            raise _nothing(names, name, here.entries if isinstance(here, Map) else ())
         here = inner
     if not isinstance(here, Map):
-        raise AddressError(f"{quote(join(names))} names nothing: {quote(names[-2])} holds no keys")
-    if names[0] == "blocks" and len(names) == 3 and names[2] in steps(here.get("body")):
+        message = f"{quote(join_address(names))} names nothing: {quote(names[-2])} holds no keys"
+        raise AddressError(message)
+    if names[0] == "blocks" and len(names) == 3 and names[2] in steps_by_name(here.get("body")):
         raise _is_a_step(names)
     _put(here, names[-1], value, at)
 
 
+def _set_in_body(
+    body: Tree | None,
+    names: list[str],
+    value: Tree,
+    at: Scalar,
+    alternatives: Iterable[str] = (),
+) -> None:
+    """Set an argument or key of a step.
+
+    `alternatives` are the names of other things that the first name could have meant.
+    """
+    steps = steps_by_name(body)
+    if len(names) == 1 and names[0] in steps:
+        raise _is_a_step(names)
+    if body is None or len(names) == 1:
+        raise _nothing(names, names[0], [*alternatives, *steps])
+    ref, rest = find_step(body, names, keep=1)
+    if len(rest) > 1:
+        raise _inside_step(ref, rest)
+    _set_in_step(ref, rest[0], value, at)
+
+
+def _set_in_step(ref: StepRef, name: str, value: Tree, at: Scalar) -> None:
+    step = ref.step
+    if isinstance(step, List):
+        _set_cell(ref, step, name, value, at)
+        return
+    if isinstance(step, Scalar):
+        # `- relu` becomes `- relu: {}`, which can hold arguments and keys.
+        step = Map({step.text: (step, _empty_map(step))}, step.source, step.start, step.end)
+        ref.items[ref.index] = step
+    if name in RESERVED_KEYS:
+        _put(step, name, value, at)
+        return
+    kind = ref.kind
+    if not kind:
+        raise AddressError(f"{quote(at.text)} names nothing: the step has no op")
+    if ref.arguments is None:
+        step.put(step.key(kind), _empty_map(step.key(kind)))
+    arguments = step.get(kind)
+    assert isinstance(arguments, Map)
+    _put(arguments, name, value, at)
+
+
+def _set_cell(ref: StepRef, row: List, name: str, value: Tree, at: Scalar) -> None:
+    assert ref.columns is not None
+    titles = ref.titles
+    if name in titles:
+        row.items[titles.index(name)] = value
+        return
+    # An argument without a column gets one, empty in the other rows.
+    ref.columns.items.append(_key(name, at))
+    for other in ref.items:
+        if isinstance(other, List):
+            empty = Scalar(None, "~", at.source, at.start, at.end)
+            other.items.append(value if other is row else empty)
+
+
 def _put(here: Map, name: str, value: Tree, at: Scalar) -> None:
-    """Sets a key, keeping its place; a null removes it."""
+    """Set a key, which keeps its span if it is there already; a null removes it."""
     if not is_null(value):
-        here.put(
-            here.key(name)
-            if name in here.entries
-            else Scalar(name, name, at.source, at.start, at.end),
-            value,
-        )
+        key = here.key(name) if name in here.entries else _key(name, at)
+        here.put(key, value)
     elif name in here.entries:
         del here.entries[name]
     else:
@@ -201,94 +246,65 @@ def _put(here: Map, name: str, value: Tree, at: Scalar) -> None:
         raise AddressError(message, did_you_mean(name, here.entries))
 
 
-def _nothing(names: list[str], missing: str, known: Iterable[str]) -> AddressError:
-    whole = f"{quote(join(names))} names nothing: " if len(names) > 1 else ""
-    return AddressError(f"{whole}there is no {quote(missing)}", did_you_mean(missing, known))
+def _key(name: str, at: Scalar) -> Scalar:
+    """Return a new key, located at the address that creates it."""
+    return Scalar(name, name, at.source, at.start, at.end)
+
+
+def _empty_map(at: Scalar) -> Map:
+    return Map({}, at.source, at.start, at.end)
+
+
+# Inserting, replacing and removing steps
+
+
+def _change_steps(tree: Map, names: list[str], kind: str, value: Tree | None) -> None:
+    body, path = _body_of(tree, names)
+    if body is None:
+        raise AddressError(f"{quote(join_address(names))} names nothing")
+    ref, rest = find_step(body, path)
+    if rest:
+        raise _inside_step(ref, rest)
+    new: list[Tree] = []
+    if value is not None:
+        new = value.items if isinstance(value, List) else [value]
+    start = ref.index + 1 if kind == "insert_after" else ref.index
+    end = ref.index if kind == "insert_before" else ref.index + 1
+    ref.items[start:end] = new
+
+
+def _body_of(tree: Map, names: list[str]) -> tuple[Tree | None, list[str]]:
+    """Return the body that an address leads into, and its names within."""
+    network = tree.get("network")
+    if names[0] == "blocks" and len(names) > 2:
+        blocks = tree.get("blocks")
+        block = blocks.get(names[1]) if isinstance(blocks, Map) else None
+        return block.get("body") if isinstance(block, Map) else None, names[2:]
+    if names[0] == "network" and len(names) > 1:
+        return network, names[1:]
+    if names[0] in tree.entries and names[0] not in steps_by_name(network):
+        help = "to change a key, `set` it; to remove it, `set` it to `~`"
+        raise AddressError(f"{quote(join_address(names))} is not a step", help)
+    return network, names
+
+
+# Errors
+
+
+def _nothing(names: list[str], missing: str, alternatives: Iterable[str]) -> AddressError:
+    prefix = f"{quote(join_address(names))} names nothing: " if len(names) > 1 else ""
+    help = did_you_mean(missing, alternatives)
+    return AddressError(f"{prefix}there is no {quote(missing)}", help)
 
 
 def _is_a_step(names: list[str]) -> AddressError:
     help = f"address one of its arguments, as in `{names[-1][:40]}.out`"
-    return AddressError(f"{quote(join(names))} is a step", help)
+    return AddressError(f"{quote(join_address(names))} is a step", help)
 
 
-def _set_in_body(
-    body: Tree | None, names: list[str], value: Tree, at: Scalar, also: list[str] | None = None
-) -> None:
-    """Sets an argument or key of a step; `also` are the other names that the first one could have been."""
-    known = steps(body)
-    if len(names) == 1 and names[0] in known:
-        raise _is_a_step(names)
-    if body is None or len(names) == 1:
-        raise _nothing(names, names[0], [*(also or ()), *known])
-    place, rest = find_step(body, names, keep=1)
-    if len(rest) > 1:
-        raise _inside(place, rest)
-    _set_in_step(place, rest[0], value, at)
-
-
-def _inside(place: Place, rest: list[str]) -> AddressError:
-    if place.what in (*OPS, *STRUCTURES):
-        return AddressError(f"{quote(place.what)} holds no {quote(join(rest))}")
-    message = f"what is inside the block {quote(place.what)} belongs to every use"
-    return AddressError(message, f"address {quote(join(['blocks', place.what, *rest]))}")
-
-
-def _set_in_step(place: Place, name: str, value: Tree, at: Scalar) -> None:
-    step, what = place.step, place.what
-    if isinstance(step, List):
-        _set_cell(place, step, name, value, at)
-        return
-    if isinstance(step, Scalar):
-        step = Map({step.text: (step, _empty(step))}, step.source, step.start, step.end)
-        place.items[place.index] = step
-    if name in RESERVED:
-        _put(step, name, value, at)
-        return
-    if not what:
-        raise AddressError(f"{quote(at.text)} names nothing: the step has no op")
-    if place.value is None:
-        step.put(step.key(what), _empty(step.key(what)))
-    inner = step.get(what)
-    assert isinstance(inner, Map)
-    _put(inner, name, value, at)
-
-
-def _empty(key: Scalar) -> Map:
-    return Map({}, key.source, key.start, key.end)
-
-
-def _set_cell(place: Place, row: List, name: str, value: Tree, at: Scalar) -> None:
-    assert place.columns is not None
-    titles = place.titles
-    if name in titles:
-        row.items[titles.index(name)] = value
-        return
-    # An argument that the table has no column for gets one, empty in the other rows.
-    place.columns.items.append(Scalar(name, name, at.source, at.start, at.end))
-    for other in place.items:
-        if isinstance(other, List):
-            other.items.append(
-                value if other is row else Scalar(None, "~", at.source, at.start, at.end)
-            )
-
-
-def _change_steps(tree: Map, names: list[str], how: str, value: Tree | None) -> None:
-    """Inserts, replaces or removes steps."""
-    body, path = tree.get("network"), names
-    if names[0] == "blocks" and len(names) > 2:
-        blocks = tree.get("blocks")
-        block = blocks.get(names[1]) if isinstance(blocks, Map) else None
-        body, path = block.get("body") if isinstance(block, Map) else None, names[2:]
-    elif names[0] == "network" and len(names) > 1:
-        path = names[1:]
-    elif names[0] in tree.entries and names[0] not in steps(body):
-        help = "to change a key, `set` it; to remove it, `set` it to `~`"
-        raise AddressError(f"{quote(join(names))} is no step", help)
-    if body is None:
-        raise AddressError(f"{quote(join(names))} names nothing")
-    place, rest = find_step(body, path)
-    if rest:
-        raise _inside(place, rest)
-    new = value.items if isinstance(value, List) else [value] if value is not None else []
-    start = place.index + 1 if how == "insert_after" else place.index
-    place.items[start : place.index if how == "insert_before" else place.index + 1] = new
+def _inside_step(ref: StepRef, rest: list[str]) -> AddressError:
+    if ref.kind in OPS or ref.kind in STRUCTURES:
+        return AddressError(f"{quote(ref.kind)} holds no {quote(join_address(rest))}")
+    message = f"what is inside the block {quote(ref.kind)} belongs to every use"
+    address = join_address(["blocks", ref.kind, *rest])
+    return AddressError(message, f"address {quote(address)}")

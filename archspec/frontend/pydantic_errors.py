@@ -1,149 +1,179 @@
-"""pydantic's findings as located diagnostics: which field, what it takes, what was found."""
+"""pydantic's errors as located diagnostics: which field, what it takes, what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from archspec.diagnostics import Span, did_you_mean, quote
+from archspec.frontend.schema_words import describe_schema
 from archspec.frontend.tree import List, Map, Tree
 from archspec.ir.expr import describe
+from archspec.ir.section import Section
 
+Path = tuple[Any, ...]
+SpanOf = Callable[[Path, bool], Span]
+"""The span of the value at a path, or of its key if the flag is set."""
 Fail = Callable[[str, Span, str, str], None]
 """code, span, message, help"""
 
 _PRECISE = ("extra_forbidden", "value_error")
-"""What a union's member says of a value that is nearly its own: it comes before what the other members say."""
+"""Errors of a union's member whose value is nearly right: the other members' errors say less."""
 
 
-def explain(
-    error: ValidationError,
-    model: type[BaseModel],
-    what: str,
-    place: Callable[[tuple[Any, ...], bool], Span],
-    fail: Fail,
+def report_validation_error(
+    error: ValidationError, model: type[BaseModel], what: str, span_of: SpanOf, fail: Fail
 ) -> None:
-    """Reports each field at fault once; `place` gives the span of a path into the value, or of its key."""
-    seen: set[tuple[Any, ...]] = set()
-    missing: dict[tuple[Any, ...], list[str]] = {}
+    """Report each wrong field once. `what` names the whole value."""
+    seen: set[Path] = set()
+    missing: dict[Path, list[str]] = {}
     findings: list[Any] = list(error.errors(include_url=False))
-    for finding in sorted(findings, key=lambda f: f["type"] not in _PRECISE):
+    for finding in sorted(findings, key=lambda finding: finding["type"] not in _PRECISE):
         path, owner = _field(finding["loc"], model)
-        item = tuple(part for part in finding["loc"][len(path) :] if isinstance(part, int))
-        if (*path, *item) in seen:
+        indices = tuple(part for part in finding["loc"][len(path) :] if isinstance(part, int))
+        if (*path, *indices) in seen:
             continue
-        seen.add((*path, *item))
-        name, value, kind = str(path[-1]) if path else what, finding["input"], finding["type"]
-        if kind == "literal_error" and finding["loc"][-1:] == (
-            "[key]",
-        ):  # a mapping whose keys are of a fixed set
-            help = str(finding["ctx"].get("expected", ""))
-            fail("AS0202", place(path, True), f"unknown key {quote(name)}", f"known keys: {help}")
-        elif kind == "missing":
-            missing.setdefault(path[:-1], []).append(quote(name))
+        seen.add((*path, *indices))
+        kind = finding["type"]
+        if kind == "missing":
+            missing.setdefault(path[:-1], []).append(quote(path[-1]))
+        elif kind == "literal_error" and finding["loc"][-1:] == ("[key]",):
+            # The field is a mapping whose keys are of a fixed set.
+            help = f"known keys: {finding['ctx'].get('expected', '')}"
+            fail("AS0202", span_of(path, True), f"unknown key {quote(path[-1])}", help)
         elif kind == "extra_forbidden":
-            unknown = finding["loc"][-1]
-            known = _keys(owner) if unknown == name else []  # else the key of a union's member
-            path = path if known else (*path, unknown)
-            inside = quote(path[-2]) if len(path) > 1 else quote(what)
-            message = f"unknown key {quote(unknown)} in {inside}"
-            fail(
-                "AS0202",
-                place(path, True),
-                message,
-                did_you_mean(str(unknown), known, "keys" if known else ""),
-            )
+            _report_unknown_key(path, owner, finding["loc"][-1], what, span_of, fail)
         elif kind == "value_error":
-            # The model's own validator speaks of several fields together, and says what is wrong.
-            fail("AS0205", place(path, False), f"{quote(what)}: {finding['ctx']['error']}", "")
+            # A model's own validator compares several fields, and says what is wrong.
+            message = f"{quote(what)}: {finding['ctx']['error']}"
+            fail("AS0205", span_of(path, False), message, "")
         else:
-            _value(
-                name, value, kind, _schema(owner, path), finding, place((*path, *item), False), fail
-            )
+            name = str(path[-1]) if path else what
+            span = span_of((*path, *indices), False)
+            _report_value(name, finding, _schema(owner, path), span, fail)
     for path, names in missing.items():
-        needs = f"{quote(path[-1] if path else what)} needs a value for {' and '.join(names)}"
-        fail("AS0207", place(path, True), needs, "")
+        message = f"{quote(path[-1] if path else what)} needs a value for {' and '.join(names)}"
+        fail("AS0207", span_of(path, True), message, "")
 
 
-def _value(
-    name: str, value: Any, kind: str, schema: dict[str, Any], finding: Any, span: Span, fail: Fail
+def _report_unknown_key(
+    path: Path, owner: type[BaseModel], key: Any, what: str, span_of: SpanOf, fail: Fail
 ) -> None:
-    takes = (expected(schema) if schema else "") or str(finding["msg"])[:1].lower() + str(
-        finding["msg"]
-    )[1:]
+    # Without a path to it, it is a key of a union's member, and `owner` is not its model.
+    is_field = path[-1:] == (key,)
+    keys = _keys(owner) if is_field else []
+    path = path if is_field else (*path, key)
+    inside = quote(path[-2]) if len(path) > 1 else quote(what)
+    help = did_you_mean(str(key), keys, "keys" if keys else "")
+    if is_field and (new := _renamed(owner, str(key))):
+        help = f"{quote(key)} is now {quote(new)}"
+    fail("AS0202", span_of(path, True), f"unknown key {quote(key)} in {inside}", help)
+
+
+def _renamed(owner: type[BaseModel], key: str) -> str:
+    """Return the name that an old key of a section has today; empty if it never was one."""
+    return owner.renamed.get(key, "") if issubclass(owner, Section) else ""
+
+
+def _report_value(name: str, finding: Any, schema: dict[str, Any], span: Span, fail: Fail) -> None:
+    value, kind = finding["input"], finding["type"]
     if kind in ("int_type", "int_from_float") and isinstance(value, float):
-        help = "divide with `//`, or use round, floor or ceil"
-        fail("AS0504", span, f"{quote(name)} is an integer, found {describe(value)}", help)
+        message = f"{quote(name)} is an integer, found {describe(value)}"
+        fail("AS0504", span, message, "divide with `//`, or use round, floor or ceil")
         return
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    ranged = kind.startswith(("greater", "less", "too_", "finite")) or (
-        numeric and kind.endswith("_length")
-    )
-    choices = (
-        schema.get("enum") or next((s["enum"] for s in schema.get("anyOf", ()) if "enum" in s), ())
-        if schema
-        else ()
-    )
+    takes = describe_schema(schema)
+    if not takes:
+        message = str(finding["msg"])
+        takes = message[:1].lower() + message[1:]
+    choices = _choices(schema)
     help = did_you_mean(value, choices) if isinstance(value, str) and choices else ""
-    fail(
-        "AS0205" if ranged else "AS0204",
-        span,
-        f"{quote(name)} takes {takes}, found {describe(value)}",
-        help,
-    )
+    code = "AS0205" if _is_out_of_range(kind, value) else "AS0204"
+    fail(code, span, f"{quote(name)} takes {takes}, found {describe(value)}", help)
 
 
-def _field(
-    loc: tuple[Any, ...], model: type[BaseModel]
-) -> tuple[tuple[Any, ...], type[BaseModel] | None]:
-    """The path of the outermost field at fault (a union's members are one field), and the model that declares it."""
+def _is_out_of_range(kind: str, value: Any) -> bool:
+    if kind.startswith(("greater", "less", "too_", "finite")):
+        return True
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and kind.endswith("_length")
+
+
+def _choices(schema: dict[str, Any]) -> list[str]:
+    """Return the values of an enum, or of one among the alternatives."""
+    for alternative in (schema, *schema.get("anyOf", ())):
+        if "enum" in alternative:
+            return alternative["enum"]
+    return []
+
+
+# From pydantic's location of an error to the model and field
+
+
+def _field(loc: Path, model: type[BaseModel]) -> tuple[Path, type[BaseModel]]:
+    """Return the path of the outermost wrong field, and the model that declares it.
+
+    A union's members are one field.
+    """
     path: list[Any] = []
     for part in loc:
         path.append(part)
         if part not in model.model_fields:
             continue
-        inner = _model_of(model.model_fields[part].annotation)
+        annotation = model.model_fields[part].annotation
+        rest = loc[len(path) :]
+        inner = model_of(annotation)
         if inner is None:
-            keys = _mappings(model.model_fields[part].annotation)
-            return (*path, *loc[len(path) : len(path) + keys]), model
-        at = loc[len(path) :]
-        if inner[1] and at:  # a mapping of names to models: the name is part of the path
-            path.append(at[0])
-            rest = at[1:]
-        else:
-            rest = at
-        found, deeper = _field(rest, inner[0]) if rest else ((), model if not inner[1] else None)
-        return (*path, *found), deeper if found else model
+            return (*path, *rest[: _mapping_depth(annotation)]), model
+        inner_model, is_mapping = inner
+        if is_mapping and rest:
+            # A mapping of names to models: the name is part of the path.
+            path.append(rest[0])
+            rest = rest[1:]
+        if not rest:
+            return tuple(path), model
+        deeper_path, deeper_model = _field(rest, inner_model)
+        return (*path, *deeper_path), deeper_model if deeper_path else model
     return tuple(path), model
 
 
-def _model_of(annotation: Any) -> tuple[type[BaseModel], bool] | None:
-    """The model that a field holds, and whether by name in a mapping."""
+def model_of(annotation: Any) -> tuple[type[BaseModel], bool] | None:
+    """Return the model that a field holds, and True if it holds several by name."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
     args: tuple[Any, ...] = get_args(annotation)
     if get_origin(annotation) is dict:
-        inner = _model_of(args[1])
+        inner = model_of(args[1])
         return (inner[0], True) if inner else None
-    members = [found for found in map(_model_of, args) if found]
+    members = [member for member in map(model_of, args) if member]
+    # `Model | None` holds a model; a union of more has members that pydantic tells apart itself.
     return members[0] if len(members) == 1 and len(args) == 2 else None
 
 
-def _keys(owner: type[BaseModel] | None) -> list[str]:
-    return [field.alias or name for name, field in owner.model_fields.items()] if owner else []
+def _mapping_depth(annotation: Any) -> int:
+    """Return how many mappings a field's type nests: dict[str, dict[str, X]] has two."""
+    if get_origin(annotation) is not dict:
+        return 0
+    return 1 + _mapping_depth(get_args(annotation)[1])
 
 
-def _schema(owner: type[BaseModel] | None, path: tuple[Any, ...]) -> dict[str, Any]:
-    """The schema of the value at the end of a path, which may go on into mappings of the owner's field."""
-    if owner is None:
-        return {}
+def _keys(owner: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in owner.model_fields.items()]
+
+
+def _schema(owner: type[BaseModel], path: Path) -> dict[str, Any]:
+    """Return the schema of the value at the end of a path into the model.
+
+    The path may go on into mappings that the owner's field holds.
+    """
     properties = _properties(owner)
     names = [part for part in path if part in properties]
-    schema: dict[str, Any] = properties.get(names[-1], {}) if names else {}
-    for _ in path[path.index(names[-1]) + 1 :] if names else ():
+    if not names:
+        return {}
+    schema: dict[str, Any] = properties[names[-1]]
+    for _ in path[path.index(names[-1]) + 1 :]:
         schema = schema.get("additionalProperties", schema)
     return schema
 
@@ -153,81 +183,22 @@ def _properties(owner: type[BaseModel]) -> dict[str, Any]:
     return owner.model_json_schema()["properties"]
 
 
-def _mappings(annotation: Any) -> int:
-    """How many mappings a field's type nests: dict[str, dict[str, X]] has two."""
-    return 1 + _mappings(get_args(annotation)[1]) if get_origin(annotation) is dict else 0
+def span_finder(tree: Tree) -> SpanOf:
+    """Return a `SpanOf` into a tree: it gives the deepest part of the path that exists."""
 
-
-_WORDS = {
-    "integer": ("an integer", "integers"),
-    "number": ("a number", "numbers"),
-    "boolean": ("true or false", "trues or falses"),
-    "string": ("a text", "texts"),
-    "object": ("a mapping", "mappings"),
-    "array": ("a list", "lists"),
-}
-
-
-def expected(schema: Mapping[str, Any], many: bool = False) -> str:
-    """What a JSON Schema lets through, in words.
-
-    >>> size = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "integer"}}]}
-    >>> expected(size)
-    'an integer of at least 1 or a list of integers'
-    """
-    if "$ref" in schema:
-        return _WORDS["object"][many]
-    if "anyOf" in schema:
-        parts = dict.fromkeys(part for inner in schema["anyOf"] if (part := expected(inner, many)))
-        if _WORDS["number"][many] in parts:
-            parts.pop(_WORDS["integer"][many], None)
-        *most, last = parts or [""]
-        return (f"{', '.join(most)} or {last}" if most else last) + _limits(schema)
-    if "enum" in schema:
-        return "one of " + ", ".join(quote(v) for v in schema["enum"])
-    if "const" in schema:
-        return quote(schema["const"])
-    kind = schema.get("type", "")
-    if kind == "string" and "pattern" in schema:
-        return "sizes such as 3x5" if many else "a size such as 3x5"
-    words = _WORDS[kind][many] if kind in _WORDS else ""
-    inner = expected(schema["items"], True) if kind == "array" and "items" in schema else ""
-    return words + (f" of {inner}" if inner else _limits(schema))
-
-
-def _limits(schema: Mapping[str, Any]) -> str:
-    """The bounds of a number; the largest that a spec may state goes without saying."""
-    names = {
-        "minimum": "at least",
-        "exclusiveMinimum": "above",
-        "maximum": "at most",
-        "exclusiveMaximum": "below",
-    }
-    bounds = [
-        f"{word} {schema[key]:,}"
-        for key, word in names.items()
-        if key in schema and schema[key] < 2**60
-    ]
-    of = " of " if bounds and bounds[0].startswith("at") else " "
-    return of + " and ".join(bounds) if bounds else ""
-
-
-def in_tree(tree: Tree) -> Callable[[tuple[Any, ...], bool], Span]:
-    """Places for `explain` where the value is a tree: the deepest part of the path that is there."""
-
-    def place(path: tuple[Any, ...], key: bool) -> Span:
+    def span_of(path: Path, key: bool) -> Span:
         here, span = tree, tree.span
         for part in path:
             if isinstance(here, Map) and str(part) in here.entries:
-                span, here = here.key(str(part)).span, here.entries[str(part)][1]
+                span = here.key(str(part)).span
+                here = here.entries[str(part)][1]
             elif isinstance(here, List) and isinstance(part, int) and part < len(here.items):
                 here = here.items[part]
                 span = here.span
             else:
                 break
-        block = (
-            isinstance(here, Map) and here.start[0] != here.end[0]
-        )  # a whole section: its key says enough
-        return span if key or block else here.span
+        # A whole section would be underlined over many lines: its key says enough.
+        is_section = isinstance(here, Map) and here.start[0] != here.end[0]
+        return span if key or is_section else here.span
 
-    return place
+    return span_of

@@ -1,39 +1,39 @@
-"""The JSON Schema of specs, derived from the ops and the sections; what it lets through, the checker still checks.
+"""The JSON Schema of specs, derived from the ops and the sections.
 
->>> sorted(schema()["$defs"]["op.linear"]["properties"])
+It is for editors, and accepts more than the checker does.
+
+>>> sorted(json_schema()["$defs"]["op.linear"]["properties"])
 ['bias', 'out']
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from archspec.frontend.arguments import TYPES
 from archspec.frontend.network import VERSION
-from archspec.frontend.step import CLAIMS
+from archspec.frontend.step_keys import (
+    BODY_SCHEMA,
+    EXPRESSION,
+    ROW_SCHEMA,
+    STEP_KEYS,
+    STEP_SCHEMA,
+    STRUCTURES,
+    Json,
+    object_schema,
+    properties,
+)
 from archspec.ir.document import Document
 from archspec.ops import OPS
 
-Json = dict[str, Any]
 
-EXPRESSION: Json = {
-    "type": "string",
-    "pattern": "\\$",
-    "description": "An expression: $name or ${...}.",
-}
-_BODY: Json = {"$ref": "#/$defs/body"}
-_STEP: Json = {"$ref": "#/$defs/step"}
-_ROW: Json = {"anyOf": [{"type": "array"}, _STEP]}
-
-
-def schema() -> Json:
-    """The schema as JSON data, draft 2020-12."""
+def json_schema() -> Json:
+    """Return the schema as JSON data, draft 2020-12."""
     document = Document.model_json_schema(ref_template="#/$defs/{model}")
     definitions: Json = {name: _computed(part) for name, part in document.pop("$defs", {}).items()}
     for kind, op in OPS.items():
         definitions[f"op.{kind}"] = _op(op.model_json_schema(), op.__doc__ or "")
-    definitions |= {"step": _step(), "body": {"type": ["array", "null"], "items": _STEP}}
-    definitions |= {"table": _table(), "block": _block(), "edit": _edit()}
+    definitions |= {"step": _step(), "body": {"type": ["array", "null"], "items": STEP_SCHEMA}}
+    definitions |= {name: object_schema(keys) for name, keys in STRUCTURES.items()}
+    definitions |= {"block": _block(), "edit": _edit()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "archspec",
@@ -74,7 +74,7 @@ def _root() -> Json:
         "blocks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/block"}},
         "network": {
             "anyOf": [
-                _BODY,
+                BODY_SCHEMA,
                 {
                     "type": "object",
                     "required": ["table"],
@@ -87,7 +87,7 @@ def _root() -> Json:
 
 
 def _removable(part: Json) -> Json:
-    """A section, or a mapping in it: a variant removes an entry, or the whole, by a null."""
+    """Let a variant remove a section, a mapping in it, or an entry of that, by a null."""
     if not part.get("additionalProperties"):
         return {"anyOf": [part, {"type": "null"}]} if "$ref" in part else part
     values: Json = part["additionalProperties"]
@@ -97,7 +97,10 @@ def _removable(part: Json) -> Json:
 
 
 def _computed(part: Json) -> Json:
-    """A section's model, its values also expressions; a variant states what it changes, and removes by a null."""
+    """Let a section's values be expressions too, and none of them required.
+
+    A variant states only what it changes, and removes a value by a null.
+    """
     fields = {
         name: _removable(field)
         if "additionalProperties" in field
@@ -108,6 +111,7 @@ def _computed(part: Json) -> Json:
 
 
 def _or_expression(field: Json, null: bool = False) -> Json:
+    """Return the schema of a field that also accepts an expression."""
     described = {key: field[key] for key in ("description", "default", "title") if key in field}
     inner = {key: value for key, value in field.items() if key not in described}
     nothing: list[Json] = [{"type": "null"}] if null else []
@@ -129,69 +133,19 @@ def _op(part: Json, doc: str) -> Json:
 
 
 def _step() -> Json:
-    text = {"type": ["string", "number"]}
-    keys: Json = {
-        "name": text | {"description": "The step's name, part of its parameters' names."},
-        "from": {
-            "anyOf": [text, {"type": "array", "items": text}],
-            "description": "An earlier step to read, or several.",
-        },
-        "when": {
-            "anyOf": [{"type": "boolean"}, EXPRESSION],
-            "description": "Whether the step is there.",
-        },
-        "output": {
-            "anyOf": [
-                {"type": ["string", "integer"]},
-                {"type": "array", "items": {"anyOf": [{"type": "integer"}, EXPRESSION]}},
-            ],
-            "description": "The shape it has to give: 28x28x256, or [256, 28, 28].",
-        },
-        "aux": {"type": ["string", "null"], "description": "The head that hangs on its output."},
-        "init": {"type": "object", "description": "Initial values of its tensors, by role."},
-        **{
-            name: {
-                "type": ["string", "number", "null"],
-                "description": f"The {name} that the paper prints.",
-            }
-            for name in CLAIMS
-        },
-        "table": {"$ref": "#/$defs/table"},
-        "repeat": {
-            "type": "object",
-            "required": ["times", "body"],
-            "additionalProperties": False,
-            "properties": {
-                "times": _or_expression({"type": "integer", "minimum": 0}),
-                "as": {"type": "string"},
-                "body": _BODY,
-            },
-        },
-    }
+    keys = properties(STEP_KEYS)
+    for structure in STRUCTURES:
+        keys[structure] = {"$ref": f"#/$defs/{structure}"}
     for kind, op in OPS.items():
         merge: Json = {
             "type": ["object", "null"],
-            "additionalProperties": _BODY,
+            "additionalProperties": BODY_SCHEMA,
             "description": "Branches by name.",
         }
         keys[kind] = merge if op.variadic else {"$ref": f"#/$defs/op.{kind}"}
     call: Json = {"type": ["object", "null"], "description": "A block's arguments."}
     named: Json = {"type": "string", "examples": [*OPS]}
     return {"anyOf": [named, {"type": "object", "properties": keys, "additionalProperties": call}]}
-
-
-def _table() -> Json:
-    columns: Json = {
-        "type": "array",
-        "items": {"type": ["string", "number"]},
-        "contains": {"const": "type"},
-    }
-    return {
-        "type": "object",
-        "required": ["columns", "rows"],
-        "additionalProperties": False,
-        "properties": {"columns": columns, "rows": {"type": "array", "items": _ROW}},
-    }
 
 
 def _block() -> Json:
@@ -207,14 +161,14 @@ def _block() -> Json:
         "type": ["object", "null"],
         "required": ["body"],
         "additionalProperties": False,
-        "properties": {"doc": {"type": "string"}, "args": args, "body": _BODY},
+        "properties": {"doc": {"type": "string"}, "args": args, "body": BODY_SCHEMA},
     }
 
 
 def _edit() -> Json:
     steps: Json = {
         "type": "object",
-        "additionalProperties": {"anyOf": [{"type": "array", "items": _ROW}, _STEP]},
+        "additionalProperties": {"anyOf": [{"type": "array", "items": ROW_SCHEMA}, STEP_SCHEMA]},
     }
     address = {"type": "string"}
     return {

@@ -1,4 +1,7 @@
-"""Bodies as data: typed steps with their arguments, before any argument has a value. `spec/form.py` reads them."""
+"""Bodies as data: steps with their arguments, before any argument has a value.
+
+`frontend/body_parser.py` makes them from the located tree.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,47 @@ from archspec.diagnostics import Report, Span
 from archspec.frontend.tree import Scalar, Tree
 from archspec.ir.expr import Apply, Expr, ExprError, evaluate, names_in
 
-CLAIMS = ("params", "ops", "depth")
-RESERVED = ("name", "from", "when", "output", "aux", "init", *CLAIMS)
-STRUCTURES = ("repeat", "table")
+
+class _Poison:
+    """Stands for a value whose error has been reported; whatever reads it stays silent."""
+
+    def __repr__(self) -> str:
+        return "POISON"
+
+
+POISON = _Poison()
+
+
+class LocatedError(Exception):
+    """An expression's failure, with the span to report it at."""
+
+    def __init__(self, error: ExprError, span: Span) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.span = span
+
+    def report(self, report: Report) -> None:
+        report.error(self.error.code, self.span, self.error.message, help=self.error.help)
+
+
+def expr_span(tree: Tree, error: ExprError) -> Span:
+    """Return the part of a scalar that an expression's error is about.
+
+    That is the whole scalar where escapes or folds hide the position.
+    """
+    if not isinstance(tree, Scalar) or not tree.verbatim:
+        return tree.span
+    return tree.span.part(tree.offset + error.start, tree.offset + error.end)
 
 
 @dataclass(slots=True, eq=False)
 class Argument:
-    """A value as written: a constant, an expression, or a collection that holds some."""
+    """A value as written: a constant, an expression, or a collection that holds some.
 
-    key: Span
+    `key_span` is the key that the value belongs to.
+    """
+
+    key_span: Span
     tree: Tree
     constant: Any = None
     expr: Expr | None = None
@@ -31,74 +65,61 @@ class Argument:
         return self.tree.span
 
     @property
-    def parts(self) -> list[Argument]:
-        return [*self.items.values()] if isinstance(self.items, dict) else self.items or []
+    def children(self) -> list[Argument]:
+        if isinstance(self.items, dict):
+            return [*self.items.values()]
+        return self.items or []
 
-    def reads(self) -> frozenset[str]:
-        """The arguments that it depends on."""
+    def names_read(self) -> frozenset[str]:
+        """Return the names of the arguments that it depends on."""
         if self.expr is not None:
             return names_in(self.expr)
-        return frozenset[str]().union(*(part.reads() for part in self.parts))
+        return frozenset[str]().union(*(child.names_read() for child in self.children))
 
-    def value(self, env: Mapping[str, Any]) -> Any:
-        """Its value; Broken where a part of it is; raises `Located`."""
+    def evaluate(self, env: Mapping[str, Any]) -> Any:
+        """Return its value, or POISON if any part of it is; raise `LocatedError`."""
         if self.expr is not None:
             try:
                 return evaluate(self.expr, env)
             except ExprError as error:
-                raise Located(error, expr_span(self.tree, error)) from None
+                raise LocatedError(error, expr_span(self.tree, error)) from None
         if self.items is None:
             return self.constant
-        values = [part.value(env) for part in self.parts]
-        if any(value is Broken for value in values):
-            return Broken
-        return (
-            dict(zip(self.items, values, strict=True)) if isinstance(self.items, dict) else values
-        )
+        values = [child.evaluate(env) for child in self.children]
+        if any(value is POISON for value in values):
+            return POISON
+        if isinstance(self.items, dict):
+            return dict(zip(self.items, values, strict=True))
+        return values
 
     @property
     def hint(self) -> str:
-        """The help for a text where a number is due: `$a // 2` is a text, `${a // 2}` is computed."""
-        joined = isinstance(self.expr, Apply) and self.expr.op == "join"
-        return 'an expression needs braces around the whole of it: "${...}"' if joined else ""
+        """The help for a text where a number is needed.
+
+        `$a // 2` is a text that begins with the value of `a`; `${a // 2}` is computed.
+        """
+        is_joined = isinstance(self.expr, Apply) and self.expr.op == "join"
+        return 'an expression needs braces around the whole of it: "${...}"' if is_joined else ""
 
     @property
     def cost(self) -> int:
-        """About how much it takes to evaluate it."""
-        text = (
-            len(self.tree.text) // (64 if self.expr is None else 1)
-            if isinstance(self.tree, Scalar)
-            else 0
-        )
-        return 2 + text + sum(part.cost for part in self.parts)
-
-
-class Located(Exception):
-    """An expression's failure with its place."""
-
-    def __init__(self, error: ExprError, span: Span) -> None:
-        super().__init__(error.message)
-        self.error, self.span = error, span
-
-    def report(self, report: Report) -> None:
-        report.error(self.error.code, self.span, self.error.message, help=self.error.help)
-
-
-def expr_span(tree: Tree, error: ExprError) -> Span:
-    """The part of a scalar that an expression's error speaks of; the whole where escapes or folds hide it."""
-    if not isinstance(tree, Scalar) or not tree.verbatim:
-        return tree.span
-    return tree.span.part(tree.offset + error.start, tree.offset + error.end)
+        """The approximate work of evaluating it once."""
+        text_cost = 0
+        if isinstance(self.tree, Scalar):
+            # Copying a constant is far cheaper per character than evaluating an expression.
+            text_cost = len(self.tree.text) // (64 if self.expr is None else 1)
+        return 2 + text_cost + sum(child.cost for child in self.children)
 
 
 @dataclass(eq=False)
 class Step:
-    """One step: an op or block with its arguments, a merge with its branches, or a repeat with its body.
+    """One step: an op or block with its arguments, a merge with its branches, or a repeat.
 
-    `lost` is one whose form is wrong, which has been reported: its value is unknown.
+    `kind` is the name of the op, block or structure. `reserved` and `claims` are the keys beside
+    it. An `invalid` step is malformed, which has been reported: its value is unknown.
     """
 
-    what: str
+    kind: str
     span: Span
     end: Span
     arguments: dict[str, Argument] = field(default_factory=dict[str, Argument])
@@ -106,12 +127,12 @@ class Step:
     claims: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
     branches: dict[str, tuple[Span, Body]] | None = None
     body: Body | None = None
-    row: bool = False
-    lost: bool = False
+    is_row: bool = False
+    invalid: bool = False
 
     @cached_property
     def cost(self) -> int:
-        """About how much work one run through it is, what is inside it aside."""
+        """The approximate work of elaborating it once, without the steps inside it."""
         arguments = (*self.arguments.values(), *self.reserved.values())
         return 2 + sum(argument.cost for argument in arguments) + 8 * len(self.branches or ())
 
@@ -121,7 +142,7 @@ Body = list[Step]
 
 @dataclass(slots=True, eq=False)
 class Parameter:
-    """A block's argument: its type and default."""
+    """A declared argument of a block: its type and default."""
 
     name: str
     type: str
@@ -141,16 +162,6 @@ class Block:
 
     @cached_property
     def cost(self) -> int:
-        """About how much work it is to give its arguments values."""
+        """The approximate work of giving its arguments values."""
         defaults = (parameter.default for parameter in self.parameters.values())
         return 8 + sum(2 + default.cost if default else 2 for default in defaults)
-
-
-class _Broken:
-    """Stands for a value whose error has been reported."""
-
-    def __repr__(self) -> str:
-        return "Broken"
-
-
-Broken = _Broken()

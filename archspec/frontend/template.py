@@ -11,7 +11,7 @@ input: [1, 28, 28]               # one sample, channels first: channels, height,
 args: {classes: 10}              # change one for a run: --set classes=100
 
 blocks:
-  convolution:                   # a block is a layer of your own: arguments, then the steps it stands for
+  convolution:                   # a layer of your own: arguments, then the steps it stands for
     args: {out: int, kernel: size = 3}
     body:
       - conv: {out: $out, kernel: $kernel, padding: symmetric}
@@ -19,7 +19,7 @@ blocks:
 
 network:                         # steps run from top to bottom
   - {name: conv1, convolution: {out: 16}}
-  - {name: pool1, max_pool: {kernel: 2, stride: 2}, output: 14x14x16}   # `output` is checked, not decoration
+  - {name: pool1, max_pool: {kernel: 2, stride: 2}, output: 14x14x16}   # `output` is checked
   - name: split                  # branches that are joined: each is a body of its own
     concat:
       1x1: [{convolution: {out: 16, kernel: 1}}]
@@ -34,10 +34,10 @@ heads:
 """
 
 
-def starter(name: str) -> str:
-    """The starter spec under a name.
+def starter_spec(name: str) -> str:
+    """Return the text of a small spec with that name.
 
-    >>> print(starter("digits")[:54])
+    >>> print(starter_spec("digits")[:54])
     archspec: 1                      # the version of the
     """
     return _TEXT.replace("NAME", json.dumps(name), 1)

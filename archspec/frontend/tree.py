@@ -1,4 +1,4 @@
-"""The located tree: what a YAML text says, each piece with its place. Nothing here knows about networks."""
+"""The located tree: the values of a YAML text, each with its span. It knows nothing of networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archspec.diagnostics import Source, Span
 
 @dataclass(slots=True, eq=False)
 class Scalar:
-    """A string, number, bool or null; `text` is how it is spelt."""
+    """A string, number, bool or null; `text` is its spelling."""
 
     value: str | int | float | bool | None
     text: str
@@ -26,19 +26,19 @@ class Scalar:
 
     @property
     def offset(self) -> int:
-        """Where the text begins within the span: after the opening quote, if there is one."""
+        """The start of the text within the span: after the opening quote, if there is one."""
         return int(self.quoted)
 
     @property
     def verbatim(self) -> bool:
-        """Whether the source holds the text character for character, on one line: without escapes or folds."""
+        """True if the source holds the text as it is, on one line: without escapes or folds."""
         return (
             self.start[0] == self.end[0]
             and self.end[1] - self.start[1] == len(self.text) + 2 * self.quoted
         )
 
     def part(self, start: int, end: int) -> Scalar:
-        """A text from start to end of its own, in its place."""
+        """Return a part of the text, with the span of that part."""
         text = self.text[start:end]
         if not self.verbatim:
             return Scalar(text, text, self.source, self.start, self.end)
@@ -61,7 +61,7 @@ class List:
 
 @dataclass(slots=True, eq=False)
 class Map:
-    """Keys are texts, in the order of the file; `keys` keeps where each stands."""
+    """Entries by key, in the order of the file; each key keeps its own span."""
 
     entries: dict[str, tuple[Scalar, Tree]]
     source: Source
@@ -93,64 +93,71 @@ def is_null(tree: Tree | None) -> bool:
     return tree is None or (isinstance(tree, Scalar) and tree.value is None)
 
 
-def data(tree: Tree) -> Any:
-    """The plain Python value of a tree."""
+def to_python(tree: Tree) -> Any:
+    """Return the plain Python value of a tree."""
     if isinstance(tree, Scalar):
         return tree.value
     if isinstance(tree, List):
-        return [data(item) for item in tree.items]
-    return {key.text: data(value) for key, value in tree}
+        return [to_python(item) for item in tree.items]
+    return {key.text: to_python(value) for key, value in tree}
 
 
 def from_python(value: Any, source: Source, column: int) -> Scalar:
-    """A Python value as a scalar that stands from that column to the end of `source`; its reader checks its type."""
+    """Return a Python value as a scalar, from that column to the end of `source`.
+
+    Its type is not checked: that is left to whatever reads it.
+    """
     return Scalar(value, str(value), source, (1, column), (1, len(source.text) + 1))
 
 
-def copy(tree: Tree) -> Tree:
-    """A tree of its own, so that an edit at one place cannot reach another."""
+def copy_tree(tree: Tree) -> Tree:
+    """Return a copy, so that an edit of one alias or variant cannot change another."""
     if isinstance(tree, Scalar):
         return tree
     if isinstance(tree, List):
-        return List([copy(item) for item in tree.items], tree.source, tree.start, tree.end)
-    entries = {text: (key, copy(value)) for text, (key, value) in tree.entries.items()}
+        return List([copy_tree(item) for item in tree.items], tree.source, tree.start, tree.end)
+    entries = {text: (key, copy_tree(value)) for text, (key, value) in tree.entries.items()}
     return Map(entries, tree.source, tree.start, tree.end)
 
 
 def relocate(tree: Tree, span: Span) -> None:
-    """Puts all of it at one place."""
-    open_ = [tree]
-    while open_:
-        part = open_.pop()
+    """Give every part of a tree the same span."""
+    stack = [tree]
+    while stack:
+        part = stack.pop()
         part.source, part.start, part.end = span.source, span[1:3], span[3:5]
-        open_.extend(_inside(part))
+        stack.extend(_children(part))
 
 
-def height(tree: Tree) -> int:
-    """How deep it is nested: 0 for a scalar."""
-    level, deep = [tree], -1
+def tree_depth(tree: Tree) -> int:
+    """Return how deep a tree is nested: 0 for a scalar."""
+    # Level by level: an alias of an alias may be deeper than Python recurses.
+    depth = -1
+    level = [tree]
     while level:
-        level, deep = [inner for part in level for inner in _inside(part)], deep + 1
-    return deep
+        level = [inner for part in level for inner in _children(part)]
+        depth += 1
+    return depth
 
 
-def size(tree: Tree) -> int:
-    """How many values it holds, itself included."""
-    found, open_ = 0, [tree]
-    while open_:
-        found += 1
-        open_.extend(_inside(open_.pop()))
-    return found
+def tree_size(tree: Tree) -> int:
+    """Return how many values a tree holds, itself included."""
+    count = 0
+    stack = [tree]
+    while stack:
+        count += 1
+        stack.extend(_children(stack.pop()))
+    return count
 
 
-def _inside(tree: Tree) -> Iterable[Tree]:
+def _children(tree: Tree) -> Iterable[Tree]:
     if isinstance(tree, Scalar):
         return ()
     return tree.items if isinstance(tree, List) else (value for _, value in tree)
 
 
-def describe(tree: Tree | None) -> str:
-    """What a tree is, for messages."""
+def describe_tree(tree: Tree | None) -> str:
+    """Return the words for a tree in messages."""
     if isinstance(tree, Map):
         return "a mapping"
     if isinstance(tree, List):

@@ -1,9 +1,11 @@
-"""YAML text to a located tree, read as YAML 1.2 core from the parser's events, with every expansion bounded.
+"""From YAML text to a located tree.
+
+The parser's events are read as YAML 1.2 core, and every expansion is bounded.
 
 >>> from archspec.diagnostics import Report, Source
->>> tree = read(Source("net.yaml", "rate: 1e-3\\nanswer: no\\n"), Report())
->>> from archspec.frontend.tree import data
->>> data(tree)
+>>> tree = parse_yaml(Source("net.yaml", "rate: 1e-3\\nanswer: no\\n"), Report())
+>>> from archspec.frontend.tree import to_python
+>>> to_python(tree)
 {'rate': 0.001, 'answer': 'no'}
 """
 
@@ -11,13 +13,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import yaml
 
 from archspec.diagnostics import Note, Report, Source, Span, quote
-from archspec.frontend.tree import List, Map, Scalar, Tree, copy, height
-from archspec.frontend.yaml_errors import check_characters, explain
+from archspec.frontend.tree import List, Map, Scalar, Tree, copy_tree, tree_depth
+from archspec.frontend.yaml_errors import check_characters, report_yaml_error
 
 MAX_BYTES = 4 * 2**20
 MAX_VALUES = 300_000
@@ -30,7 +32,8 @@ _WORDS: dict[str, Any] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
     ".nan": float("nan"), ".NaN": float("nan"), ".NAN": float("nan"),
-    **{sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")},
+    **{sign + word: float(sign + "inf")
+       for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")},
 }  # fmt: skip
 _parse = cast("Any", yaml.parse)  # pyright: ignore[reportUnknownMemberType]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -39,11 +42,14 @@ _STRING_TAGS = ("!", "tag:yaml.org,2002:str")
 
 
 class _Stop(Exception):
-    """Reading cannot go on; the report says why."""
+    """The text cannot be parsed further; the report says why."""
 
 
-def resolve(text: str) -> str | int | float | bool | None:
-    """A plain scalar's value in the YAML 1.2 core schema; a number of over 400 digits stays text."""
+def resolve_scalar(text: str) -> str | int | float | bool | None:
+    """Return a plain scalar's value in the YAML 1.2 core schema.
+
+    A number of over 400 digits stays a text: converting it would take quadratic time.
+    """
     if text in _WORDS:
         return _WORDS[text]
     if text[0] in "+-.0123456789" and len(text) <= 400:
@@ -57,43 +63,54 @@ def resolve(text: str) -> str | int | float | bool | None:
 
 
 @dataclass
-class Room:
-    """How much may still be read; a spec and all that it extends share it."""
+class Budget:
+    """The bytes and values that may still be read; a spec and all that it extends share one."""
 
     bytes: int = MAX_BYTES
     values: int = MAX_VALUES
 
 
-def read(source: Source, report: Report, start: int = 0, room: Room | None = None) -> Tree | None:
-    """The tree of the text's one document; None where the text cannot be read, and then the report says why.
+def parse_yaml(
+    source: Source, report: Report, start: int = 0, budget: Budget | None = None
+) -> Tree | None:
+    """Return the tree of the text's one document; None if it has an error, which is reported.
 
-    What stands before `start`, in the first line, is passed over, and counts in the columns.
+    The characters of the first line before `start` are skipped, and count in the columns.
     """
     if not check_characters(source, report):
         return None
-    reader = _Reader(source, report, start, room or Room())
+    builder = _TreeBuilder(source, report, start, budget or Budget())
     try:
-        return reader.document()
+        return builder.document()
     except _Stop:
         return None
     except yaml.YAMLError as error:
-        explain(error, source, report, reader.open[-1] if reader.open else None)
+        report_yaml_error(error, source, report, builder.open[-1] if builder.open else None)
         return None
 
 
-class _Reader:
-    def __init__(self, source: Source, report: Report, start: int, room: Room) -> None:
-        self.source, self.report, self.start, self.room = source, report, start, room
+class _TreeBuilder:
+    """Builds the tree from the parser's events.
+
+    `end` is the end of the last value, and so of a block collection; `open` holds the brackets and
+    braces around the current value.
+    """
+
+    def __init__(self, source: Source, report: Report, start: int, budget: Budget) -> None:
+        self.source = source
+        self.report = report
+        self.start = start
+        self.budget = budget
         self.anchors: dict[str, tuple[Tree, int] | None] = {}
-        self.end = (1, 1)  # of the last value read: where a block's ends, too
-        self.open: list[Span] = []  # the brackets and braces around it
+        self.end = (1, 1)
+        self.open: list[Span] = []
         self.events: Any = _parse(" " * start + source.text[start:], Loader=_Loader)
 
     def document(self) -> Tree | None:
         next(self.events)  # the stream's start
         event = next(self.events)
         if isinstance(event, yaml.StreamEndEvent):
-            if self.start:  # no value, where one may be left out
+            if self.start:  # `--set ADDRESS=`: the value is left out
                 return Scalar(None, "", self.source, (1, self.start + 1), (1, self.start + 1))
             help = "`archspec init` writes one to start from"
             self.report.error("AS0201", self.source.start, "the spec is empty", help=help)
@@ -102,38 +119,41 @@ class _Reader:
         next(self.events)  # the document's end
         event = next(self.events)
         if not isinstance(event, yaml.StreamEndEvent):
-            self.fail(
-                "AS0101", event, "a spec is one document", "remove the `---` and what follows"
-            )
+            help = "remove the `---` and what follows"
+            self.fail("AS0101", event, "a spec is one document", help)
         return tree
 
     def span(self, event: Any) -> Span:
         return Span(self.source, *_start(event), *_end(event))
 
-    def fail(self, code: str, event: Any, message: str, help: str = "") -> None:
+    def fail(self, code: str, event: Any, message: str, help: str = "") -> NoReturn:
+        """Report an error at an event, and stop."""
         self.report.error(code, self.span(event), message, help=help)
         raise _Stop
 
-    def take(self, event: Any, values: int) -> None:
-        self.room.values -= values
-        if self.room.values < 0:
-            code, what = ("AS0107", "with its aliases expanded, ") if values > 1 else ("AS0106", "")
-            message = f"{what}a spec and what it extends hold at most {MAX_VALUES:,} values"
-            self.fail(code, event, message, "use blocks and `repeat`")
+    def charge(self, event: Any, values: int) -> None:
+        """Take values from the budget; stop when it is used up."""
+        self.budget.values -= values
+        if self.budget.values >= 0:
+            return
+        message = f"a spec and what it extends hold at most {MAX_VALUES:,} values"
+        help = "use blocks and `repeat`"
+        if values > 1:
+            self.fail("AS0107", event, f"with its aliases expanded, {message}", help)
+        self.fail("AS0106", event, message, help)
 
     def node(self, event: Any, depth: int) -> Tree:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, depth)
         if depth > MAX_DEPTH:
             self.fail("AS0105", event, f"nested more than {MAX_DEPTH} deep", _SHALLOW)
-        before = self.room.values
-        self.take(event, 1)
+        before = self.budget.values
+        self.charge(event, 1)
         if event.anchor:
             self.anchors[event.anchor] = None
-        if event.tag is not None and not (
-            isinstance(event, yaml.ScalarEvent) and event.tag in _STRING_TAGS
-        ):
-            self.refuse_tag(event)
+        is_string = isinstance(event, yaml.ScalarEvent) and event.tag in _STRING_TAGS
+        if event.tag is not None and not is_string:
+            self.report_tag(event)
         if isinstance(event, yaml.ScalarEvent):
             tree: Tree = self.scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -141,43 +161,39 @@ class _Reader:
         else:
             tree = self.mapping(event, depth)
         if event.anchor:
-            self.anchors[event.anchor] = (tree, before - self.room.values)
+            self.anchors[event.anchor] = (tree, before - self.budget.values)
         return tree
 
-    def refuse_tag(self, event: Any) -> None:
-        """A tag stands before its value, perhaps behind an anchor."""
+    def report_tag(self, event: Any) -> None:
+        """Report a tag and stop. It stands before its value, perhaps behind an anchor."""
         line, column = _start(event)
-        found = _TAG.search(self.source.lines[line - 1], column - 1)
-        if found:
-            span = self.source.span(line, found.start() + 1, line, found.end() + 1)
+        tag = _TAG.search(self.source.lines[line - 1], column - 1)
+        if tag:
+            span = self.source.span(line, tag.start() + 1, line, tag.end() + 1)
             help = "a spec needs no tags: remove it"
-            self.report.error("AS0104", span, f"unknown tag {quote(found.group())}", help=help)
+            self.report.error("AS0104", span, f"unknown tag {quote(tag.group())}", help=help)
         raise _Stop
 
     def alias(self, event: Any, depth: int) -> Tree:
-        known = self.anchors.get(event.anchor)
-        if known is None:
-            what = "holds itself" if event.anchor in self.anchors else "is not defined"
+        anchored = self.anchors.get(event.anchor)
+        if anchored is None:
+            # An anchor without a tree is that of a collection around the alias.
+            problem = "holds itself" if event.anchor in self.anchors else "is not defined"
             help = "a text that begins with `*` needs quotes"
-            self.fail("AS0107", event, f"the alias {quote('*' + event.anchor)} {what}", help)
-            raise _Stop
-        tree, values = known
-        self.take(event, values)
-        if depth + height(tree) > MAX_DEPTH:
-            self.fail(
-                "AS0105",
-                event,
-                f"with this alias expanded, nested more than {MAX_DEPTH} deep",
-                _SHALLOW,
-            )
+            self.fail("AS0107", event, f"the alias {quote('*' + event.anchor)} {problem}", help)
+        tree, values = anchored
+        self.charge(event, values)
+        if depth + tree_depth(tree) > MAX_DEPTH:
+            message = f"with this alias expanded, nested more than {MAX_DEPTH} deep"
+            self.fail("AS0105", event, message, _SHALLOW)
         self.end = _end(event)
-        return copy(tree)
+        return copy_tree(tree)
 
     def scalar(self, event: Any) -> Scalar:
         self.end = _end(event)
         text: str = event.value
         plain = event.implicit[0] and event.tag is None
-        value = resolve(text) if plain else text
+        value = resolve_scalar(text) if plain else text
         return Scalar(value, text, self.source, _start(event), self.end, event.style in ("'", '"'))
 
     def sequence(self, begun: Any, depth: int) -> List:
@@ -199,9 +215,8 @@ class _Reader:
                 self.report.error("AS0101", key.span, "a key has to be a name", help=help)
             elif key.text in entries:
                 notes = [Note("first given", entries[key.text][0].span)]
-                self.report.error(
-                    "AS0108", key.span, f"the key {quote(key.text)} is given twice", notes=notes
-                )
+                message = f"the key {quote(key.text)} is given twice"
+                self.report.error("AS0108", key.span, message, notes=notes)
             else:
                 entries[key.text] = (key, value)
         self.finish(begun, event)
@@ -212,7 +227,7 @@ class _Reader:
             self.open.append(self.span(event))
 
     def finish(self, begun: Any, event: Any) -> None:
-        """A collection in brackets ends behind them, a block where its last value does."""
+        """Set the end: behind the brackets of a collection, or at the last value of a block."""
         if begun.flow_style:
             self.open.pop()
             self.end = _end(event)

@@ -1,4 +1,4 @@
-"""What the YAML parser refuses, in words: the place, what is expected there, and the way out."""
+"""Errors of the YAML parser in our words: where, what is expected there, and the fix."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ import yaml
 from archspec.diagnostics import Note, Report, Source, Span, quote
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_SEPARATE = "separate the entries by commas, and close every bracket; a text that holds one of `,[]{}` needs quotes"
+_SEPARATE = (
+    "separate the entries by commas, and close every bracket; "
+    "a text that holds one of `,[]{}` needs quotes"
+)
 _WORDS = {
     "mapping values are not allowed in this context": (
         "a key cannot stand here",
-        "quote a text that holds `: `; the keys of a mapping begin in one column, each on a line of its own",
+        (
+            "quote a text that holds `: `; "
+            "the keys of a mapping begin in one column, each on a line of its own"
+        ),
     ),
     "did not find expected ',' or '}'": ("expected `,` or `}`", _SEPARATE),
     "did not find expected ',' or ']'": ("expected `,` or `]`", _SEPARATE),
@@ -28,7 +34,10 @@ _WORDS = {
     ),
     "did not find expected node content": (
         "expected a value",
-        "close every bracket; quote a text that begins with one of `,]}`, or with `#`, which starts a comment",
+        (
+            "close every bracket; "
+            "quote a text that begins with one of `,]}`, or with `#`, which starts a comment"
+        ),
     ),
     "found character that cannot start any token": ("a value cannot begin so", "quote it"),
     "did not find expected alphabetic or numeric character": (
@@ -45,63 +54,66 @@ _WORDS = {
         "remove the `...` and what follows",
     ),
 }
-"""The parser's phrases as ours, each with its help."""
+"""Our message for each of the parser's, and its help."""
 
 
 def decode(raw: bytes, name: str, report: Report) -> Source | None:
-    """The text of a file; anything but UTF-8 is an error at its place."""
+    """Return the text of a file; None if it is not UTF-8, which is reported where it is not."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        report.error(
-            "AS0102", Source(name, "").start, "the file is UTF-16", help="save it as UTF-8"
-        )
+        span = Source(name, "").start
+        report.error("AS0102", span, "the file is UTF-16", help="save it as UTF-8")
         return None
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     try:
         return Source(name, raw.decode())
     except UnicodeDecodeError as error:
         source = Source(name, raw.decode("utf-8", "replace"))
-        line, column = _place(raw[: error.start].decode("utf-8", "replace"))
+        line, column = _line_and_column(raw[: error.start].decode("utf-8", "replace"))
         message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
-        report.error(
-            "AS0102",
-            source.span(line, column, line, column + 1),
-            message,
-            help="save the file as UTF-8",
-        )
+        span = source.span(line, column, line, column + 1)
+        report.error("AS0102", span, message, help="save the file as UTF-8")
         return None
 
 
 def check_characters(source: Source, report: Report) -> bool:
-    """Whether every character is one that YAML allows; the first that is not is reported."""
-    found = _FORBIDDEN.search(source.text)
-    if found:
-        line, column = _place(source.text[: found.start()])
-        message = f"the character U+{ord(found.group()):04X} is not allowed in YAML"
+    """Return True if YAML allows every character; report the first that it does not."""
+    forbidden = _FORBIDDEN.search(source.text)
+    if forbidden:
+        line, column = _line_and_column(source.text[: forbidden.start()])
+        message = f"the character U+{ord(forbidden.group()):04X} is not allowed in YAML"
         help = 'remove it, or write it as an escape, such as "\\x1b"'
         report.error("AS0101", source.span(line, column, line, column + 1), message, help=help)
-    return found is None
+    return forbidden is None
 
 
-def explain(error: yaml.YAMLError, source: Source, report: Report, opened: Span | None) -> None:
-    """Reports what stopped the parser: where it stopped, or what began before and never ends.
+def report_yaml_error(
+    error: yaml.YAMLError, source: Source, report: Report, opened: Span | None
+) -> None:
+    """Report what stopped the parser: where it stopped, or what began before and never ends.
 
     `opened` is the innermost bracket that was open then.
     """
     problem: str = getattr(error, "problem", None) or "this cannot be read"
     context: str | None = getattr(error, "context", None)
-    begun, stopped = _span(error, "context_mark", source), _span(error, "problem_mark", source)
+    begun = _span(error, "context_mark", source)
+    stopped = _span(error, "problem_mark", source)
     span = stopped or begun or source.start
     lines = source.lines
     line = lines[span.line - 1] if span.line <= len(lines) else ""
-    before, here = line[: span.column - 1], line[span.column - 1 : span.column]
+    before = line[: span.column - 1]
+    here = line[span.column - 1 : span.column]
     message, help = _WORDS.get(problem, (problem, ""))
     if here == "\t" or (not before.strip(" \t") and "\t" in before):
         report.error("AS0103", span, "a tab cannot indent YAML", help="indent with spaces")
         return
     notes = [Note(context, begun)] if context and begun else []
-    if not here and not "".join(lines[span.line :]).strip() and (begun or opened):
+    is_at_end = not here and not "".join(lines[span.line :]).strip()
+    if is_at_end and (begun or opened):
+        # The end of the file says nothing: mark what was still open there.
         inner = begun if begun and begun.line <= len(lines) and begun != span else opened
-        span, message, notes = inner or span, f"this does not end: {message}", []
+        span = inner or span
+        message = f"this does not end: {message}"
+        notes = []
     elif here == "{" and before.endswith("$"):
         help = 'between braces or brackets an expression needs quotes: "${...}"'
     elif here:
@@ -111,14 +123,12 @@ def explain(error: yaml.YAMLError, source: Source, report: Report, opened: Span 
 
 def _span(error: yaml.YAMLError, name: str, source: Source) -> Span | None:
     mark: Any = getattr(error, name, None)
-    return (
-        source.span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
-        if mark
-        else None
-    )
+    if not mark:
+        return None
+    return source.span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
 
 
-def _place(before: str) -> tuple[int, int]:
-    """Line and column of what follows a text."""
+def _line_and_column(before: str) -> tuple[int, int]:
+    """Return the line and column of what follows a text."""
     lines = Source("", before).lines
     return len(lines), len(lines[-1]) + 1

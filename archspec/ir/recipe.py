@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -100,6 +101,8 @@ class Schedule(Section):
 class Augment(Section):
     """`train.augment`: how images are augmented in training; by default they are not."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"mirror": "flip"}
+
     area: tuple[Factor, Factor] | None = Field(
         default=None,
         description="Smallest and largest share of the image that a random crop has.",
@@ -139,6 +142,13 @@ class Augment(Section):
 
 class Recipe(Section):
     """`train`: the recipe that the paper trains the network by."""
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "exempt": "no_decay",
+        "rates": "lr_multipliers",
+        "decay": "ema_decay",
+        "clip": "clip_norm",
+    }
 
     optimizer: Literal["sgd", "adamw"] = Field(default="sgd", description="The update rule.")
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(

@@ -21,7 +21,7 @@ from archspec._version import __version__
 from archspec.backend import Backend
 from archspec.diagnostics import Failure, quote, writing
 from archspec.frontend.loader import Spec
-from archspec.frontend.show import show
+from archspec.frontend.yaml_writer import annotated_yaml
 from archspec.ir.recipe import Recipe
 from archspec.train.data import Sample, SplitData
 from archspec.train.data.builtin import BUILTIN
@@ -146,7 +146,7 @@ def write_run_info(folder: Path, info: Mapping[str, Any], spec: Spec) -> None:
     """Write `run.json` and `spec.yaml`; raise `Failure` if they cannot be written."""
     text = json.dumps(info, indent=2, ensure_ascii=False) + "\n"
     with writing(folder):
-        for name, content in ((SPEC_FILE, show(spec.tree)), (RUN_FILE, text)):
+        for name, content in ((SPEC_FILE, annotated_yaml(spec.tree)), (RUN_FILE, text)):
             # A byte of a file name that is not UTF-8 becomes \udcff, as JSON escapes it.
             write_text(folder / name, content, errors="backslashreplace")
 

@@ -17,12 +17,12 @@ from archspec.backend.session import Mode
 from archspec.compiler import write_build
 from archspec.conformance.compare import compare
 from archspec.equivalence import VerifyReport
-from archspec.frontend.files import shipped
+from archspec.frontend.files import shipped_folder
 from archspec.reference import evaluate
 from archspec.weights.checkpoint import load_tensors as load_weights
 from archspec.weights.weight_source import WeightSource
 
-SPECS = sorted(path.stem for path in shipped().glob("*.yaml"))
+SPECS = sorted(path.stem for path in shipped_folder().glob("*.yaml"))
 TARGETS = ["torch", "keras", "keras@jax", "onnx"]
 ALL: tuple[Mode, ...] = ("eval", "train", "grad", "step")
 

@@ -15,12 +15,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archspec.cli import COMMANDS, main
-from archspec.frontend.files import shipped
+from archspec.frontend.files import shipped_folder
 from tests.helpers import damage
 from tests.helpers.effort import examples
 from tests.helpers.specs import written
 
-SHIPPED = {path.stem: path.read_text() for path in sorted(shipped().glob("*.yaml"))}
+SHIPPED = {path.stem: path.read_text() for path in sorted(shipped_folder().glob("*.yaml"))}
 SPECS = st.sampled_from(list(SHIPPED.values()))
 
 
@@ -75,7 +75,9 @@ wrong = st.one_of(damage.damaged(SPECS), damage.data(), st.binary(max_size=80))
 @given(wrong, st.sampled_from(ONE))
 def test_commands_on_specs_that_are_wrong(content: str | bytes, command: list[str]) -> None:
     with written(content) as path:
-        code, out, err = ended(command[0], str(path), "--include", str(shipped()), *command[1:])
+        code, out, err = ended(
+            command[0], str(path), "--include", str(shipped_folder()), *command[1:]
+        )
     assert code in (0, 1)
     if "json" in command:
         assert isinstance(json.loads(out), dict if command[0] == "stats" and code == 0 else list)
@@ -92,7 +94,7 @@ def test_a_build_writes_all_or_nothing(content: str | bytes) -> None:
             "build",
             str(path),
             "--include",
-            str(shipped()),
+            str(shipped_folder()),
             "--backend",
             "torch",
             "-o",
@@ -129,7 +131,7 @@ _sets = st.one_of(st.tuples(_addresses, _values).map("=".join), st.text(max_size
 def test_overrides(name: str, sets: list[str]) -> None:
     code, _, err = ended(
         "check",
-        str(shipped() / f"{name}.yaml"),
+        str(shipped_folder() / f"{name}.yaml"),
         *(part for text in sets for part in (f"--set={text}",)),
     )
     assert code in (0, 1)
@@ -157,7 +159,7 @@ _edits = st.dictionaries(
 def test_variants(base: str, edits: list[object], more: dict[str, object]) -> None:
     text = json.dumps({**more, "extends": f"{base}.yaml", "edit": edits})
     with written(text) as path:
-        shutil.copytree(shipped(), path.parent, dirs_exist_ok=True)
+        shutil.copytree(shipped_folder(), path.parent, dirs_exist_ok=True)
         assert ended("check", str(path))[0] in (0, 1)
         assert ended("show", str(path))[0] in (0, 1)
 

@@ -17,9 +17,9 @@ from archspec.conformance.specs import specs
 from archspec.diagnostics import Diagnostic, Span
 from archspec.diagnostics.codes import codes
 from archspec.diagnostics.render import render_github, render_json, render_text
-from archspec.frontend.files import shipped
+from archspec.frontend.files import shipped_folder
 from archspec.frontend.loader import Spec
-from archspec.frontend.show import show
+from archspec.frontend.yaml_writer import annotated_yaml
 from tests.helpers import damage
 from tests.helpers.effort import examples
 from tests.helpers.specs import written
@@ -27,7 +27,7 @@ from tests.helpers.specs import written
 # By name, a base is found from any folder.
 SHIPPED = [
     path.read_text().replace("extends: googlenet.yaml", "extends: googlenet")
-    for path in sorted(shipped().glob("*.yaml"))
+    for path in sorted(shipped_folder().glob("*.yaml"))
 ]
 SECONDS = 20
 """Of the processor, for the worst: a spec that unrolls to as many layers as are allowed."""
@@ -39,7 +39,7 @@ def hold(content: str | bytes, sets: Sequence[str] = ()) -> Spec | None:
     """`check` keeps its promises on a file with this content; gives the spec where it found one."""
     with written(content) as path:
         start = time.process_time()
-        spec, found = check(path, sets=sets, include=[shipped()])
+        spec, found = check(path, sets=sets, include=[shipped_folder()])
         assert time.process_time() - start < SECONDS
         assert any(diagnostic.severity == "error" for diagnostic in found) is (spec is None)
         for diagnostic in found:
@@ -50,7 +50,7 @@ def hold(content: str | bytes, sets: Sequence[str] = ()) -> Spec | None:
         if spec is not None:
             assert str(spec.graph)
             assert stats(spec, train=True).params_with_aux >= 0
-            assert show(spec.tree)
+            assert annotated_yaml(spec.tree)
         return spec
 
 

@@ -20,8 +20,8 @@ from archspec.compiler import check, provenance, write_build
 from archspec.conformance.ops import spread
 from archspec.diagnostics.codes import codes
 from archspec.equivalence.inputs import random_weights
-from archspec.frontend.body_parser import STRUCTURES
 from archspec.frontend.loader import Spec
+from archspec.frontend.step_keys import STRUCTURES
 from archspec.frontend.yaml_writer import yaml_text
 from archspec.ops import OPS
 from archspec.weights.checkpoint import save_checkpoint

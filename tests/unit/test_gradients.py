@@ -21,7 +21,7 @@ from archspec.conformance.compare import compare, compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.equivalence.inputs import random_weights
-from archspec.frontend.files import shipped
+from archspec.frontend.files import shipped_folder
 from archspec.ir.graph import Graph, Head
 from archspec.ir.op import EvalContext, Op
 from archspec.reference import ReferenceSession, evaluate, gradients
@@ -34,7 +34,7 @@ from tests.helpers.ops import assert_same, batch
 from tests.helpers.sensitivity import sensitivity
 from tests.helpers.specs import checked
 
-SPECS = sorted(path.stem for path in shipped().glob("*.yaml"))
+SPECS = sorted(path.stem for path in shipped_folder().glob("*.yaml"))
 
 
 @examples(40)

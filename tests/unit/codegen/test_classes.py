@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import archspec
-from archspec.frontend.files import shipped
+from archspec.frontend.files import shipped_folder
 from tests.helpers.emitted import run_source, source
 from tests.helpers.specs import checked
 
@@ -228,7 +228,7 @@ network:
     assert assigned(net)["conv"] == "nn.Conv2d(4, 4, 1)"
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in shipped().glob("*.yaml")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in shipped_folder().glob("*.yaml")))
 def test_a_network_can_be_built_with_other_arguments_than_the_specs(name: str) -> None:
     spec = archspec.load(name)
     module = run_source(source(spec.graph))

@@ -9,14 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.diagnostics import Report, Source
-from archspec.frontend.address import AddressError, find_step, numbered, split, steps
-from archspec.frontend.tree import Tree, data
-from archspec.frontend.yaml import read
+from archspec.frontend.address import (
+    AddressError,
+    default_name,
+    find_step,
+    split_address,
+    steps_by_name,
+)
+from archspec.frontend.tree import Tree, to_python
+from archspec.frontend.yaml import parse_yaml
 
 
 def body(text: str) -> Tree:
     report = Report()
-    tree = read(Source("t.yaml", text), report)
+    tree = parse_yaml(Source("t.yaml", text), report)
     assert tree is not None, report.diagnostics
     return tree
 
@@ -31,15 +37,15 @@ def body(text: str) -> Tree:
     ],
 )  # fmt: skip
 def test_an_address_is_names_with_dots_between(address: str, names: list[str]) -> None:
-    assert split(address) == names
+    assert split_address(address) == names
 
 
 @pytest.mark.parametrize(
     "address", ["", " ", ".", "a.", ".a", "a..b", '"a', "'a.b", '"a"b', '"a" b.c', 'a."b', "a.b."]
 )
 def test_an_address_that_is_none(address: str) -> None:
-    with pytest.raises(AddressError, match="is no address"):
-        split(address)
+    with pytest.raises(AddressError, match="is not an address"):
+        split_address(address)
 
 
 @given(
@@ -50,18 +56,18 @@ def test_an_address_that_is_none(address: str) -> None:
     )
 )
 def test_any_names_can_be_quoted(names: list[str]) -> None:
-    assert split(".".join(f'"{name}"' for name in names)) == names
+    assert split_address(".".join(f'"{name}"' for name in names)) == names
 
 
 @given(st.text("ab.'\" \t#", max_size=20))
 def test_any_text_is_an_address_or_none(text: str) -> None:
     try:
-        names = split(text)
+        names = split_address(text)
     except AddressError:
         return
     assert names
     assert (
-        split(
+        split_address(
             ".".join(
                 f'"{name}"' if '"' not in name else f"'{name}'" if "'" not in name else name
                 for name in names
@@ -85,7 +91,7 @@ def test_any_text_is_an_address_or_none(text: str) -> None:
 def test_long_addresses_are_read_in_no_time(text: str) -> None:
     start = time.process_time()
     try:
-        split(text)
+        split_address(text)
     except AddressError as error:
         assert len(error.message) < 200
     assert time.process_time() - start < 0.5
@@ -122,7 +128,7 @@ BODY = """
 
 
 def test_the_steps_of_a_body_have_names() -> None:
-    found = steps(body(BODY))
+    found = steps_by_name(body(BODY))
     assert list(found) == [
         "stem",
         "relu",
@@ -138,7 +144,7 @@ def test_the_steps_of_a_body_have_names() -> None:
         "relu_4",
         "relu_6",
     ]
-    assert [found[name].what for name in ("t1", "conv", "relu_5", "down")] == [
+    assert [found[name].kind for name in ("t1", "conv", "relu_5", "down")] == [
         "conv",
         "conv",
         "tanh",
@@ -154,14 +160,16 @@ def test_the_steps_of_a_body_have_names() -> None:
     ],
 )  # fmt: skip
 def test_a_step_is_found_by_its_neutral_path(address: str, out: int) -> None:
-    place, rest = find_step(body(BODY), split(address))
+    place, rest = find_step(body(BODY), split_address(address))
     assert rest == []
-    assert out in (data(place.step) if place.columns else data(place.step)["conv"].values())
+    assert out in (
+        to_python(place.step) if place.columns else to_python(place.step)["conv"].values()
+    )
 
 
 def test_a_step_deep_inside_is_found() -> None:
     place, rest = find_step(body(BODY), ["down", "p", "dropout", "rate"], keep=1)
-    assert (data(place.step), rest) == ({"dropout": {"rate": 0.5}}, ["rate"])
+    assert (to_python(place.step), rest) == ({"dropout": {"rate": 0.5}}, ["rate"])
 
 
 def test_what_is_behind_a_step_is_left() -> None:
@@ -186,12 +194,12 @@ def test_what_is_behind_a_step_is_left() -> None:
 )
 def test_a_path_that_leads_nowhere(address: str, message: str, help: str) -> None:
     with pytest.raises(AddressError) as caught:
-        find_step(body(BODY), split(address))
+        find_step(body(BODY), split_address(address))
     assert message in caught.value.message
     assert help in caught.value.help
 
 
 def test_numbers_begin_with_the_second() -> None:
     counts: dict[str, int] = {}
-    assert [numbered("a.b", counts, set()) for _ in range(3)] == ["a_b", "a_b_2", "a_b_3"]
-    assert numbered("relu", {}, {"relu", "relu_2"}) == "relu_3"
+    assert [default_name("a.b", counts, set()) for _ in range(3)] == ["a_b", "a_b_2", "a_b_3"]
+    assert default_name("relu", {}, {"relu", "relu_2"}) == "relu_3"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archspec.frontend.arguments import TYPES, coerce, type_of
+from archspec.frontend.arguments import TYPES, coerce, infer_type
 from archspec.ir.expr import ExprError
 from archspec.ir.types import LIMIT, Patch
 from tests.helpers.language import found, good, layers, marked, net, outline, the
@@ -74,7 +74,7 @@ def test_any_value_is_taken_or_refused(kind: str, value: Any) -> None:
 
 
 def test_the_type_of_a_default() -> None:
-    assert [type_of(value) for value in (True, 1, 1.0, "1")] == ["bool", "int", "float", "str"]
+    assert [infer_type(value) for value in (True, 1, 1.0, "1")] == ["bool", "int", "float", "str"]
 
 
 # Declarations

@@ -15,11 +15,12 @@ import pytest
 
 from archspec import load
 from archspec.diagnostics.render import render_github, render_json, render_text
+from archspec.frontend.argument_parser import MAX_EXPRESSIONS
 from archspec.frontend.arguments import MAX_ARGUMENTS, MAX_NAME
-from archspec.frontend.body_parser import MAX_EXPRESSIONS
-from archspec.frontend.elaborate import MAX_LAYERS, MAX_NESTING, MAX_WORK
 from archspec.frontend.files import MAX_EXTENDS
-from archspec.frontend.overrides import MAX_WORK as MAX_EDITS
+from archspec.frontend.frame import MAX_NESTING
+from archspec.frontend.graph_builder import MAX_LAYERS, MAX_WORK
+from archspec.frontend.overrides import MAX_EDIT_WORK
 from archspec.frontend.yaml import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from archspec.ir.expr import MAX_TEXT
 from archspec.ir.types import LIMIT
@@ -190,7 +191,7 @@ def test_the_limits_are_those_of_the_page() -> None:
         MAX_NESTING,
         MAX_LAYERS,
         MAX_WORK,
-        MAX_EDITS,
+        MAX_EDIT_WORK,
     )
     for number in (*numbers, MAX_EXTENDS, MAX_TEXT):
         assert re.search(rf"(?<![\d,]){number:,}(?!\d|,\d)", page), number

@@ -10,7 +10,7 @@ import pytest
 from archspec import SpecError, load
 from archspec.compiler import check
 from archspec.diagnostics import Diagnostic
-from archspec.frontend.files import MAX_EXTENDS, find, shipped
+from archspec.frontend.files import MAX_EXTENDS, find_spec, shipped_folder
 from archspec.frontend.yaml import MAX_BYTES
 from tests.helpers.language import marked, net
 
@@ -40,10 +40,10 @@ def the(path: Path | str, code: str, mark: str | None = None, **options: object)
 
 
 def test_a_shipped_spec_goes_by_its_name() -> None:
-    names = [path.stem for path in shipped().glob("*.yaml")]
+    names = [path.stem for path in shipped_folder().glob("*.yaml")]
     assert "lenet5" in names
     for name in names:
-        assert load(name).path == str(shipped() / f"{name}.yaml")
+        assert load(name).path == str(shipped_folder() / f"{name}.yaml")
 
 
 def test_a_file_of_that_name_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,14 +55,14 @@ def test_a_file_of_that_name_goes_first(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_folder_of_that_name_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lenet5").mkdir()
-    assert load("lenet5").name == load(shipped() / "lenet5.yaml").name
+    assert load("lenet5").name == load(shipped_folder() / "lenet5.yaml").name
     write(tmp_path, variant_yaml=extends("lenet5"))
     load("variant.yaml")
 
 
 def test_a_path_is_a_path() -> None:
-    assert find("specs/lenet5") == Path("specs/lenet5")
-    assert find("lenet5.yml") == Path("lenet5.yml")
+    assert find_spec("specs/lenet5") == Path("specs/lenet5")
+    assert find_spec("lenet5.yml") == Path("lenet5.yml")
 
 
 def test_a_path_may_be_of_any_type(tmp_path: Path) -> None:

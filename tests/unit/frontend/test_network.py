@@ -307,7 +307,7 @@ def test_main_is_there_without_being_named() -> None:
         ("- {name: a, relu: , aux: main}", "main: {}", "AS0405", "main", "there is no head `main`"),
         ("- {name: a, relu: , aux: 3}", "{}", "AS0204", "3", "`aux` names a head, found int `3`"),
         ("- relu", "h: {loss: none}", "AS0406", "h", "the head `h` is attached to no step"),
-        ("- relu", "h: {from: rlu, loss: none}", "AS0406", "rlu", "hangs on `rlu`, and no step is called so"),
+        ("- relu", "h: {from: rlu, loss: none}", "AS0406", "rlu", "attaches to `rlu`, and no step has that name"),
         ("- {name: a, relu: , aux: h}", "h: {from: a, loss: none}", "AS0407", "a", "the head `h` is attached twice"),
         ("- {name: a, relu: , aux: h}\n- {flatten: , aux: h}", "h: {loss: none}", "AS0407", "h", "attached twice"),
         ("- {name: a, relu: , aux: h}", "h: {block: sid}", "AS0203", "sid", "unknown block `sid`"),
@@ -318,7 +318,7 @@ def test_main_is_there_without_being_named() -> None:
         ("- {name: a, relu: }", "main: {from: a}", "AS0202", "a", "the head `main` takes no `from`"),
         ("- {name: a, relu: }", "h.1: {from: a, loss: none}", "AS0210", "h.1", "a head's name is a text without dots"),
         ("- add: {x: [{relu: , aux: h}], y: []}", "h: {loss: none}", "AS0405", "h", "a head attaches to a step of the network itself"),
-        ("- {name: a, unit: }", "h: {from: c, loss: none}", "AS0406", "c", "no step is called so"),
+        ("- {name: a, unit: }", "h: {from: c, loss: none}", "AS0406", "c", "no step has that name"),
     ],
 )  # fmt: skip
 def test_a_head_that_hangs_nowhere_or_twice(

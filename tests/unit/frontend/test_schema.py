@@ -11,13 +11,13 @@ import jsonschema
 import pytest
 
 from archspec.diagnostics import Report, Source
-from archspec.frontend.files import shipped
-from archspec.frontend.network import KEYS
-from archspec.frontend.schema import schema
-from archspec.frontend.step import RESERVED
-from archspec.frontend.template import starter
-from archspec.frontend.tree import data
-from archspec.frontend.yaml import read
+from archspec.frontend.files import shipped_folder
+from archspec.frontend.network import SPEC_KEYS
+from archspec.frontend.schema import json_schema
+from archspec.frontend.step_keys import RESERVED_KEYS
+from archspec.frontend.template import starter_spec
+from archspec.frontend.tree import to_python
+from archspec.frontend.yaml import parse_yaml
 from archspec.ir.document import Document
 from archspec.ops import OPS
 from tests.helpers.error_pages import spec_blocks
@@ -32,50 +32,52 @@ FORM = {"AS0201", "AS0202", "AS0203", "AS0204", "AS0205", "AS0206", "AS0207"}
 
 @functools.cache
 def validator() -> Any:
-    found = schema()
+    found = json_schema()
     jsonschema.Draft202012Validator.check_schema(found)
     return jsonschema.Draft202012Validator(found)
 
 
 def faults(text: str) -> list[str]:
-    tree = read(Source("t.yaml", text), Report())
+    tree = parse_yaml(Source("t.yaml", text), Report())
     assert tree is not None
     return [
         f"{'.'.join(map(str, error.absolute_path))}: {error.message[:100]}"
-        for error in validator().iter_errors(data(tree))
+        for error in validator().iter_errors(to_python(tree))
     ]
 
 
 def test_the_schema_is_one() -> None:
-    assert json.loads(json.dumps(schema())) == schema()
+    assert json.loads(json.dumps(json_schema())) == json_schema()
     assert validator()
 
 
 def test_the_schema_knows_every_key_and_op() -> None:
-    found = schema()
-    assert set(found["properties"]) == set(KEYS)
+    found = json_schema()
+    assert set(found["properties"]) == set(SPEC_KEYS)
     assert set(found["properties"]) >= set(Document.model_fields)
     step = found["$defs"]["step"]["anyOf"][1]["properties"]
-    assert set(step) == {*RESERVED, *OPS, "repeat", "table"}
+    assert set(step) == {*RESERVED_KEYS, *OPS, "repeat", "table"}
     for kind, op in OPS.items():
         if not op.variadic:
             assert set(found["$defs"][f"op.{kind}"]["properties"]) == set(op.model_fields)
 
 
 def test_every_option_is_described() -> None:
-    for name, part in schema()["$defs"].items():
+    for name, part in json_schema()["$defs"].items():
         if name.startswith("op."):
             assert part["description"]
             assert all(field.get("description") for field in part["properties"].values()), name
 
 
-@pytest.mark.parametrize("path", sorted(shipped().glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(shipped_folder().glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_shipped_specs_pass(path: Path) -> None:
     assert faults(path.read_text()) == []
 
 
 def test_the_starter_passes() -> None:
-    assert faults(starter("digits")) == []
+    assert faults(starter_spec("digits")) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -132,10 +132,10 @@ def test_an_output_is_checked_in_either_order(steps: str, output: str) -> None:
 @pytest.mark.parametrize(
     ("output", "mark", "message"),
     [
-        ("8x8x5", "8x8x5", "`conv` is said to give 5x8x8, and gives 4x8x8"),
-        ("4x8x8", "4x8x8", "`conv` is said to give 8x4x8, and gives 4x8x8"),
-        ("[4, 8]", "[4, 8]", "`conv` is said to give 4x8, and gives 4x8x8"),
-        ("256", "256", "`conv` is said to give 256, and gives 4x8x8"),
+        ("8x8x5", "8x8x5", "`conv` declares 5x8x8 but produces 4x8x8"),
+        ("4x8x8", "4x8x8", "`conv` declares 8x4x8 but produces 4x8x8"),
+        ("[4, 8]", "[4, 8]", "`conv` declares 4x8 but produces 4x8x8"),
+        ("256", "256", "`conv` declares 256 but produces 4x8x8"),
     ],
 )
 def test_an_output_that_is_not_met(output: str, mark: str, message: str) -> None:

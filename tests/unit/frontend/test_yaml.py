@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.diagnostics import Report, Source
-from archspec.frontend.tree import List, Map, Scalar, Tree, data, height, size
-from archspec.frontend.yaml import MAX_DEPTH, MAX_VALUES, Room, read, resolve
+from archspec.frontend.tree import List, Map, Scalar, Tree, to_python, tree_depth, tree_size
+from archspec.frontend.yaml import MAX_DEPTH, MAX_VALUES, Budget, parse_yaml, resolve_scalar
 from archspec.frontend.yaml_errors import decode
 from tests.helpers.language import marked
 
 
 def tree(text: str) -> Tree:
     report = Report()
-    found = read(Source("t.yaml", text), report)
+    found = parse_yaml(Source("t.yaml", text), report)
     assert found is not None, report.diagnostics
     assert not report.by_location
     return found
@@ -29,7 +29,7 @@ def tree(text: str) -> Tree:
 def refused(text: str) -> list[tuple[str, str, str, str]]:
     """Code, marked text, message and help of everything that is said."""
     report = Report()
-    read(Source("t.yaml", text), report)
+    parse_yaml(Source("t.yaml", text), report)
     return [(d.code, marked(d.span), d.message, d.help) for d in report.diagnostics]
 
 
@@ -47,7 +47,7 @@ def refused(text: str) -> list[tuple[str, str, str, str]]:
     ],
 )  # fmt: skip
 def test_a_plain_scalar_is_what_the_core_schema_says(text: str, value: Any) -> None:
-    found = resolve(text)
+    found = resolve_scalar(text)
     assert found == value
     assert type(found) is type(value)
 
@@ -61,12 +61,12 @@ def test_a_plain_scalar_is_what_the_core_schema_says(text: str, value: Any) -> N
     ],
 )  # fmt: skip
 def test_anything_else_is_a_text(text: str) -> None:
-    assert resolve(text) == text
-    assert isinstance(resolve(text), str)
+    assert resolve_scalar(text) == text
+    assert isinstance(resolve_scalar(text), str)
 
 
 def test_not_a_number_is_read() -> None:
-    assert all(math.isnan(float(str(resolve(text)))) for text in (".nan", ".NaN", ".NAN"))
+    assert all(math.isnan(float(str(resolve_scalar(text)))) for text in (".nan", ".NaN", ".NAN"))
 
 
 SCHEMA = (  # YAML 1.2.2, section 10.3.2, in order
@@ -83,21 +83,21 @@ SCHEMA = (  # YAML 1.2.2, section 10.3.2, in order
 @given(st.text("0123456789+-._eEoxXaAbfFinINntruTRUlsL~", max_size=9))
 def test_every_text_has_the_type_that_the_core_schema_gives_it(text: str) -> None:
     expected = next((kind for pattern, kind in SCHEMA if re.fullmatch(pattern, text)), str)
-    assert type(resolve(text)) is expected
+    assert type(resolve_scalar(text)) is expected
 
 
 @given(st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False)))
 def test_numbers_read_as_python_prints_them(value: float) -> None:
-    assert resolve(repr(value)) == value
+    assert resolve_scalar(repr(value)) == value
 
 
 def test_a_number_of_very_many_digits_stays_text() -> None:
-    assert resolve("9" * 400) == int("9" * 400)
-    assert resolve("9" * 401) == "9" * 401
+    assert resolve_scalar("9" * 400) == int("9" * 400)
+    assert resolve_scalar("9" * 401) == "9" * 401
 
 
 def test_quotes_make_a_text() -> None:
-    assert data(tree("['1', \"true\", '~', \"\", !!str 12, ! 12]")) == [
+    assert to_python(tree("['1', \"true\", '~', \"\", !!str 12, ! 12]")) == [
         "1",
         "true",
         "~",
@@ -108,7 +108,7 @@ def test_quotes_make_a_text() -> None:
 
 
 def test_a_merge_key_is_a_key_like_any_other() -> None:
-    assert data(tree("a: &x {b: 1}\nc: {<<: *x}\n")) == {"a": {"b": 1}, "c": {"<<": {"b": 1}}}
+    assert to_python(tree("a: &x {b: 1}\nc: {<<: *x}\n")) == {"a": {"b": 1}, "c": {"<<": {"b": 1}}}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_merge_key_is_a_key_like_any_other() -> None:
     ],
 )  # fmt: skip
 def test_texts_of_every_style(text: str, value: str) -> None:
-    assert data(tree(f"k: {text}")) == {"k": value}
+    assert to_python(tree(f"k: {text}")) == {"k": value}
 
 
 # Collections
@@ -151,7 +151,7 @@ VALUES = st.recursive(
 @given(VALUES, st.sampled_from([None, 1, 2]))
 def test_json_reads_as_what_it_says(value: Any, indent: int | None) -> None:
     found = tree(json.dumps(value, ensure_ascii=False, indent=indent))
-    assert data(found) == value
+    assert to_python(found) == value
 
 
 @given(VALUES)
@@ -159,7 +159,7 @@ def test_every_part_of_a_tree_knows_its_place(value: Any) -> None:
     text = json.dumps(value, ensure_ascii=False, indent=1)
     for part in parts(tree(text)):
         piece = marked(part.span)
-        assert json.loads(piece) == data(part), piece
+        assert json.loads(piece) == to_python(part), piece
 
 
 def parts(whole: Tree) -> list[Tree]:
@@ -185,8 +185,8 @@ def test_size_and_height_count_what_is_there(value: Any) -> None:
         return 0 if inner is None else 1 + max(map(depth, inner), default=-1 + 0)
 
     found = tree(json.dumps(value, ensure_ascii=False))
-    assert size(found) == count(value)
-    assert height(found) == depth(value)
+    assert tree_size(found) == count(value)
+    assert tree_depth(found) == depth(value)
 
 
 def test_a_block_collection_ends_where_its_last_value_ends() -> None:
@@ -197,7 +197,7 @@ def test_a_block_collection_ends_where_its_last_value_ends() -> None:
 
 
 def test_keys_that_are_numbers_are_texts() -> None:
-    assert data(tree("1: a\n0x2: b\ntrue: c\n~: d\n'': e\n")) == {
+    assert to_python(tree("1: a\n0x2: b\ntrue: c\n~: d\n'': e\n")) == {
         "1": "a",
         "0x2": "b",
         "true": "c",
@@ -215,11 +215,11 @@ def test_an_alias_is_a_copy_of_its_own() -> None:
     first, second = whole.entries["a"][1], whole.entries["c"][1]
     assert isinstance(first, List)
     first.items.append(Scalar(3, "3", first.source, (1, 1), (1, 1)))
-    assert data(second) == [1, {"b": 2}]
+    assert to_python(second) == [1, {"b": 2}]
 
 
 def test_an_anchor_may_be_set_anew() -> None:
-    assert data(tree("[&x 1, *x, &x 2, *x]")) == [1, 1, 2, 2]
+    assert to_python(tree("[&x 1, *x, &x 2, *x]")) == [1, 1, 2, 2]
 
 
 def test_aliases_expand_within_bounds() -> None:
@@ -231,10 +231,10 @@ def test_aliases_expand_within_bounds() -> None:
 
 
 def test_room_is_shared_between_texts() -> None:
-    report, room = Report(), Room(values=10)
-    assert read(Source("a", "[1, 2, 3, 4]"), report, room=room) is not None
+    report, room = Report(), Budget(values=10)
+    assert parse_yaml(Source("a", "[1, 2, 3, 4]"), report, budget=room) is not None
     assert room.values == 5
-    assert read(Source("b", "[1, 2, 3, 4, 5]"), report, room=room) is None
+    assert parse_yaml(Source("b", "[1, 2, 3, 4, 5]"), report, budget=room) is None
     assert [(d.code, marked(d.span)) for d in report.diagnostics] == [("AS0106", "5")]
 
 
@@ -297,7 +297,7 @@ def test_what_is_no_yaml_of_ours_is_refused_at_its_place(
 
 def test_a_key_given_twice_shows_the_first() -> None:
     report = Report()
-    read(Source("t.yaml", "a: 1\nb:\n  c: 1\n  c: 2\n"), report)
+    parse_yaml(Source("t.yaml", "a: 1\nb:\n  c: 1\n  c: 2\n"), report)
     (diagnostic,) = report.diagnostics
     (note,) = diagnostic.notes
     assert note.span is not None
@@ -314,7 +314,7 @@ def test_reading_goes_on_after_a_double_key() -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{a: ", "}")])
 def test_nesting_has_a_bound(opening: str, closing: str) -> None:
-    assert height(tree(opening * MAX_DEPTH + "1" + closing * MAX_DEPTH)) == MAX_DEPTH
+    assert tree_depth(tree(opening * MAX_DEPTH + "1" + closing * MAX_DEPTH)) == MAX_DEPTH
     ((code, mark, message, _),) = refused(
         opening * (MAX_DEPTH + 1) + "1" + closing * (MAX_DEPTH + 1)
     )
@@ -346,7 +346,7 @@ def test_a_byte_that_is_no_utf_8_is_shown_at_its_place(raw: bytes, line: int, co
 def test_another_unicode_encoding_is_refused(encoding: str) -> None:
     report = Report()
     source = decode("archspec: 1\nname: é".encode(encoding), "t.yaml", report)
-    assert source is None or read(source, report) is None
+    assert source is None or parse_yaml(source, report) is None
     assert {d.code for d in report.diagnostics} <= {"AS0101", "AS0102"}
     assert report.failed
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from archspec.frontend.expr_parser import parse
+from archspec.frontend.expr_parser import parse_expression
 from archspec.ir.expr import Apply, Attribute, Expr, ExprError, Features, Name, evaluate, names_in
 from archspec.ir.types import LIMIT, Patch
 
@@ -28,7 +28,7 @@ ENV: dict[str, Any] = {**NAMES, "k": (3, 5), "half": 0.5, "in": Features((64, 28
 
 
 def value(text: str) -> Any:
-    expr = parse(text, frozenset(ENV))
+    expr = parse_expression(text, frozenset(ENV))
     return expr if isinstance(expr, str) else evaluate(expr, ENV)
 
 
@@ -182,9 +182,9 @@ def test_the_longest_name_wins_and_stands_whole(text: str, expected: Any) -> Non
     env = {"#3x3 reduce": 96, "pool proj": 32, "a": 2, "b": 3, "a/b": 7, "a b": 11, "ab": 5}
     if expected is None:
         with pytest.raises(ExprError):
-            parse(text, frozenset(env))
+            parse_expression(text, frozenset(env))
     else:
-        expr = parse(text, frozenset(env))
+        expr = parse_expression(text, frozenset(env))
         assert not isinstance(expr, str)
         assert evaluate(expr, env) == expected
 
@@ -200,7 +200,7 @@ def test_the_longest_name_wins_and_stands_whole(text: str, expected: Any) -> Non
 )
 def test_the_parts_of_in_go_by_its_rank(shape: tuple[int, ...], parts: dict[str, int]) -> None:
     for part in ("channels", "length", "depth", "height", "width", "rank"):
-        expr = parse(f"$in.{part}", {"in"})
+        expr = parse_expression(f"$in.{part}", {"in"})
         assert not isinstance(expr, str)
         if part in parts:
             assert evaluate(expr, {"in": Features(shape)}) == parts[part]
@@ -217,7 +217,7 @@ def test_logic_computes_no_more_than_it_needs() -> None:
 
 
 def test_names_in_an_expression() -> None:
-    expr = parse("${n + min(a, in.height) if wide else 3}x$s", frozenset(ENV))
+    expr = parse_expression("${n + min(a, in.height) if wide else 3}x$s", frozenset(ENV))
     assert not isinstance(expr, str)
     assert names_in(expr) == {"n", "a", "in", "wide", "s"}
 
@@ -225,7 +225,7 @@ def test_names_in_an_expression() -> None:
 @given(st.one_of(expressions(True), expressions(False)))
 def test_every_part_of_a_tree_marks_its_text(text: str) -> None:
     whole = f"${{ {text} }}"
-    expr = parse(whole, frozenset(ENV))
+    expr = parse_expression(whole, frozenset(ENV))
     assert not isinstance(expr, str)
 
     def check(part: Expr) -> None:
@@ -244,7 +244,7 @@ def test_every_part_of_a_tree_marks_its_text(text: str) -> None:
             assert part.at[0] <= child.at[0] < child.at[1] <= part.at[1]
             check(child)
         # A part read by itself is the same: the text is all of it, whatever brackets stand around it.
-        alone = parse(f"${{{piece}}}", frozenset(ENV))
+        alone = parse_expression(f"${{{piece}}}", frozenset(ENV))
         assert not isinstance(alone, str)
         assert shape(alone) == shape(part)
 
@@ -332,7 +332,7 @@ def test_a_mistake_is_shown_at_its_part(
 
 
 def test_a_name_that_is_gone_when_it_is_evaluated() -> None:
-    expr = parse("$in.height", {"in"})
+    expr = parse_expression("$in.height", {"in"})
     assert not isinstance(expr, str)
     with pytest.raises(ExprError, match="undefined argument `in`"):
         evaluate(expr, {})
@@ -371,7 +371,7 @@ def test_bounds_leave_room() -> None:
 def test_texts_do_not_grow_without_end() -> None:
     env = {"t": "x" * 600}
     for text in ("$t$t", "${t + t}"):
-        expr = parse(text, frozenset(env))
+        expr = parse_expression(text, frozenset(env))
         assert not isinstance(expr, str)
         with pytest.raises(ExprError, match="more than 1,000 characters") as caught:
             evaluate(expr, env)

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 import archspec
 from archspec.diagnostics import Report, Source
-from archspec.frontend.cache import SHORT, make_op, read_text
-from archspec.frontend.tree import Map, data
-from archspec.frontend.yaml import Room
+from archspec.frontend.cache import MAX_CACHED_TEXT, make_op, parse_cached
+from archspec.frontend.tree import Map, to_python
+from archspec.frontend.yaml import Budget
 from archspec.ops import OPS
 
 SPEC = """\
@@ -65,18 +65,18 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said_every_time() -> None:
     source = Source("net.yaml", "a: 1\na: 2\n")
     for _ in range(2):
-        read_text(source, report := Report(), Room())
+        parse_cached(source, report := Report(), Budget())
         assert [found.code for found in report.diagnostics] == ["AS0108"]
 
 
-@pytest.mark.parametrize("length", [1, SHORT])
+@pytest.mark.parametrize("length", [1, MAX_CACHED_TEXT])
 def test_every_reading_gives_a_tree_of_its_own_and_takes_its_room(length: int) -> None:
     source = Source("net.yaml", f"a: [1, {'2' * length}]\n")
-    first, second = (read_text(source, Report(), room := Room(values=10)) for _ in range(2))
+    first, second = (parse_cached(source, Report(), room := Budget(values=10)) for _ in range(2))
     assert isinstance(first, Map)
     assert isinstance(second, Map)
     first.put(first.key("a"), second)
-    assert data(second)["a"][0] == 1
+    assert to_python(second)["a"][0] == 1
     assert room.values == 10 - 5
-    read_text(source, report := Report(), Room(values=4))
+    parse_cached(source, report := Report(), Budget(values=4))
     assert [found.code for found in report.diagnostics] == ["AS0106"]

@@ -78,7 +78,7 @@ def test_an_equals_sign_between_quotes_belongs_to_the_address() -> None:
         (" =3", "AS0002", " =3", ""), ("widht=3", "AS0411", "widht", "there is no `widht`"), ("stem=3", "AS0411", "stem", "`stem` is a step"),
         ("width=x", "AS0204", "x", "expected an int"), ("width=[1", "AS0101", "[", "does not end"), ("width={a: 1, a: 2}", "AS0108", "a", "twice"),
         ("width=!!int 3", "AS0104", "!!int", "unknown tag"), ("width=*x", "AS0107", "*x", "not defined"), ("width=\x00", "AS0101", "\x00", "U+0000"),
-        ("width=\udc80", "AS0101", "\udc80", "U+DC80"), ("a..b=1", "AS0411", "a..b", "is no address"), ("width= # 3", "AS0204", "", "found nothing"),
+        ("width=\udc80", "AS0101", "\udc80", "U+DC80"), ("a..b=1", "AS0411", "a..b", "is not an address"), ("width= # 3", "AS0204", "", "found nothing"),
         ("drop.rate=1.5", "AS0205", "1.5", "`rate` takes a number"), ("drop.rate=$x", "AS0401", "x", "undefined argument"),
         ("fc.out=${width", "AS0501", "${", "not closed"),
     ],
