@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 
 from archspec._numpy import Array
 from archspec._version import __version__
-from archspec.backend import Backend, Provenance
+from archspec.backend import Backend, Provenance, attributed
 from archspec.backend import load as load_backend
 from archspec.build_folder import MANIFEST, WEIGHTS, manifest_text, replace_folder
 from archspec.checks import check_graph
@@ -185,7 +185,8 @@ def write_build(
         # file.
         stored = staging / WEIGHTS
         save_checkpoint(stored, built.weights, network_metadata(built.graph, spec.sha256))
-        emitted = backend.emit(built.graph, provenance(spec), stored, **chosen)
+        with attributed(backend.name, f"emitting {quote(spec.name)}"):
+            emitted = backend.emit(built.graph, provenance(spec), stored, **chosen)
         for name, content in emitted.items():
             (staging / name).write_bytes(content)
         text = manifest_text(spec, backend, built.graph, staging, _weights_entry(weights))
@@ -252,7 +253,8 @@ def build(
         optimize=optimize,
         options={name: _parsed(engine, name, value) for name, value in (options or {}).items()},
     )
-    model = engine.load(folder)
+    with attributed(engine.name, "loading the model it emitted"):
+        model = engine.load(folder)
     # The source stays for tracebacks and TorchScript; the weights are in the model now.
     (folder / WEIGHTS).unlink()
     return model

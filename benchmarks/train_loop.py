@@ -155,9 +155,9 @@ def _torch_model() -> tuple[Any, Callable[..., Any], Any]:
     import torch
     from torch.nn import functional as F
 
-    from archspec_torch.runtime import load
+    from archspec_torch.runtime import load_model
 
-    model: Any = load(built("torch")).to(memory_format=torch.channels_last).train()
+    model: Any = load_model(built("torch")).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(model.parameters(), RATE, MOMENTUM, fused=True)
 
     def loss(x: Any, y: Any) -> Any:

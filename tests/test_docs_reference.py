@@ -104,7 +104,7 @@ def test_every_value_of_the_backend_package_has_a_section() -> None:
 def test_members_are_listed_with_defaults_and_their_text() -> None:
     fields = {member.name: member for member in members(Backend)}
     assert fields["gaps"].signature == "gaps: Mapping[str, Gap]"
-    assert fields["options"].signature == "options: Mapping[str, Option] = {}"
+    assert fields["options"].signature == "options: Mapping[str, BuildOption] = {}"
     methods = {member.name: member for member in members(TensorLayout)}
     assert methods["from_portable"].is_method
     assert methods["from_portable"].signature.endswith(": Array) -> Array")

@@ -1,6 +1,7 @@
-"""What a backend is: one value, found by its entry point in the group `archspec.backends`.
+"""A backend as one value, found by its entry point in the group `archspec.backends`.
 
-BACKEND = Backend(name="torch", framework="torch", extra="torch", lowered=..., gaps={}, emit=..., load=..., predict=...)
+A package defines `BACKEND = Backend(name="torch", emit=lazy("archspec_torch.source:emit"), ...)`.
+Fields are keywords: one that is misspelt or left out raises TypeError when the package is imported.
 """
 
 from __future__ import annotations
@@ -22,63 +23,101 @@ from archspec.ir.graph import Graph, Node
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """An op that a backend cannot lower: a code of its own and the reason, in a sentence."""
+    """The reason why a backend cannot lower an op.
+
+    >>> Gap("plain-gelu", "numpy has no error function").code
+    'plain-gelu'
+    """
 
     code: str
+    """A code of the backend's own, by which the gap can be searched for."""
     reason: str
+    """The reason, as a clause that follows a colon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What emitted source says of itself in its head."""
+    """The origin of a build, as the head of the emitted source states it; each field is one
+    line."""
 
     title: str
+    """The network's name, and its paper if the spec names one."""
     spec: str
+    """The spec's file name, without its folder."""
     sha256: str
+    """The digest of the spec and of everything it extends, in hexadecimal."""
     summary: str
+    """The parameters, multiply-adds and input shape."""
     version: str
+    """The version of archspec."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What a backend's models run on where that is a choice: the package, and the environment that chooses it."""
+    """A package that runs a framework's models, for a framework that has several to choose from.
+
+    >>> Engine("jax", {"KERAS_BACKEND": "jax"}).package
+    'jax'
+    """
 
     package: str
+    """The package to import; if it is missing, the engine is not installed."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The environment variables that choose it, set before the framework is imported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """A choice that a build for this backend has beside the common ones: `opset` becomes `--opset N`.
+class BuildOption:
+    """An option that builds for one backend have: `opset` becomes `--opset N`.
 
-    A `bool` is a flag. The parser turns the words of the command line into the value, raising ValueError.
+    >>> BuildOption(help="the version of the operators", parse=int, default=17).metavar
+    'N'
     """
 
     help: str
+    """The help text of the flag: a noun phrase, without a full stop."""
     parse: Callable[[str], Any] | type[bool]
+    """The parser of the flag's text, which raises ValueError; `bool` for a flag without a value."""
     default: Any
+    """The value when the flag is not given."""
     metavar: str = "N"
+    """The name of the value in the help text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A kind of file in which the framework's users keep weights.
-
-    `read` gives the tensors by the names of `Backend.natives`, without running anything that the file holds, and within
-    the room that it is given; `write` writes a file that the framework loads, from neutral tensors.
-    """
+    """A kind of file in which the framework's users keep weights."""
 
     name: str
+    """The format's name, as in `state_dict`."""
     suffixes: tuple[str, ...]
+    """The file suffixes that mean this format, each with its dot, in lower case."""
     read: Callable[[Path, MemoryBudget], Mapping[str, Array]]
+    """Return a file's tensors by the names of `Backend.tensor_layout`, in the framework's layouts.
+
+    It runs nothing that the file holds. It charges the budget before it allocates, and raises
+    ValueError for a file that is damaged or of another kind.
+    """
     write: Callable[[Path, Graph, Provenance, Mapping[str, Array]], None]
+    """Write portable tensors, float32, by portable name, as a file that the framework loads.
+
+    Further files beside it are allowed; the folder is empty when this is called.
+    """
 
 
 class Emit(Protocol):
-    """Gives the files of a build by name, all but the weights, which lie in the neutral checkpoint `weights`."""
+    """The type of `Backend.emit`: it returns the files of a build by name, all but the weights.
+
+    Its arguments are the checked graph, whose ops are all in `Backend.lowered`; the origin of the
+    build, for the head of the source; `weights`, the portable checkpoint in the build's folder, for
+    a format that holds weights or points at them; and the values of `Backend.options`, by name.
+
+    The same arguments give the same bytes. The emitted source imports its framework, numpy and
+    safetensors, and nothing of archspec.
+    """
 
     def __call__(
-        self, graph: Graph, about: Provenance, weights: Path | None = None, /, **options: Any
+        self, graph: Graph, provenance: Provenance, weights: Path | None = None, /, **options: Any
     ) -> Mapping[str, bytes]: ...
 
 
@@ -86,32 +125,54 @@ class Emit(Protocol):
 class Backend:
     """A framework that graphs can be emitted for.
 
-    `emit` gives the files of a build; `load` turns a folder that holds them and `weights.safetensors` into the
-    framework's model; `predict` runs it on a batch [N, *input] of float32 and returns the main output. `natives` says
-    how the framework calls and lays out every tensor of a graph, `explain` shows what one node becomes, `open` gives
-    a session on a build's folder, which can do what `modes` lists in the `precisions` listed. `trainer` gives a trainer
-    on it, where the backend can train, and `join` enters the group of processes that torchrun has started, where they
-    can train together.
+    Arrays are numpy's; batches are [N, *input], channels first.
+
+    Write the functions as `lazy("package.module:function")`, so that listing a backend imports
+    neither its modules nor its framework. An exception in one of them is reported as a fault of the
+    backend; a `Failure` is shown to the user as it is.
     """
 
     name: str
+    """The name that `--backend` takes; the entry point has the same."""
     framework: str
+    """The package that the models need, as it is imported."""
     extra: str
+    """The extra of the distribution that installs the framework; empty if there is none."""
     lowered: Collection[str]
+    """The ops that it can emit, by their names in specs."""
     gaps: Mapping[str, Gap]
+    """The reason for each op that it cannot emit. `lowered` and `gaps` together are all ops."""
     emit: Emit
+    """Return the files of a build by name; see `Emit`."""
     load: Callable[[Path], Any]
+    """Return the framework's model, in eval mode, of a folder.
+
+    It holds the files of `emit`, and `weights.safetensors`. The folder's own files are what is
+    loaded. Once loaded, the weights file is not needed any more.
+    """
     predict: Callable[[Any, Any], Any]
+    """Return the main output [N, *output] of a model from `load` on a batch, both float32, in eval
+    mode."""
     tensor_layout: Callable[[Graph], Mapping[str, TensorLayout]]
+    """Return the framework's name and layout of every tensor of a graph, by portable name."""
     explain: Callable[[Graph, Node], str]
+    """Return the code that one node becomes, in a line or more; `archspec explain-op` shows it."""
     open: Callable[[Path, Graph, Precision], Session]
+    """Return a session on a build's folder and the graph it was built from; see `Session`."""
     modes: Collection[Mode]
+    """The modes that its sessions can be compared in."""
     precisions: Collection[Precision]
+    """The precisions that its sessions can compute in."""
     trainer: Callable[[Path, TrainerConfig], Trainer] | None = None
+    """Return a trainer on a build's folder; None if the backend cannot train. See `Trainer`."""
     init_process_group: Callable[[], AbstractContextManager[ProcessGroup]] | None = None
+    """Join the processes that torchrun started, for a block; None if it trains in one process
+    only."""
     float32_constants: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Ops that the framework computes with a constant in float32 even in float64, and which constant that is."""
+    """The ops computed with a float32 constant even in float64, each with that constant."""
     formats: tuple[Format, ...] = ()
-    options: Mapping[str, Option] = field(default_factory=dict[str, Option])
+    """The kinds of weight files that its users have; empty if there are none."""
+    options: Mapping[str, BuildOption] = field(default_factory=dict[str, BuildOption])
+    """The options of a build for it, by name."""
     engines: Mapping[str, Engine] = field(default_factory=dict[str, Engine])
-    """By name, the usual one first; empty where the framework runs its models itself."""
+    """The engines by name, the usual one first; empty if the framework runs its models itself."""

@@ -1,4 +1,14 @@
-"""The memory that reading a file may take: a file can state any size, and unpack to any."""
+"""A bound on the memory that reading a file may take.
+
+A file can claim any size, and a small archive can unpack to any size. Readers charge what they are
+about to allocate, and stop before they allocate more than an honest file could need.
+
+>>> budget = MemoryBudget()
+>>> budget.charge(2**20, "conv.weight")
+>>> budget.charge(2**40, "conv.weight")
+Traceback (most recent call last):
+archspec.backend.memory_budget.TooLarge: `conv.weight` takes 1,099,511,627,776 bytes, ...
+"""
 
 from __future__ import annotations
 
@@ -7,44 +17,51 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from archspec.diagnostics import quote
 
+BASE_BYTES = 2**26
+"""The budget of a file however small."""
+BYTES_PER_BYTE = 4
+"""The budget for each byte of a file: half precision becomes single, and unpacking copies."""
+
 
 class TooLarge(ValueError):
-    """What a file holds takes more memory than it may."""
+    """Raised for a file whose content takes more memory than its budget."""
 
 
 class MemoryBudget:
-    """How much memory what is read from files may take: a file can state any size, and unpack to any.
+    """The bytes that reading `files` may still allocate.
 
-    It is four times the size of the files themselves, as half precision becomes single and what is unpacked is copied,
-    with something for small ones, and `more`.
+    Args:
+        files: The files to be read; the budget is four times their size and 64 MiB.
+        extra: Bytes on top, for a reader that knows how much the content needs.
     """
 
-    def __init__(self, *files: Path, more: int = 0) -> None:
-        self.left = 2**26 + more
+    def __init__(self, *files: Path, extra: int = 0) -> None:
+        self.remaining = BASE_BYTES + extra
         self.files: set[Path] = set()
         for file in files:
             self.add_file(file)
 
     def add_file(self, file: Path) -> None:
-        """Gives room for what lies in a file, once."""
+        """Add the budget of another file; a file that was added before adds nothing."""
         if file not in self.files:
             self.files.add(file)
-            self.left += 4 * file.stat().st_size
+            self.remaining += BYTES_PER_BYTE * file.stat().st_size
 
     def charge(self, size: int, what: str) -> None:
-        """Uses some of it up; raises `TooLarge`, saying for what, where no more is left."""
-        if size > self.left:
-            raise TooLarge(f"{quote(what)} takes {size:,} bytes, where {self.left:,} are left")
-        self.left -= size
+        """Take `size` bytes for `what`; raise `TooLarge` if fewer remain."""
+        if size > self.remaining:
+            raise TooLarge(f"{quote(what)} takes {size:,} bytes, where {self.remaining:,} are left")
+        self.remaining -= size
 
     def unzip(self, archive: ZipFile, name: str) -> bytes:
-        """A file of an archive; raises `TooLarge`, and ValueError where it is packed as no framework packs."""
+        """Return a member of an archive, charged at its stated size.
+
+        Raise `TooLarge`, or ValueError for a compression that no framework uses.
+        """
         info = archive.getinfo(name)
-        if info.compress_type not in (
-            ZIP_STORED,
-            ZIP_DEFLATED,
-        ):  # others are unpacked by the block, of whatever size
+        # Other methods unpack whole blocks, of a size that nothing bounds.
+        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
             raise ValueError(f"{quote(name)} is packed in an unusual way")
         self.charge(info.file_size, name)
         with archive.open(info) as file:
-            return file.read(info.file_size)  # no more than is stated, whatever there is
+            return file.read(info.file_size)  # never more than was charged

@@ -1,9 +1,11 @@
-"""Update rules, with one meaning everywhere: the definitions, in numpy, of a tensor's step.
+"""Update rules, defined in numpy: what one optimizer step does to one tensor, on every backend.
 
 >>> import numpy as np
 >>> rule = update_rule(Recipe(optimizer="sgd", momentum=0.9))
->>> moved, slots = rule.step(np.ones(1), np.ones(1), {}, rate=0.1, decay=0.0, update=1)
->>> moved.tolist(), list(slots)
+>>> tensor, slots = rule.step(
+...     np.ones(1), np.ones(1), {}, rate=0.1, decay=0.0, update=1
+... )
+>>> tensor.tolist(), list(slots)
 ([0.9], ['momentum'])
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from archspec._numpy import Array, np
 from archspec.ir.recipe import Recipe
@@ -19,10 +21,13 @@ from archspec.ir.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class SGD:
-    """Stochastic gradient descent.
+    """Stochastic gradient descent, with PyTorch's conventions.
 
-    g = gradient + decay * p; v = momentum * v + g, v = g at first; p -= rate * (g + momentum * v if nesterov else v).
-    The decay is part of the gradient, and v does not depend on the rate, as PyTorch has both.
+        g = gradient + decay * p
+        v = momentum * v + g                       (v = g at the first update)
+        p -= rate * (g + momentum * v if nesterov else v)
+
+    The weight decay is part of the gradient, and v does not depend on the learning rate.
     """
 
     momentum: float = 0.0
@@ -46,15 +51,20 @@ class SGD:
         if not self.momentum:
             return tensor - rate * g, {}
         v = self.momentum * slots["momentum"] + g if slots else g
-        return tensor - rate * (g + self.momentum * v if self.nesterov else v), {"momentum": v}
+        direction = g + self.momentum * v if self.nesterov else v
+        return tensor - rate * direction, {"momentum": v}
 
 
 @dataclass(frozen=True, slots=True)
 class AdamW:
-    """Adam with the decay apart from the gradient (Loshchilov and Hutter, 2019).
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
-    p -= rate * decay * p; m and v are the moving means of the gradient and of its square;
-    p -= rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps), where t counts the updates.
+        p -= rate * decay * p
+        m = beta1 * m + (1 - beta1) * gradient     (m = 0 before the first update)
+        v = beta2 * v + (1 - beta2) * gradient^2   (v = 0 before the first update)
+        p -= rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+
+    t is the number of the update, from 1.
     """
 
     betas: tuple[float, float] = (0.9, 0.999)
@@ -74,49 +84,61 @@ class AdamW:
         decay: float,
         update: int,
     ) -> tuple[Array, dict[str, Array]]:
-        one, two = self.betas
-        mean = one * slots.get("mean", np.zeros_like(tensor)) + (1 - one) * gradient
-        square = two * slots.get("square", np.zeros_like(tensor)) + (1 - two) * gradient**2
-        length = mean / (1 - one**update) / (np.sqrt(square / (1 - two**update)) + self.eps)
-        return tensor * (1 - rate * decay) - rate * length, {"mean": mean, "square": square}
+        beta1, beta2 = self.betas
+        mean = beta1 * slots.get("mean", np.zeros_like(tensor)) + (1 - beta1) * gradient
+        square = beta2 * slots.get("square", np.zeros_like(tensor)) + (1 - beta2) * gradient**2
+        corrected_mean = mean / (1 - beta1**update)
+        direction = corrected_mean / (np.sqrt(square / (1 - beta2**update)) + self.eps)
+        decayed = tensor * (1 - rate * decay)
+        return decayed - rate * direction, {"mean": mean, "square": square}
 
 
 UpdateRule: TypeAlias = SGD | AdamW
-"""How a tensor moves. `slots` are the names of what is remembered of each tensor, of its shape; `step` gives the tensor
-and its slots after an update, the first of which is number 1 and has none yet."""
+"""An optimizer's rule. `slots` names the arrays it keeps for each tensor, of the tensor's shape.
+`step` returns the tensor and its slots after an update; updates count from 1, and the first one has
+no slots yet. A backend dispatches on it with `match` and `assert_never`, so that the type checker
+finds each backend that lacks a new rule."""
 
 
 def update_rule(recipe: Recipe) -> UpdateRule:
-    """The rule that a recipe names."""
-    if recipe.optimizer == "adamw":
-        return AdamW(recipe.betas, recipe.eps)
-    return SGD(recipe.momentum, recipe.nesterov)
+    """Return the rule that a recipe names."""
+    match recipe.optimizer:
+        case "sgd":
+            return SGD(recipe.momentum, recipe.nesterov)
+        case "adamw":
+            return AdamW(recipe.betas, recipe.eps)
+        case _:
+            assert_never(recipe.optimizer)
 
 
-def clip_by_global_norm(gradients: Mapping[str, Array], norm: float | None) -> dict[str, Array]:
-    """Scaled to that norm, of all of them together, where theirs is larger."""
-    if norm is None:
+def clip_by_global_norm(gradients: Mapping[str, Array], max_norm: float | None) -> dict[str, Array]:
+    """Scale all gradients by one factor so that their joint L2 norm is at most `max_norm`.
+
+    Without `max_norm`, or with a smaller norm, they are returned as they are.
+    """
+    if max_norm is None:
         return dict(gradients)
-    whole = float(
-        np.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in gradients.values()))
-    )
-    return (
-        {name: g * (norm / whole) for name, g in gradients.items()}
-        if whole > norm
-        else dict(gradients)
-    )
+    squares = (float((g.astype(np.float64) ** 2).sum()) for g in gradients.values())
+    norm = float(np.sqrt(sum(squares)))
+    if not norm > max_norm:  # a norm that is NaN scales nothing
+        return dict(gradients)
+    return {name: g * (max_norm / norm) for name, g in gradients.items()}
 
 
 def update_average(
-    recipe: Recipe, mean: Mapping[str, Array], tensors: Mapping[str, Array], update: int
+    recipe: Recipe, average: Mapping[str, Array], tensors: Mapping[str, Array], update: int
 ) -> dict[str, Array]:
-    """The mean of the tensors after an update, counted from 1; that of the first is the tensors.
+    """Return the average of the tensors after an update.
 
-    `polyak` is the mean of them all, and `ema` keeps `ema_decay` of what it was.
+    Updates count from 1; the first average is the tensors themselves. `polyak` is the mean over all
+    updates, `ema` keeps `ema_decay` of the average before. With `average: none` there is none, and
+    the result is empty.
     """
     if recipe.average == "none":
         return {}
     if update == 1:
         return {name: tensor.copy() for name, tensor in tensors.items()}
-    share = 1 / update if recipe.average == "polyak" else 1 - recipe.ema_decay
-    return {name: mean[name] + share * (tensor - mean[name]) for name, tensor in tensors.items()}
+    weight = 1 / update if recipe.average == "polyak" else 1 - recipe.ema_decay
+    return {
+        name: average[name] + weight * (tensor - average[name]) for name, tensor in tensors.items()
+    }

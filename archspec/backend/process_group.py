@@ -1,4 +1,4 @@
-"""The processes that train one model together, as a backend joins them; a process alone is a group of one.
+"""The processes that train one model together; a process alone is a group of one.
 
 >>> import numpy as np
 >>> group = SingleProcess()
@@ -21,39 +21,50 @@ T = TypeVar("T")
 class ProcessGroup(Protocol):
     """This process among those that train together.
 
-    All of them call the same functions in the same order. Where one of them is lost, what they call within `watching`
-    raises `Failure` on the first process, and ends the others without a word.
+    Every process calls the same methods in the same order: each call is a collective operation.
     """
 
     @property
-    def rank(self) -> int: ...
+    def rank(self) -> int:
+        """This process's number, from 0."""
+        ...
+
     @property
-    def world_size(self) -> int: ...
+    def world_size(self) -> int:
+        """The number of processes."""
+        ...
 
     @property
     def is_main(self) -> bool:
-        """Whether it is the first process, which alone writes and speaks."""
+        """True on rank 0, the only process that writes files and prints."""
         ...
 
     def all_reduce(self, values: Array) -> Array:
-        """The sum of what all of them give, arrays of one shape, in float64."""
+        """Return the sum of `values`, of one shape everywhere, over all processes, in float64."""
         ...
 
     def all_gather(self, value: T) -> list[T]:
-        """What each of them gives, by rank."""
+        """Return every process's `value`, by rank."""
         ...
 
     def broadcast(self, value: T) -> T:
-        """What the first process gives."""
+        """Return rank 0's `value`."""
         ...
 
-    def watching(self) -> AbstractContextManager[None]: ...
+    def handle_lost_peers(self) -> AbstractContextManager[None]:
+        """Return a block for the framework's own collectives: a lost process ends training there.
+
+        If one is lost, rank 0 raises `Failure` and the others exit without a message.
+        """
+        ...
 
 
 class SingleProcess:
-    """Implements `ProcessGroup`."""
+    """A group of one; implements `ProcessGroup`."""
 
-    rank, world_size, is_main = 0, 1, True
+    rank = 0
+    world_size = 1
+    is_main = True
 
     def all_reduce(self, values: Array) -> Array:
         return values
@@ -64,5 +75,5 @@ class SingleProcess:
     def broadcast(self, value: T) -> T:
         return value
 
-    def watching(self) -> AbstractContextManager[None]:
+    def handle_lost_peers(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -1,7 +1,8 @@
-"""A built model as verification and training see it: tensors go in and out by neutral name, in neutral layouts.
+"""A built model under verification: forward pass, gradients, optimizer step, tensors in and out.
 
-A backend's `open` gives a Session; the float64 reference has the same face in `archspec/reference/session.py`, so that
-one can be held against the other. Batches are [N, *input], channels first, whatever the framework likes better.
+`Backend.open` returns a `Session`. The float64 reference in `archspec/reference/session.py` is one
+too, so that each backend is compared with it. All names are portable, all layouts portable, and
+batches are [N, *input] with channels first, whatever the framework prefers.
 
 >>> SgdConfig(learning_rate=0.1, momentum=0.9).rule.slots
 ('momentum',)
@@ -9,50 +10,55 @@ one can be held against the other. Batches are [N, *input], channels first, what
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from archspec._numpy import Array
 from archspec.backend.optimizer import SGD
-from archspec.diagnostics import quote
+from archspec.diagnostics import Failure, quote
 from archspec.ir.graph import Graph
 from archspec.ir.types import Shape, format_shape
 
 Mode = Literal["eval", "train", "grad", "step"]
-"""What is compared: the outputs in eval mode, those in train mode, gradients, the tensors after an optimizer step."""
+"""The thing compared: outputs in eval mode or in train mode, gradients, tensors after a step."""
 
 Precision = Literal["float32", "float64"]
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardResult:
-    """What a run gives: outputs by head, activations by path if kept, moving statistics by neutral name."""
+    """The values of a forward pass."""
 
     outputs: dict[str, Array]
+    """By head, [N, *output]; the heads with `only: train` are there in train mode alone."""
     activations: dict[str, Array]
+    """By node path, [N, *shape of the node]; empty unless asked for."""
     running_stats: dict[str, Array]
+    """The running statistics after the pass, by tensor name; empty in eval mode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gradients:
-    """Derivatives of a loss: with respect to the input, and to every trainable tensor by its neutral name.
-
-    `outputs` are those of the run that they were taken in.
-    """
+    """The derivatives of a loss."""
 
     outputs: dict[str, Array]
+    """The outputs of the forward pass, by head."""
     input: Array
+    """The derivative with respect to the input, [N, *input]."""
     tensors: dict[str, Array]
+    """The derivative with respect to every trainable tensor, by name; zeros if unused."""
 
 
 OutputCotangents = Callable[[Mapping[str, "Array"]], Mapping[str, "Array"]]
-"""A loss, as what differentiation needs of it: from the outputs by head to its derivative with respect to each."""
+"""A loss, as differentiation needs it: a function from the outputs by head to the loss's derivative
+with respect to each of them. A head that is left out does not enter the loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SgdConfig:
-    """Stochastic gradient descent by `backend.optimizer.Momentum`; the decay touches every trainable tensor."""
+    """A step of stochastic gradient descent; the weight decay applies to every trainable tensor."""
 
     learning_rate: float
     momentum: float = 0.0
@@ -61,7 +67,7 @@ class SgdConfig:
 
     @property
     def rule(self) -> SGD:
-        """How a tensor moves."""
+        """The update rule of a tensor."""
         return SGD(self.momentum, self.nesterov)
 
     def apply(
@@ -70,25 +76,28 @@ class SgdConfig:
         gradients: Mapping[str, Array],
         slots: Mapping[str, Array],
     ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """The tensors and slots after a step; `slots` is empty before the first. It is the definition, in numpy."""
-        moved, kept, how = (
-            dict(tensors),
-            dict(slots),
-            {"rate": self.learning_rate, "decay": self.weight_decay},
-        )
+        """Return tensors and slots after a step, by the definition in numpy.
+
+        `slots` is empty before the first step. Tensors without a gradient stay as they are.
+        """
+        new_tensors = dict(tensors)
+        new_slots = dict(slots)
         for name, gradient in gradients.items():
-            own = {
-                slot: slots[key]
-                for slot in self.rule.slots
-                if (key := slot_name(name, slot)) in slots
-            }
-            moved[name], own = self.rule.step(tensors[name], gradient, own, **how, update=1)
-            kept |= {slot_name(name, slot): value for slot, value in own.items()}
-        return moved, kept
+            keys = {slot: slot_name(name, slot) for slot in self.rule.slots}
+            new_tensors[name], tensor_slots = self.rule.step(
+                tensors[name],
+                gradient,
+                {slot: slots[key] for slot, key in keys.items() if key in slots},
+                rate=self.learning_rate,
+                decay=self.weight_decay,
+                update=1,
+            )
+            new_slots |= {keys[slot]: value for slot, value in tensor_slots.items()}
+        return new_tensors, new_slots
 
 
 def slot_name(tensor: str, slot: str) -> str:
-    """Under which name an optimizer's slot of a tensor travels; `@` begins no role, so that none is mistaken for one.
+    """Return the name of a tensor's optimizer slot; no tensor has a name with `@`.
 
     >>> slot_name("conv.weight", "momentum")
     'conv.weight@momentum'
@@ -98,40 +107,40 @@ def slot_name(tensor: str, slot: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """All that training goes on from: every tensor by neutral name, and the optimizer's slots by `slot_name`."""
+    """The state that training continues from."""
 
     tensors: dict[str, Array]
+    """By portable name, in the portable layout."""
     slots: dict[str, Array] = field(default_factory=dict[str, Any])
+    """By `slot_name`, each of its tensor's shape; empty before the first step."""
 
     def check(self, graph: Graph) -> None:
-        """Raises ValueError unless each tensor is one of the graph's, each slot that of a trainable one, and all fit.
+        """Raise ValueError for a tensor or slot that is not the graph's, or is of another shape.
 
-        Tensors may be missing.
+        Tensors may be missing. A slot has to be one of a trainable tensor.
         """
         params = {name: param for name, _, param in graph.parameters()}
-        trained = {name: param.shape for name, param in params.items() if param.trainable}
-        tensors = {name: params[name].shape for name in self.tensors if name in params}
-        slots = {
-            slot: trained[name]
+        shapes = {name: params[name].shape for name in self.tensors if name in params}
+        _check_shapes(self.tensors, shapes, "no tensor of this network")
+        slot_shapes = {
+            slot: params[name].shape
             for slot in self.slots
-            if (name := slot.rpartition("@")[0]) in trained
+            if (name := slot.rpartition("@")[0]) in params and params[name].trainable
         }
-        _fit(self.tensors, tensors, "no tensor of this network")
-        _fit(self.slots, slots, "a slot of no trainable tensor of this network")
+        _check_shapes(self.slots, slot_shapes, "a slot of no trainable tensor of this network")
 
 
-def _fit(values: Mapping[str, Array], shapes: Mapping[str, Shape], otherwise: str) -> None:
+def _check_shapes(values: Mapping[str, Array], shapes: Mapping[str, Shape], unknown: str) -> None:
     for name, value in values.items():
         if name not in shapes:
-            raise ValueError(f"{quote(name)} is {otherwise}")
+            raise ValueError(f"{quote(name)} is {unknown}")
         if value.shape != shapes[name]:
-            raise ValueError(
-                f"{quote(name)} is {format_shape(shapes[name])}, found {format_shape(value.shape)}"
-            )
+            expected = format_shape(shapes[name])
+            raise ValueError(f"{quote(name)} is {expected}, found {format_shape(value.shape)}")
 
 
 class Session(Protocol):
-    """A model that runs. Dropout is off in it unless it is asked for, so that train mode can be compared."""
+    """A built model that runs. `BaseSession` implements what does not depend on the framework."""
 
     def forward(
         self,
@@ -141,29 +150,111 @@ class Session(Protocol):
         return_activations: bool = False,
         dropout: bool = False,
     ) -> ForwardResult:
-        """Outputs by head, train-only heads in train mode alone; with `keep`, activations by path.
+        """Run the model on a batch.
 
-        Train mode uses the statistics of the batch, moves the moving ones as training does, and gives those that moved
-        in `updates`. Of the activations a backend gives those that can be seen; each is [N, *shape of its node].
-        With `dropout`, train mode drops as it does in training, and draws anew in each run; eval mode never drops.
+        Args:
+            x: The batch, [N, *input], float32 or float64.
+            train: Normalise by the batch's statistics, move the running ones as training does,
+                and compute the heads with `only: train` too.
+            return_activations: Also return the nodes' values. A backend leaves out those that its
+                model does not expose; a difference is traced to the first one that differs.
+            dropout: In train mode, drop as in training, with new random masks in each call. Eval
+                mode never drops.
         """
         ...
 
     def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
-        """Derivatives of the loss that `cotangents` stands for; a tensor that it does not depend on has zeros."""
+        """Differentiate a loss on the batch x [N, *input], without dropout.
+
+        `cotangents` is called once, with the outputs. In train mode the running statistics move.
+        Raise `Failure` if the backend has no mode `grad`.
+        """
         ...
 
     def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
-        """One step of training on a batch, in train mode; the slots are kept from one call to the next."""
+        """Take one optimizer step on the batch x [N, *input], in train mode, without dropout.
+
+        Slots carry over from one call to the next. Raise `Failure` without the mode `step`.
+        """
         ...
 
     def state(self) -> SessionState:
-        """Every tensor, and the slots; in the session's own precision."""
+        """Return copies of all tensors and slots, in the session's precision."""
         ...
 
     def restore(self, state: SessionState) -> None:
-        """Puts tensors and slots in place; slots that are not given are as before the first step.
+        """Set tensors and slots.
 
-        Tensors that are not given stay as they are. Raises ValueError where `State.check` does; nothing changes then.
+        Tensors that are missing keep their values; slots that are missing are as before the first
+        step. If `SessionState.check` raises ValueError, nothing changes.
         """
         ...
+
+
+class BaseSession(ABC):
+    """A `Session` built on four methods, which a backend writes for its framework.
+
+    Required are `get_tensors`, `set_tensors` and `forward`; `gradients` if the backend has the
+    modes `grad` and `step`. `step` is then the definition in numpy. A backend that trains by its
+    framework's own optimizer overrides `step`, `get_slots` and `set_slots`, so that verification
+    sees what training does.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._slots: dict[str, Array] = {}
+
+    @abstractmethod
+    def get_tensors(self) -> dict[str, Array]:
+        """Return copies of all tensors of the graph, by portable name, in portable layouts."""
+
+    @abstractmethod
+    def set_tensors(self, tensors: Mapping[str, Array]) -> None:
+        """Set some tensors, given as `get_tensors` returns them; names and shapes are checked."""
+
+    @abstractmethod
+    def forward(
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        return_activations: bool = False,
+        dropout: bool = False,
+    ) -> ForwardResult:
+        """Run the model on a batch, as `Session.forward` says."""
+
+    def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
+        """Differentiate a loss, as `Session.gradients` says; the default raises `Failure`."""
+        raise Failure("this backend's models cannot be differentiated")
+
+    def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
+        gradients = self.gradients(x, cotangents).tensors
+        tensors, slots = optimizer.apply(self.get_tensors(), gradients, self.get_slots())
+        self.set_tensors(tensors)
+        self.set_slots(slots)
+
+    def state(self) -> SessionState:
+        return SessionState(self.get_tensors(), self.get_slots())
+
+    def restore(self, state: SessionState) -> None:
+        state.check(self.graph)
+        self.set_tensors(state.tensors)
+        self.set_slots(state.slots)
+
+    def get_slots(self) -> dict[str, Array]:
+        """Return the optimizer's slots, by `slot_name`."""
+        return {name: value.copy() for name, value in self._slots.items()}
+
+    def set_slots(self, slots: Mapping[str, Array]) -> None:
+        """Replace the optimizer's slots; none means before the first step."""
+        self._slots = {name: value.copy() for name, value in slots.items()}
+
+    def running_stats(self) -> dict[str, Array]:
+        """Return the running statistics of the norms that train mode computes, by tensor name."""
+        computed = self.graph.reachable(self.graph.heads)
+        tensors = self.get_tensors()
+        return {
+            name: tensors[name]
+            for name, node, param in self.graph.parameters()
+            if not param.trainable and node.index in computed
+        }

@@ -1,4 +1,4 @@
-"""Training as the shared loop sees it: what is to be done, and who does it on a backend.
+"""Training as the shared loop sees it: a trainer, its config and its state.
 
 >>> import archspec
 >>> from archspec.ir.recipe import Recipe
@@ -23,79 +23,108 @@ from archspec._patterns import check_patterns_match, matches
 from archspec.backend.process_group import ProcessGroup, SingleProcess
 from archspec.diagnostics import Failure, quote
 from archspec.ir.graph import Graph, Node
+from archspec.ir.op import ParamSpec
 from archspec.ir.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class ParamGroup:
-    """How a tensor is trained: the factor on its learning rate, and its weight decay."""
+    """The settings that a tensor is trained by."""
 
     lr_multiplier: float
+    """The factor on the learning rate of the step."""
     weight_decay: float
+    """The coefficient of its weight decay, 0 for none."""
 
 
 def param_groups(recipe: Recipe, graph: Graph) -> dict[str, ParamGroup]:
-    """By name, every tensor that is trained, in the order of the graph; raises `Failure` for an idle pattern."""
-    check_patterns_match(
-        (*recipe.freeze, *recipe.lr_multipliers), [name for name, _, _ in graph.parameters()]
-    )
-    found: dict[str, ParamGroup] = {}
-    counted: set[str] = set()
+    """Return the settings of every tensor that is trained, by name, in the order of the graph.
+
+    `freeze`, `lr_multipliers` and `no_decay` are applied. Raise `Failure` for a pattern that fits
+    no tensor, or that multiplies the learning rate of none.
+    """
+    tensor_names = [name for name, _, _ in graph.parameters()]
+    check_patterns_match((*recipe.freeze, *recipe.lr_multipliers), tensor_names)
+    groups: dict[str, ParamGroup] = {}
+    used_patterns: set[str] = set()
     for name, node, param in graph.parameters():
         if not param.trainable or matches(name, recipe.freeze):
             continue
-        pattern = next(
-            (pattern for pattern in reversed(recipe.lr_multipliers) if matches(name, [pattern])), ""
-        )
-        counted.add(pattern)
-        kept = {"bias"} if param.role == "bias" else set[str]()
-        kept |= {"norm"} if node.op.family == "norm" else set()
-        decay = 0.0 if kept & {*recipe.no_decay} else recipe.weight_decay
-        found[name] = ParamGroup(recipe.lr_multipliers.get(pattern, 1.0), decay)
+        pattern = _last_match(name, recipe)
+        used_patterns.add(pattern)
+        multiplier = recipe.lr_multipliers.get(pattern, 1.0)
+        groups[name] = ParamGroup(multiplier, _weight_decay(recipe, node, param))
     for pattern in recipe.lr_multipliers:
-        if pattern not in counted:
-            help = "what is frozen and moving statistics are not; of several patterns that fit, the last counts"
-            raise Failure(f"no tensor is trained by the rate of {quote(pattern)}", help)
-    return found
+        if pattern not in used_patterns:
+            help = (
+                "frozen tensors and running statistics are not trained; "
+                "if several patterns fit a tensor, the last one counts"
+            )
+            message = f"no tensor is trained by the learning rate of {quote(pattern)}"
+            raise Failure(message, help)
+    return groups
+
+
+def _last_match(name: str, recipe: Recipe) -> str:
+    """Return the pattern of `lr_multipliers` that counts for a tensor, "" if none fits."""
+    for pattern in reversed(recipe.lr_multipliers):
+        if matches(name, [pattern]):
+            return pattern
+    return ""
+
+
+def _weight_decay(recipe: Recipe, node: Node, param: ParamSpec) -> float:
+    if param.role == "bias" and "bias" in recipe.no_decay:
+        return 0.0
+    if node.op.family == "norm" and "norm" in recipe.no_decay:
+        return 0.0
+    return recipe.weight_decay
 
 
 def frozen_batch_norms(recipe: Recipe, graph: Graph) -> list[str]:
-    """The paths of the batch norms whose moving statistics are frozen: in training too they normalise by these.
+    """Return the paths of the batch norms with frozen statistics, which they use in training too.
 
-    Raises `Failure` for one of which `freeze` names the mean alone, or the variance.
+    Raise `Failure` if `freeze` fits the mean of one and not its variance, or the other way round.
     """
     frozen: dict[Node, list[bool]] = {}
     for name, node, param in graph.parameters():
         if not param.trainable:
             frozen.setdefault(node, []).append(matches(name, recipe.freeze))
-    for node, each in frozen.items():
-        if len({*each}) > 1:
-            message = f"of the moving statistics of {quote(node.path)} ({node.span}) one is frozen, and one is not"
+    for node, flags in frozen.items():
+        if any(flags) and not all(flags):
+            message = (
+                f"one of the running statistics of {quote(node.path)} ({node.span}) is frozen, "
+                "the other is not"
+            )
             raise Failure(message, f"freeze {quote(f'{node.path}.running_*')}, or neither")
-    return [node.path for node, each in frozen.items() if all(each)]
+    return [node.path for node, flags in frozen.items() if all(flags)]
 
 
 def microbatches(size: int, count: int) -> list[slice]:
-    """A batch in so many parts, as equal as can be; each counts by its share of the samples, and none is empty.
+    """Split a batch into `count` parts, as equal as possible and none empty.
+
+    Each part's loss is weighted by its share of the samples.
 
     >>> microbatches(7, 3)
     [slice(0, 3, None), slice(3, 5, None), slice(5, 7, None)]
     """
-    return _cut(0, size, min(size, count))
+    return _split(0, size, min(size, count))
 
 
 def rank_slices(size: int, count: int, rank: int, world_size: int) -> list[slice]:
-    """What one of several processes computes of each of the `parts` of a batch; it may be nothing.
+    """Return one process's slice of each microbatch of a batch; it may be empty.
 
-    Each part is divided among all processes, so that a batch norm sees the parts that one process alone would make.
+    Every microbatch is divided among all processes, so that a batch norm over all of them sees the
+    microbatches that a single process would.
 
     >>> rank_slices(7, 3, rank=1, world_size=2)
     [slice(2, 3, None), slice(4, 5, None), slice(6, 7, None)]
     """
-    return [_cut(part.start, part.stop, world_size)[rank] for part in microbatches(size, count)]
+    return [_split(part.start, part.stop, world_size)[rank] for part in microbatches(size, count)]
 
 
-def _cut(start: int, stop: int, count: int) -> list[slice]:
+def _split(start: int, stop: int, count: int) -> list[slice]:
+    """Split a range into `count` slices, as equal as possible, the longer ones first."""
     size = stop - start
     ends = [start + size // count * i + min(i, size % count) for i in range(count + 1)]
     return [slice(*pair) for pair in pairwise(ends)]
@@ -103,73 +132,95 @@ def _cut(start: int, stop: int, count: int) -> list[slice]:
 
 @dataclass(frozen=True, slots=True)
 class TrainerConfig:
-    """What a trainer needs to know."""
+    """The settings of a trainer."""
 
     graph: Graph
+    """The graph that the folder was built from."""
     recipe: Recipe
+    """The optimizer, precision, averaging, accumulation and seed; each step brings its learning
+    rate."""
     device: str | None = None
-    """What to compute on, as the framework calls it; without a name, what is best."""
+    """The device to compute on, by the framework's name for it; None for the best one."""
     compile: bool = False
-    """Whether the framework's compiler is used where that is a choice."""
+    """True to use the framework's compiler, if it is optional there."""
     group: ProcessGroup = field(default_factory=SingleProcess)
-    """Those that train together."""
+    """The processes that train together."""
     training: bool = True
-    """Whether it is to take steps, or to predict alone."""
+    """True if it takes steps, False if it only predicts."""
 
     @property
     def param_groups(self) -> dict[str, ParamGroup]:
+        """The tensors to train, by name, with their settings; see the function `param_groups`."""
         return param_groups(self.recipe, self.graph)
 
     @property
     def frozen_batch_norms(self) -> list[str]:
+        """The batch norms with frozen statistics; see the function `frozen_batch_norms`."""
         return frozen_batch_norms(self.recipe, self.graph)
 
 
 LOSS_SCALE = "scale"
-"""What float16 keeps beside: by what a loss is multiplied, and for how many steps that did not overflow."""
+"""The key of `TrainState.backend_state` for float16: two numbers, the factor on the loss, and the
+steps without overflow since it last changed. Every backend reads and writes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainState:
-    """All that training goes on from, in neutral names and layouts but for `own`.
-
-    `average` is the mean of the tensors that the recipe asks for, empty where it asks for none; `updates` counts steps
-    of the optimizer. `own` is what one backend alone understands, as the state of its random numbers: another leaves
-    it out, and then draws other masks. In float16 all understand its `SCALE`.
-    """
+    """The state that training continues from, on any backend, in portable layouts and float32."""
 
     tensors: dict[str, Array]
+    """All tensors, by name."""
     slots: dict[str, Array] = field(default_factory=dict[str, Any])
+    """The optimizer's slots, by `session.slot_name`; empty before the first update."""
     average: dict[str, Array] = field(default_factory=dict[str, Any])
+    """The average of the tensors, by name; empty before the first update, and if there is none."""
     updates: int = 0
+    """The number of optimizer updates so far."""
     backend_state: dict[str, Array] = field(default_factory=dict[str, Any])
+    """State that one backend alone understands, such as of its random generator, under keys that
+    start with its name. Another backend ignores it, and draws other dropout masks. `LOSS_SCALE` is
+    shared."""
 
 
 class Trainer(Protocol):
-    """A built model that learns."""
+    """A built model that is trained. The loop around it is the same for every backend."""
 
     device: str
-    """What it computes on, for people."""
+    """The device that it computes on, as text for people."""
 
     def step(self, x: Array, y: Array, learning_rate: float, size: int | None = None) -> None:
-        """One update from a batch x [N, *input] in float32 and its labels y [N]; it need not wait for the result.
+        """Make one update from a batch; the framework may still be computing when this returns.
 
-        The loss is the mean over the batch, summed over the heads, each times its weight. Where the recipe accumulates,
-        the batch is computed in the `parts` that it says, one after the other. In a group `size` is that of the whole
-        batch, and x holds this process's `shares` of its parts: all processes together make the one update.
+        Args:
+            x: The samples, [N, *input], float32.
+            y: The labels, [N]: class numbers, int64, or targets as the loss takes them.
+            learning_rate: The learning rate of this step, before `lr_multiplier`.
+            size: The size of the whole batch if several processes train. x then holds this
+                process's `rank_slices` of it, and all processes make one update together.
+
+        The loss is the mean over the batch, summed over the heads by their weights. With
+        `accumulate` in the recipe, the batch is computed one of its `microbatches` at a time.
         """
         ...
 
     def losses(self) -> Mapping[str, float]:
-        """Means over the steps since it was last asked: by head, and `loss`, their weighted sum; of the whole group."""
+        """Return the mean losses over the steps since the last call, over all processes.
+
+        The keys are the heads that have a loss, and `loss` for their weighted sum.
+        """
         ...
 
     def predict(self, x: Array) -> Array:
-        """The main output in eval mode, by the averaged tensors where the recipe averages."""
+        """Return the main output [N, *output], float32, in eval mode, for x [N, *input], float32.
+
+        The averaged tensors are used if the recipe averages.
+        """
         ...
 
     def save(self) -> TrainState:
-        """What training goes on from; all of a group call it, and are given the same."""
+        """Return the state that training continues from; a collective, with one result for all."""
         ...
 
-    def restore(self, state: TrainState) -> None: ...
+    def restore(self, state: TrainState) -> None:
+        """Continue from a state of any backend; unknown `backend_state` is ignored."""
+        ...

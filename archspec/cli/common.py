@@ -196,9 +196,12 @@ def use_color(stream: TextIO) -> bool:
 
 
 def exit_code(error: Failure) -> int:
-    """Return 2 for wrong usage, 3 for a missing package, else 1."""
+    """Return 2 for wrong usage, 3 for a missing package, 70 for a fault of a backend, else 1."""
+    from archspec.backend import BackendFault
     from archspec.diagnostics import MissingPackage, UsageError
 
+    if isinstance(error, BackendFault):
+        return 70
     if isinstance(error, UsageError):
         return 2
     return 3 if isinstance(error, MissingPackage) else 1

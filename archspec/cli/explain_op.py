@@ -172,7 +172,16 @@ class _Lowered:
 
     @cached_property
     def natives(self) -> Mapping[str, TensorLayout]:
-        return self.backend.tensor_layout(self.graph)
+        from archspec.backend import attributed
+
+        with attributed(self.backend.name, "naming its tensors"):
+            return self.backend.tensor_layout(self.graph)
+
+    def _explain(self, node: Node) -> str:
+        from archspec.backend import attributed, lowering
+
+        with attributed(self.backend.name, "explaining a layer"), lowering(node):
+            return self.backend.explain(self.graph, node)
 
     def data(self, node: Node) -> dict[str, Any]:
         """Describe a layer on this backend, or why it or its network cannot be lowered."""
@@ -187,7 +196,7 @@ class _Lowered:
                 "shape": list(native.shape),
                 "axes": list(native.axes),
             }
-        return {"lowering": self.backend.explain(self.graph, node), "tensors": tensors}
+        return {"lowering": self._explain(node), "tensors": tensors}
 
 
 def _tensors(graph: Graph, node: Node) -> dict[str, list[int]]:

@@ -14,6 +14,7 @@ from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
 
+from archspec.backend import lowering
 from archspec.codegen.dialect import Dialect
 from archspec.codegen.lowering import Merge
 from archspec.codegen.module_tree import (
@@ -88,7 +89,8 @@ class _Builder:
         return instance
 
     def layer_or_merge(self, node: Node) -> TreeNode:
-        lowered = self.dialect.lower(node.op, *self.graph.inputs(node))
+        with lowering(node):
+            lowered = self.dialect.lower(node.op, *self.graph.inputs(node))
         common = TreeNode(
             name=node.name,
             path_parts=(node.name,),

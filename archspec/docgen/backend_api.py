@@ -5,10 +5,17 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from archspec.backend import Backend, Engine, Format, Gap, MemoryBudget, Option, Provenance
+from archspec.backend import Backend, BuildOption, Engine, Format, Gap, MemoryBudget, Provenance
 from archspec.backend.api import Emit
 from archspec.backend.process_group import ProcessGroup
-from archspec.backend.session import ForwardResult, Gradients, Session, SessionState, SgdConfig
+from archspec.backend.session import (
+    BaseSession,
+    ForwardResult,
+    Gradients,
+    Session,
+    SessionState,
+    SgdConfig,
+)
 from archspec.backend.tensor_layout import TensorLayout
 from archspec.backend.trainer import ParamGroup, Trainer, TrainerConfig, TrainState
 from archspec.docgen.declarations import Member, members, prose, signature
@@ -27,9 +34,9 @@ Where a signature says `Array`, read `numpy.ndarray`.
 """
 
 _GROUPS: dict[str, tuple[type[Any], ...]] = {
-    "The value": (Backend, Emit, Provenance, Gap, Option, Engine),
+    "The value": (Backend, Emit, Provenance, Gap, BuildOption, Engine),
     "Tensors and files of weights": (TensorLayout, Format, MemoryBudget),
-    "Sessions": (Session, ForwardResult, Gradients, SessionState, SgdConfig),
+    "Sessions": (Session, BaseSession, ForwardResult, Gradients, SessionState, SgdConfig),
     "Trainers": (Trainer, TrainerConfig, ParamGroup, TrainState, ProcessGroup),
     "The graph": (Graph, Node, Scope, ParamSpec),
 }

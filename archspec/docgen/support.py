@@ -13,7 +13,7 @@ from importlib import metadata
 from importlib.util import find_spec
 
 from archspec.analysis.tables import Column, Table, markdown
-from archspec.backend import Backend, BackendError, Gap, Option, available, find, require
+from archspec.backend import Backend, BackendError, BuildOption, Gap, available, find, require
 from archspec.ops import OPS
 
 
@@ -162,9 +162,9 @@ def _abilities(backend: Backend) -> tuple[str, ...]:
     return (backend.name, backend.extra, *(", ".join(part) for part in parts))
 
 
-def _flag(name: str, option: Option) -> str:
+def _flag(name: str, option: BuildOption) -> str:
     return f"--{name.replace('_', '-')}" + ("" if option.parse is bool else f" {option.metavar}")
 
 
-def _meaning(option: Option) -> str:
+def _meaning(option: BuildOption) -> str:
     return option.help if option.parse is bool else f"{option.help} (default: {option.default})"

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from archspec._numpy import Array
 from archspec.backend import load as load_backend
+from archspec.backend.attribution import REPORT_HELP, describe_exception
 from archspec.backend.session import Session, SessionState, SgdConfig
 from archspec.compiler import load as load_spec
 from archspec.diagnostics import Failure
@@ -43,12 +44,7 @@ class Worker:
                 except Closed:
                     raise
                 except Exception as error:
-                    message = (
-                        error.message
-                        if isinstance(error, Failure)
-                        else f"{type(error).__name__}: {error}"
-                    )
-                    reply, values = {"error": message, "trace": traceback.format_exc()}, {}
+                    reply, values = _error_reply(error), {}
                 send(self.outgoing, reply, values)
 
     def answer(
@@ -99,6 +95,14 @@ class Worker:
         if self.session is None:
             raise ValueError("no session is open")
         return self.session
+
+
+def _error_reply(error: Exception) -> dict[str, Any]:
+    """Return the reply that raises an error on the other side, with its traceback as a note."""
+    reply = {"trace": traceback.format_exc()}
+    if isinstance(error, Failure):
+        return {**reply, "error": error.message, "help": error.help}
+    return {**reply, "error": describe_exception(error), "help": REPORT_HELP}
 
 
 def _labelled(**groups: Mapping[str, Array]) -> dict[str, Array]:

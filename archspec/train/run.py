@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from archspec._numpy import np
-from archspec.backend import Backend, BackendError, require_imports
+from archspec.backend import Backend, BackendError, attributed, require_imports
 from archspec.backend.process_group import ProcessGroup, SingleProcess
 from archspec.backend.trainer import Trainer, TrainerConfig, TrainState
 from archspec.build_folder import WEIGHTS
@@ -350,8 +350,9 @@ def _check_first_sample(data: SplitData, transform: InputTransform, options: Tra
 
 def _trainer_of(backend: Backend, build: Path, config: TrainerConfig) -> Trainer:
     assert backend.trainer is not None
-    try:
-        return backend.trainer(build, config)
-    except ImportError as error:
-        require_imports(backend, error)
-        raise
+    with attributed(backend.name, "opening its trainer"):
+        try:
+            return backend.trainer(build, config)
+        except ImportError as error:
+            require_imports(backend, error)
+            raise

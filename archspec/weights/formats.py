@@ -23,6 +23,7 @@ from archspec.backend import (
     available,
     require,
     require_imports,
+    with_broken_backends,
 )
 from archspec.backend import find as find_backend
 from archspec.diagnostics import Failure, UsageError, did_you_mean, quote, reason
@@ -77,7 +78,7 @@ def kind_by_suffix(path: Path) -> FileKind:
     """Return the kind that a file's suffix stands for; raise `CheckpointError` for any other."""
     known = {suffix: kind for kind in reversed(list(file_kinds())) for suffix in kind.suffixes}
     if path.suffix.lower() not in known:
-        help = f"known are {', '.join(sorted(known))}"
+        help = with_broken_backends(f"known are {', '.join(sorted(known))}")
         raise CheckpointError(
             f"the suffix of {quote(path)} is that of no kind of weights", help=help
         )
@@ -117,7 +118,7 @@ def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> dict[st
         raise CheckpointError(f"no file {quote(path)}")
     try:
         return dict(
-            kind.read(path, MemoryBudget(path, more=MAX_COPIES * _bytes(graph) if graph else 0))
+            kind.read(path, MemoryBudget(path, extra=MAX_COPIES * _bytes(graph) if graph else 0))
         )
     except Failure:
         raise

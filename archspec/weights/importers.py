@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from archspec._numpy import Array, np
-from archspec.backend import BackendError, TensorLayout, available
+from archspec.backend import BackendError, TensorLayout, attributed, available
 from archspec.backend import load as load_backend
 from archspec.diagnostics import quote
 from archspec.ir.graph import Graph
@@ -119,11 +119,11 @@ def _natives(kind: FileKind, graph: Graph, whole: Graph) -> Iterator[NamingSchem
             backend = load_backend(name)
         except BackendError:
             continue
-        yield NamingScheme(f"{name}'s own names", backend.tensor_layout(whole))
+        with attributed(name, "naming its tensors"):
+            layout, inference_layout = map(backend.tensor_layout, (whole, graph))
+        yield NamingScheme(f"{name}'s own names", layout)
         if graph is not whole:
-            yield NamingScheme(
-                f"{name}'s own names, of the inference graph", backend.tensor_layout(graph)
-            )
+            yield NamingScheme(f"{name}'s own names, of the inference graph", inference_layout)
 
 
 def to_portable(

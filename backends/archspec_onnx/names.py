@@ -1,19 +1,20 @@
-"""Names in the emitted graph: the spec's own neutral names, each once, and never one that an engine cannot hold."""
+"""Names in the emitted graph: portable names, each once, spelt so that engines can hold them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from archspec.backend import TensorLayout
 from archspec.ir.graph import Graph, Node
 
 INPUT, DROPOUT = "input", "dropout"
 
 
-class Namespace:
-    """Gives out names; one that is taken gets a number.
+class UniqueNames:
+    """Names that are each given out once; a name that is taken gets a number.
 
-    >>> space = Namespace()
-    >>> space.take("conv"), space.take("conv"), space.take("a\\nb")
+    >>> names = UniqueNames()
+    >>> names.take("conv"), names.take("conv"), names.take("a\\nb")
     ('conv', 'conv_2', 'a\\\\nb')
     """
 
@@ -21,30 +22,39 @@ class Namespace:
         self._next: dict[str, int] = {}
 
     def take(self, wanted: str) -> str:
-        name = readable(wanted)
+        """Return the name, or its first free variant."""
+        name = printable(wanted)
         count = self._next.get(name, 1)
-        found = name if count == 1 else f"{name}_{count}"
-        while found in self._next:
+        unique = name if count == 1 else f"{name}_{count}"
+        while unique in self._next:
             count += 1
-            found = f"{name}_{count}"
+            unique = f"{name}_{count}"
         self._next[name] = count + 1
-        self._next.setdefault(found, 2)
-        return found
+        self._next.setdefault(unique, 2)
+        return unique
 
 
-def readable(text: str) -> str:
-    """Text that prints on one line; an empty name would mean an absent value, and engines cut a name at a zero byte."""
-    return (text if text.isprintable() else text.encode("unicode_escape").decode("ascii")) or "_"
+def printable(text: str) -> str:
+    """Return text that prints on one line and is not empty.
+
+    An empty name would mean an absent value, and engines cut a name at a zero byte.
+
+    >>> printable("a\\0b"), printable("")
+    ('a\\\\x00b', '_')
+    """
+    if not text.isprintable():
+        text = text.encode("unicode_escape").decode("ascii")
+    return text or "_"
 
 
-class Names:
-    """The names of a graph's tensors, inputs, outputs and nodes, given out in that order: the first keep theirs.
+class GraphNames:
+    """The names of a graph's tensors, inputs, outputs and nodes, given out in that order.
 
     They depend on the graph alone, and not on how it is emitted.
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.values, self.nodes = Namespace(), Namespace()
+        self.values, self.nodes = UniqueNames(), UniqueNames()
         self.tensors = {name: self.values.take(name) for name, _, _ in graph.parameters()}
         self.input = self.values.take(INPUT)
         self.heads = {head.name: self.values.take(head.name) for head in graph.heads}
@@ -53,5 +63,11 @@ class Names:
         self.value = {0: self.input, **self._paths(self.values, graph.nodes[1:])}
 
     @staticmethod
-    def _paths(space: Namespace, nodes: Iterable[Node]) -> dict[int, str]:
-        return {node.index: space.take(node.path) for node in nodes}
+    def _paths(names: UniqueNames, nodes: Iterable[Node]) -> dict[int, str]:
+        return {node.index: names.take(node.path) for node in nodes}
+
+
+def tensor_layout(graph: Graph) -> Mapping[str, TensorLayout]:
+    """Return each initialiser's name and shape, by the tensor's portable name."""
+    names = GraphNames(graph).tensors
+    return {name: TensorLayout(names[name], param.shape) for name, _, param in graph.parameters()}

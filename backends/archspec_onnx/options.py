@@ -1,36 +1,44 @@
-"""The choices of an ONNX build: which opset, for training or not, where the weights lie, blocks as functions or not."""
+"""The options of an ONNX build: opset, train mode, external weights, blocks as functions."""
 
 from __future__ import annotations
 
-from archspec.backend import Option
+from archspec.backend import BuildOption
 
 OLDEST, NEWEST = 17, 28
-"""The opsets that can be emitted: from the first with LayerNormalization to the newest that ONNX Runtime 1.32 runs."""
+"""The opsets that can be emitted: 17 has LayerNormalization, 28 is what ONNX Runtime 1.32 runs."""
 
 
 def parse_opset(text: str) -> int:
-    """The number of an opset; raises ValueError."""
-    known = f"an opset from {OLDEST} to {NEWEST}"
+    """Return the number of an opset; raise ValueError if it cannot be emitted.
+
+    >>> parse_opset("21")
+    21
+    """
     if not text.isdecimal() or not OLDEST <= int(text) <= NEWEST:
-        raise ValueError(f"expected {known}, found {text!r}")
+        raise ValueError(f"expected an opset from {OLDEST} to {NEWEST}, found {text!r}")
     return int(text)
 
 
 OPTIONS = {
-    "opset": Option(
-        help=f"the version of ONNX's operators, {OLDEST} to {NEWEST}: an older one for an older engine",
+    "opset": BuildOption(
+        help=(
+            f"the version of ONNX's operators, {OLDEST} to {NEWEST}; "
+            "older engines need an older one"
+        ),
         parse=parse_opset,
         default=NEWEST,
     ),
-    "train": Option(
-        help="the network in train mode, with all heads and the moved statistics as outputs",
+    "train": BuildOption(
+        help=(
+            "the network in train mode; all heads and the updated running statistics are outputs"
+        ),
         parse=bool,
         default=False,
     ),
-    "external": Option(
+    "external": BuildOption(
         help="leave the weights in weights.safetensors, as is done where they exceed 2 GB",
         parse=bool,
         default=False,
     ),
-    "functions": Option(help="one ONNX function for each block", parse=bool, default=False),
+    "functions": BuildOption(help="one ONNX function for each block", parse=bool, default=False),
 }

@@ -1,4 +1,4 @@
-"""Runs emitted models on ONNX Runtime."""
+"""Emitted models on ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -15,34 +15,37 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from archspec.diagnostics import MissingPackage
-from archspec_onnx.model import MODEL
-from archspec_onnx.tensors import LIMIT
+from archspec_onnx.model import MODEL_FILE
+from archspec_onnx.tensors import MAX_MODEL_BYTES
 
 Array = NDArray[Any]
 
 
-def load(directory: Path) -> ModelProto:
-    """The model of a built folder, its weights with it: the folder is not needed any more."""
-    return read_model(Path(directory) / MODEL)
+def load_model(directory: Path) -> ModelProto:
+    """Return the model of a built folder with its weights; the folder is not needed any more."""
+    return read_model(Path(directory) / MODEL_FILE)
 
 
 def read_model(path: Path, *, weights: bool = True) -> ModelProto:
-    """The model in a file, with weights that lie beside it, or with pointers to them."""
-    read: Any = onnx
-    found: ModelProto = read.load(path, load_external_data=weights)
-    return found
+    """Return the model in a file; weights beside it are loaded, or left as references."""
+    untyped_onnx: Any = onnx
+    return untyped_onnx.load(path, load_external_data=weights)
 
 
 class Runner:
-    """A model on ONNX Runtime: quiet, and on as many threads as OMP_NUM_THREADS says.
+    """A model on ONNX Runtime, on as many threads as OMP_NUM_THREADS says.
 
-    `tensors` stand in for initialisers of these names. Raises `Failure` where ONNX Runtime is not installed.
+    Args:
+        model: The model, or its file.
+        tensors: Values that replace the initialisers of these names.
+
+    Raises `MissingPackage` if ONNX Runtime is not installed.
     """
 
     def __init__(
         self, model: ModelProto | Path, tensors: Mapping[str, Array] | None = None
     ) -> None:
-        engine = _engine()
+        engine = _import_onnxruntime()
         options = engine.SessionOptions()
         options.log_severity_level = 3
         threads = os.environ.get("OMP_NUM_THREADS", "")
@@ -52,8 +55,8 @@ class Runner:
         if isinstance(model, Path):
             content = str(model)
         else:
-            if tensors is not None or _weight(model) > LIMIT:
-                model, arrays = split(model, tensors or {})
+            if tensors is not None or _weight_bytes(model) > MAX_MODEL_BYTES:
+                model, arrays = split_weights(model, tensors or {})
                 values = [engine.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
                 options.add_external_initializers(list(arrays), values)
             content = model.SerializeToString()
@@ -62,26 +65,25 @@ class Runner:
         )
         self.input: str = self._session.get_inputs()[0].name
         self.main: str = self._session.get_outputs()[0].name
-        switches = self._session.get_overridable_initializers()
-        self._off = {
-            value.name: np.array(False) for value in switches if value.type == "tensor(bool)"
+        optional_inputs = self._session.get_overridable_initializers()
+        self._dropout_off = {
+            value.name: np.array(False) for value in optional_inputs if value.type == "tensor(bool)"
         }
 
     def run(self, batch: Array, outputs: Sequence[str], *, dropout: bool = False) -> list[Array]:
-        """The named outputs for a batch; a switch for dropout is off, or as the model has it with `dropout`."""
-        feeds = {
-            self.input: np.ascontiguousarray(batch, np.float32),
-            **({} if dropout else self._off),
-        }
+        """Return the named outputs for a batch; dropout is off unless asked for."""
+        feeds = {self.input: np.ascontiguousarray(batch, np.float32)}
+        if not dropout:
+            feeds |= self._dropout_off
         return list(self._session.run(list(outputs), feeds))
 
 
-def _weight(model: ModelProto) -> int:
-    """The bytes of the initialisers; protobuf's own count wraps around where there are too many."""
+def _weight_bytes(model: ModelProto) -> int:
+    """Return the size of the initialisers; protobuf's own count overflows for large models."""
     return sum(4 * math.prod(tensor.dims) for tensor in model.graph.initializer)
 
 
-def _engine() -> Any:
+def _import_onnxruntime() -> Any:
     try:
         import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
@@ -92,8 +94,10 @@ def _engine() -> Any:
     return onnxruntime
 
 
-def split(model: ModelProto, tensors: Mapping[str, Array]) -> tuple[ModelProto, dict[str, Array]]:
-    """A model without its weights, which protobuf cannot write where there are over 2 GB, and the weights."""
+def split_weights(
+    model: ModelProto, tensors: Mapping[str, Array]
+) -> tuple[ModelProto, dict[str, Array]]:
+    """Return a model without its weights, and the weights: protobuf is limited to 2 GB."""
     light, arrays = ModelProto(), dict[str, Array]()
     _copy(light, model, "graph")
     _copy(light.graph, model.graph, "initializer")
@@ -101,17 +105,19 @@ def split(model: ModelProto, tensors: Mapping[str, Array]) -> tuple[ModelProto, 
         if tensor.data_type != TensorProto.FLOAT:
             light.graph.initializer.append(tensor)
             continue
-        given = tensors[tensor.name] if tensor.name in tensors else numpy_helper.to_array(tensor)
-        arrays[tensor.name] = np.ascontiguousarray(given, np.float32)
-        bare = TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
-        bare.data_location = TensorProto.EXTERNAL
-        bare.external_data.add(key="location", value="weights")
-        light.graph.initializer.append(bare)
+        values = tensors.get(tensor.name)
+        if values is None:
+            values = numpy_helper.to_array(tensor)
+        arrays[tensor.name] = np.ascontiguousarray(values, np.float32)
+        reference = TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
+        reference.data_location = TensorProto.EXTERNAL
+        reference.external_data.add(key="location", value="weights")
+        light.graph.initializer.append(reference)
     return light, arrays
 
 
 def _copy(to: Any, message: Any, without: str) -> None:
-    """All fields of a message but one."""
+    """Copy all fields of a message but one."""
     for field, content in message.ListFields():
         if field.name == without:
             continue
@@ -123,35 +129,35 @@ def _copy(to: Any, message: Any, without: str) -> None:
             getattr(to, field.name).CopyFrom(content)
 
 
-_kept: dict[str, Runner] = {}
-"""What runs the latest model, by a digest of that."""
+_runners: dict[str, Runner] = {}
+"""The runner of the latest model, by that model's digest."""
 
 
 def predict(
     model: ModelProto | str | os.PathLike[str], batch: NDArray[np.floating[Any]]
 ) -> NDArray[np.float32]:
-    """The main output for a batch [N, *input]; of a model, or of the file of one.
+    """Return the main output of a model, or of a model's file, for a batch [N, *input].
 
-    What runs the latest model is kept, and made anew when the model has changed.
+    The runner of the latest model is cached, and made anew when the model has changed.
     """
     key = _digest(model) if isinstance(model, ModelProto) else _stamp(Path(model))
-    if key not in _kept:
-        _kept.clear()  # before the next one is made, so that both are never held
-        _kept[key] = Runner(model if isinstance(model, ModelProto) else Path(model))
-    runner = _kept[key]
+    if key not in _runners:
+        _runners.clear()  # before the next one is made, so that memory never holds both
+        _runners[key] = Runner(model if isinstance(model, ModelProto) else Path(model))
+    runner = _runners[key]
     return runner.run(batch, [runner.main])[0]
 
 
 def _digest(model: ModelProto) -> str:
-    """Of a model's content, however large."""
-    light, arrays = split(model, {})
-    found = hashlib.sha256(light.SerializeToString(deterministic=True))
+    """Return a digest of a model's content, of any size."""
+    light, arrays = split_weights(model, {})
+    digest = hashlib.sha256(light.SerializeToString(deterministic=True))
     for array in arrays.values():
-        found.update(array.data)
-    return found.hexdigest()
+        digest.update(array.data)
+    return digest.hexdigest()
 
 
 def _stamp(path: Path) -> str:
-    """Of a model's file as it is now."""
+    """Return what changes when a model's file is written: its path, size and time."""
     state = path.stat()
     return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"

@@ -1,50 +1,59 @@
-"""A built folder opened for verification: outputs, activations and moved statistics by neutral names."""
+"""A built folder under verification: outputs, activations and running statistics."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 from archspec.backend import Provenance
 from archspec.backend.session import (
+    BaseSession,
     ForwardResult,
     Gradients,
     OutputCotangents,
     Precision,
-    SessionState,
     SgdConfig,
 )
 from archspec.diagnostics import Failure
 from archspec.ir.graph import Graph
-from archspec_onnx.model import MODEL, build_model, value
-from archspec_onnx.network import Network, lower_network
+from archspec_onnx.model import MODEL_FILE, build_model, value_info
+from archspec_onnx.network import LoweredNetwork, lower_network
 from archspec_onnx.runtime import Runner, read_model
-from archspec_onnx.tensors import Tensors
+from archspec_onnx.tensors import CheckpointTensors
 
 Array = NDArray[Any]
 
 
-class OnnxSession:
-    """The folder's own model for the outputs of its mode; the same graph, lowered again, for all else.
+class OnnxSession(BaseSession):
+    """The folder's own model for outputs in its mode; the graph, lowered again, for the rest.
 
-    ONNX Runtime differentiates nothing: there are no gradients, and an optimizer's slots are only carried.
+    ONNX Runtime computes no gradients: slots are stored and returned, and nothing else.
     """
 
     def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
+        super().__init__(graph)
         if precision != "float32":
             raise Failure(f"an ONNX model is built in float32, and not in {precision}")
-        self.graph, self.folder = graph, folder
-        self.weights = Tensors(folder / "weights.safetensors")
-        self.tensors = {
-            name: self.weights.array(name, param.shape) for name, _, param in graph.parameters()
+        self.folder = folder
+        self.checkpoint = CheckpointTensors(folder / "weights.safetensors")
+        self.tensors: dict[str, Array] = {
+            name: self.checkpoint.array(name, param.shape) for name, _, param in graph.parameters()
         }
-        self.slots: dict[str, Array] = {}
-        self.opset = read_model(folder / MODEL, weights=False).opset_import[0].version
-        self._networks: dict[bool, Network] = {}
-        self._sessions: dict[tuple[bool, bool], Runner] = {}
+        self.opset = read_model(folder / MODEL_FILE, weights=False).opset_import[0].version
+        self._networks: dict[bool, LoweredNetwork] = {}
+        self._runners: dict[tuple[bool, bool], Runner] = {}
+
+    def get_tensors(self) -> dict[str, Array]:
+        return dict(self.tensors)
+
+    def set_tensors(self, tensors: Mapping[str, Array]) -> None:
+        self.tensors |= {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
+        self._runners.clear()
 
     def forward(
         self,
@@ -54,73 +63,76 @@ class OnnxSession:
         return_activations: bool = False,
         dropout: bool = False,
     ) -> ForwardResult:
-        """Outputs and activations come from a run each: with `dropout`, from draws of their own."""
+        """Run outputs and activations separately: with `dropout`, each run draws its own masks."""
         network = self._network(train)
         activations = self._activations(x, network, dropout) if return_activations else {}
-        wanted = [*network.heads.values(), *network.updates.values()]
-        found = self._session(train, False).run(x, wanted, dropout=dropout)
-        outputs = dict(zip(network.heads, found, strict=False))
-        updates = dict(zip(network.updates, found[len(outputs) :], strict=True))
-        if updates:
-            self.tensors |= updates
-            self._sessions.clear()
-        return ForwardResult(outputs, activations, updates)
+        names = [*network.heads.values(), *network.running_stats.values()]
+        values = self._runner(train, False).run(x, names, dropout=dropout)
+        outputs = dict(zip(network.heads, values, strict=False))
+        running_stats = dict(zip(network.running_stats, values[len(outputs) :], strict=True))
+        if running_stats:
+            self.set_tensors(running_stats)
+        return ForwardResult(outputs, activations, running_stats)
 
     def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
-        _refuse()
+        _raise_no_gradients()
 
     def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
-        _refuse()
+        _raise_no_gradients()
 
-    def state(self) -> SessionState:
-        return SessionState(dict(self.tensors), dict(self.slots))
-
-    def restore(self, state: SessionState) -> None:
-        state.check(self.graph)
-        self.tensors |= {
-            name: np.asarray(tensor, np.float32) for name, tensor in state.tensors.items()
-        }
-        self.slots = dict(state.slots)
-        self._sessions.clear()
-
-    def _activations(self, x: Array, network: Network, dropout: bool) -> dict[str, Array]:
-        names = list(dict.fromkeys(v for v in network.values.values() if v != network.names.input))
-        # No names would mean all outputs.
-        computed = (
-            self._session(network.train, True).run(x, names, dropout=dropout) if names else []
-        )
-        found = dict(zip(names, computed, strict=True))
-        found[network.names.input] = x.astype(np.float32)
+    def _activations(self, x: Array, network: LoweredNetwork, dropout: bool) -> dict[str, Array]:
+        """Return the value of each lowered node, by path."""
+        input_name = network.names.input
+        names = [name for name in dict.fromkeys(network.values.values()) if name != input_name]
+        computed: list[Array] = []
+        if names:  # without names, ONNX Runtime would return all outputs
+            computed = self._runner(network.train, True).run(x, names, dropout=dropout)
+        by_name = dict(zip(names, computed, strict=True))
+        by_name[input_name] = x.astype(np.float32)
         return {
-            self.graph.nodes[index].path: found[v] for index, v in sorted(network.values.items())
+            self.graph.nodes[index].path: by_name[name]
+            for index, name in sorted(network.values.items())
         }
 
-    def _network(self, train: bool) -> Network:
+    def _network(self, train: bool) -> LoweredNetwork:
         if train not in self._networks:
             self._networks[train] = lower_network(self.graph, self.opset, train)
         return self._networks[train]
 
-    def _session(self, train: bool, keep: bool) -> Runner:
-        """A session with the tensors of now; one with everything as outputs keeps engines from fusing layers."""
-        if (train, keep) not in self._sessions:
+    def _runner(self, train: bool, all_values: bool) -> Runner:
+        """Return a runner with the current tensors; with `all_values`, every value is an output.
+
+        That is a model of its own: further outputs keep engines from fusing layers.
+        """
+        if (train, all_values) not in self._runners:
             network = self._network(train)
-            model = read_model(self.folder / MODEL, weights=False)
-            built = next((entry.value for entry in model.metadata_props if entry.key == "mode"), "")
-            if keep or built != ("train" if train else "eval"):
-                about = Provenance(title="", spec="", sha256="", summary="", version="")
-                model = build_model(network, about, self.weights, self.opset, external=True)
-            if keep:
-                outputs = {info.name for info in model.graph.output}
-                shapes = {
-                    v: self.graph.nodes[index].shape for index, v in network.values.items() if index
-                }
-                more = shapes.keys() - outputs - {network.names.input}
-                model.graph.output.extend(value(name, shapes[name]) for name in sorted(more))
-            own = {native: self.tensors[name] for name, native in network.names.tensors.items()}
-            self._sessions[train, keep] = Runner(model, own)
-        return self._sessions[train, keep]
+            model = read_model(self.folder / MODEL_FILE, weights=False)
+            if all_values or _mode_of(model) != ("train" if train else "eval"):
+                provenance = Provenance(title="", spec="", sha256="", summary="", version="")
+                model = build_model(network, provenance, self.checkpoint, self.opset, external=True)
+            if all_values:
+                self._add_outputs(model, network)
+            initializers = {
+                native: self.tensors[name] for name, native in network.names.tensors.items()
+            }
+            self._runners[train, all_values] = Runner(model, initializers)
+        return self._runners[train, all_values]
+
+    def _add_outputs(self, model: ModelProto, network: LoweredNetwork) -> None:
+        """Make every value of the network an output of its model."""
+        outputs = {info.name for info in model.graph.output}
+        shapes = {
+            name: self.graph.nodes[index].shape for index, name in network.values.items() if index
+        }
+        missing = shapes.keys() - outputs - {network.names.input}
+        model.graph.output.extend(value_info(name, shapes[name]) for name in sorted(missing))
 
 
-def _refuse() -> NoReturn:
+def _mode_of(model: ModelProto) -> str:
+    """Return the mode that a model was built for, from its metadata."""
+    return next((entry.value for entry in model.metadata_props if entry.key == "mode"), "")
+
+
+def _raise_no_gradients() -> NoReturn:
     help = "train with another backend, and build for onnx with the weights that it leaves"
     raise Failure("ONNX Runtime computes no gradients", help)

@@ -1,4 +1,4 @@
-"""A build's weights: the header of `weights.safetensors`, and initialisers that hold tensors or point at them."""
+"""A build's weights, read one tensor at a time, and initialisers made of them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from onnx import TensorProto
 
 from archspec.ir.types import Shape
 
-LIMIT = 2**31 - 2**24
-"""How many bytes of weights a file can hold: protobuf ends at 2 GiB, and the network itself needs room."""
+MAX_MODEL_BYTES = 2**31 - 2**24
+"""The most bytes of weights in a model: protobuf ends at 2 GiB, with the network itself."""
 
 
-class Tensors:
-    """The tensors of a neutral checkpoint by name; nothing of them is read before it is asked for.
+class CheckpointTensors:
+    """The tensors of a portable checkpoint, each read when it is asked for.
 
-    Raises ValueError where the file is none, or a tensor is missing or of another shape or type.
+    Raises ValueError if the file is not a checkpoint, or a tensor is missing or of another shape or
+    type.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,31 +30,36 @@ class Tensors:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             self._start = 8 + length
-            # A length of nonsense is not read to the end.
+            # A damaged length can exceed the file by any amount: do not read that much.
             header: Any = json.loads(file.read(length)) if self._start <= self._size else None
         if not isinstance(header, dict):
             raise ValueError(f"{path.name} is no safetensors file")
         self._header = cast("dict[str, Any]", header)
 
     def external(self, name: str, value: str, shape: Shape) -> TensorProto:
-        """An initialiser named `value` that points at a tensor in its file, which has to lie beside the model."""
+        """Return an initialiser named `value` that refers to a tensor, in a file beside the
+        model."""
         start, end = self._range(name, shape)
-        made = TensorProto(
+        initializer = TensorProto(
             name=value, dims=shape, data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL
         )
-        where = {"location": self.path.name, "offset": self._start + start, "length": end - start}
-        for key, entry in where.items():
-            made.external_data.add(key=key, value=str(entry))
-        return made
+        location = {
+            "location": self.path.name,
+            "offset": self._start + start,
+            "length": end - start,
+        }
+        for key, entry in location.items():
+            initializer.external_data.add(key=key, value=str(entry))
+        return initializer
 
     def inside(self, name: str, value: str, shape: Shape) -> TensorProto:
-        """An initialiser that holds the tensor."""
+        """Return an initialiser named `value` that holds a tensor."""
         return TensorProto(
             name=value, dims=shape, data_type=TensorProto.FLOAT, raw_data=self._data(name, shape)
         )
 
     def array(self, name: str, shape: Shape) -> NDArray[np.float32]:
-        """The tensor."""
+        """Return a tensor as an array."""
         return np.frombuffer(self._data(name, shape), "<f4").astype(np.float32).reshape(shape)
 
     def _data(self, name: str, shape: Shape) -> bytes:
@@ -63,13 +69,13 @@ class Tensors:
             return file.read(end - start)
 
     def _range(self, name: str, shape: Shape) -> tuple[int, int]:
-        """Where a tensor lies after the header, first byte and end."""
+        """Return a tensor's first byte and end, counted from the end of the header."""
         entry: Any = self._header.get(name)
-        stated = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
-        if (stated.get("dtype"), stated.get("shape")) != ("F32", list(shape)):
-            given = f"{stated.get('dtype')} {stated.get('shape')}" if stated else "nothing"
-            raise ValueError(f"{name} in {self.path.name} is F32 {list(shape)}, found {given}")
-        match stated.get("data_offsets"):
+        fields = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+        if (fields.get("dtype"), fields.get("shape")) != ("F32", list(shape)):
+            actual = f"{fields.get('dtype')} {fields.get('shape')}" if fields else "nothing"
+            raise ValueError(f"{name} in {self.path.name} is F32 {list(shape)}, found {actual}")
+        match fields.get("data_offsets"):
             case [int(start), int(end)] if start >= 0 and end - start == 4 * math.prod(shape):
                 if self._start + end <= self._size:
                     return start, end

@@ -1,13 +1,14 @@
-"""Batch norm on CPUs where channels lie last, with statistics that hold however many values there are.
+"""Accurate batch norm statistics on CPUs with channels last.
 
-Torch 2.13 sums a channel's values one after the other there, in float32. The more there are, and the larger their mean
-is beside their spread, the more a batch norm's output is wrong: by 1e-3 over a million. Its own kernel on parts of
-them, put together, is about as fast, and right to a few millionths of what the values are.
+Torch 2.13 sums the values of a channel one after the other there, in float32. The error grows with
+their number, and with their mean relative to their spread: a batch norm's output is off by 1e-3
+over a million values. Torch's own kernel on chunks of the values, with the results combined, is
+about as fast, and its relative error is a few millionths.
 """
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportIncompatibleMethodOverride=false
-# Autograd functions are typed in part alone.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportIncompatibleMethodOverride=false
+# Torch types its autograd functions only in part.
 
 from __future__ import annotations
 
@@ -18,60 +19,62 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-AT_ONCE = 16384
-"""How many values of a channel are summed one after the other, at most."""
+CHUNK = 16384
+"""The largest number of a channel's values that are summed one after the other."""
 
 
-def steady(model: nn.Module) -> nn.Module:
-    """The model, whose batch norms of pictures do so; tensors keep their names."""
+def use_accurate_statistics(model: nn.Module) -> nn.Module:
+    """Change the 2D batch norms of a model in place, and return it; tensors keep their names."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             setattr(module, "forward", partial(_forward, module))  # noqa: B010
     return model
 
 
-def statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The mean and the variance [C] of x [N, C, H, W], in float32."""
-    values, channels = x.numel() // x.shape[1], x.shape[1]
-    parts = _parts(values)
-    # Values that lie beside each other become channels: those of a channel are shared out, and nothing is moved.
-    shared = (
-        x.permute(0, 2, 3, 1).reshape(1, values // parts, 1, parts * channels).permute(0, 3, 1, 2)
-    )
-    # By these torch keeps to float32 where x has half of it; at no momentum they stay as they are.
-    kept = (
-        x.new_zeros(parts * channels, dtype=torch.float32),
-        x.new_ones(parts * channels, dtype=torch.float32),
-    )
+def batch_statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean and variance of each channel of x [N, C, H, W], both [C] in float32."""
+    channels = x.shape[1]
+    values = x.numel() // channels
+    chunks = _chunk_count(values)
+    # Treat neighbouring values as channels of their own: this divides each channel into chunks
+    # without moving anything in memory.
+    chunked = x.permute(0, 2, 3, 1).reshape(1, values // chunks, 1, chunks * channels)
+    # Running statistics in float32 make torch compute in float32 for a half-precision x. A momentum
+    # of 0 leaves them unchanged.
+    unused_mean = x.new_zeros(chunks * channels, dtype=torch.float32)
+    unused_var = x.new_ones(chunks * channels, dtype=torch.float32)
     means, variances = (
-        each.view(parts, channels)
-        for each in torch.batch_norm_update_stats(shared, *kept, momentum=0.0)
+        statistic.view(chunks, channels)
+        for statistic in torch.batch_norm_update_stats(
+            chunked.permute(0, 3, 1, 2), unused_mean, unused_var, momentum=0.0
+        )
     )
-    between, mean = torch.var_mean(means, 0, correction=0)
-    return mean, variances.mean(0) + between
+    between_chunks, mean = torch.var_mean(means, 0, correction=0)
+    return mean, variances.mean(0) + between_chunks
 
 
 @lru_cache
-def _parts(values: int) -> int:
-    """The least number of equal parts, none of them over `AT_ONCE`."""
-    return next(parts for parts in range(-(-values // AT_ONCE), values + 1) if values % parts == 0)
+def _chunk_count(values: int) -> int:
+    """Return the smallest number of equal chunks of at most `CHUNK` values."""
+    fewest = -(-values // CHUNK)
+    return next(count for count in range(fewest, values + 1) if values % count == 0)
 
 
 def _forward(norm: Any, x: torch.Tensor) -> torch.Tensor:
     values = x.numel() // x.shape[1]
-    if not norm.training or values <= AT_ONCE:
+    if not norm.training or values <= CHUNK:
         return nn.BatchNorm2d.forward(norm, x)
     with torch.no_grad():
-        mean, variance = statistics(x)
+        mean, variance = batch_statistics(x)
         norm.running_mean.lerp_(mean, norm.momentum)
         norm.running_var.lerp_(variance * (values / (values - 1)), norm.momentum)
         norm.num_batches_tracked += 1
-    result: Any = _Normalized.apply(x, norm.weight, norm.bias, mean, variance, norm.eps)
+    result: Any = _NormalizeByBatch.apply(x, norm.weight, norm.bias, mean, variance, norm.eps)
     return result
 
 
-class _Normalized(torch.autograd.Function):
-    """A batch norm whose statistics are known, and are x's own."""
+class _NormalizeByBatch(torch.autograd.Function):
+    """Normalisation by given statistics, differentiated as the statistics of x that they are."""
 
     @staticmethod
     def forward(
@@ -82,13 +85,11 @@ class _Normalized(torch.autograd.Function):
         return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
 
     @staticmethod
-    def backward(ctx: Any, slopes: torch.Tensor) -> tuple[Any, ...]:
-        x, weight, mean, scale = ctx.saved_tensors
-        slopes, wanted = (
-            slopes.contiguous(memory_format=torch.channels_last),
-            list(ctx.needs_input_grad[:3]),
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[Any, ...]:
+        x, weight, mean, inverse_std = ctx.saved_tensors
+        grad_output = grad_output.contiguous(memory_format=torch.channels_last)
+        output_mask = list(ctx.needs_input_grad[:3])
+        gradients = torch.ops.aten.native_batch_norm_backward(
+            grad_output, x, weight, None, None, mean, inverse_std, True, ctx.eps, output_mask
         )
-        found = torch.ops.aten.native_batch_norm_backward(
-            slopes, x, weight, None, None, mean, scale, True, ctx.eps, wanted
-        )
-        return *found, None, None, None
+        return *gradients, None, None, None

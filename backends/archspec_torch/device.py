@@ -1,4 +1,4 @@
-"""What PyTorch computes on: the device that is named, or the best one there is."""
+"""The device that PyTorch computes on: the one asked for, or the best one there is."""
 
 from __future__ import annotations
 
@@ -7,44 +7,42 @@ import torch
 from archspec.diagnostics import UsageError, quote
 
 
-def place(name: str | None = None) -> torch.device:
-    """The device; raises `Failure` where there is none of that name.
+def select_device(name: str | None = None) -> torch.device:
+    """Return the device of that name, by default the best one; raise `UsageError` if there is none.
 
-    >>> place("cpu")
+    >>> select_device("cpu")
     device(type='cpu')
     """
     try:
-        found = torch.device(name or _best())
-        torch.zeros(1, device=found).item()
+        device = torch.device(name or _available_devices()[0])
+        torch.zeros(1, device=device).item()
     except (
         RuntimeError,
         AssertionError,
-    ) as error:  # by assertion PyTorch says that it was built without
-        raise UsageError(
-            f"PyTorch has no device {quote(name or '')} here", f"there is {', '.join(_there())}"
-        ) from error
-    return torch.device("cuda", torch.cuda.current_device()) if str(found) == "cuda" else found
+    ) as error:  # an AssertionError if torch is built without it
+        message = f"PyTorch has no device {quote(name or '')} here"
+        raise UsageError(message, f"there is {', '.join(_available_devices())}") from error
+    if str(device) == "cuda":
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
 
 
-def described(device: torch.device) -> str:
-    """For people."""
-    if device.type == "cuda":
-        count = torch.cuda.device_count()
-        return f"{device} ({torch.cuda.get_device_name(device)})" + (
-            f", 1 of {count}" if count > 1 else ""
-        )
-    return f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+def describe_device(device: torch.device) -> str:
+    """Return a device as people know it, with the GPU's name or the number of threads."""
+    if device.type == "cpu":
+        return f"cpu, {torch.get_num_threads()} threads"
+    if device.type != "cuda":
+        return device.type
+    count = torch.cuda.device_count()
+    name = f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{name}, 1 of {count}" if count > 1 else name
 
 
-def _best() -> str:
-    return _there()[0]
-
-
-def _there() -> list[str]:
-    """The devices of this machine, the best one first."""
-    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    return [
-        *(["cuda", *gpus] if gpus else []),
-        *(["mps"] if torch.backends.mps.is_available() else []),
-        "cpu",
-    ]
+def _available_devices() -> list[str]:
+    """Return the names of this machine's devices, the best one first."""
+    devices: list[str] = []
+    if count := torch.cuda.device_count():
+        devices += ["cuda", *(f"cuda:{index}" for index in range(count))]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return [*devices, "cpu"]

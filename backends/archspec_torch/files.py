@@ -1,4 +1,4 @@
-"""`.pt` and `.pth`: a `state_dict`, read without unpickling anything but tensors."""
+"""`.pt` and `.pth` files: a `state_dict`, read without unpickling anything but tensors."""
 
 from __future__ import annotations
 
@@ -11,60 +11,77 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from archspec.backend import MemoryBudget, TooLarge
+from archspec.backend import MemoryBudget, Provenance, TooLarge
+from archspec.ir.graph import Graph
+from archspec_torch.layout import state_dict_keys
 
-WRAPPERS = ("state_dict", "model", "model_state_dict")
-"""Under which keys training scripts keep a state_dict beside other things."""
+WRAPPER_KEYS = ("state_dict", "model", "model_state_dict")
+"""The keys under which training scripts store a state_dict beside other things."""
 
 
-def read(path: Path, room: MemoryBudget) -> dict[str, NDArray[Any]]:
-    """The tensors of a file by their keys; what counts batches is no weight and is left out.
+def read_state_dict(path: Path, budget: MemoryBudget) -> dict[str, NDArray[Any]]:
+    """Return a file's tensors by their keys, without the batch counters, which are not weights.
 
-    Raises ValueError where the file is none, is damaged, or holds objects: torch refuses to build them.
+    Raise ValueError if the file is damaged, or holds objects, which torch refuses to build.
     """
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(
-                path
-            ) as archive:  # torch takes memory for what it states, and no more
-                for info in archive.infolist():
-                    room.charge(info.file_size, info.filename)
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, TooLarge):
-        raise
-    except Exception as error:
-        first = str(error).partition("\n")[0].partition(". ")[0]
-        raise ValueError(f"torch does not read it as weights: {first}") from error
-    held = _mapping(found)
-    for _ in WRAPPERS:  # no deeper: a file can hold a mapping that holds itself
-        inner = [_mapping(held.get(key)) for key in WRAPPERS] if held else []
-        held = next((mapping for mapping in inner if mapping is not None), held)
-    if held is None or not all(torch.is_tensor(value) for value in held.values()):
-        raise ValueError("it holds no state_dict")
-    kept = {str(key): value for key, value in held.items()}
+    state_dict = _unwrap(_load_tensors(path, budget))
     return {
-        key: _numpy(key, value, room)
-        for key, value in kept.items()
+        key: _numpy(key, tensor, budget)
+        for key, tensor in state_dict.items()
         if not key.endswith("num_batches_tracked")
     }
 
 
-def _mapping(value: Any) -> Mapping[Any, Any] | None:
+def _load_tensors(path: Path, budget: MemoryBudget) -> Any:
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                # Torch allocates what the members state, and not more.
+                for info in archive.infolist():
+                    budget.charge(info.file_size, info.filename)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, TooLarge):
+        raise
+    except Exception as error:
+        first_sentence = str(error).partition("\n")[0].partition(". ")[0]
+        raise ValueError(f"torch does not read it as weights: {first_sentence}") from error
+
+
+def _unwrap(content: Any) -> dict[str, torch.Tensor]:
+    """Return the state_dict in a file's content, from within wrappers if there are any."""
+    mapping = _as_mapping(content)
+    # No deeper than there are wrappers: a file can hold a mapping that holds itself.
+    for _ in WRAPPER_KEYS:
+        if not mapping:
+            break
+        wrapped = [_as_mapping(mapping.get(key)) for key in WRAPPER_KEYS]
+        mapping = next((inner for inner in wrapped if inner is not None), mapping)
+    if mapping is None or not all(torch.is_tensor(value) for value in mapping.values()):
+        raise ValueError("it holds no state_dict")
+    return {str(key): value for key, value in mapping.items()}
+
+
+def _as_mapping(value: Any) -> Mapping[Any, Any] | None:
     return cast("Mapping[Any, Any]", value) if isinstance(value, Mapping) else None
 
 
-def _numpy(key: str, tensor: torch.Tensor, room: MemoryBudget) -> NDArray[Any]:
+def _numpy(key: str, tensor: torch.Tensor, budget: MemoryBudget) -> NDArray[Any]:
+    """Return a tensor's values; half precision becomes single, which numpy computes with."""
     tensor = tensor.detach()
-    room.charge(
-        tensor.numel() * max(tensor.element_size(), 4), key
-    )  # a view can be any number of times what it shows
-    return (tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor).numpy()
+    # A view can have any number of times the values that are stored.
+    budget.charge(tensor.numel() * max(tensor.element_size(), 4), key)
+    if tensor.dtype in (torch.bfloat16, torch.float16):
+        tensor = tensor.float()
+    return tensor.numpy()
 
 
-def write(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Writes a state_dict."""
-    state = {
-        key: torch.tensor(np.ascontiguousarray(tensor, np.float32))
-        for key, tensor in tensors.items()
+def write_state_dict(
+    path: Path, graph: Graph, provenance: Provenance, tensors: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write portable tensors as a `state_dict` that the emitted model of the graph loads."""
+    keys = state_dict_keys(graph)
+    state_dict = {
+        keys[name]: torch.tensor(np.ascontiguousarray(tensor, np.float32))
+        for name, tensor in tensors.items()
     }
-    torch.save(state, path)
+    torch.save(state_dict, path)

@@ -1,4 +1,4 @@
-"""Keeps a model that is trained from what ends its process."""
+"""A workaround for a crash in torch's group norm."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import torch
 from torch import nn
 
 
-def guard(model: nn.Module) -> None:
-    """Has each group norm take its derivative by the input too.
+def work_around_group_norm(model: nn.Module) -> None:
+    """Make each group norm of a model differentiate by its input too.
 
-    By its weights alone it ends the process, on CPUs, where channels lie last in memory (torch 2.13).
+    Differentiated by its weights alone, it crashes the process on CPUs with channels last
+    (torch 2.13).
     """
     for module in model.modules():
         if isinstance(module, nn.GroupNorm):
-            module.register_forward_pre_hook(_with_derivative)
+            module.register_forward_pre_hook(_require_input_gradient)
 
 
-def _with_derivative(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    (x,) = given
-    return (
-        given if x.requires_grad or not torch.is_grad_enabled() else (x.detach().requires_grad_(),)
-    )
+def _require_input_gradient(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    (x,) = inputs
+    if x.requires_grad or not torch.is_grad_enabled():
+        return inputs
+    return (x.detach().requires_grad_(),)

@@ -1,4 +1,4 @@
-"""Which ReLUs may overwrite their input: those whose input nothing else reads and no backward pass needs."""
+"""ReLUs that overwrite their input: nothing else reads it, and no backward pass needs it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from dataclasses import replace
 from archspec.codegen.module_tree import Instance, LayerCall, flatten
 from archspec.ir.graph import Graph
 
-# What these compute is a tensor of its own, which their gradients are not computed from.
-FREE = frozenset(("conv", "conv_transpose", "linear", "batch_norm", "concat", "add", "multiply"))
+OVERWRITABLE = frozenset(
+    ("conv", "conv_transpose", "linear", "batch_norm", "concat", "add", "multiply")
+)
+"""The ops whose output is a new tensor that their gradient does not need."""
 
 
 def overwrite_inputs(graph: Graph, top: Instance) -> None:
-    """Lets the ReLUs of the whole network work in place where it cannot be noticed; never on what a class is given."""
+    """Make ReLUs of the network work in place if no result changes; never on a class's own
+    input."""
     readers = Counter(value for node in graph.nodes for value in node.inputs)
     readers.update(head.node for head in graph.heads)
     stack = [top]
@@ -25,7 +28,7 @@ def overwrite_inputs(graph: Graph, top: Instance) -> None:
             elif isinstance(part, LayerCall) and part.node.op.kind == "relu":
                 (read,) = part.inputs
                 if (
-                    graph.nodes[read].op.kind in FREE
+                    graph.nodes[read].op.kind in OVERWRITABLE
                     and readers[read] == 1
                     and read not in instance.inputs
                 ):

@@ -1,7 +1,7 @@
-"""What a step frees on a CPU is kept for the next one, as PyTorch does it on GPUs.
+"""Keep the memory that a training step frees on a CPU for the next step, as PyTorch does on GPUs.
 
-PyTorch takes each tensor from the C library. glibc hands large ones back to Linux as they are freed, and pages that are
-taken anew are zeroed first, which costs a step whose activations are large a part of its time.
+PyTorch takes each tensor from the C library. glibc returns large blocks to the kernel as they are
+freed, and the kernel zeroes pages that it hands out again, which takes a part of every step.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 import ctypes
 import platform
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-"""What glibc's malloc.h calls how much of what is freed is kept, and above what size nothing is."""
-MOST = 2**31 - 1
+TRIM_THRESHOLD = -1
+"""Glibc's M_TRIM_THRESHOLD: how much free memory is kept."""
+MMAP_THRESHOLD = -3
+"""Glibc's M_MMAP_THRESHOLD: blocks of this size are returned to the kernel when freed."""
+MAX_INT = 2**31 - 1
 
 
-def keep_freed() -> bool:
-    """For the whole process, from now on; false where the C library has no such choice."""
+def keep_freed_memory() -> bool:
+    """Keep freed memory from now on, in the whole process; return False if the C library cannot."""
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return all(mallopt(parameter, MOST) for parameter in (TRIM_THRESHOLD, MMAP_THRESHOLD))
+    return all(mallopt(parameter, MAX_INT) for parameter in (TRIM_THRESHOLD, MMAP_THRESHOLD))

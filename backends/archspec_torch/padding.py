@@ -1,4 +1,4 @@
-"""How torch takes padding: one number a side where both are equal, pairs with the last axis first elsewhere."""
+"""Padding as torch takes it: one number for both sides, or pairs with the last axis first."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from typing import Any
 from archspec.codegen.lowering import Arg, compact
 
 
-def inside(rule: Any, padding: Any) -> Arg:
-    """The padding of torch's own layers; what a rule of the spec made may be spoken by the kernel."""
-    return Arg(
-        "padding",
-        padding,
-        "padding",
-        0,
-        "half kernel" if isinstance(rule, str) else "",
-        keyword=True,
-    )
+def padding_arg(rule: Any, padding: Any) -> Arg:
+    """Return the `padding` argument of torch's layers.
+
+    Padding that a rule of the spec made, such as `same`, may be written in terms of the kernel.
+    """
+    form = "half kernel" if isinstance(rule, str) else ""
+    return Arg("padding", padding, "padding", 0, form, keyword=True)
 
 
-def both_sides(pads: tuple[tuple[int, int], ...]) -> Any:
-    """Padding that is the same before and after, as torch takes it; None where it is not."""
+def symmetric_padding(pads: tuple[tuple[int, int], ...]) -> Any:
+    """Return padding with equal sides as torch takes it, None if the sides differ."""
     if all(before == after for before, after in pads):
         return compact(tuple(before for before, _ in pads))
     return None
 
 
 def last_axis_first(pads: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
-    """Pairs in the order of torch.nn.functional.pad: (left, right, top, bottom, front, back)."""
+    """Return padding for torch.nn.functional.pad: (left, right, top, bottom, front, back).
+
+    >>> last_axis_first(((1, 2), (3, 4)))
+    (3, 4, 1, 2)
+    """
     return tuple(side for pair in reversed(pads) for side in pair)

@@ -1,8 +1,8 @@
-"""The processes that torchrun starts, joined: Gloo between CPUs and for what is agreed on, NCCL between GPUs."""
+"""The processes that torchrun starts: Gloo between CPUs and for agreements, NCCL between GPUs."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportPrivateImportUsage=false
-# pyright: reportUnknownArgumentType=false
-# torch.distributed is typed in part alone.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateImportUsage=false
+# Torch types `torch.distributed` only in part.
 
 from __future__ import annotations
 
@@ -21,38 +21,40 @@ T = TypeVar("T")
 
 
 class TorchProcessGroup:
-    """Implements `archspec.backend.process_group.Group`."""
+    """Implements `archspec.backend.process_group.ProcessGroup`."""
 
     def __init__(self) -> None:
-        self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()
+        self.rank = distributed.get_rank()
+        self.world_size = distributed.get_world_size()
 
     @property
     def is_main(self) -> bool:
         return self.rank == 0
 
     def all_reduce(self, values: NDArray[Any]) -> NDArray[Any]:
-        found = torch.tensor(values, dtype=torch.float64)
-        with self.watching():
-            distributed.all_reduce(found)
-        return found.numpy()
+        total = torch.tensor(values, dtype=torch.float64)
+        with self.handle_lost_peers():
+            distributed.all_reduce(total)
+        return total.numpy()
 
     def all_gather(self, value: T) -> list[T]:
-        found: list[Any] = [None] * self.world_size
-        with self.watching():
-            distributed.all_gather_object(found, value)
-        return found
+        values: list[Any] = [None] * self.world_size
+        with self.handle_lost_peers():
+            distributed.all_gather_object(values, value)
+        return values
 
     def broadcast(self, value: T) -> T:
-        found: list[Any] = [value]
-        with self.watching():
-            distributed.broadcast_object_list(found)
-        return found[0]
+        values: list[Any] = [value]
+        with self.handle_lost_peers():
+            distributed.broadcast_object_list(values)
+        return values[0]
 
     @contextmanager
-    def watching(self) -> Generator[None]:
+    def handle_lost_peers(self) -> Generator[None]:
         try:
             yield
         except RuntimeError as error:
+            # Gloo reports a lost connection as a plain RuntimeError.
             if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
                 raise
             if not self.is_main:
@@ -62,44 +64,52 @@ class TorchProcessGroup:
 
 
 @contextmanager
-def joined() -> Generator[TorchProcessGroup]:
-    """The group that the environment describes, and in it a GPU for this process where there are any."""
+def init_process_group() -> Generator[TorchProcessGroup]:
+    """Join the group that torchrun's environment describes; on GPUs, take one of them."""
     backend = "gloo"
     if torch.cuda.is_available():
-        _take_gpu(int(os.environ.get("LOCAL_RANK", "0")))
+        _select_gpu(int(os.environ.get("LOCAL_RANK", "0")))
         backend = "cpu:gloo,cuda:nccl"
     try:
-        store, rank, ranks = next(distributed.rendezvous("env://"))
-        # Restarted, torchrun may give the store of the time before, with the addresses of processes that are no more.
-        # Over several machines the count tells them not apart: TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 gives a new one.
-        alone = os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
-        count = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if alone else "0"
-        store = distributed.PrefixStore(f"start {count}", store)
-        distributed.init_process_group(backend, store=store, rank=rank, world_size=ranks)
+        store, rank, world_size = next(distributed.rendezvous("env://"))
+        distributed.init_process_group(
+            backend, store=_fresh_store(store), rank=rank, world_size=world_size
+        )
     except (RuntimeError, ValueError) as error:
         message = f"this process cannot join the others: {error}"
         raise Failure(message, "start them by torchrun, which says where they meet") from error
     yield TorchProcessGroup()
-    # Not where it failed: what another process still waits for would have to be waited for.
+    # Only on success: after a failure, leaving would wait for whatever the others still wait for.
     distributed.destroy_process_group()
 
 
-def _take_gpu(local: int) -> None:
+def _fresh_store(store: Any) -> Any:
+    """Return a view of torchrun's store without what earlier starts of the group wrote.
+
+    After a restart, torchrun may hand out the same store, with addresses of processes that are
+    gone. The count of restarts tells starts apart on one machine. It does not on several: there,
+    TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 gives a new store.
+    """
+    restarts = "0"
+    if os.environ.get("GROUP_WORLD_SIZE", "1") == "1":
+        restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return distributed.PrefixStore(f"start {restarts}", store)
+
+
+def _select_gpu(local_rank: int) -> None:
     count = torch.cuda.device_count()
-    if local >= count:
-        raise UsageError(
-            f"process {local} of this machine has no GPU: there are {count}",
-            f"--nproc-per-node {count}",
-        )
-    torch.cuda.set_device(local)
+    if local_rank >= count:
+        message = f"process {local_rank} of this machine has no GPU: there are {count}"
+        raise UsageError(message, f"--nproc-per-node {count}")
+    torch.cuda.set_device(local_rank)
 
 
-def summed(tensors: list[torch.Tensor]) -> None:
-    """Replaces each tensor by its sum over the group, at one go."""
+def all_reduce_tensors(tensors: list[torch.Tensor]) -> None:
+    """Replace each tensor by its sum over the group, in one collective for all of them."""
     if not tensors:
         return
-    whole = torch.cat([tensor.reshape(-1) for tensor in tensors])
-    distributed.all_reduce(whole)
-    pieces = whole.split([tensor.numel() for tensor in tensors])
-    for tensor, piece in zip(tensors, pieces, strict=True):
-        tensor.copy_(piece.view(tensor.shape))
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+    distributed.all_reduce(flat)
+    sums = flat.split([tensor.numel() for tensor in tensors])
+    for tensor, total in zip(tensors, sums, strict=True):
+        tensor.copy_(total.view(tensor.shape))

@@ -1,4 +1,4 @@
-"""The emitted model with its weights, and what it makes of a batch."""
+"""The emitted model with its weights, and its output for a batch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def load(directory: Path) -> Any:
-    """The `nn.Module` of a built folder, in eval mode, with the folder's weights."""
+def load_model(directory: Path) -> Any:
+    """Return the `nn.Module` of a built folder, in eval mode, with the folder's weights."""
     return import_model(directory).build_model(Path(directory) / "weights.safetensors")
 
 
 def predict(model: Any, batch: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """The main output for a batch [N, *input], in eval mode."""
+    """Return the main output for a batch [N, *input], in eval mode, on the model's own device."""
     import torch
 
     model.eval()

@@ -1,9 +1,11 @@
-"""The whole of `model.py`: its head, the helpers it uses, a class for each structure, the network, the loader."""
+"""The text of `model.py`: docstring, helpers, a class for each structure, the network, the
+loader."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from pathlib import Path
 
 from archspec.backend import Provenance
 from archspec.codegen import packaged
@@ -27,21 +29,21 @@ from archspec.ir.graph import Graph
 from archspec.ir.types import format_shape
 from archspec_torch.dialect import TORCH
 from archspec_torch.forward import Forward
-from archspec_torch.heads import Outputs
+from archspec_torch.heads import NetworkOutputs
 from archspec_torch.inplace import overwrite_inputs
-from archspec_torch.weights import Renaming, renaming, tensor_attributes
+from archspec_torch.weights import Renaming, renaming
 
 
-def emit(graph: Graph, about: Provenance) -> dict[str, bytes]:
-    """The files of a build, `model.py` alone."""
-    return {"model.py": source(graph, about).encode()}
+def emit(graph: Graph, provenance: Provenance, weights: Path | None = None) -> dict[str, bytes]:
+    """Return the files of a build: `model.py` alone. The weights stay in their checkpoint."""
+    return {"model.py": source(graph, provenance).encode()}
 
 
-def source(graph: Graph, about: Provenance) -> str:
-    """The module's text."""
+def source(graph: Graph, provenance: Provenance) -> str:
+    """Return the module's text."""
     helpers = helper_sources()
     *inner, top = classes = _classes(graph, helpers)
-    outputs = Outputs(graph, f"{top.name}Output")
+    outputs = NetworkOutputs(graph, f"{top.name}Output")
     layers = [
         part
         for cls in classes
@@ -51,20 +53,15 @@ def source(graph: Graph, about: Provenance) -> str:
     used = {leaf.module.target for leaf in layers if leaf.module.helper}
     parts = [helpers[name] for name in needed_helpers(helpers, used)]
     parts += map(class_source, inner)
-    parts += [outputs.definition()] if outputs.several else []
+    parts += [outputs.definition()] if outputs.is_tuple else []
     parts += [network_source(top, graph, outputs), loader(top.name, renaming(graph, top.example))]
     body = "\n\n\n".join(parts)
-    return f"{module_docstring(about)}\n\n{imports(body)}\n\n\n{body}\n"
+    return f"{module_docstring(provenance)}\n\n{imports(body)}\n\n\n{body}\n"
 
 
 def network_parts(graph: Graph) -> Instance:
-    """The network's own class as the emitted file builds it: its parts have the attributes that they have there."""
+    """Return the network's own class; its nodes have the attributes of the emitted file."""
     return _classes(graph, helper_sources())[-1].example
-
-
-def attributes(graph: Graph) -> dict[str, str]:
-    """The emitted model's `state_dict` key for every tensor of the graph, by its neutral name."""
-    return tensor_attributes(graph, network_parts(graph))
 
 
 def _classes(graph: Graph, helpers: Collection[str]) -> list[EmittedClass]:
@@ -77,7 +74,7 @@ _TORCH = {r"\btorch\.": "import torch", r"\bF\.": "import torch.nn.functional as
 
 
 def imports(body: str) -> str:
-    """The imports that the text needs, in the order that linters want."""
+    """Return the imports that the text needs, in the order that linters want."""
     torch = [line for pattern, line in _TORCH.items() if re.search(pattern, code_only(body))]
     return "\n".join(
         [*standard_imports(body, ("Any", "NamedTuple")), "", *torch, "from torch import Tensor, nn"]
@@ -85,7 +82,7 @@ def imports(body: str) -> str:
 
 
 def class_source(cls: EmittedClass) -> str:
-    """A block's class."""
+    """Return a block's class."""
     forward = Forward(cls)
     lines = [f"class {cls.name}(nn.Module):", *docstring_lines(cls.scope.doc or describe(cls)), ""]
     lines += _constructor(cls, _assignments(cls, rows=False))
@@ -97,9 +94,9 @@ def class_source(cls: EmittedClass) -> str:
     )
 
 
-def network_source(cls: EmittedClass, graph: Graph, outputs: Outputs) -> str:
-    """The network's class."""
-    forward = Forward(cls, whole=True, late=outputs.late)
+def network_source(cls: EmittedClass, graph: Graph, outputs: NetworkOutputs) -> str:
+    """Return the network's class."""
+    forward = Forward(cls, whole=True, late=outputs.late_outputs)
     shapes = (format_shape(graph.nodes[index].shape) for index in (0, graph.heads[0].node))
     lines = [
         f"class {cls.name}(nn.Module):",
@@ -112,15 +109,18 @@ def network_source(cls: EmittedClass, graph: Graph, outputs: Outputs) -> str:
 
 
 def _assignments(cls: EmittedClass, *, rows: bool) -> list[str]:
-    """`self.attr = ...` for every part, indented as a constructor's body; `rows` lays tables out."""
-    found = [
-        (part, f"self.{part.attr}", cls.constructors[part])
-        for part in cls.example.children
-        if not isinstance(part, MergeCall)
-    ]
-    return format_assignments(
-        [assignment(*each) if rows else Assignment(*each[1:]) for each in found], 8
-    )
+    """Return `self.attr = ...` for every child, in a constructor's body; `rows` aligns table
+    rows."""
+    rows_or_lines: list[Assignment] = []
+    for child in cls.example.children:
+        if isinstance(child, MergeCall):
+            continue
+        target, constructor = f"self.{child.attr}", cls.constructors[child]
+        if rows:
+            rows_or_lines.append(assignment(child, target, constructor))
+        else:
+            rows_or_lines.append(Assignment(target, constructor))
+    return format_assignments(rows_or_lines, 8)
 
 
 def _constructor(cls: EmittedClass, body: list[str]) -> list[str]:
@@ -139,12 +139,13 @@ def _constructor(cls: EmittedClass, body: list[str]) -> list[str]:
 
 
 def helper_sources() -> dict[str, str]:
-    """The text of each helper by its name, in one, two and three dimensions."""
+    """Return the text of each helper by its name, in one, two and three dimensions."""
     return packaged.helper_sources("archspec_torch", "2d")
 
 
 def loader(name: str, renamed: Renaming) -> str:
-    """`build_model`, and how the spec's names become attributes."""
+    """Return `build_model`, `load_weights`, and the tables that map the spec's names to
+    attributes."""
     _, _, attribute, load, build = template_blocks("archspec_torch", "template.py")
     tables: list[str] = []
     if renamed.parts or renamed.exact:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import archspec
 from archspec.conformance.compare import compare, compare_all
-from archspec_torch import attributes
+from archspec_torch.layout import state_dict_keys
 from tests.helpers import torchvision_cpu
 from tests.helpers.torchvision_googlenet import SPEC, build, neutral, tensors
 
@@ -90,7 +90,7 @@ def test_train_mode_moves_the_statistics_alike(theirs: Any, ours: Any, batch: Te
     }
     with torch.no_grad():
         _trained(theirs, ours, batch)
-    names, state = attributes(archspec.load(SPEC).graph), ours.state_dict()
+    names, state = state_dict_keys(archspec.load(SPEC).graph), ours.state_dict()
     expected = {name: tensor for name, tensor in tensors(theirs).items() if name in before}
     assert not any(np.array_equal(expected[name], before[name]) for name in before)
     compare_all({name: state[names[name]] for name in expected}, expected, what="statistics")
@@ -99,7 +99,7 @@ def test_train_mode_moves_the_statistics_alike(theirs: Any, ours: Any, batch: Te
 def test_backward_gives_every_parameter_the_same_gradient(
     theirs: Any, ours: Any, batch: Tensor
 ) -> None:
-    names = attributes(archspec.load(SPEC).graph)
+    names = state_dict_keys(archspec.load(SPEC).graph)
     generator = torch.Generator().manual_seed(2)
     outer = {head: torch.randn(2, 1000, generator=generator) for head in HEADS}
     for outputs in _trained(theirs, ours, batch):

@@ -17,7 +17,8 @@ from torch import nn
 
 from archspec.backend import Provenance
 from archspec.ir.graph import Graph
-from archspec_torch import BACKEND, attributes
+from archspec_torch import BACKEND
+from archspec_torch.layout import state_dict_keys
 
 ABOUT = Provenance(
     title="A net. On nets, 2015",
@@ -62,7 +63,7 @@ def tensors(graph: Graph, seed: int = 0) -> dict[str, Any]:
 def filled(graph: Graph, module: Any, values: Mapping[str, Any], *, train: bool = False) -> Any:
     """The model in float64 with these tensors, dropout off."""
     model = module.build_model().double()
-    names = attributes(graph)
+    names = state_dict_keys(graph)
     state = {names[name]: torch.from_numpy(value) for name, value in values.items()}
     state |= {
         name: value

@@ -6,35 +6,35 @@ from typing import Any
 
 from archspec.ops.conv import Conv, ConvTranspose
 from archspec.ops.window import per_axis
-from archspec_onnx.lowering import Site, spread, unless
+from archspec_onnx.lowering import LoweringContext, flat_pads, unless_default
 
 
-def conv(site: Site, op: Conv) -> str:
-    return site.add("Conv", site.x, *site.tensors("weight", "bias"), **_window(site, op))
+def conv(ctx: LoweringContext, op: Conv) -> str:
+    return ctx.add("Conv", ctx.x, *ctx.tensors("weight", "bias"), **_window(ctx, op))
 
 
-def conv_transpose(site: Site, op: ConvTranspose) -> str:
-    """ONNX Runtime adds fewer rows than a stride: as many strides more are rows of zeros after the input."""
-    _, stride, _ = op.axes(site.shape)
-    extra = per_axis(op.output_padding, site.rank, "output_padding")
-    rows = [divmod(e, s) for e, s in zip(extra, stride, strict=True)]
-    value = (
-        site.bordered([(0, more) for more, _ in rows], 0.0)
-        if any(more for more, _ in rows)
-        else site.x
-    )
-    rest = unless([rest for _, rest in rows], 0)
-    tensors = site.tensors("weight", "bias")
-    return site.add("ConvTranspose", value, *tensors, **_window(site, op), output_padding=rest)
+def conv_transpose(ctx: LoweringContext, op: ConvTranspose) -> str:
+    """Lower a transposed convolution.
+
+    ONNX Runtime takes an output padding below the stride. A larger one is the rest, with a row of
+    zeros after the input for each whole stride.
+    """
+    _, stride, _ = op.axes(ctx.shape)
+    extra = per_axis(op.output_padding, ctx.rank, "output_padding")
+    zero_rows = [e // s for e, s in zip(extra, stride, strict=True)]
+    rest = unless_default([e % s for e, s in zip(extra, stride, strict=True)], 0)
+    value = ctx.padded([(0, count) for count in zero_rows], 0.0) if any(zero_rows) else ctx.x
+    tensors = ctx.tensors("weight", "bias")
+    return ctx.add("ConvTranspose", value, *tensors, **_window(ctx, op), output_padding=rest)
 
 
-def _window(site: Site, op: Conv | ConvTranspose) -> dict[str, Any]:
-    kernel, stride, dilation = op.axes(site.shape)
+def _window(ctx: LoweringContext, op: Conv | ConvTranspose) -> dict[str, Any]:
+    kernel, stride, dilation = op.axes(ctx.shape)
     return {
         "kernel_shape": list(kernel),
-        "strides": unless(stride, 1),
-        "pads": spread(op.pads(site.shape)),
-        "dilations": unless(dilation, 1),
+        "strides": unless_default(stride, 1),
+        "pads": flat_pads(op.pads(ctx.shape)),
+        "dilations": unless_default(dilation, 1),
         "group": op.groups if op.groups > 1 else None,
     }
 

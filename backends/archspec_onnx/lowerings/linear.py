@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from archspec.ops.linear import Linear
-from archspec_onnx.lowering import Site
+from archspec_onnx.lowering import LoweringContext
 
 
-def linear(site: Site, op: Linear) -> str:
-    return site.add("Gemm", site.x, *site.tensors("weight", "bias"), transB=1)
+def linear(ctx: LoweringContext, op: Linear) -> str:
+    return ctx.add("Gemm", ctx.x, *ctx.tensors("weight", "bias"), transB=1)
 
 
 LOWERED = {"linear": linear}

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from archspec.ir.op import Op
-from archspec_onnx.lowering import Site
+from archspec_onnx.lowering import LoweringContext
 
 
-def concat(site: Site, op: Op) -> str:
-    return site.add("Concat", *site.inputs, axis=1)
+def concat(ctx: LoweringContext, op: Op) -> str:
+    return ctx.add("Concat", *ctx.inputs, axis=1)
 
 
-def add(site: Site, op: Op) -> str:
-    return _chain(site, "Add")
+def add(ctx: LoweringContext, op: Op) -> str:
+    return _chain(ctx, "Add")
 
 
-def multiply(site: Site, op: Op) -> str:
-    return _chain(site, "Mul")
+def multiply(ctx: LoweringContext, op: Op) -> str:
+    return _chain(ctx, "Mul")
 
 
-def _chain(site: Site, operator: str) -> str:
-    """Two at a time, as engines fuse them."""
-    value, *others = site.inputs
+def _chain(ctx: LoweringContext, operator: str) -> str:
+    """Merge two at a time, a form that engines fuse."""
+    value, *others = ctx.inputs
     for i, other in enumerate(others):
-        value = site.add(
-            operator, value, other, part="" if i == len(others) - 1 else f"first{i + 2}"
-        )
+        part = "" if i == len(others) - 1 else f"first{i + 2}"
+        value = ctx.add(operator, value, other, part=part)
     return value
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from archspec.ops.regularize import Dropout
-from archspec_onnx.lowering import Site
+from archspec_onnx.lowering import LoweringContext
 
 
-def dropout(site: Site, op: Dropout) -> str:
-    """In train mode it is switched by an input of the graph, so that a run can be repeated and compared."""
-    if not (site.train and op.rate):
-        return site.x
-    return site.add("Dropout", site.x, site.constant("ratio", op.rate), site.names.dropout)
+def dropout(ctx: LoweringContext, op: Dropout) -> str:
+    """Add an input of the graph in train mode that turns it off, so that runs can be compared."""
+    if not (ctx.train and op.rate):
+        return ctx.x
+    return ctx.add("Dropout", ctx.x, ctx.constant("ratio", op.rate), ctx.names.dropout)
 
 
 LOWERED = {"dropout": dropout}

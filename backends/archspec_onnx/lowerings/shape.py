@@ -7,98 +7,96 @@ from typing import Any
 
 from archspec.ir.op import Op
 from archspec.ops.shape import ChannelShuffle, Crop, Pad, Reshape, Resize
-from archspec_onnx.lowering import Site, spread
+from archspec_onnx.lowering import LoweringContext, flat_pads
 
 _MODES = {"constant": None, "reflect": "reflect", "replicate": "edge"}
 
 
-def identity(site: Site, op: Op) -> str:
-    return site.x
+def identity(ctx: LoweringContext, op: Op) -> str:
+    return ctx.x
 
 
-def flatten(site: Site, op: Op) -> str:
-    return site.add("Flatten", site.x, axis=1) if site.rank else site.x
+def flatten(ctx: LoweringContext, op: Op) -> str:
+    return ctx.add("Flatten", ctx.x, axis=1) if ctx.rank else ctx.x
 
 
-def reshape(site: Site, op: Reshape) -> str:
-    return site.reshape(site.x, site.node.shape)
+def reshape(ctx: LoweringContext, op: Reshape) -> str:
+    return ctx.reshape(ctx.x, ctx.node.shape)
 
 
-def channel_shuffle(site: Site, op: ChannelShuffle) -> str:
-    channels, *size = site.shape
-    groups = site.reshape(site.x, (op.groups, channels // op.groups, *size), "groups")
-    mixed = site.add("Transpose", groups, part="mixed", perm=[0, 2, 1, *range(3, 3 + site.rank)])
-    return site.reshape(mixed, site.shape)
+def channel_shuffle(ctx: LoweringContext, op: ChannelShuffle) -> str:
+    channels, *size = ctx.shape
+    groups = ctx.reshape(ctx.x, (op.groups, channels // op.groups, *size), "groups")
+    mixed = ctx.add("Transpose", groups, part="mixed", perm=[0, 2, 1, *range(3, 3 + ctx.rank)])
+    return ctx.reshape(mixed, ctx.shape)
 
 
-def pad(site: Site, op: Pad) -> str:
-    sides = spread(((0, 0), (0, 0), *op.pads(site.shape)))
+def pad(ctx: LoweringContext, op: Pad) -> str:
+    sides = flat_pads(((0, 0), (0, 0), *op.pads(ctx.shape)))
     if sides is None:
-        return site.x
-    inputs = [site.x, site.whole("pads", sides)]
+        return ctx.x
+    inputs = [ctx.x, ctx.int64_constant("pads", sides)]
     if op.mode == "constant" and op.value:
-        inputs.append(site.constant("value", op.value))
-    return site.add("Pad", *inputs, mode=_MODES[op.mode])
+        inputs.append(ctx.constant("value", op.value))
+    return ctx.add("Pad", *inputs, mode=_MODES[op.mode])
 
 
-def crop(site: Site, op: Crop) -> str:
-    margins = op.margins(site.shape)
-    if spread(margins) is None:
-        return site.x
-    starts = site.whole("starts", [before for before, _ in margins])
-    ends = site.whole(
-        "ends", [n - after for n, (_, after) in zip(site.shape[1:], margins, strict=True)]
+def crop(ctx: LoweringContext, op: Crop) -> str:
+    margins = op.margins(ctx.shape)
+    if flat_pads(margins) is None:
+        return ctx.x
+    starts = ctx.int64_constant("starts", [before for before, _ in margins])
+    ends = ctx.int64_constant(
+        "ends", [n - after for n, (_, after) in zip(ctx.shape[1:], margins, strict=True)]
     )
-    return site.add("Slice", site.x, starts, ends, site.whole("axes", range(2, 2 + site.rank)))
+    return ctx.add("Slice", ctx.x, starts, ends, ctx.int64_constant("axes", range(2, 2 + ctx.rank)))
 
 
-def resize(site: Site, op: Resize) -> str:
+def resize(ctx: LoweringContext, op: Resize) -> str:
     if op.mode == "linear":
         half = op.coordinates == "half_pixel"
         return _resize(
-            site,
+            ctx,
             {"mode": "linear", "coordinate_transformation_mode": None if half else op.coordinates},
         )
-    if any(m % n for n, m in zip(site.shape[1:], site.node.shape[1:], strict=True)):
-        return _nearest(site, op)
+    if any(m % n for n, m in zip(ctx.shape[1:], ctx.node.shape[1:], strict=True)):
+        return _nearest(ctx, op)
     if op.coordinates == "half_pixel":
-        return _resize(site, {"nearest_mode": "round_prefer_ceil"})
-    return _resize(site, {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"})
+        return _resize(ctx, {"nearest_mode": "round_prefer_ceil"})
+    return _resize(ctx, {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"})
 
 
-def _resize(site: Site, options: Mapping[str, str | None]) -> str:
-    """The batch is left out of the sizes where the opset allows; older ones state a factor for each axis."""
-    size = site.node.shape[1:]
-    if site.opset >= 18:
-        axes = list(range(2, 2 + site.rank))
-        return site.add(
+def _resize(ctx: LoweringContext, options: Mapping[str, str | None]) -> str:
+    """Resize by sizes without the batch, or before opset 18 by a factor for each axis."""
+    size = ctx.node.shape[1:]
+    if ctx.opset >= 18:
+        axes = list(range(2, 2 + ctx.rank))
+        return ctx.add(
             "Resize",
-            site.x,
+            ctx.x,
             "",
             "",
-            site.whole("sizes", size),
+            ctx.int64_constant("sizes", size),
             axes=axes,
             **dict[str, Any](options),
         )
-    factors = [1.0, 1.0, *(m / n for n, m in zip(site.shape[1:], size, strict=True))]
-    return site.add(
-        "Resize", site.x, "", site.constant("factors", factors), **dict[str, Any](options)
-    )
+    factors = [1.0, 1.0, *(m / n for n, m in zip(ctx.shape[1:], size, strict=True))]
+    return ctx.add("Resize", ctx.x, "", ctx.constant("factors", factors), **dict[str, Any](options))
 
 
-def _nearest(site: Site, op: Resize) -> str:
-    """By positions counted here in whole numbers: an engine's rounded factor may take the neighbour of one."""
-    value = site.x
-    sizes = zip(site.shape[1:], site.node.shape[1:], strict=True)
+def _nearest(ctx: LoweringContext, op: Resize) -> str:
+    """Gather positions computed in integers: an engine's rounded factor may pick a neighbour."""
+    value = ctx.x
+    sizes = zip(ctx.shape[1:], ctx.node.shape[1:], strict=True)
     rows = [(axis, n, m) for axis, (n, m) in enumerate(sizes, 2) if n != m]
     for axis, n, m in rows:
         half = op.coordinates == "half_pixel"
         positions = [(2 * i + 1) * n // (2 * m) if half else i * n // m for i in range(m)]
         part = "" if axis == rows[-1][0] else f"axis{axis}"
-        value = site.add(
+        value = ctx.add(
             "Gather",
             value,
-            site.whole(f"{part or 'last'}.positions", positions),
+            ctx.int64_constant(f"{part or 'last'}.positions", positions),
             part=part,
             axis=axis,
         )

@@ -1,4 +1,4 @@
-"""How each op is built in PyTorch, one family a file as in `archspec/ops`."""
+"""The lowering of each op to PyTorch, one family a file as in `archspec/ops`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FAMILIES = (conv, linear, pool, norm, activation, regularize, shape, merge)
 LOWERED: Mapping[str, Callable[..., Any]] = {
     kind: function for family in FAMILIES for kind, function in family.LOWERED.items()
 }
-"""By the op's name in specs: from the op and the shapes that enter to a constructor call."""
+"""The lowering of each op, by its name in specs: from the op and its input shapes to a call."""
 
 
 def lower(op: Op, *inputs: Shape) -> Lowered:
-    """What an op becomes for inputs of these shapes.
+    """Return the constructor call, or the merge, of an op for inputs of these shapes.
 
     >>> from archspec.ops import OPS
     >>> lower(OPS["linear"](out=10), (1024,)).show()

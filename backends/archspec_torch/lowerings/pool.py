@@ -1,4 +1,4 @@
-"""Pools. Torch's own where its padding can say what is meant, else a helper that pads first."""
+"""Pools: torch's own, or a helper that pads first if its padding cannot express the spec's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from archspec.ir.op import Op
 from archspec.ir.types import Pads, Shape
 from archspec.ops import window
 from archspec.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
-from archspec_torch.padding import both_sides, inside, last_axis_first
+from archspec_torch.padding import last_axis_first, padding_arg, symmetric_padding
 
 
 def max_pool(op: MaxPool, x: Shape) -> Module:
@@ -20,13 +20,13 @@ def max_pool(op: MaxPool, x: Shape) -> Module:
         return Module(
             f"PaddedMaxPool{spatial_rank(x)}d", (*_window(op), sides, dilation), helper=True
         )
-    inner = inside(op.padding, padding)
+    inner = padding_arg(op.padding, padding)
     return Module(f"nn.MaxPool{spatial_rank(x)}d", (*_window(op), inner, dilation, _ceil(op)))
 
 
 def avg_pool(op: AvgPool, x: Shape) -> Module:
     padding = _padding(op, x)
-    # In three dimensions torch refuses a window that is larger than the input, even where padding makes up for it.
+    # In 3D torch refuses a window larger than the input, even if padding makes it fit.
     refused = spatial_rank(x) == 3 and any(k > n for n, k in zip(x[1:], op.axes(x)[0], strict=True))
     if padding is None or refused:
         rows = list(zip(op.pads(x), _with_overhang(op, x), strict=True))
@@ -42,7 +42,7 @@ def avg_pool(op: AvgPool, x: Shape) -> Module:
             (*_window(op), sides, overhang, include),
             helper=True,
         )
-    inner = inside(op.padding, padding)
+    inner = padding_arg(op.padding, padding)
     # Without padding nothing borders on the input, and torch's default says the same.
     include = op.count_include_pad or not padding
     counted = Arg("count_include_pad", include, "count_include_pad", True, keyword=True)
@@ -81,17 +81,16 @@ def _ceil(op: MaxPool | AvgPool) -> Arg:
 
 
 def _padding(op: MaxPool | AvgPool, x: Shape) -> Any:
-    """The padding that torch's pool takes; None where a side differs or is over half the kernel."""
+    """Return the padding for torch's pools, None if sides differ or exceed half the kernel."""
     pads, (kernel, _, _) = op.pads(x), op.axes(x)
-    return (
-        both_sides(pads)
-        if all(2 * p <= k for (p, _), k in zip(pads, kernel, strict=True))
-        else None
-    )
+    if any(2 * p > k for (p, _), k in zip(pads, kernel, strict=True)):
+        return None
+    return symmetric_padding(pads)
 
 
 def _with_overhang(op: MaxPool | AvgPool, x: Shape) -> Pads:
-    """The pads, and with `rounding: ceil` exactly what the last window reaches, over the end or short of it."""
+    """Return the padding; with `rounding: ceil`, up to the last window's end, before or past the
+    spec's."""
     if op.rounding == "floor":
         return op.pads(x)
     rows = zip(x[1:], op.shape(x)[1:], op.pads(x), *op.axes(x), strict=True)

@@ -70,7 +70,8 @@ def _mode(mode: str) -> Arg:
 
 
 def _exact(n: int, m: int) -> bool:
-    """Whether n/m is a binary fraction: torch rounds it to 24 bits, and may then take the neighbour of a position."""
+    """Return True if n/m is exact in binary: torch rounds it to 24 bits, which may move a
+    position."""
     parts = m // math.gcd(n, m)
     return parts & (parts - 1) == 0
 

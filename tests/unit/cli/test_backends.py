@@ -39,7 +39,7 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Install
                 (tmp_path / f"{module}.py").write_text("BACKEND = None\n")
                 __import__(module)
                 monkeypatch.setattr(f"{module}.BACKEND", what)
-            entries.append(EntryPoint(name, f"{module}:BACKEND", registry.GROUP))
+            entries.append(EntryPoint(name, f"{module}:BACKEND", registry.ENTRY_POINT_GROUP))
         monkeypatch.setattr(registry, "entry_points", lambda group: entries)
         registry.available.cache_clear()
 
@@ -135,8 +135,8 @@ def test_what_is_missing_is_named_with_what_installs_it(install: Install, capsys
     ("text", "said"),
     [
         ("raise OSError('libmine.so is not there')", "libmine.so is not there"),
-        ("import sys; sys.exit(5)", "it is broken: 5"),
-        ("BACKEND = 'words'", "is no Backend value"),
+        ("import sys; sys.exit(5)", "cannot be imported: 5"),
+        ("BACKEND = 'words'", "is a str, not a Backend value"),
         ("import no_such_thing", "no_such_thing"),
     ],
     ids=["raises", "exits", "another value", "lacks a module"],

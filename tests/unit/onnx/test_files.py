@@ -67,8 +67,8 @@ def test_a_file_that_is_written_holds_every_tensor_and_runs(tmp_path: Path) -> N
 
 
 def test_what_does_not_fit_lies_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "LIMIT", 1000)
-    monkeypatch.setattr(model, "LIMIT", 1000)
+    monkeypatch.setattr(files, "MAX_MODEL_BYTES", 1000)
+    monkeypatch.setattr(model, "MAX_MODEL_BYTES", 1000)
     spec = archspec.load("lenet5")
     own = random_weights(spec.graph, 0)
     FORMAT.write(tmp_path / "net.onnx", spec.graph, provenance(spec), own)

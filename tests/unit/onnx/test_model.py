@@ -228,7 +228,7 @@ def test_a_network_that_does_nothing_copies_its_input() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_strange_names_are_names_and_nothing_else(seed: int, tmp_path: Path) -> None:
     from archspec.backend import Provenance
-    from archspec_onnx.names import Names
+    from archspec_onnx.names import GraphNames
     from tests.unit.onnx.built import write_tensors
     from tests.unit.torch.test_hostile import STRANGE, network
 
@@ -252,7 +252,7 @@ def test_strange_names_are_names_and_nothing_else(seed: int, tmp_path: Path) -> 
         assert all(part.name and part.name.isprintable() for part in named)
         assert len({node.name for node in model.graph.node}) == len(model.graph.node)
         compare(ONNX.predict(model, x), evaluate(graph, own, x).outputs[graph.heads[0].name])
-    assert len(set(Names(graph).tensors.values())) == len(own)
+    assert len(set(GraphNames(graph).tensors.values())) == len(own)
 
 
 # Weights inside and beside.
@@ -288,7 +288,7 @@ def test_weights_that_protobuf_cannot_hold_stay_beside(
     from archspec_onnx import model, runtime
 
     for module in (tensors, model, runtime):
-        monkeypatch.setattr(module, "LIMIT", 100_000)
+        monkeypatch.setattr(module, "MAX_MODEL_BYTES", 100_000)
     spec = archspec.load("lenet5")
     folder = write_build(spec, ONNX, tmp_path / "out")
     assert (folder / "model.onnx").stat().st_size < 10_000
@@ -319,7 +319,7 @@ def test_over_two_gigabytes(tmp_path: Path) -> None:
 
 def test_weights_are_asked_for(tmp_path: Path) -> None:
     spec = archspec.load("lenet5")
-    with pytest.raises(ValueError, match="give the neutral checkpoint"):
+    with pytest.raises(ValueError, match="give the portable checkpoint"):
         ONNX.emit(spec.graph, provenance(spec))
     other = write_build(archspec.load("lenet5", classes=7), ONNX, tmp_path / "out")
     with pytest.raises(ValueError, match=re.escape("is F32 [10, 84], found F32 [7, 84]")):
@@ -357,7 +357,7 @@ def test_damaged_weights_are_refused(tmp_path: Path, content: bytes, message: st
     path = tmp_path / "weights.safetensors"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=re.escape(message)):
-        tensors.Tensors(path).external("w", "w", (2, 1))
+        tensors.CheckpointTensors(path).external("w", "w", (2, 1))
 
 
 def test_equal_builds_are_equal_files(tmp_path: Path) -> None:

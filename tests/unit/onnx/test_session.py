@@ -49,7 +49,7 @@ def test_a_build_of_any_kind_is_opened_in_both_modes(options: dict[str, bool]) -
     expected = evaluate(
         SPEC.graph, OWN, X, EvalContext(train=True, dropout=False), return_activations=True
     )
-    for part in ("outputs", "activations", "updates"):
+    for part in ("outputs", "activations", "running_stats"):
         compare_all(getattr(found, part), getattr(expected, part))
 
 
@@ -115,16 +115,16 @@ def test_one_runner_is_kept_and_no_more() -> None:
         with built(SPEC, random_weights(SPEC.graph, seed)) as folder:
             models.append(ONNX.load(folder))
     ONNX.predict(models[0], X)
-    (kept,) = runtime._kept.values()
+    (kept,) = runtime._runners.values()
     gone = weakref.ref(kept)
     ONNX.predict(models[0], X)
-    assert list(runtime._kept.values()) == [kept]
+    assert list(runtime._runners.values()) == [kept]
     del kept
     for model in models[1:]:
         ONNX.predict(model, X)
     gc.collect()
     assert gone() is None
-    assert len(runtime._kept) == 1
+    assert len(runtime._runners) == 1
 
 
 def test_a_file_that_is_built_again_is_run_as_it_is_now(tmp_path: Path) -> None:

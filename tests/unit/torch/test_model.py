@@ -15,7 +15,7 @@ import archspec
 from archspec.backend import load as load_backend
 from archspec.compiler import write_build
 from archspec.weights.weight_source import WeightSource
-from archspec_torch import attributes
+from archspec_torch.layout import state_dict_keys
 
 
 def slim() -> archspec.Spec:
@@ -113,7 +113,7 @@ def test_modules_bear_the_specs_names(model: Any) -> None:
 
 
 def test_neutral_names_map_to_every_tensor_once(model: Any, folder: Path) -> None:
-    names = attributes(slim().graph)
+    names = state_dict_keys(slim().graph)
     state = {name for name in model.state_dict() if not name.endswith("num_batches_tracked")}
     assert set(names.values()) == state
     assert set(names) == set(load_file(folder / "weights.safetensors"))

@@ -16,7 +16,7 @@ from archspec.compiler import write_build
 from archspec.diagnostics import Failure
 from archspec.ir.recipe import Recipe
 from archspec.weights.weight_source import WeightSource
-from archspec_torch.device import place
+from archspec_torch.device import select_device
 from tests.helpers.ranks import batches
 from tests.helpers.specs import TWO_HEADS, checked
 
@@ -61,4 +61,4 @@ def test_momentum_begins_at_nothing_where_the_first_step_overflows(
 
 def test_a_device_that_computes_nothing_is_refused() -> None:
     with pytest.raises(Failure, match="has no device `meta`"):
-        place("meta")
+        select_device("meta")

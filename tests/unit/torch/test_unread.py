@@ -10,7 +10,7 @@ from archspec.conformance.compare import compare_all
 from archspec.ir.graph import Graph
 from archspec.ir.op import EvalContext
 from archspec.reference import evaluate
-from archspec_torch import attributes
+from archspec_torch.layout import state_dict_keys
 from tests.helpers.emitted import by_head, filled, run_source, source, tensors
 from tests.helpers.specs import checked
 from tests.unit.torch.test_forward import HEAD, body
@@ -83,7 +83,7 @@ def trained(text: str) -> tuple[Graph, str]:
     compare_all(
         by_head(graph, model(torch.from_numpy(x)), train=True), expected.outputs, bound=1e-10
     )
-    state, names = model.state_dict(), attributes(graph)
+    state, names = model.state_dict(), state_dict_keys(graph)
     after = {name: state[names[name]].numpy() for name in values}
     compare_all(after, {**values, **expected.running_stats}, bound=1e-10)
     return graph, emitted

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from archspec.ir.graph import Graph
-from archspec_torch import attributes
+from archspec_torch.layout import state_dict_keys
 from tests.helpers.emitted import run_source, source, tensors
 from tests.helpers.specs import checked
 
@@ -18,13 +18,13 @@ HEAD = "archspec: 1\nname: net\ninput: [2, 6, 6]\n"
 
 
 def loaded(text: str, tmp_path: Path) -> tuple[Graph, Any]:
-    """A spec's module, after every tensor has been found in the place that `attributes` says."""
+    """A spec's module, after every tensor has been found in the place that `state_dict_keys` says."""
     graph = checked(HEAD + text).graph
     module = run_source(source(graph))
     values = {name: torch.from_numpy(value).float() for name, value in tensors(graph).items()}
     save_file(values, tmp_path / "w.safetensors")
     state = module.build_model(tmp_path / "w.safetensors").state_dict()
-    names = attributes(graph)
+    names = state_dict_keys(graph)
     assert set(names) == set(values)
     for name, value in values.items():
         assert torch.equal(state[names[name]], value)
@@ -38,7 +38,7 @@ def test_names_that_python_can_say_are_the_same(tmp_path: Path) -> None:
     graph, module = loaded(
         BLOCKS + "network: [{name: a, unit: {out: 2}}, {name: b, unit: {out: 2}}]\n", tmp_path
     )
-    assert all(name == attribute for name, attribute in attributes(graph).items())
+    assert all(name == attribute for name, attribute in state_dict_keys(graph).items())
     assert not hasattr(module, "RENAMED")
 
 
@@ -66,7 +66,7 @@ def test_scopes_that_fold_into_one_are_left_out(tmp_path: Path) -> None:
 def test_names_that_parts_cannot_say_are_listed_whole(tmp_path: Path) -> None:
     steps = "[{name: a b, batch_norm: ~}, {name: a_b, batch_norm: ~}, {name: a-b, batch_norm: ~}]"
     graph, module = loaded(f"network: {steps}\n", tmp_path)
-    assert attributes(graph)["a-b.weight"] == "a_b_3.weight"
+    assert state_dict_keys(graph)["a-b.weight"] == "a_b_3.weight"
     assert {name for name in module.EXACT if name.endswith(".weight")} == {"a b.weight"}
 
 

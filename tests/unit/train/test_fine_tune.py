@@ -252,7 +252,7 @@ def test_one_frozen_statistic_of_two_is_refused_before_anything_is_written(
 ) -> None:
     assert tuned(*REINIT, "--set", "train.freeze=['norm.running_var']") == 1
     error = (
-        "error: of the moving statistics of `norm` (six.yaml:7:18) one is frozen, and one is not"
+        "error: one of the running statistics of `norm` (six.yaml:7:18) is frozen, the other is not"
     )
     assert error in capsys.readouterr().err
     assert not Path("two").exists()

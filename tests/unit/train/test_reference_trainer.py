@@ -185,7 +185,8 @@ def test_a_pattern_that_fits_nothing_is_refused(recipe: Recipe) -> None:
 def test_a_mean_that_is_frozen_without_its_variance_is_refused() -> None:
     plan = TrainerConfig(checked(TWO_HEADS).graph, Recipe(freeze=("*.running_mean",)))
     with pytest.raises(
-        Failure, match=r"of `bn` \(.*spec.yaml:7:16\) one is frozen, and one is not"
+        Failure,
+        match=r"one of the running statistics of `bn` \(.*spec.yaml:7:16\) is frozen, the other is not",
     ) as caught:
         ReferenceTrainer(plan, initial_tensors(plan.graph, 0))
     assert caught.value.help == "freeze `bn.running_*`, or neither"
@@ -202,4 +203,4 @@ def test_a_mean_that_is_frozen_without_its_variance_is_refused() -> None:
 def test_a_rate_by_which_nothing_is_trained_is_refused(freeze: Any, rates: Any, idle: str) -> None:
     with pytest.raises(Failure) as caught:
         param_groups(Recipe(freeze=freeze, lr_multipliers=rates), checked(TWO_HEADS).graph)
-    assert caught.value.message == f"no tensor is trained by the rate of `{idle}`"
+    assert caught.value.message == f"no tensor is trained by the learning rate of `{idle}`"

@@ -22,7 +22,8 @@ from archspec.frontend.loader import Spec
 from archspec.ir.graph import Graph
 from archspec.weights import CheckpointError, formats
 from archspec.weights.inspect import inspect
-from archspec_torch import BACKEND, attributes
+from archspec_torch import BACKEND
+from archspec_torch.layout import state_dict_keys
 from tests.helpers.caffemodel import net
 from tests.helpers.specs import checked
 from tests.helpers.tensors import TEXT, drawn, same
@@ -62,7 +63,7 @@ def test_a_state_dict_is_what_the_emitted_model_loads(spec: Spec, tmp_path: Path
     model = archspec.build(spec, backend="torch")
     model.load_state_dict(torch.load(tmp_path / "w.pth", weights_only=True), strict=False)
     assert (
-        model.state_dict()[attributes(spec.graph)["fc.weight"]].numpy() == tensors["fc.weight"]
+        model.state_dict()[state_dict_keys(spec.graph)["fc.weight"]].numpy() == tensors["fc.weight"]
     ).all()
     torch.save({"epoch": 3, "state_dict": model.state_dict()}, tmp_path / "trained.pt")
     assert same(weights.load(tmp_path / "trained.pt", spec), tensors)
@@ -181,7 +182,7 @@ def test_a_file_may_hold_several_times_what_the_network_needs_and_no_more(
 
     def greedy(path: Path, room: MemoryBudget) -> Any:
         rooms.append(room)
-        room.charge(room.left + 1, "the bomb")
+        room.charge(room.remaining + 1, "the bomb")
 
     install(
         monkeypatch,
@@ -196,11 +197,11 @@ def test_a_file_may_hold_several_times_what_the_network_needs_and_no_more(
             act()
         assert not isinstance(caught.value, UsageError | MissingPackage)
     values = sum(param.size for _, _, param in spec.graph.parameters())
-    assert [room.left - 2**26 for room in rooms] == [4 * 100 + 4 * 8 * values, 4 * 100]
+    assert [room.remaining - 2**26 for room in rooms] == [4 * 100 + 4 * 8 * values, 4 * 100]
 
 
 def test_all_that_differs_is_told_at_once(spec: Spec, tmp_path: Path) -> None:
-    names = attributes(spec.graph)
+    names = state_dict_keys(spec.graph)
     state = {names[k]: torch.from_numpy(v) for k, v in drawn(spec.graph).items()}
     del state[names["fc.bias"]]
     state[names["one.weight"]] = torch.zeros(4, 3, 1, 3)
@@ -221,7 +222,7 @@ def test_all_that_differs_is_told_at_once(spec: Spec, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
 def test_other_widths_become_float32(spec: Spec, tmp_path: Path, dtype: torch.dtype) -> None:
-    names = attributes(spec.graph)
+    names = state_dict_keys(spec.graph)
     narrow = {k: torch.from_numpy(v).to(dtype) for k, v in drawn(spec.graph).items()}
     torch.save({names[k]: v for k, v in narrow.items()}, tmp_path / "w.pt")
     assert same(
@@ -230,7 +231,7 @@ def test_other_widths_become_float32(spec: Spec, tmp_path: Path, dtype: torch.dt
 
 
 def test_what_float32_cannot_hold_is_refused(spec: Spec, tmp_path: Path) -> None:
-    names = attributes(spec.graph)
+    names = state_dict_keys(spec.graph)
     state = {names[k]: torch.from_numpy(v).double() for k, v in drawn(spec.graph).items()}
     state[names["fc.bias"]][1] = 1e300
     torch.save(state, tmp_path / "w.pt")

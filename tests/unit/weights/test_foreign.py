@@ -16,7 +16,7 @@ from archspec.frontend.loader import Spec
 from archspec.weights import CheckpointError
 from archspec.weights import mapping as mappings
 from archspec.weights.weight_source import WeightSource
-from archspec_torch import attributes
+from archspec_torch.layout import state_dict_keys
 from tests.helpers import torchvision_cpu
 from tests.helpers.caffemodel import net
 from tests.helpers.specs import checked
@@ -211,7 +211,7 @@ def test_neutral_names_without_metadata(spec: Spec, tmp_path: Path) -> None:
 def test_bfloat16_in_safetensors(spec: Spec, tmp_path: Path) -> None:
     from safetensors.torch import save_file as save_torch
 
-    names = attributes(spec.graph)
+    names = state_dict_keys(spec.graph)
     narrow = {k: torch.from_numpy(v).bfloat16() for k, v in drawn(spec.graph).items()}
     save_torch({names[k]: v for k, v in narrow.items()}, tmp_path / "w.safetensors")
     assert same(

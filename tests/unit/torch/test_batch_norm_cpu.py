@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from archspec_torch.batch_norm_cpu import statistics, steady
+from archspec_torch.batch_norm_cpu import batch_statistics, use_accurate_statistics
 
 SHAPES = [
     (16, 4, 112, 112),
@@ -52,7 +52,7 @@ def test_it_is_batch_norm(shape: tuple[int, ...], affine: bool) -> None:
     ours, exact = (nn.BatchNorm2d(shape[1], affine=affine) for _ in range(2))
     x, slopes = pictures(shape), pictures(shape, 1) - 3
     wanted = trained(exact.double(), x.double(), slopes)
-    found = trained(steady(ours), x, slopes)
+    found = trained(use_accurate_statistics(ours), x, slopes)
     assert apart(found[0], wanted[0]) < 2e-5
     assert (
         apart(found[1], wanted[1]) < 1e-3
@@ -63,14 +63,14 @@ def test_it_is_batch_norm(shape: tuple[int, ...], affine: bool) -> None:
 def test_statistics_are_right_to_millionths_where_torch_is_not() -> None:
     x = pictures(SHAPES[0])
     exact = x.double().mean([0, 2, 3]), x.double().var([0, 2, 3], correction=0)
-    assert apart([*statistics(x)], [*exact]) < 2e-6
+    assert apart([*batch_statistics(x)], [*exact]) < 2e-6
     plain = torch.batch_norm_update_stats(x, None, None, 0.0)
     assert apart([*plain], [*exact]) > 2e-6  # once torch is right as well, this file is not needed
 
 
 def test_it_keeps_to_half_precision() -> None:
     x = pictures((8, 4, 40, 40))
-    norm = steady(nn.BatchNorm2d(4))
+    norm = use_accurate_statistics(nn.BatchNorm2d(4))
     y = norm(x.bfloat16())
     assert y.dtype == torch.bfloat16
     assert apart([y], [nn.BatchNorm2d(4)(x)]) < 1e-2
@@ -81,4 +81,4 @@ def test_it_keeps_to_half_precision() -> None:
 
 def test_one_value_a_channel_is_refused_as_torch_does() -> None:
     with pytest.raises(ValueError, match="more than 1 value per channel"):
-        steady(nn.BatchNorm2d(2))(torch.ones(1, 2, 1, 1))
+        use_accurate_statistics(nn.BatchNorm2d(2))(torch.ones(1, 2, 1, 1))

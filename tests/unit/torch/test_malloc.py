@@ -10,9 +10,9 @@ import pytest
 
 FAULTS = """
 import resource, sys, torch
-from archspec_torch.malloc import keep_freed
+from archspec_torch.malloc import keep_freed_memory
 if sys.argv[1] == "keep":
-    assert keep_freed()
+    assert keep_freed_memory()
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(4):

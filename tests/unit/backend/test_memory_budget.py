@@ -32,7 +32,7 @@ def unzip(path: Path, room: MemoryBudget) -> bytes:
 
 def test_it_is_used_up_and_grows_with_each_file_once(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(bytes(10))
-    room = MemoryBudget(tmp_path / "a", more=5)
+    room = MemoryBudget(tmp_path / "a", extra=5)
     room.add_file(tmp_path / "a")
     room.charge(2**26 + 4 * 10 + 3, "the first")
     room.charge(2, "the second")
@@ -43,7 +43,7 @@ def test_it_is_used_up_and_grows_with_each_file_once(tmp_path: Path) -> None:
 def test_what_fits_is_unpacked(tmp_path: Path) -> None:
     room = MemoryBudget()
     assert unzip(packed(tmp_path, b"hello" * 99), room) == b"hello" * 99
-    assert room.left == MemoryBudget().left - 5 * 99
+    assert room.remaining == MemoryBudget().remaining - 5 * 99
 
 
 def test_what_is_stated_to_be_too_large_is_not_unpacked(tmp_path: Path) -> None:
