@@ -10,8 +10,8 @@ import pytest
 
 from archspec.backend.trainer import TrainerConfig
 from archspec.reference.trainer import ReferenceTrainer
-from archspec.train.checkpoint import Place, read_checkpoint, write_checkpoint
-from archspec.train.loop import train
+from archspec.train.checkpoint import Progress, read_checkpoint, write_checkpoint
+from archspec.train.loop import run_loop
 from archspec.weights.init import initial_tensors
 from tests.unit.train.test_loop import RECIPE, SPEC, run
 
@@ -30,7 +30,7 @@ class Noting(ReferenceTrainer):
 
 def test_a_warm_up_of_five_steps_rises_from_the_first_on(tmp_path: Path) -> None:
     trainer = Noting()
-    train(run(tmp_path), trainer, Place())
+    run_loop(run(tmp_path), trainer, Progress())
     assert trainer.learning_rates[:6] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1, 0.1])
     assert trainer.learning_rates[6:] == sorted(trainer.learning_rates[6:], reverse=True)
     assert len(trainer.learning_rates) == 15
@@ -42,7 +42,7 @@ def test_a_checkpoint_keeps_slots_and_means_apart(tmp_path: Path) -> None:
     for _ in range(2):
         trainer.step(rng.standard_normal((4, 4)), rng.integers(0, 3, 4), 0.1)
     saved = trainer.save()
-    path = write_checkpoint(tmp_path, SPEC.graph, SPEC.sha256, saved, Place(step=2))
+    path = write_checkpoint(tmp_path, SPEC.graph, SPEC.sha256, saved, Progress(step=2))
     read, _ = read_checkpoint(path, SPEC.graph)
     for part in ("tensors", "slots", "average"):
         assert set(getattr(read, part)) == set(getattr(saved, part)) != set(), part
