@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
+COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
 REQUIREMENTS := pyproject.toml constraints.txt
 PHOTO = $$($(BIN)/python -c 'import skimage; print(skimage.__path__[0])')/data/chelsea.png
 
-.PHONY: demo test unit deep mutants bench lint format generate docs wheel clean
+.PHONY: demo test unit deep mutants bench lint format generate networks docs wheel clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/archspec stats googlenet --by row
@@ -23,7 +24,7 @@ demo: $(VENV)/demo.stamp
 test: lint docs unit wheel
 
 unit: $(VENV)/test.stamp
-	$(BIN)/pytest -n $(JOBS) --dist worksteal  # files stay together, and share what they set up
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --durations 30 --archspec-seed "$(COMMIT)"
 
 deep: $(VENV)/test.stamp  # as `unit`, with many more random specs
 	ARCHSPEC_PROFILE=deep $(BIN)/pytest -n $(JOBS) --dist worksteal
@@ -42,6 +43,9 @@ format: $(VENV)/test.stamp
 
 generate: $(VENV)/test.stamp  # reference pages, the index of errors and the schema, from the code
 	$(BIN)/python -m archspec.docgen
+
+networks: $(VENV)/test.stamp  # the kit's kept networks, after an op or a field is added
+	$(BIN)/python -m tests.helpers.cover
 
 docs: $(VENV)/test.stamp
 	$(BIN)/zensical build --strict --clean

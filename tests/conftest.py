@@ -1,17 +1,33 @@
-"""Settings for every test: one thread a process, and how hard hypothesis searches (`ARCHSPEC_PROFILE=deep`: long)."""
+"""Settings for every test: one thread a process, how hard hypothesis searches, and workers that start quickly.
+
+`ARCHSPEC_PROFILE=deep` searches long.
+"""
+
+from __future__ import annotations
 
 import os
+import subprocess
+from types import SimpleNamespace
 
+import pytest
 from hypothesis import HealthCheck, settings
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # pytest-xdist shares out the cores; torch reads this when it is imported
+from tests.helpers import forked
 
-slow = [
-    HealthCheck.too_slow,
-    HealthCheck.data_too_large,
-]  # whole specs are slow to draw; no deadline either
+# pytest-xdist shares out the cores; torch reads this when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Whole specs are slow to draw, and there is no deadline either.
+slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=slow)
 settings.register_profile("deep", max_examples=3400, deadline=None, suppress_health_check=slow)
 settings.load_profile(os.environ.get("ARCHSPEC_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_workers() -> None:
+    """Fork the workers of `verify` from a process that has the frameworks: each imports them otherwise."""
+    from archspec.equivalence import remote
+
+    quick = {**vars(subprocess), "Popen": forked.Popen}
+    remote.subprocess = SimpleNamespace(**quick)  # pyright: ignore[reportAttributeAccessIssue]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import skimage
 import yaml
 
 from tests.helpers.markdown import run_page
+from tests.helpers.scripts import scripts
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -24,15 +26,23 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *found]
 
 
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Path]:
+    with scripts() as folder:
+        yield folder
+
+
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_block_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_block_runs(
+    page: Path, commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(ROOT / "specs", tmp_path / "specs")
     shutil.copy(
         PHOTO, tmp_path / "photo.png"
     )  # the pages speak of a photograph of the reader's own
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)  # as for a script in that folder
-    run_page(page.read_text(), tmp_path, page.relative_to(ROOT).as_posix())
+    run_page(page.read_text(), tmp_path, page.relative_to(ROOT).as_posix(), commands)
 
 
 def nav_pages(nav: object) -> set[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("quick", "default", "deep"),
         help="how long to search: quick takes under a minute for a backend, deep a night",
     )
+    group.addoption(
+        "--archspec-seed",
+        default="",
+        metavar="TEXT",
+        help="what random networks are drawn from, such as a commit's hash",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,7 +78,7 @@ def _names(config: pytest.Config) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if Path(metafunc.definition.path).parent != SUITE:
         return
-    from archspec.conformance.suite.networks import SHARDS
+    from archspec.conformance.suite.networks import KEPT, SHARDS
     from archspec.conformance.traps import TRAPS
     from archspec.ops import OPS
 
@@ -86,6 +93,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("kind", list(OPS))
     if "trap" in fixtures:
         metafunc.parametrize("trap", TRAPS, ids=str)
+    if "network" in fixtures:
+        metafunc.parametrize("network", KEPT, ids=lambda path: path.stem)
     if "shard" in fixtures:
         metafunc.parametrize("shard", range(SHARDS))
     if "regression" in fixtures:
@@ -138,3 +147,10 @@ def backends_under_test(
 def regressions(request: pytest.FixtureRequest) -> Path | None:
     """Return the folder in which failing specs are kept, if any."""
     return _regressions(request.config)
+
+
+@pytest.fixture
+def archspec_seed(request: pytest.FixtureRequest) -> int:
+    """The number that `--archspec-seed` stands for; 0 without one."""
+    text: str = request.config.getoption("--archspec-seed")
+    return int.from_bytes(sha256(text.encode()).digest()[:4], "big") if text else 0

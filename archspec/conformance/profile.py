@@ -29,13 +29,21 @@ def set_profile(name: str | None) -> None:
     _chosen[:] = [] if name is None else [name]
 
 
+def is_deep() -> bool:
+    """Tell whether a long search is wanted."""
+    return _share() > 1
+
+
 def examples(usual: int) -> settings:
     """Return settings for a property that usually gets so many examples; none has to be quick."""
-    share = PROFILES[_chosen[0]] if _chosen else settings().max_examples / 100
-    count = max(1, int(usual * share))
+    count = max(1, int(usual * _share()))
     return settings(
         max_examples=count,
         deadline=None,
         report_multiple_bugs=False,  # the first is what has to be fixed
         suppress_health_check=_ALL_HEALTH_CHECKS,
     )
+
+
+def _share() -> float:
+    return PROFILES[_chosen[0]] if _chosen else settings().max_examples / 100

@@ -104,9 +104,10 @@ def blocks(text: str, page: str = "page") -> Iterator[Block]:
         raise PageError(f"{page}: a comment {comments[-1][0]!r} stands above no block")
 
 
-def run_page(text: str, folder: Path, page: str = "page") -> int:
-    """Run every block of a page in the current `folder` and return their number. Raise
-    `PageError`.
+def run_page(text: str, folder: Path, page: str = "page", scripts: Path | None = None) -> int:
+    """Run every block of a page in `folder`, the current one, and return how many there are.
+
+    Commands are looked for in `scripts` first. Raises `PageError`.
     """
     namespace: dict[str, Any] = {"__name__": "__main__"}
     found = list(blocks(text, page))
@@ -119,9 +120,9 @@ def run_page(text: str, folder: Path, page: str = "page") -> int:
         elif block.language == "python":
             run_python(block, namespace)
         elif block.language == "bash":
-            _finish(block, *run_command(block.body, folder))
+            _finish(block, *run_command(block.body, folder, scripts))
         elif block.language == "console":
-            run_console(block, folder)
+            run_console(block, folder, scripts)
         else:
             raise block.wrong(
                 f"a block of {block.language or 'no language'} is neither run nor written nor excused"
@@ -152,11 +153,13 @@ def run_python(block: Block, namespace: dict[str, Any]) -> None:
     _finish(block, 0, printed.getvalue())
 
 
-def run_command(command: str, folder: Path) -> tuple[int, str]:
+def run_command(command: str, folder: Path, scripts: Path | None = None) -> tuple[int, str]:
     """Exit code and output of a bash text, with this interpreter's scripts first on the path."""
-    scripts = str(Path(sys.executable).parent)
+    path = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    if scripts is not None:
+        path.insert(0, str(scripts))
     env = os.environ | {
-        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(path),
         "NO_COLOR": "1",
         "COLUMNS": "100",
     }
@@ -174,16 +177,14 @@ def run_command(command: str, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def run_console(block: Block, folder: Path) -> None:
-    """Runs each `$ ` line of a console block and compares what it prints with the lines below it,
-    if any.
-    """
+def run_console(block: Block, folder: Path, scripts: Path | None = None) -> None:
+    """Run each `$ ` line of a console block and compare what it prints with the lines below it."""
     parts = re.split(r"^\$ (.*)\n", block.body, flags=re.MULTILINE)
     if parts[0].strip() or len(parts) < 3:
         raise block.wrong("a console block starts with a `$ ` line")
     everything, code = "", 0
     for command, shown in zip(parts[1::2], parts[2::2], strict=True):
-        code, printed = run_command(command, folder)
+        code, printed = run_command(command, folder, scripts)
         everything += printed
         if shown.strip() and not matches(printed, shown):
             found = textwrap.indent(printed, "    ")

@@ -38,7 +38,7 @@ def test_layer(backend_under_test: BackendUnderTest, backend: Backend, kind: str
         return
     assert kind in backend.lowered, f"{kind} is neither lowered nor a gap"
 
-    usual = (6 + 3 * len(schema(kind))) // (1 if backend_under_test.is_default_engine else 3)
+    usual = (6 + 3 * len(schema(kind))) // (1 if backend_under_test.is_default_engine else 6)
     with spec_first():
         examples(usual)(property_of(backend_under_test, kind))()
     if kind in backend.float32_constants and backend_under_test.is_default_engine:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from archspec.backend import Gap, load
@@ -139,7 +139,8 @@ def test_a_property_is_searched(
 ) -> None:
     differential = DifferentialTest([under_test(failing)], tmp_path, modes=["eval"])
 
-    @examples(60)
+    # As the suite does it, whose specs hypothesis would shrink for minutes.
+    @settings(examples(60), phases=[Phase.generate])
     @given(specs((2,)), st.integers(0, 9))
     def holds(drawn: GeneratedSpec, number: int) -> None:
         differential.check(drawn.text, number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -10,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from archspec.conformance.plugin import SUITE
-from archspec.conformance.suite.networks import SHARDS
+from archspec.conformance.suite.networks import KEPT, SHARDS
 from archspec.conformance.traps import TRAPS
 from archspec.ops import OPS
+from tests.helpers import forked
 from tests.helpers.installed import broken, installed
 
 
@@ -37,7 +37,7 @@ def project(tmp_path: Path) -> Path:
 
 def pytest_in(folder: Path, *arguments: str) -> tuple[int, list[str]]:
     command = [sys.executable, "-m", "pytest", "-q", *arguments]
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    found = forked.run(command, cwd=folder, capture_output=True, text=True)
     return found.returncode, found.stdout.splitlines()
 
 
@@ -57,7 +57,8 @@ def test_with_it_the_whole_suite_is_added_for_each_target(project: Path) -> None
         assert {f"test_trap[{target}-{trap}]" for trap in TRAPS} <= set(names)
         assert {f"test_layer[{target}-{kind}]" for kind in OPS} <= set(names)
         assert f"test_every_op_is_lowered_or_a_gap[{target}]" in names
-    assert sum(name.startswith("test_networks") for name in names) == SHARDS
+    assert sum(name.startswith("test_fresh_networks") for name in names) == SHARDS
+    assert sum(name.startswith("test_kept_network") for name in names) == len(KEPT)
 
 
 def test_one_line_of_configuration_is_enough(project: Path) -> None:

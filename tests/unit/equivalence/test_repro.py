@@ -20,6 +20,7 @@ from archspec.diagnostics import Failure
 from archspec.equivalence import DifferenceError, VerifyReport
 from archspec.equivalence.layer import layer_spec
 from archspec.ops import OPS
+from tests.helpers import forked
 from tests.helpers.installed import broken, installed
 from tests.helpers.specs import checked
 
@@ -57,7 +58,7 @@ def folder_of(report: VerifyReport) -> Path:
 
 
 def ran(script: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd="/")
+    return forked.run([sys.executable, str(script)], capture_output=True, text=True, cwd="/")
 
 
 def test_the_first_layer_that_diverges_is_named_with_its_line(spec: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from archspec.ir.op import EvalContext
 from archspec.ops import OPS
 from archspec.reference import evaluate
 from archspec_keras import BACKEND
+from tests.helpers import forked
 from tests.helpers.graphs import Builder
 from tests.unit.keras.sessions import ABOUT, build
 
@@ -237,7 +237,7 @@ def test_the_same_file_runs_on_other_engines(
     )
     command = [sys.executable, "-c", program, str(folder), str(tmp_path)]
     environment = {**os.environ, "KERAS_BACKEND": engine}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = forked.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-2:] == [engine, "False"]
     compare(np.load(tmp_path / "y.npy"), expected, bound=1e-5)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import keras
 import pytest
 
-from archspec_keras.precision import compute_precision
+from archspec_keras.precision import precise
+from tests.helpers import forked
 
 PROGRAM = """
 import keras, numpy as np
@@ -52,7 +52,7 @@ assert settings() == before
 @pytest.mark.parametrize("engine", ["tensorflow", "jax", "torch"])
 def test_a_session_leaves_every_setting_as_it_was(engine: str) -> None:
     environment = {**os.environ, "KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, "-c", PROGRAM],
         capture_output=True,
         text=True,
@@ -64,7 +64,7 @@ def test_a_session_leaves_every_setting_as_it_was(engine: str) -> None:
 
 def test_it_is_as_it_was_after_an_error_too() -> None:
     before = keras.config.floatx()
-    with pytest.raises(ZeroDivisionError), compute_precision("float64"):
+    with pytest.raises(ZeroDivisionError), precise("float64"):
         raise ZeroDivisionError
     assert keras.config.floatx() == before
 
@@ -73,5 +73,5 @@ def test_single_precision_narrows_no_more_than_keras_does() -> None:
     from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE as TABLE
 
     before = dict(TABLE)
-    with compute_precision("float32"):
+    with precise("float32"):
         assert before == TABLE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from archspec.conformance.training import batches, open_trainer, training_net
 from archspec.frontend.loader import Spec
 from archspec.ir.recipe import Recipe
 from archspec_keras.trainer import KerasTrainer
+from tests.helpers import forked
 from tests.helpers.ranks import DEEP, RUN
 
 FEW = "(is_defined and (parts or ema)) or (bit_for_bit and ema) or (half and float16 and clipped) or exact"
@@ -32,7 +32,7 @@ def test_other_engines_train_as_is_defined_too(engine: str) -> None:
     if engine == "jax" and not DEEP:
         command += ["-k", FEW]
     environment = {**os.environ, "KERAS_BACKEND": engine}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = forked.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stdout
     assert "skipped" not in done.stdout
 
@@ -166,7 +166,7 @@ def test_another_engine_is_refused_and_those_that_train_are_listed(
         "run",
     ]
     environment = {**os.environ, "KERAS_BACKEND": engine}
-    done = subprocess.run(
+    done = forked.run(
         [*command, "--backend", "keras"],
         cwd=tmp_path,
         capture_output=True,

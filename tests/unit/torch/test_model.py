@@ -16,6 +16,7 @@ from archspec.backend import load as load_backend
 from archspec.compiler import write_build
 from archspec.weights.weight_source import WeightSource
 from archspec_torch.layout import state_dict_keys
+from tests.helpers import forked
 
 
 def slim() -> archspec.Spec:
@@ -129,7 +130,7 @@ def test_weights_that_do_not_fit_are_listed_at_once(folder: Path, tmp_path: Path
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); import model; model.build_model(sys.argv[2])"
     )
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, "-c", script, str(folder), str(tmp_path / "w.safetensors")],
         capture_output=True,
         text=True,

@@ -15,6 +15,7 @@ from hypothesis import settings
 from archspec.compiler import load as load_spec
 from archspec.train.checkpoint import list_checkpoints, read_checkpoint
 from archspec.train.log import read_metrics
+from tests.helpers import forked
 
 SPEC = """archspec: 1
 name: small
@@ -70,7 +71,7 @@ def position(folder: Path) -> int:
 def killed(backend: str, folder: Path, here: Path, rng: random.Random) -> bool:
     """Goes on with a run and kills it some steps later; whether it ended before."""
     goal = position(folder) + rng.randint(1, 8)
-    process = subprocess.Popen(command(backend, folder), cwd=here, stdout=subprocess.DEVNULL)
+    process = forked.Popen(command(backend, folder), cwd=here, stdout=subprocess.DEVNULL)
     while process.poll() is None and position(folder) < goal:
         time.sleep(0.001)
     time.sleep(rng.uniform(0, 0.02))
@@ -95,9 +96,7 @@ def test_killed_and_gone_on_with_it_ends_with_the_same_weights(
         times += 1
     assert times == KILLS, "it ended before it could be killed that often"
     for folder in (whole, broken):
-        subprocess.run(
-            command(backend, folder), cwd=tmp_path, check=True, stdout=subprocess.DEVNULL
-        )
+        forked.run(command(backend, folder), cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     graph = load_spec(tmp_path / "small.yaml").graph
     (one, place), (other, same) = (
         read_checkpoint(list_checkpoints(folder)[-1], graph) for folder in (whole, broken)

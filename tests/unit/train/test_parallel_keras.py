@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
 from archspec.train.distributed import join_group
 from archspec.weights.init import initial_tensors
+from tests.helpers import forked
 from tests.helpers.devices import MANY, SOME
 from tests.helpers.ranks import RECIPES, RUN, batches
 from tests.helpers.specs import TWO_HEADS, checked
@@ -39,9 +39,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
     }
     command = [sys.executable, "-m", "tests.helpers.devices", str(out)]
-    subprocess.run(
-        command, env=os.environ | more | {"PYTHONPATH": str(ROOT)}, check=True, timeout=500
-    )
+    forked.run(command, env=os.environ | more | {"PYTHONPATH": str(ROOT)}, check=True)
     return pickle.loads(out.read_bytes())
 
 

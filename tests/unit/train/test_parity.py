@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from archspec.conformance.compare import compare_all
 from archspec.ir.recipe import Recipe
 from archspec.reference.trainer import ReferenceTrainer
 from archspec.weights.checkpoint import load_tensors as load_weights
+from tests.helpers import forked
 from tests.helpers.recorder import losses, recorded
 from tests.helpers.specs import checked
 
@@ -81,7 +81,7 @@ def followed_on_jax(case: str, folder: Path) -> tuple[list[str], list[dict[str, 
     code += "print(json.dumps(followed('keras', sys.argv[1], pathlib.Path(sys.argv[2]))))"
     env = os.environ | {"KERAS_BACKEND": "jax"}
     given = [sys.executable, "-c", code, case, str(folder)]
-    done = subprocess.run(given, env=env, capture_output=True, text=True, check=True)
+    done = forked.run(given, env=env, capture_output=True, text=True, check=True)
     batches, found = json.loads(done.stdout.splitlines()[-1])
     return batches, found
 
