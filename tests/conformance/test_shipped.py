@@ -50,7 +50,8 @@ def test_it_is_one_network_everywhere(name: str) -> None:
     """
     spec = archspec.load(name)
     assert not spec.warnings
-    modes, targets = MODES, TARGETS
+    modes: Sequence[Mode] = MODES
+    targets: Sequence[str] = TARGETS
     if os.environ.get("ARCHSPEC_PROFILE") != "deep" and stats(spec).macs >= 1e7:
         modes = ("eval", "train")
         if "\nextends: " in (shipped_folder() / f"{name}.yaml").read_text(encoding="utf-8"):

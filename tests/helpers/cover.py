@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -38,7 +39,7 @@ def draw(count: int, start: int = 0) -> Iterator[Candidate]:
         database=None,
         deadline=None,
         phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(cast("Iterable[HealthCheck]", HealthCheck)),
     )
     @given(specs())
     def collect(drawn: GeneratedSpec) -> None:

@@ -122,8 +122,8 @@ def constructs(text: str, graph: Graph) -> Iterator[str]:
                 yield from ("nested repeat" for inner, _ in pieces(body) if inner == "repeat")
             case "repeat", _:
                 yield "no counter"
-            case "when", text:
-                yield f"when {type(text).__name__}"
+            case "when", condition:
+                yield f"when {type(condition).__name__}"
             case "row", [*cells]:
                 yield from (
                     "a merge in a row" for cell in cells if isinstance(cell, str) and cell in many
@@ -145,10 +145,10 @@ def constructs(text: str, graph: Graph) -> Iterator[str]:
                 yield "a patch"
             case _:
                 pass
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and "$" in text:
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, str) and "$" in item:
                 yield "an expression"
-                yield from (f"expression with {part}" for part in PARTS if part in text)
+                yield from (f"expression with {part}" for part in PARTS if part in item)
     yield from (
         "a name with " + mark for key, _ in pieces(data) for mark in (" ", "#", "/") if mark in key
     )

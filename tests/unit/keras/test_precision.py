@@ -8,7 +8,7 @@ import sys
 import keras
 import pytest
 
-from archspec_keras.precision import precise
+from archspec_keras.precision import compute_precision
 from tests.helpers import forked
 
 PROGRAM = """
@@ -64,7 +64,7 @@ def test_a_session_leaves_every_setting_as_it_was(engine: str) -> None:
 
 def test_it_is_as_it_was_after_an_error_too() -> None:
     before = keras.config.floatx()
-    with pytest.raises(ZeroDivisionError), precise("float64"):
+    with pytest.raises(ZeroDivisionError), compute_precision("float64"):
         raise ZeroDivisionError
     assert keras.config.floatx() == before
 
@@ -73,5 +73,5 @@ def test_single_precision_narrows_no_more_than_keras_does() -> None:
     from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE as TABLE
 
     before = dict(TABLE)
-    with precise("float32"):
+    with compute_precision("float32"):
         assert before == TABLE
