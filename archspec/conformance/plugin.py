@@ -152,5 +152,5 @@ def regressions(request: pytest.FixtureRequest) -> Path | None:
 @pytest.fixture
 def archspec_seed(request: pytest.FixtureRequest) -> int:
     """The number that `--archspec-seed` stands for; 0 without one."""
-    text: str = request.config.getoption("--archspec-seed")
+    text: str = request.config.getoption("--archspec-seed") or ""
     return int.from_bytes(sha256(text.encode()).digest()[:4], "big") if text else 0
