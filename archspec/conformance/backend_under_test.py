@@ -105,14 +105,14 @@ class BackendUnderTest:
         self,
         spec: Spec,
         given: VerifyInputs,
-        wanted: Mapping[Mode, Mapping[Quantity, Expected]],
+        expected: Mapping[Mode, Mapping[Quantity, Expected]],
         precision: Precision,
     ) -> list[ReportLine]:
         """Return the lines in which one session differs from what is expected, mode by mode."""
         session = self.open(spec, given, precision)
         rounding = self.target.rounding(spec.graph, precision)
         lines: list[ReportLine] = []
-        for mode, values in wanted.items():
+        for mode, values in expected.items():
             lines += compare_quantities(
                 spec.graph,
                 str(self),
@@ -130,8 +130,8 @@ class BackendUnderTest:
         """Raise AssertionError if the backend differs from the reference in a mode that it has."""
         precision = self.precision(precision)
         rounding = self.target.rounding(spec.graph, precision)
-        wanted: dict[Mode, dict[Quantity, Expected]] = {}
+        expected: dict[Mode, dict[Quantity, Expected]] = {}
         for mode in filter(self.has_mode, modes):
-            wanted[mode] = expected_values(spec.graph, given, mode, rounding)
-        if wrong := self.differences(spec, given, wanted, precision):
+            expected[mode] = expected_values(spec.graph, given, mode, rounding)
+        if wrong := self.differences(spec, given, expected, precision):
             raise AssertionError("\n".join(map(describe_difference, wrong)))

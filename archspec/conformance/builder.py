@@ -94,9 +94,9 @@ class SpecBuilder:
     ) -> tuple[list[StepNode], Shape]:
         steps: list[StepNode] = []
         for _ in range(self.draw(st.integers(least, most))):
-            if found := self.step(scope, shape):
-                steps.append(found[0])
-                shape = found[1]
+            if drawn := self.step(scope, shape):
+                steps.append(drawn[0])
+                shape = drawn[1]
         self.mark_tables(steps)
         return steps, shape
 
@@ -135,12 +135,11 @@ class SpecBuilder:
             else:
                 step.reserved["name"] = SpelledValue.plain(name)
         if self.once_in(6):
-            wanted, env = self.draw(st.booleans()), visible_names(scope.frame, shape)
+            truth = self.draw(st.booleans())
+            env = visible_names(scope.frame, shape)
             plain = self.once_in(4)
             step.reserved["when"] = (
-                SpelledValue.plain(wanted)
-                if plain
-                else self.draw(expressions.booleans(wanted, env))
+                SpelledValue.plain(truth) if plain else self.draw(expressions.booleans(truth, env))
             )
 
     def source(self, scope: BuildScope, step: StepNode, shape: Shape) -> Shape:
@@ -155,14 +154,14 @@ class SpecBuilder:
         step = StepNode("")
         shape = self.source(scope, step, shape)
         # The more ways there are to write an op, the more often it is drawn.
-        known = [
+        kinds = [
             kind
             for kind in self.kinds(shape)
             for _ in range(2 + sum(map(spellings, schema(kind).values())))
         ]
-        if not known:
+        if not kinds:
             return None
-        step.what = self.draw(st.sampled_from(known))
+        step.what = self.draw(st.sampled_from(kinds))
         fields = next(
             (
                 f
@@ -180,12 +179,12 @@ class SpecBuilder:
 
     def join(self, scope: BuildScope, shape: Shape) -> StepNode | None:
         """Draw a merge of earlier steps by name: a skip connection."""
-        names = [name for name, known in scope.frame.names.items() if len(known) == len(shape)]
-        known = self.kinds(shape, many=True)
-        if len(names) < 2 or not known:
+        names = [name for name, named in scope.frame.names.items() if len(named) == len(shape)]
+        kinds = self.kinds(shape, many=True)
+        if len(names) < 2 or not kinds:
             return None
         chosen = self.draw(st.lists(st.sampled_from(names), min_size=2, max_size=3, unique=True))
-        kind = self.draw(st.sampled_from(known))
+        kind = self.draw(st.sampled_from(kinds))
         if make_op(kind, {}, *(scope.frame.names[name] for name in chosen)) is None:
             return None
         return StepNode(kind, reserved={"from": SpelledValue.plain(chosen)})
@@ -196,10 +195,10 @@ class SpecBuilder:
         The first is drawn freely. Each other one is empty, drawn freely or a copy of the first,
         whichever fits.
         """
-        known = self.kinds(shape, many=True)
-        if not known:
+        kinds = self.kinds(shape, many=True)
+        if not kinds:
             return None
-        step = StepNode(self.draw(st.sampled_from(known)), branches={})
+        step = StepNode(self.draw(st.sampled_from(kinds)), branches={})
         shape = self.source(scope, step, shape)
         first, out = self.body(scope.inner(), shape, 0, 2)
         branches, shapes = [first], [out]
@@ -238,10 +237,10 @@ class SpecBuilder:
         """Draw a call of a new block, or of an existing one with its first values or others."""
         step = StepNode("")
         shape = self.source(scope, step, shape)
-        known = list(self.blocks)
+        names = list(self.blocks)
         step.what = (
-            self.draw(st.sampled_from(known))
-            if known and self.draw(st.booleans())
+            self.draw(st.sampled_from(names))
+            if names and self.draw(st.booleans())
             else self.new_block(scope, shape)
         )
         block = self.blocks[step.what]
@@ -269,10 +268,10 @@ class SpecBuilder:
             ShapeFrame(dict(self.args), ChainMap({"input": shape})), depth=scope.depth + 1
         )
         body, _ = self.body(inside, shape, 1, 3)
-        given = [name for name in inside.types if defaults or self.draw(st.booleans())]
+        with_default = [name for name in inside.types if defaults or self.draw(st.booleans())]
         texts = {
             name: (_default(inside.types[name], inside.lifts[name]), inside.lifts[name])
-            for name in given
+            for name in with_default
         }
         name = self.fresh(BLOCKS)
         self.blocks[name] = BlockNode(body, inside.types, texts, inside.lifts)
@@ -336,8 +335,12 @@ def _types(value: Any) -> list[str]:
         return [type(value).__name__]
     size = positive_ints(value)
     if isinstance(value, str):
-        return ["str", "size"] if size else ["patch", "str"] if "/" in value else ["str"]
-    return ["shape", "size"] if size and len(size) <= 3 else ["shape"] if size else []
+        if size:
+            return ["str", "size"]
+        return ["patch", "str"] if "/" in value else ["str"]
+    if not size:
+        return []
+    return ["shape", "size"] if len(size) <= 3 else ["shape"]
 
 
 def _default(kind: str, value: Any) -> str:

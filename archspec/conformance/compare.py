@@ -32,22 +32,22 @@ def compare(
     each value: a value that cancels to nearly nothing has lost its digits on the way. Give another
     scale if you know how the values came about.
     """
-    found = np.asarray(actual, np.float64)
+    values = np.asarray(actual, np.float64)
     reference = np.asarray(expected, np.float64)
-    if found.shape != reference.shape:
-        shapes = f"{list(found.shape)}, expected {list(reference.shape)}"
+    if values.shape != reference.shape:
+        shapes = f"{list(values.shape)}, expected {list(reference.shape)}"
         raise AssertionError(f"{what}: the shape is {shapes}")
-    _check_finite(found, f"{what}: {{}} found")
+    _check_finite(values, f"{what}: {{}} found")
     _check_finite(reference, f"{what}: {{}} expected")
-    if not found.size:
+    if not values.size:
         raise AssertionError(f"{what}: there is nothing to compare")
     size = float(np.abs(reference).max()) if scale is None else scale
-    difference = np.abs(found - reference)
+    difference = np.abs(values - reference)
     wrong = difference > bound * size
     if wrong.any():
         at = _index(difference.argmax(), difference)
         raise AssertionError(
-            f"{what}: |{found[at]} - {reference[at]}| = {difference[at]:.3g} at {list(at)},"
+            f"{what}: |{values[at]} - {reference[at]}| = {difference[at]:.3g} at {list(at)},"
             f" more than {bound:g} of the scale {size:.3g}"
             f" ({wrong.sum()} of {wrong.size} values differ by that much)"
         )

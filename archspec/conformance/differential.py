@@ -33,15 +33,15 @@ MAX_VALUE = 2.0**60
 """Beyond this value float32 has no number for the square."""
 
 
-def stays_in_range(graph: Graph, given: VerifyInputs) -> bool:
+def stays_in_range(graph: Graph, inputs: VerifyInputs) -> bool:
     """Tell whether all values stay in float32's range; products of products soon do not."""
     with np.errstate(over="ignore", invalid="ignore"):
-        kept = (
-            ReferenceSession(graph, given.tensors)
-            .forward(given.x, train=True, return_activations=True)
+        activations = (
+            ReferenceSession(graph, inputs.tensors)
+            .forward(inputs.x, train=True, return_activations=True)
             .activations
         )
-    return all(np.abs(value).max(initial=0.0) <= MAX_VALUE for value in kept.values())
+    return all(np.abs(value).max(initial=0.0) <= MAX_VALUE for value in activations.values())
 
 
 @dataclass
@@ -58,30 +58,30 @@ class DifferentialTest:
     def check(self, text: str, seed: int, batch: int = 3) -> None:
         """Raise `SpecFailure` if a backend differs or fails. Leave out those with a gap there."""
         spec = load_text(text)
-        given = VerifyInputs(
+        inputs = VerifyInputs(
             random_weights(spec.graph, seed),
             spread((batch, *spec.graph.input), seed),
             fixed_cotangents(spec.graph, seed),
         )
-        if not stays_in_range(spec.graph, given):
+        if not stays_in_range(spec.graph, inputs):
             return
-        known: dict[tuple[Mode, Rounding], dict[Quantity, Expected]] = {}
+        references: dict[tuple[Mode, Rounding], dict[Quantity, Expected]] = {}
         wrong: list[str] = []
         for backend in self.backends:
             if not backend.lowers(spec.graph):
                 continue
             precision = backend.precision("float64")
             rounding = backend.target.rounding(spec.graph, precision)
-            wanted: dict[Mode, dict[Quantity, Expected]] = {}
+            expected: dict[Mode, dict[Quantity, Expected]] = {}
             for mode in filter(backend.has_mode, self.modes):
-                if (mode, rounding) not in known:
-                    known[mode, rounding] = expected_values(
-                        spec.graph, given, mode, rounding, SEEDS
+                if (mode, rounding) not in references:
+                    references[mode, rounding] = expected_values(
+                        spec.graph, inputs, mode, rounding, SEEDS
                     )
-                wanted[mode] = known[mode, rounding]
+                expected[mode] = references[mode, rounding]
             try:
                 wrong += map(
-                    describe_difference, backend.differences(spec, given, wanted, precision)
+                    describe_difference, backend.differences(spec, inputs, expected, precision)
                 )
             except Failure as error:
                 wrong.append(f"{backend}: {error.message}")
@@ -99,8 +99,8 @@ class DifferentialTest:
                 raise
             text, seed = self.failing
             small = shrink(text, lambda candidate: self._fails(candidate, seed))
-            kept = self._keep(small)
-            where = f", kept as {kept}" if kept else ""
+            path = self._keep(small)
+            where = f", kept as {path}" if path else ""
             title = f"the smallest spec with a difference{where}"
             raise SpecFailure(small, self.differences[small], f"seed {seed}", title) from None
 

@@ -39,11 +39,11 @@ class SpelledValue:
 @st.composite
 def integers(draw: st.DrawFn, value: int, env: Env) -> SpelledValue:
     """Draw an expression for a whole number that reads one of the names."""
-    known = {name: n for name, n in env.items() if type(n) is int}
-    if not known:
+    numbers = {name: n for name, n in env.items() if type(n) is int}
+    if not numbers:
         return SpelledValue.plain(value)
-    name = draw(st.sampled_from(sorted(known)))
-    n = known[name]
+    name = draw(st.sampled_from(sorted(numbers)))
+    n = numbers[name]
     ways: list[tuple[str, Callable[[Env], Any]]] = [
         (
             f"{name} + {value - n}" if value >= n else f"{name} - {n - value}",

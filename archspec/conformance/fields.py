@@ -109,7 +109,10 @@ def _numbers(field: Schema) -> st.SearchStrategy[float]:
     """
     low = field.get("minimum", field.get("exclusiveMinimum"))
     high = field.get("maximum", field.get("exclusiveMaximum"))
-    first = low if low is not None else (-1.0 if high is None else high - 2.0)
+    if low is not None:
+        first = low
+    else:
+        first = -1.0 if high is None else high - 2.0
     last = high if high is not None else first + 2.0
     barred = {field.get("exclusiveMinimum"), field.get("exclusiveMaximum")}
     grid = [first, *(round(first + (last - first) * k / 16, 6) for k in range(1, 16)), last]

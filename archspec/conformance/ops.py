@@ -42,7 +42,7 @@ def drawn_fields(draw: st.DrawFn, kind: str, shape: Shape) -> dict[str, Any]:
 
     Fields with a default may be absent.
     """
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     names = sorted(schema(kind), key=lambda name: name not in _FIRST)
     # Several fields that are nothing by default are alternatives as a rule, as size and scale are.
     others = [name for name in names if schema(kind)[name].get("default", 0) is None]
@@ -57,12 +57,12 @@ def drawn_fields(draw: st.DrawFn, kind: str, shape: Shape) -> dict[str, Any]:
         ):
             steered = _STEERED.get(name)
             strategy = (
-                steered(shape, found)
+                steered(shape, fields)
                 if steered
-                else values(schema(kind)[name], _room(name, shape, found))
+                else values(schema(kind)[name], _room(name, shape, fields))
             )
-            found[name] = draw(strategy)
-    return found
+            fields[name] = draw(strategy)
+    return fields
 
 
 def op_values(kind: str, *inputs: Shape) -> st.SearchStrategy[dict[str, Any]]:
@@ -95,15 +95,15 @@ def _factors(draw: st.DrawFn, count: int) -> list[int]:
 
 
 _STEERED: Mapping[str, Callable[[Shape, Fields], st.SearchStrategy[Any]]] = {
-    "groups": lambda shape, found: st.sampled_from(_divisors(shape[0])),
-    "out": lambda shape, found: st.integers(1, 3).map(lambda n: n * found.get("groups", 1)),
-    "to": lambda shape, found: _factors(math.prod(shape)),
+    "groups": lambda shape, fields: st.sampled_from(_divisors(shape[0])),
+    "out": lambda shape, fields: st.integers(1, 3).map(lambda n: n * fields.get("groups", 1)),
+    "to": lambda shape, fields: _factors(math.prod(shape)),
 }
 
 
-def _room(name: str, shape: Shape, found: Fields) -> ValueLimits:
+def _room(name: str, shape: Shape, fields: Fields) -> ValueLimits:
     axes = shape[1:] or (1,)
-    kernel = parse_size(found.get("kernel", 3))
+    kernel = parse_size(fields.get("kernel", 3))
     largest = {
         "kernel": min(*axes, 3),
         "padding": max(min(kernel) - 1, 1),

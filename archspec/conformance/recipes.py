@@ -92,13 +92,13 @@ def choices(kind: type[Recipe] = Recipe) -> tuple[Choice, ...]:
     for name in kind.model_fields:
         with suppress(NoValues):  # `check_fields` reports it
             drawn[name] = drawn_values(name, kind)
-    found: dict[str, Choice] = {}
+    by_name: dict[str, Choice] = {}
     for field, drawn_of_field in drawn.items():
         for value in drawn_of_field:
             for context in _contexts(kind, field, value, drawn):
                 choice = Choice(field, value, context, kind)
-                found.setdefault(choice.name, choice)
-    return tuple(found.values())
+                by_name.setdefault(choice.name, choice)
+    return tuple(by_name.values())
 
 
 def check_fields(kind: type[Recipe] = Recipe) -> None:

@@ -28,19 +28,19 @@ def shrink(text: str, holds: Callable[[str], bool], tries: int = 500) -> str:
     best = _data(text)
     if best is None:
         return text
-    found = text
+    smallest = text
     while tries > 0:
         for candidate in _smaller(best):
             shorter = yaml_text(candidate)
             tries -= 1
             if _valid(shorter) and holds(shorter):
-                best, found = candidate, shorter
+                best, smallest = candidate, shorter
                 break
             if tries <= 0:
                 break
         else:
             break
-    return found
+    return smallest
 
 
 def _data(text: str) -> Any:
@@ -118,12 +118,12 @@ def _without_head(value: Any, name: Any, key: Any = None) -> Any:
     """Return the data without a head, and without its name at a step or in a row."""
     if isinstance(value, dict):
         items = cast("dict[Any, Any]", value).items()
-        kept = [
+        rest = [
             (k, v)
             for k, v in items
             if (k, v) != ("aux", name) and not (key == "heads" and k == name)
         ]
-        return {k: _without_head(v, name, k) for k, v in kept}
+        return {k: _without_head(v, name, k) for k, v in rest}
     if isinstance(value, list):
         return [
             None if item == name else _without_head(item, name) for item in cast("list[Any]", value)

@@ -57,8 +57,8 @@ class StepNode:
             inner = {label: body_data(body) for label, body in self.branches.items()}
         if self.body is not None:
             inner["body"] = body_data(self.body)
-        own = {key: value.text for key, value in self.reserved.items()}
-        return {**own, self.what: inner or None} if own or inner else self.what
+        reserved = {key: value.text for key, value in self.reserved.items()}
+        return {**reserved, self.what: inner or None} if reserved or inner else self.what
 
 
 @dataclass(eq=False)
@@ -156,19 +156,19 @@ class Interpreter:
         self, name: str, arguments: Mapping[str, SpelledValue], frame: ShapeFrame, shape: Shape
     ) -> Shape:
         block = self.blocks[name]
-        given = {key: evaluate(spelled, frame, shape) for key, spelled in arguments.items()}
+        passed = {key: evaluate(spelled, frame, shape) for key, spelled in arguments.items()}
         env = {
             **self.args,
             **{key: default for key, (_, default) in block.defaults.items()},
-            **given,
+            **passed,
         }
         return self.body(block.body, ShapeFrame(env, ChainMap({"input": shape})), shape)
 
     def _sources(self, step: StepNode, frame: ShapeFrame, shape: Shape) -> list[Shape]:
-        given = step.reserved.get("from")
-        if given is None:
+        from_key = step.reserved.get("from")
+        if from_key is None:
             return [shape]
-        text: Any = given.text
+        text: Any = from_key.text
         names = cast("list[str]", text) if isinstance(text, list) else [text]
         if not all(name in frame.names for name in names):  # named in another iteration
             raise InvalidSpec(f"no {names}")
@@ -219,19 +219,19 @@ def evaluate(spelled: SpelledValue, frame: ShapeFrame, shape: Shape) -> Any:
 
 def body_data(steps: list[StepNode]) -> list[Any]:
     """Return a body as YAML data; neighbouring steps that are marked become a table."""
-    found: list[Any] = []
+    items: list[Any] = []
     at = 0
     while at < len(steps):
         end = at
         while end < len(steps) and steps[end].table:
             end += 1
         if any(step.row for step in steps[at:end]):
-            found.append({"table": _table(steps[at:end])})
+            items.append({"table": _table(steps[at:end])})
         else:
             end = max(end, at + 1)
-            found += [step.data() for step in steps[at:end]]
+            items += [step.data() for step in steps[at:end]]
         at = end
-    return found
+    return items
 
 
 def _table(steps: list[StepNode]) -> dict[str, Any]:

@@ -96,10 +96,10 @@ def _network(builder: SpecBuilder, shape: Shape) -> tuple[list[StepNode], dict[s
     heads: dict[str, HeadNode] = {}
     start = shape
     for _ in range(builder.draw(st.integers(4, 9))):
-        found = builder.step(scope, shape)
-        if found is None:
+        drawn = builder.step(scope, shape)
+        if drawn is None:
             continue
-        step, result = found
+        step, result = drawn
         head = _head(builder, step, result, len(heads)) if "when" not in step.reserved else {}
         try:
             Interpreter(builder.blocks, builder.args, {**heads, **head}).network(
@@ -137,7 +137,7 @@ def _head(builder: SpecBuilder, step: StepNode, shape: Shape, count: int) -> dic
         else None
     )
     try:
-        found = (
+        head_shape = (
             Interpreter(builder.blocks, builder.args).block(
                 block, {}, ShapeFrame({}, ChainMap()), shape
             )
@@ -147,7 +147,7 @@ def _head(builder: SpecBuilder, step: StepNode, shape: Shape, count: int) -> dic
     except InvalidSpec:
         return {}
     name = builder.fresh(HEADS)
-    form = _form(builder, found)
+    form = _form(builder, head_shape)
     if builder.draw(st.booleans()):
         form["only"] = "train"
     if block:

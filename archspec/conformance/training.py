@@ -74,7 +74,10 @@ Batch = tuple[Any, Any, float]
 
 def training_net(loss: str = "cross_entropy", *, width: int = 4, drop: float = 0.0) -> Spec:
     """Return the network. Its other head has a loss that takes class labels too, or none."""
-    other = "none" if loss == "mse" else "binary_cross_entropy" if width == 1 else "cross_entropy"
+    if loss == "mse":
+        other = "none"
+    else:
+        other = "binary_cross_entropy" if width == 1 else "cross_entropy"
     values = {"LOSS": loss, "OTHER": other, "WIDTH": str(width), "DROP": str(drop)}
     text = _NET
     for name, value in values.items():
@@ -86,17 +89,17 @@ def batches(spec: Spec) -> list[Batch]:
     """Return a batch for each of `LEARNING_RATES`, with labels for the main head's loss."""
     rng, main = np.random.default_rng(0), spec.graph.heads[0]
     (width,) = spec.graph.nodes[main.node].shape
-    found: list[Batch] = []
+    steps: list[Batch] = []
     for rate in LEARNING_RATES:
         x, y = rng.standard_normal((8, *spec.graph.input)), rng.integers(0, max(width, 2), 8)
-        found.append(
+        steps.append(
             (
                 x.astype(np.float32),
                 np.eye(width, dtype=np.float32)[y] if main.loss == "mse" else y,
                 rate,
             )
         )
-    return found
+    return steps
 
 
 def open_trainer(

@@ -73,8 +73,8 @@ class DropoutTrap(Trap):
 
     def compare(self, backend: BackendUnderTest, spec: Spec) -> None:
         if all(map(backend.has_mode, self.modes)):
-            given = self.inputs(spec.graph, batch=4)
-            self.law(backend.open(spec, given, backend.precision("float32")), given.x)
+            inputs = self.inputs(spec.graph, batch=4)
+            self.law(backend.open(spec, inputs, backend.precision("float32")), inputs.x)
 
 
 def _net(input: str, *steps: str, more: str = "") -> str:
@@ -134,7 +134,7 @@ TRAPS = (
     Trap(
         "floor_is_usual",
         _net("3, 8, 8", "max_pool: {kernel: 3, stride: 2}"),
-        "torch's pools round down, and so do ours unless describe_difference otherwise; Caffe's round up",
+        "torch's pools round down, and so do ours unless told otherwise; Caffe's round up",
     ),
     Trap(
         "ceil_rounds_pools_up",
@@ -169,7 +169,7 @@ TRAPS = (
     Trap(
         "average_leaves_the_border_out",
         _net("3, 6, 6", "avg_pool: {kernel: 3, stride: 1, padding: 1}"),
-        "torch counts border zeros unless describe_difference otherwise",
+        "torch counts border zeros unless told otherwise",
     ),
     Trap(
         "average_counts_the_border_when_told",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from functools import reduce
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
@@ -13,7 +12,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from archspec._numpy import Array, np
 from archspec.ir.op import Derivatives, EvalContext, Op, ShapeError, Window
 from archspec.ir.types import LIMIT, Padding, Pads, Positive, Shape, Size, format_shape
-from archspec.ops import window
+from archspec.ops import indexing, window
 
 
 def _numbers(sides: Any) -> Any:
@@ -228,14 +227,14 @@ class Pad(_Move):
         if self.mode == "constant":
             return window.crop_array(share, pads)
         for axis, pair in enumerate(pads, 2):
-            share = window.scatter_add(
-                share, self._sources(x.shape[axis], pair), axis, x.shape[axis]
-            )
+            sources = self._sources(x.shape[axis], pair)
+            share = indexing.scatter_add(share, sources, axis, x.shape[axis])
         return share
 
     def _sources(self, n: int, pair: tuple[int, int]) -> Array:
         """Return the positions that an axis of n shows after padding."""
-        return np.pad(np.arange(n), pair, mode="reflect" if self.mode == "reflect" else "edge")
+        mode = "reflect" if self.mode == "reflect" else "edge"
+        return indexing.border_sources(n, pair, mode)
 
 
 class Crop(_Move):
@@ -323,9 +322,7 @@ class Resize(_Move):
     mode: Literal["nearest", "linear"] = Field(
         description="One position, or the weighted mean of its neighbours."
     )
-    coordinates: Literal["half_pixel", "align_corners", "asymmetric"] = Field(
-        description="Positions of the outputs on the input."
-    )
+    coordinates: indexing.Coordinates = Field(description="Positions of the outputs on the input.")
 
     @model_validator(mode="after")
     def _defined(self) -> Resize:
@@ -361,49 +358,20 @@ class Resize(_Move):
     ) -> Array:
         (x,) = inputs
         for axis, m in enumerate(self.shape(x.shape[1:])[1:], 2):
-            sources = self._sources(x.shape[axis], m)
-            x = reduce(
-                np.add,
-                [
-                    np.take(x, index, axis) * _broadcastable(part, x, axis)
-                    for index, part in sources
-                ],
-            )
+            x = indexing.weighted_sum(x, self._sources(x.shape[axis], m), axis)
         return x
 
     def _input_vjp(self, x: Array, share: Array) -> Array:
         for axis, n in enumerate(x.shape[2:], 2):
             sources = self._sources(n, share.shape[axis])
-            parts = [
-                window.scatter_add(share * _broadcastable(part, share, axis), index, axis, n)
-                for index, part in sources
-            ]
-            share = reduce(np.add, parts)
+            share = indexing.weighted_sum_vjp(share, sources, axis, n)
         return share
 
-    def _sources(self, n: int, m: int) -> list[tuple[Array, Array]]:
-        """Return the sources of m positions on an axis of n, as (index, weight) arrays.
-
-        There is one pair for `nearest` and two for `linear`.
-        """
-        i = np.arange(m)
+    def _sources(self, n: int, m: int) -> indexing.Sources:
+        """Return the sources of m positions on an axis of n."""
         if self.mode == "nearest":
-            # In whole numbers: a rounded n/m would miss by one where i * n/m is whole.
-            index = i * n // m if self.coordinates == "asymmetric" else (2 * i + 1) * n // (2 * m)
-            return [(index, np.ones(m))]
-        if self.coordinates == "align_corners":
-            at = i * ((n - 1) / (m - 1)) if m > 1 else np.zeros(1)
-        else:
-            # Outputs that lie before the first position take its value.
-            at = np.maximum((i + 0.5) * n / m - 0.5, 0.0)
-        below = np.minimum(at.astype(int), n - 1)
-        above = (at - below).astype(np.float64)
-        return [(below, 1 - above), (np.minimum(below + 1, n - 1), above)]
-
-
-def _broadcastable(values: Array, x: Array, axis: int) -> Array:
-    """Shape one number per position of an axis to broadcast over x."""
-    return values.reshape(-1, *(1,) * (x.ndim - 1 - axis))
+            return indexing.nearest_sources(n, m, self.coordinates)
+        return indexing.linear_sources(n, m, self.coordinates)
 
 
 OPS = (Identity, Flatten, Reshape, ChannelShuffle, Pad, Crop, Resize)

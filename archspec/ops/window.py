@@ -233,15 +233,3 @@ def fold(taps: Array, stride: tuple[int, ...], dilation: tuple[int, ...], size: 
         cells = (slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in rows)
         x[(..., *cells)] += taps[(slice(None), slice(None), *tap)]
     return x
-
-
-def scatter_add(taken: Array, index: Array, axis: int, size: int) -> Array:
-    """Add values up where they were taken from: the transpose of `np.take(x, index, axis)`.
-
-    `size` is that of the axis of x.
-
-    >>> scatter_add(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2]), axis=0, size=4).tolist()
-    [1.0, 0.0, 6.0, 0.0]
-    """
-    one_hot = (index[:, None] == np.arange(size)).astype(float)
-    return np.moveaxis(np.moveaxis(taken, axis, -1) @ one_hot, -1, axis)

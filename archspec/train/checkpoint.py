@@ -34,7 +34,7 @@ BEST = f"best{SUFFIX}"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: `step` is the number of steps done, over all epochs."""
+    """The progress of a run: `step` is the number of steps done, over all epochs."""
 
     step: int = 0
     best: float | None = None

@@ -55,7 +55,7 @@ OnEvent = Callable[[Mapping[str, Any]], object]
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """What to train, where to write, and what to keep."""
+    """The spec and recipe to train, the folder to write to, and the checkpoints to keep."""
 
     spec: Spec
     recipe: Recipe
@@ -133,7 +133,7 @@ class _Loop:
 
     @property
     def lacks_scores(self) -> bool:
-        """Whether an epoch has ended without its scores: an interruption leaves them for later."""
+        """True if an epoch has ended without its scores: an interruption leaves them for later."""
         step = self.progress.step
         epoch_ended = step > 0 and step % self.steps == 0
         return epoch_ended and self.config.validation is not None and not self.progress.scores

@@ -156,7 +156,7 @@ class TrainingRun:
         return outcome
 
     def _inputs(self) -> dict[str, Any]:
-        """What every process of the group must have been given alike."""
+        """Return the inputs that have to be equal in all processes of the group."""
         options = self.options
         settings = (
             self.backend.name,

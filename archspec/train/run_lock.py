@@ -1,4 +1,4 @@
-"""How a run enters its folder: a new one, or one to resume, which no other process trains into."""
+"""The lock on a run's folder, new or to resume: no other process trains into it meanwhile."""
 
 from __future__ import annotations
 

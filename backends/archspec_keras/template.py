@@ -47,9 +47,9 @@ def load_weights(model: keras.Model, path: str | PathLike[str]) -> None:
     """Load a safetensors file with the spec's names; raise ValueError for all that differs."""
     from safetensors.numpy import load_file
 
-    found: dict[str, np.ndarray] = {}
+    tensors: dict[str, np.ndarray] = {}
     faults: list[str] = []
-    wanted = {
+    expected = {
         f"{layer.name}.{ROLES.get(v.name, v.name)}": (layer, v)
         for layer in model.layers
         for v in layer.weights
@@ -57,20 +57,20 @@ def load_weights(model: keras.Model, path: str | PathLike[str]) -> None:
     for name, tensor in load_file(path).items():
         scope, _, role = name.rpartition(".")
         key = f"{layer_name(scope)}.{role}"
-        if key not in wanted:
+        if key not in expected:
             faults += [] if name.startswith(TRAIN_ONLY) else [f"{name} is unexpected"]
             continue
-        found[key] = tensor
-        expected = portable_shape(*wanted[key])
-        if tensor.shape != expected:
-            faults.append(f"{name} is {tensor.shape}, expected {expected}")
-    faults += [f"{name.replace('-', '.')} is missing" for name in wanted if name not in found]
+        tensors[key] = tensor
+        shape = portable_shape(*expected[key])
+        if tensor.shape != shape:
+            faults.append(f"{name} is {tensor.shape}, expected {shape}")
+    faults += [f"{name.replace('-', '.')} is missing" for name in expected if name not in tensors]
     if faults:
         raise ValueError(f"{path} does not fit the model: {'; '.join(sorted(faults))}")
-    for name, (_, variable) in wanted.items():
-        axes = range(found[name].ndim)
+    for name, (_, variable) in expected.items():
+        axes = range(tensors[name].ndim)
         order = (*axes[2:], 1, 0) if variable.name == "kernel" else (*axes[1:], 0)
-        variable.assign(found[name].transpose(order).reshape(variable.shape))
+        variable.assign(tensors[name].transpose(order).reshape(variable.shape))
 
 
 def build_model(weights: str | PathLike[str] | None = None, train: bool = False) -> keras.Model:

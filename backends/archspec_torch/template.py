@@ -28,22 +28,22 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     """Load a safetensors file with the spec's names; raise ValueError for all that differs."""
     from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 
-    found = {attribute(name): tensor for name, tensor in load_file(path).items()}
-    wanted = {
+    tensors = {attribute(name): tensor for name, tensor in load_file(path).items()}
+    expected = {
         name: tensor
         for name, tensor in model.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    faults = [f"{name} is missing" for name in wanted if name not in found]
-    faults += [f"{name} is unexpected" for name in found if name not in wanted]
-    for name in wanted.keys() & found.keys():
-        if found[name].shape != wanted[name].shape:
+    faults = [f"{name} is missing" for name in expected if name not in tensors]
+    faults += [f"{name} is unexpected" for name in tensors if name not in expected]
+    for name in expected.keys() & tensors.keys():
+        if tensors[name].shape != expected[name].shape:
             faults.append(
-                f"{name} is {tuple(found[name].shape)}, expected {tuple(wanted[name].shape)}"
+                f"{name} is {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}"
             )
     if faults:
         raise ValueError(f"{path} does not fit the model: {'; '.join(sorted(faults))}")
-    model.load_state_dict(found, strict=False)
+    model.load_state_dict(tensors, strict=False)
 
 
 def build_model(weights: str | PathLike[str] | None = None) -> Network:

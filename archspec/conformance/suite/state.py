@@ -19,12 +19,12 @@ def opened(backend_under_test: BackendUnderTest) -> Iterator[tuple[Graph, Verify
     """Open each op that has tensors, by itself."""
     for kind in sorted(backend_under_test.target.backend.lowered):
         spec = load_text(layer_spec(*simplest(kind)))
-        given = verify_inputs(spec.graph, 0, 2)
-        if given.tensors:
+        inputs = verify_inputs(spec.graph, 0, 2)
+        if inputs.tensors:
             yield (
                 spec.graph,
-                given,
-                backend_under_test.open(spec, given, backend_under_test.precision("float32")),
+                inputs,
+                backend_under_test.open(spec, inputs, backend_under_test.precision("float32")),
             )
 
 

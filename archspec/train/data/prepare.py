@@ -62,8 +62,9 @@ class InputTransform:
         if self.augments:
             raise Failure("`augment` needs images, and these data are other values")
         if self.shape not in (values.shape, (1, *values.shape)):
-            expected, found = format_shape(self.shape), format_shape(values.shape)
-            raise Failure(f"the network takes {expected}, but a sample is {found}")
+            expected = format_shape(self.shape)
+            actual = format_shape(values.shape)
+            raise Failure(f"the network takes {expected}, but a sample is {actual}")
         return values.reshape(self.shape)
 
 

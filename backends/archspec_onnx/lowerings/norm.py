@@ -40,7 +40,7 @@ def _unbiased(ctx: LoweringContext, var: str) -> str:
 
 def _move(ctx: LoweringContext, op: BatchNorm, role: str, batch: str) -> None:
     """Add the running statistic after this batch, an output of the train graph."""
-    kept = ctx.add(
+    previous = ctx.add(
         "Mul",
         ctx.tensor(role),
         ctx.constant(f"{role}.rest", 1 - op.momentum),
@@ -50,7 +50,7 @@ def _move(ctx: LoweringContext, op: BatchNorm, role: str, batch: str) -> None:
         "Mul", batch, ctx.constant(f"{role}.momentum", op.momentum), part=f"{role}.share"
     )
     ctx.running_stats[f"{ctx.node.path}.{role}"] = ctx.add(
-        "Add", kept, share, part=f"{role}.updated"
+        "Add", previous, share, part=f"{role}.updated"
     )
 
 
