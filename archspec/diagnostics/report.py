@@ -15,18 +15,20 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from archspec.diagnostics.model import Diagnostic, Note, Severity, Span
-from archspec.diagnostics.render import render_text
 
 
 class SpecError(Exception):
-    """A spec has errors; `diagnostics` holds everything found, warnings included."""
+    """A spec has errors; `diagnostics` holds everything found, warnings included.
+
+    As text it lists code, location and message of each; `render_text` shows them with the source.
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
         super().__init__(self.diagnostics)
 
     def __str__(self) -> str:
-        return "\n" + render_text(self.diagnostics)
+        return "".join(f"\n{d.severity}[{d.code}] {d.span}: {d.message}" for d in self.diagnostics)
 
 
 @dataclass

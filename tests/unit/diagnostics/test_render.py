@@ -101,8 +101,10 @@ error[AS0301]""" in text  # fmt: skip
     assert render_text([]) == render_github([]) == summary([]) == ""
 
 
-def test_an_exception_shows_itself_in_full() -> None:
-    assert str(SpecError([BRANCHES])) == "\n" + render_text([BRANCHES])
+def test_an_exception_lists_code_location_and_message() -> None:
+    first, second = str(SpecError([BRANCHES, UNUSED])).splitlines()[1:]
+    assert first == f"error[AS0301] {BRANCHES.span}: {BRANCHES.message}"
+    assert second == f"warning[{UNUSED.code}] {UNUSED.span}: {UNUSED.message}"
 
 
 def test_colour_adds_escapes_and_nothing_else() -> None:
