@@ -1,3 +1,3 @@
-"""The version, which hatchling reads too; a module of its own, so that nothing has to import the package for it."""
+"""The version, in a module of its own so that nothing imports the package for it."""
 
 __version__ = "0.1.0"
