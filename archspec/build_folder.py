@@ -61,12 +61,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a build's folder; raise `Failure` if it is not a build."""
     try:
         read: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        found = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
-        if isinstance(found.get("files"), dict) and "archspec" in found:
+        manifest = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+        if isinstance(manifest.get("files"), dict) and "archspec" in manifest:
             # A rebuild deletes stale files by these names: none may lead out of the folder.
-            files: dict[str, Any] = found["files"]
+            files: dict[str, Any] = manifest["files"]
             if all(Path(name).name == name and name.strip(".") for name in files):
-                return found
+                return manifest
     except (OSError, ValueError):
         pass
     raise Failure(f"{quote(folder)} holds no build", "`archspec build SPEC -o DIR` writes one")
@@ -93,16 +93,16 @@ class _ModelManifest(BaseModel):
 
 def read_model_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a model to run; raise `Failure` if it lacks what that takes."""
-    found = read_manifest(folder)
+    manifest = read_manifest(folder)
     try:
-        _ModelManifest.model_validate(found)
+        _ModelManifest.model_validate(manifest)
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise Failure(
             f"the manifest of {quote(folder)} does not state {quote(place)} as a build does",
             "build it again",
         ) from None
-    return found
+    return manifest
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:

@@ -28,24 +28,24 @@ def execute(options: argparse.Namespace) -> int:
     from archspec.analysis.tables import text
     from archspec.docgen.support import installed
 
-    found = installed()
+    entries = installed()
     if options.format == "json":
-        print(json.dumps([_data(entry) for entry in found], indent=2))
+        print(json.dumps([_data(entry) for entry in entries], indent=2))
         return 0
-    print(text(_table(found)))
-    for entry in found:
+    print(text(_table(entries)))
+    for entry in entries:
         for remark in _remarks(entry):
             print_note(f"note: {remark}", options)
     return 0
 
 
-def _table(found: list[Support]) -> Table:
+def _table(entries: list[Support]) -> Table:
     """Return a line for each backend, and further ones for its other engines."""
     from archspec.analysis.tables import Cell, Column, Table
     from archspec.ops import OPS
 
     rows: list[tuple[Cell, ...]] = []
-    for entry in found:
+    for entry in entries:
         backend, framework = entry.backend, entry.framework
         if backend is None or framework is None:
             rows.append((entry.title, "broken", "", "", "", ""))

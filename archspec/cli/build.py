@@ -45,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "A backend has options of its own: --backend NAME --help shows them too."
 
 
-def add_late_arguments(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
+def add_late_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the options of the backend that the words name; raise `BackendError`."""
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     peek.add_argument("--backend")
     try:
-        name: str | None = peek.parse_known_args(given)[0].backend
+        name: str | None = peek.parse_known_args(argv)[0].backend
     except argparse.ArgumentError:
         return  # the whole parser says what is wrong
     if name is None:

@@ -25,18 +25,18 @@ def execute(options: argparse.Namespace) -> int:
     from archspec.diagnostics import Diagnostic
     from archspec.diagnostics.render import render_github, render_json, render_text, summary
 
-    found: list[Diagnostic] = []
+    shown: list[Diagnostic] = []
     for path in options.spec:
         spec, diagnostics = check(path, sets=options.sets, include=options.include)
-        found += [d for d in diagnostics if d.severity == "error" or not options.quiet]
+        shown += [d for d in diagnostics if d.severity == "error" or not options.quiet]
         if spec is not None and options.format == "text" and not options.quiet:
             print(f"{path}: fine" + (f", {summary(diagnostics)}" if diagnostics else ""))
-    failed = any(diagnostic.severity == "error" for diagnostic in found)
+    failed = any(diagnostic.severity == "error" for diagnostic in shown)
     if options.format == "json":
-        print(render_json(found))
+        print(render_json(shown))
     elif options.format == "github":
-        print(render_github(found), end="")
-    elif found:
+        print(render_github(shown), end="")
+    elif shown:
         sys.stdout.flush()
-        print(render_text(found, color=use_color(sys.stderr)).rstrip("\n"), file=sys.stderr)
+        print(render_text(shown, color=use_color(sys.stderr)).rstrip("\n"), file=sys.stderr)
     return int(failed)

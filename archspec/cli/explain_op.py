@@ -40,12 +40,12 @@ def execute(options: argparse.Namespace) -> int:
     backends = _backends(options)
     graph, nodes, placed = _meant(options)
     lowered = [_Lowered(backend, graph) for backend in backends]
-    found = [_data(graph, group, lowered, placed) for group in group_equal(graph, nodes)]
+    entries = [_data(graph, group, lowered, placed) for group in group_equal(graph, nodes)]
     if options.format == "json":
-        print(json.dumps(found, indent=2))
+        print(json.dumps(entries, indent=2))
         return 0
-    for at, entry in enumerate(found):
-        if at:
+    for position, entry in enumerate(entries):
+        if position:
             print()
         for line in _lines(entry):
             print(visible(line))
@@ -58,17 +58,17 @@ def _backends(options: argparse.Namespace) -> list[Backend]:
 
     if options.backend is not None:
         return [load(options.backend)]
-    found: list[Backend] = []
+    backends: list[Backend] = []
     for name in sorted(available()):
         try:
-            found.append(load(name))
+            backends.append(load(name))
         except BackendError as error:
             print_note(f"note: {error}", options)
-    if not found:
+    if not backends:
         raise MissingFramework(
             "no backend's framework is installed", "pip install 'archspec-nn[all]'"
         )
-    return found
+    return backends
 
 
 # Which layers are meant.
@@ -81,15 +81,15 @@ def _meant(options: argparse.Namespace) -> tuple[Graph, list[Node], bool]:
     from archspec.analysis.locate import at_line, at_path
     from archspec.cli.common import load_spec
 
-    spec, place = _split(options.location)
+    path, place = _split(options.location)
     if not place:
         graph = _example(options.location)
         return graph, [graph.nodes[-1]], False
-    found = load_spec(argparse.Namespace(**{**vars(options), "spec": spec}))
+    spec = load_spec(argparse.Namespace(**{**vars(options), "spec": path}))
     if line := re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", place):
         column = int(line[2]) if line[2] else None
-        return found.graph, at_line(found.graph, found.path, int(line[1]), column), True
-    return found.graph, at_path(found.graph, place), True
+        return spec.graph, at_line(spec.graph, spec.path, int(line[1]), column), True
+    return spec.graph, at_path(spec.graph, place), True
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -218,15 +218,15 @@ def _lines(entry: dict[str, Any]) -> Iterator[str]:
         yield f"  MACs        {entry['macs']:,}"
     for name, shape in entry["tensors"].items():
         yield f"  tensor      {name} {format_shape(shape)}"
-    for backend, found in entry["backends"].items():
+    for backend, details in entry["backends"].items():
         yield f"  on {backend}"
-        if gap := found.get("gap"):
+        if gap := details.get("gap"):
             yield f"    cannot build {gap['op']}: {gap['reason']}" + (
                 f" ({gap['code']})" if gap["code"] else ""
             )
             continue
-        yield from (f"    {line}" for line in found["lowering"].splitlines())
-        for name, native in found["tensors"].items():
+        yield from (f"    {line}" for line in details["lowering"].splitlines())
+        for name, native in details["tensors"].items():
             axes = (
                 f", its axes {', '.join(map(str, native['axes']))} of ours"
                 if native["axes"]

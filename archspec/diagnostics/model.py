@@ -80,13 +80,13 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: a stable code, what was expected, the location, what was found, and a fix."""
+    """One finding: a stable code, what was expected, the location and its label, and a fix."""
 
     code: str
     message: str
     span: Span
     severity: Severity = "error"
-    found: str = ""
+    label: str = ""
     notes: tuple[Note, ...] = ()
     help: str = ""
 

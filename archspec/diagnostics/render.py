@@ -3,7 +3,7 @@
 >>> from archspec.diagnostics import Report, Source
 >>> report = Report()
 >>> span = Source("net.yaml", "input: [3, 0]\\n").span(1, 12, 1, 13)
->>> report.error("AS0205", span, "a size is at least 1", found="found 0")
+>>> report.error("AS0205", span, "a size is at least 1", label="found 0")
 >>> print(render_text(report.diagnostics))
 error[AS0205]: a size is at least 1
  --> net.yaml:1:12
@@ -107,8 +107,8 @@ def _block(diagnostic: Diagnostic, lines: list[str], color: bool) -> Iterator[st
         notes.append(("help: ", diagnostic.help))
     if span.line <= len(lines) and lines != [""]:
         yield from _marked_line(diagnostic, lines, color)
-    elif diagnostic.found:  # there is no line to show it under
-        notes.insert(0, ("", visible(diagnostic.found)))
+    elif diagnostic.label:  # there is no line to show it under
+        notes.insert(0, ("", visible(diagnostic.label)))
     yield from _notes(notes, gutter, color)
 
 
@@ -119,7 +119,7 @@ def _marked_line(diagnostic: Diagnostic, lines: list[str], color: bool) -> Itera
     text, indent, carets = _excerpt(lines[span.line - 1], span)
     last = _last_line(span, lines)
     ends = f"(to line {last})" if last > span.line else ""
-    mark = " ".join(filter(None, ("^" * carets, visible(diagnostic.found), ends)))
+    mark = " ".join(filter(None, ("^" * carets, visible(diagnostic.label), ends)))
     bar = _paint("|", "gutter", color)
     margin = f"{' ' * len(number)} {bar}"
     yield margin
@@ -212,7 +212,7 @@ def _record(diagnostic: Diagnostic) -> dict[str, object]:
 
 
 def _remarks(diagnostic: Diagnostic) -> list[str]:
-    return [*([diagnostic.found] if diagnostic.found else []), *map(str, diagnostic.notes)]
+    return [*([diagnostic.label] if diagnostic.label else []), *map(str, diagnostic.notes)]
 
 
 def _annotation(diagnostic: Diagnostic) -> str:

@@ -3,7 +3,7 @@
 >>> from archspec.diagnostics.model import Source
 >>> report = Report()
 >>> span = Source("net.yaml", "input: [3, 0]\\n").span(1, 12, 1, 13)
->>> report.error("AS0205", span, "a size is at least 1", found="0")
+>>> report.error("AS0205", span, "a size is at least 1", label="0")
 >>> report.failed, report.diagnostics[0].span
 (True, net.yaml:1:12)
 """
@@ -51,7 +51,7 @@ class Report:
         span: Span,
         message: str,
         *,
-        found: str = "",
+        label: str = "",
         notes: Iterable[Note] = (),
         help: str = "",
         severity: Severity = "error",
@@ -64,7 +64,7 @@ class Report:
                 self.by_location[key] = replace(first, notes=(*first.notes, self.stack[0]))
         elif len(self.by_location) < self.limit:
             self.by_location[key] = Diagnostic(
-                code, message, span, severity, found, (*notes, *self.stack), help
+                code, message, span, severity, label, (*notes, *self.stack), help
             )
         if self.error_count >= 10 * self.limit or (
             severity == "error" and len(self.by_location) >= self.limit

@@ -29,8 +29,8 @@ def members(cls: type) -> list[Member]:
     """Return the public members that a class itself declares, in the order of its source."""
     body = _class_definition(cls).body
     following = [*body[1:], None]
-    found = (_member(node, after) for node, after in zip(body, following, strict=True))
-    return [member for member in found if member and not member.name.startswith("_")]
+    declared = (_member(node, after) for node, after in zip(body, following, strict=True))
+    return [member for member in declared if member and not member.name.startswith("_")]
 
 
 def prose(doc: str | None) -> str:

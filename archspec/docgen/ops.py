@@ -133,7 +133,7 @@ def options_of(op: type[Op]) -> list[Option]:
     """Return an op's options, required ones first."""
     schema = op.model_json_schema()
     needed = schema.get("required", ())
-    found = [
+    options = [
         Option(
             name,
             _takes(part),
@@ -142,7 +142,7 @@ def options_of(op: type[Op]) -> list[Option]:
         )
         for name, part in schema.get("properties", {}).items()
     ]
-    return sorted(found, key=lambda option: option.default != "required")
+    return sorted(options, key=lambda option: option.default != "required")
 
 
 def example_of(op: type[Op]) -> Example:
@@ -155,7 +155,7 @@ def example_of(op: type[Op]) -> Example:
     """
     options, inputs = use_of(op)
     layer = op.model_validate(options)
-    given = ", ".join(
+    fields = ", ".join(
         f"{key}: {value if isinstance(value, str) else json.dumps(value)}"
         for key, value in options.items()
     )
@@ -163,7 +163,7 @@ def example_of(op: type[Op]) -> Example:
         f"{param.role} {format_shape(param.shape)}" for param in layer.params(*inputs)
     )
     macs = f"{layer.macs(*inputs):,} multiply-adds" if layer.macs(*inputs) else ""
-    step = f"{op.kind}: {{{given}}}" if given else op.kind
+    step = f"{op.kind}: {{{fields}}}" if fields else op.kind
     before, after = " and ".join(map(format_shape, inputs)), format_shape(layer.shape(*inputs))
     return Example(step, before, after, "; ".join(filter(None, (tensors, macs))))
 
@@ -182,14 +182,14 @@ def use_of(op: type[Op]) -> tuple[dict[str, Any], tuple[Shape, ...]]:
                     ),
                     args=inputs,
                 ) if name == op.__name__:
-                    given = {
+                    arguments = {
                         option.arg: ast.literal_eval(option.value)
                         for option in options
                         if option.arg
                     }
-                    return given, tuple(map(ast.literal_eval, inputs)) if method != "apply" else (
-                        _TYPICAL,
-                    )
+                    if method == "apply":
+                        return arguments, (_TYPICAL,)
+                    return arguments, tuple(map(ast.literal_eval, inputs))
                 case _:
                     continue
     raise ValueError(f"the docstring of {op.__name__} uses it nowhere")

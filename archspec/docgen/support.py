@@ -99,10 +99,14 @@ def matrix(backends: Sequence[Backend], kinds: Sequence[str] = ()) -> Table:
     """
     missing = [gaps(backend) for backend in backends]
     rows = [
-        (kind, *("yes" if kind not in found else found[kind].code or "no" for found in missing))
+        (kind, *(_verdict(backend_gaps.get(kind)) for backend_gaps in missing))
         for kind in kinds or OPS
     ]
     return Table((Column("op"), *(Column(backend.name) for backend in backends)), tuple(rows))
+
+
+def _verdict(gap: Gap | None) -> str:
+    return "yes" if gap is None else gap.code or "no"
 
 
 def reasons(backends: Sequence[Backend], kinds: Sequence[str] = ()) -> list[str]:
@@ -123,17 +127,17 @@ def page(backends: Sequence[Backend]) -> str:
         ),
         tuple(_abilities(backend) for backend in backends),
     )
-    found = [_INTRO, markdown(able), "\n"]
+    parts = [_INTRO, markdown(able), "\n"]
     for backend in (backend for backend in backends if backend.options):
         rows = tuple((_flag(name, o), _meaning(o)) for name, o in backend.options.items())
-        found += [
+        parts += [
             f"\n## Options of {backend.name}\n\n",
             f"`archspec build --backend {backend.name}` takes these too:\n\n",
         ]
-        found += [markdown(Table((Column("option"), Column("meaning")), rows)), "\n"]
-    found += ["\n## Ops\n\n", _OPS, markdown(matrix(backends)), "\n"]
+        parts += [markdown(Table((Column("option"), Column("meaning")), rows)), "\n"]
+    parts += ["\n## Ops\n\n", _OPS, markdown(matrix(backends)), "\n"]
     sentences = reasons(backends)
-    return "".join(found) + (
+    return "".join(parts) + (
         "\n" + "".join(f"- {text}\n" for text in sentences) if sentences else ""
     )
 

@@ -41,15 +41,15 @@ def random_weights(graph: Graph, seed: int) -> dict[str, Array]:
     the same.
     """
     rng = np.random.default_rng(seed)
-    found: dict[str, Array] = {}
+    tensors: dict[str, Array] = {}
     for name, _, param in graph.parameters():
         values = rng.standard_normal(param.shape) / math.sqrt(max(param.fan[0], 1))
-        found[name] = (
+        tensors[name] = (
             (values if param.trainable else np.abs(values) + 0.1)
             .astype(np.float32)
             .astype(np.float64)
         )
-    return found
+    return tensors
 
 
 def fixed_cotangents(graph: Graph, seed: int) -> OutputCotangents:
@@ -60,12 +60,12 @@ def fixed_cotangents(graph: Graph, seed: int) -> OutputCotangents:
     head_weights = {head.name: head.weight or 1.0 for head in graph.heads}
 
     def pull(outputs: Mapping[str, Array]) -> dict[str, Array]:
-        found: dict[str, Array] = {}
+        cotangents: dict[str, Array] = {}
         for name, y in outputs.items():
             rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-            found[name] = head_weights[name] * rng.uniform(-1, 1, y.shape).astype(
+            cotangents[name] = head_weights[name] * rng.uniform(-1, 1, y.shape).astype(
                 np.float32
             ).astype(np.float64)
-        return found
+        return cotangents
 
     return pull

@@ -44,8 +44,8 @@ SLACK = 8
 """Times the jitter that an engine may be away: it rounds at every operation, in its own order."""
 
 
-def relative_error(found: Array, expected: Array) -> float:
-    """Return the largest |found - expected| relative to the largest |expected|.
+def relative_error(actual: Array, expected: Array) -> float:
+    """Return the largest |actual - expected| relative to the largest |expected|.
 
     It is infinite if the shapes differ or a value is not finite.
 
@@ -53,15 +53,15 @@ def relative_error(found: Array, expected: Array) -> float:
     lost their digits on the way.
     """
     if (
-        found.shape != expected.shape
-        or not np.isfinite(found).all()
+        actual.shape != expected.shape
+        or not np.isfinite(actual).all()
         or not np.isfinite(expected).all()
     ):
         return float("inf")
     if not expected.size:
         return 0.0
     scale = float(np.abs(expected).max())
-    difference = float(np.abs(found.astype(np.float64) - expected).max())
+    difference = float(np.abs(actual.astype(np.float64) - expected).max())
     return difference / scale if scale else difference
 
 
@@ -118,7 +118,7 @@ class Distance:
 
 
 def distances(
-    found: Mapping[str, Array], expected: Expected, rounding: Rounding
+    actual: Mapping[str, Array], expected: Expected, rounding: Rounding
 ) -> Iterator[Distance]:
     """Yield the distance of every expected tensor, in the reference's order.
 
@@ -126,12 +126,12 @@ def distances(
     """
     for name, value in expected.values.items():
         bound = expected.bound(name, rounding)
-        away = relative_error(found[name], value) if name in found else float("inf")
+        away = relative_error(actual[name], value) if name in actual else float("inf")
         # What is not finite where the reference is has not just lost its digits.
         beyond = not np.abs(value).max(initial=0.0) <= rounding.max_value
         comparable = away < float("inf") or (
-            name in found and found[name].shape == value.shape and beyond
+            name in actual and actual[name].shape == value.shape and beyond
         )
         yield Distance(name, away, bound, comparable and (beyond or bound > rounding.max_bound))
-    for name in sorted(found.keys() - expected.values.keys()):
+    for name in sorted(actual.keys() - expected.values.keys()):
         yield Distance(name, float("inf"), 0.0)

@@ -47,8 +47,8 @@ def measure(
                 "statistics": result.running_stats,
             }
         case "grad":
-            found = session.gradients(material.x, material.cotangents)
-            return {"gradients": {"input": found.input, **found.tensors}}
+            gradients = session.gradients(material.x, material.cotangents)
+            return {"gradients": {"input": gradients.input, **gradients.tensors}}
         case "step":
             session.step(material.x, material.cotangents, OPTIMIZER)
             state = session.state()
@@ -64,7 +64,7 @@ def expected_values(
 ) -> dict[Quantity, Expected]:
     """Return the float64 reference's values, and how far rounding at every layer can move them."""
     plain = measure(ReferenceSession(graph, material.tensors), material, mode)
-    known: dict[Quantity, Expected] = {
+    expected: dict[Quantity, Expected] = {
         quantity: Expected(values) for quantity, values in plain.items()
     }
     # Of equal values an engine may take another than the reference; only derivatives tell which.
@@ -72,8 +72,10 @@ def expected_values(
     for seed in seeds:
         for sign in signs:
             moved = _moved(graph, material, mode, Jitter(rounding, seed, sign))
-            known = {quantity: one.widened(moved[quantity]) for quantity, one in known.items()}
-    return known
+            expected = {
+                quantity: values.widened(moved[quantity]) for quantity, values in expected.items()
+            }
+    return expected
 
 
 def _moved(

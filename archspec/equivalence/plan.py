@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from archspec._numpy import Array
@@ -13,7 +13,7 @@ from archspec.backend.session import Mode, Precision
 from archspec.compiler import write_build
 from archspec.diagnostics import Failure
 from archspec.equivalence.inputs import VerifyInputs
-from archspec.equivalence.measure import Expected, Rounding, distances
+from archspec.equivalence.measure import Distance, Expected, Rounding, distances
 from archspec.equivalence.modes import DEFAULT_PRECISION, Quantity, expected_values, measure
 from archspec.equivalence.remote import Remote, Target
 from archspec.equivalence.report import Divergence, ReportLine
@@ -39,83 +39,73 @@ class VerifyPlan:
 
     def precisions(self, target: Target) -> Iterator[tuple[Mode, Precision]]:
         """Yield each mode of the target with its precision: the requested one, or one it has."""
+        available = target.backend.precisions
         for mode in self.modes:
             if mode in target.backend.modes:
-                wanted = self.precision or DEFAULT_PRECISION[mode]
-                yield (
-                    mode,
-                    wanted
-                    if wanted in target.backend.precisions
-                    else next(iter(target.backend.precisions)),
-                )
+                precision = self.precision or DEFAULT_PRECISION[mode]
+                yield mode, precision if precision in available else next(iter(available))
 
 
 def run_plan(plan: VerifyPlan, folder: Path) -> tuple[ReportLine, ...]:
     """Return the lines of every target, in order; their processes run side by side."""
     cores = os.cpu_count() or 1
-    wanted: Future[ExpectedValues] = Future()
+    expected: Future[ExpectedValues] = Future()
     with ThreadPoolExecutor(min(cores, len(plan.targets))) as pool:
-        jobs = [pool.submit(_verified, plan, target, folder, wanted) for target in plan.targets]
+        jobs = [
+            pool.submit(_verify_target, plan, target, folder, expected) for target in plan.targets
+        ]
         try:
             # The reference is computed here while the frameworks are being imported there.
-            graph, given = plan.spec.graph, plan.inputs
+            graph, inputs = plan.spec.graph, plan.inputs
             pairs: set[tuple[Mode, Rounding]] = {
                 (m, t.rounding(graph, p)) for t in plan.targets for m, p in plan.precisions(t)
             }
-            wanted.set_result({pair: expected_values(graph, given, *pair) for pair in pairs})
+            expected.set_result({pair: expected_values(graph, inputs, *pair) for pair in pairs})
         except BaseException as error:
-            wanted.set_exception(error)
+            expected.set_exception(error)
             raise
         return tuple(line for job in jobs for line in job.result())
 
 
-def _verified(
-    plan: VerifyPlan, target: Target, folder: Path, wanted: Future[ExpectedValues]
+def _verify_target(
+    plan: VerifyPlan, target: Target, folder: Path, expected: Future[ExpectedValues]
 ) -> list[ReportLine]:
-    place = folder / str(target)
+    graph, name = plan.spec.graph, str(target)
+    place = folder / name
     place.mkdir()
     build, text = build_target(plan.spec, target, plan.inputs, place)
     opened: Precision | None = None
     lines: list[ReportLine] = []
-    pairs = dict(plan.precisions(target))
+    precisions = dict(plan.precisions(target))
     with Remote(target) as remote:
         for mode in plan.modes:
-            if mode not in pairs:
-                lines.append(
-                    ReportLine(
-                        str(target), mode, skipped=f"the backend {target.backend.name} cannot"
-                    )
-                )
+            if mode not in precisions:
+                reason = f"the backend {target.backend.name} cannot"
+                lines.append(ReportLine(name, mode, skipped=reason))
                 continue
-            precision = pairs[mode]
+            precision = precisions[mode]
             try:
                 if precision != opened:
                     remote.open(build, text, precision)
                     opened = precision
-                found = measure(remote, plan.inputs, mode)
+                actual = measure(remote, plan.inputs, mode)
             except Failure as error:
-                lines.append(
-                    ReportLine(
-                        str(target),
-                        mode,
-                        precision,
-                        failed=error.message.removeprefix(f"{target}: "),
-                    )
-                )
+                reason = error.message.removeprefix(f"{target}: ")
+                lines.append(ReportLine(name, mode, precision, failed=reason))
                 opened = None
                 continue
-            rounding = target.rounding(plan.spec.graph, precision)
-            values = wanted.result()[mode, rounding]
-            lines += compare_quantities(
-                plan.spec.graph, str(target), mode, precision, found, values, rounding
-            )
+            rounding = target.rounding(graph, precision)
+            values = expected.result()[mode, rounding]
+            lines += compare_quantities(graph, name, mode, precision, actual, values, rounding)
     return lines
 
 
-def build_target(spec: Spec, target: Target, given: VerifyInputs, place: Path) -> tuple[Path, Path]:
+def build_target(
+    spec: Spec, target: Target, inputs: VerifyInputs, place: Path
+) -> tuple[Path, Path]:
     """Build a target with the plan's weights; return the build and the spec as one file."""
     weights, text = place / "given.safetensors", place / "spec.yaml"
-    save_checkpoint(weights, given.tensors, {"spec": spec.sha256})
+    save_checkpoint(weights, inputs.tensors, {"spec": spec.sha256})
     text.write_text(annotated_yaml(spec.tree), encoding="utf-8")
     return write_build(spec, target.backend, place / "build", WeightSource(weights)), text
 
@@ -125,53 +115,50 @@ def compare_quantities(
     target: str,
     mode: Mode,
     precision: Precision,
-    found: Mapping[Quantity, Mapping[str, Array]],
-    wanted: Mapping[Quantity, Expected],
+    actual: Mapping[Quantity, Mapping[str, Array]],
+    expected: Mapping[Quantity, Expected],
     rounding: Rounding,
 ) -> Iterator[ReportLine]:
     """Yield a line for each quantity.
 
     A session has to give exactly the reference's tensors of each, but for activations.
     """
-    for quantity, values in wanted.items():
-        given, of = found.get(quantity, {}), len(values.values)
+    for quantity, values in expected.items():
+        arrays, of = actual.get(quantity, {}), len(values.values)
         if quantity == "activations":
             # A session shows those that it can, and a model may compute more than outputs need.
             values = Expected(
-                {name: v for name, v in values.values.items() if name in given}, values.moves
+                {name: v for name, v in values.values.items() if name in arrays}, values.moves
             )
-            given = {name: given[name] for name in values.values}
-        if not of and not given:
-            continue
-        given_all = list(distances(given, values, rounding))
-        if not given_all:
-            yield ReportLine(target, mode, precision, quantity, failed=f"it gives no {quantity}")
-            continue
-        clear = [distance for distance in given_all if not distance.cancelled]
-        if not clear:
-            yield ReportLine(
-                target, mode, precision, quantity, skipped=f"{quantity} are lost in rounding"
-            )
-            continue
-        worst = max(clear, key=lambda distance: distance.error / (distance.bound or 1e-300))
-        wrong = next((distance for distance in clear if not distance.passed), None)
-        first = (
-            Divergence(wrong.name, _place(graph, wrong.name), wrong.error, wrong.bound)
-            if wrong
-            else None
-        )
-        yield ReportLine(
-            target,
-            mode,
-            precision,
-            quantity,
-            len(clear),
-            of,
-            worst.error,
-            worst.bound,
-            worst.name,
-            first,
-        )
+            arrays = {name: arrays[name] for name in values.values}
+        if of or arrays:
+            line = ReportLine(target, mode, precision, quantity)
+            yield _filled_line(line, list(distances(arrays, values, rounding)), of, graph)
+
+
+def _filled_line(
+    line: ReportLine, compared: Sequence[Distance], of: int, graph: Graph
+) -> ReportLine:
+    """Return the line with the result of comparing a quantity's tensors."""
+    if not compared:
+        return replace(line, failed=f"it gives no {line.quantity}")
+    clear = [distance for distance in compared if not distance.cancelled]
+    if not clear:
+        return replace(line, skipped=f"{line.quantity} are lost in rounding")
+    worst = max(clear, key=lambda distance: distance.error / (distance.bound or 1e-300))
+    wrong = next((distance for distance in clear if not distance.passed), None)
+    first = None
+    if wrong is not None:
+        first = Divergence(wrong.name, _place(graph, wrong.name), wrong.error, wrong.bound)
+    return replace(
+        line,
+        compared=len(clear),
+        of=of,
+        error=worst.error,
+        bound=worst.bound,
+        worst=worst.name,
+        first=first,
+    )
 
 
 def _place(graph: Graph, name: str) -> str:

@@ -151,22 +151,22 @@ class Remote:
             "return_activations": return_activations,
             "dropout": dropout,
         }
-        found = grouped(self._call(call, {"x": x}))
+        groups = grouped(self._call(call, {"x": x}))
         return ForwardResult(
-            found.get("outputs", {}), found.get("activations", {}), found.get("updates", {})
+            groups.get("outputs", {}), groups.get("activations", {}), groups.get("updates", {})
         )
 
     def gradients(self, x: Array, cotangents: OutputCotangents, *, train: bool = True) -> Gradients:
         arrays = self._call({"call": "gradients", "train": train}, {"x": x}, cotangents)
-        found = grouped(arrays)
-        return Gradients(found.get("outputs", {}), arrays["input"], found.get("tensors", {}))
+        groups = grouped(arrays)
+        return Gradients(groups.get("outputs", {}), arrays["input"], groups.get("tensors", {}))
 
     def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
         self._call({"call": "step", "optimizer": asdict(optimizer)}, {"x": x}, cotangents)
 
     def state(self) -> SessionState:
-        found = grouped(self._call({"call": "state"}))
-        return SessionState(found.get("tensors", {}), found.get("slots", {}))
+        groups = grouped(self._call({"call": "state"}))
+        return SessionState(groups.get("tensors", {}), groups.get("slots", {}))
 
     def restore(self, state: SessionState) -> None:
         arrays = {f"tensors/{name}": value for name, value in state.tensors.items()}

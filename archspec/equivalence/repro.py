@@ -62,31 +62,31 @@ def _smaller(
     node = next((node for node in plan.spec.graph.nodes[1:] if node.path == line.first.name), None)
     if node is None:
         return None
-    spec, given = _alone(plan, node, line.mode, scratch)
+    spec, inputs = _alone(plan, node, line.mode, scratch)
     targets = [target for target in plan.targets if str(target) == line.target]
-    small = replace(plan, spec=spec, targets=targets, modes=[line.mode], inputs=given)
+    small = replace(plan, spec=spec, targets=targets, modes=[line.mode], inputs=inputs)
     place = scratch / "tried"
     place.mkdir()
-    found = [line for line in run_plan(small, place) if not line.passed]
-    return (small, found) if found else None
+    differing = [line for line in run_plan(small, place) if not line.passed]
+    return (small, differing) if differing else None
 
 
 def _alone(plan: VerifyPlan, node: Node, mode: Mode, scratch: Path) -> tuple[Spec, VerifyInputs]:
     """Return a spec of one layer, and the input and weights that it has in the network."""
-    graph, given = plan.spec.graph, plan.inputs
+    graph, inputs = plan.spec.graph, plan.inputs
     path = scratch / "layer.yaml"
     fields = node.op.model_dump(mode="json", exclude_defaults=True)
     path.write_text(layer_spec(node.op.kind, fields, *graph.inputs(node)), encoding="utf-8")
-    session = ReferenceSession(graph, given.tensors)
-    kept = session.forward(given.x, train=mode == "train", return_activations=True).activations
-    read = [kept[graph.nodes[index].path] for index in node.inputs]
+    session = ReferenceSession(graph, inputs.tensors)
+    result = session.forward(inputs.x, train=mode == "train", return_activations=True)
+    read = [result.activations[graph.nodes[index].path] for index in node.inputs]
     x = (
         read[0]
         if len(read) == 1
         else np.concatenate([y.reshape(len(y), -1) for y in read], 1)[:, None]
     )
     tensors = {
-        f"layer.{p.role}": given.tensors[f"{node.path}.{p.role}"] for p in graph.params(node)
+        f"layer.{p.role}": inputs.tensors[f"{node.path}.{p.role}"] for p in graph.params(node)
     }
     spec = _placed(load(path), node.span)
     x = x.astype(np.float32).astype(np.float64)
@@ -101,11 +101,11 @@ def _placed(spec: Spec, span: Span) -> Spec:
 
 
 def _free(folder: Path) -> Path:
-    number, found = 1, folder
-    while found.exists():
+    number, candidate = 1, folder
+    while candidate.exists():
         number += 1
-        found = folder.with_name(f"{folder.name}-{number}")
-    return found
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate
 
 
 def _write(plan: VerifyPlan, wrong: Sequence[ReportLine], folder: Path) -> None:
@@ -129,12 +129,12 @@ def _write(plan: VerifyPlan, wrong: Sequence[ReportLine], folder: Path) -> None:
 
 def _shares(plan: VerifyPlan) -> dict[str, Array]:
     """Return each head's cotangent, which depends only on the shape of its output."""
-    graph, given = plan.spec.graph, plan.inputs
+    graph, inputs = plan.spec.graph, plan.inputs
     outputs = {
-        head.name: np.zeros((len(given.x), *graph.nodes[head.node].shape)) for head in graph.heads
+        head.name: np.zeros((len(inputs.x), *graph.nodes[head.node].shape)) for head in graph.heads
     }
     return {
-        f"share of {name}": np.asarray(share) for name, share in given.cotangents(outputs).items()
+        f"share of {name}": np.asarray(share) for name, share in inputs.cotangents(outputs).items()
     }
 
 
@@ -168,18 +168,18 @@ def replay(folder: Path, target: str, backend: str, mode: Mode, precision: Preci
     from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
 
     spec = load(folder / "spec.yaml")
-    kept = load_file(folder / "input.safetensors")
+    arrays = load_file(folder / "input.safetensors")
     tensors = load_file(folder / "weights.safetensors")
-    given = VerifyInputs(
-        tensors, kept["x"], lambda outputs: {name: kept[f"share of {name}"] for name in outputs}
+    inputs = VerifyInputs(
+        tensors, arrays["x"], lambda outputs: {name: arrays[f"share of {name}"] for name in outputs}
     )
-    found = measure(
-        load_backend(backend).open(folder / target / "build", spec.graph, precision), given, mode
+    actual = measure(
+        load_backend(backend).open(folder / target / "build", spec.graph, precision), inputs, mode
     )
     rounding = Target.parse(target).rounding(spec.graph, precision)
     failed = False
-    for quantity, wanted in expected_values(spec.graph, given, mode, rounding).items():
-        for distance in distances(found.get(quantity, {}), wanted, rounding):
+    for quantity, expected in expected_values(spec.graph, inputs, mode, rounding).items():
+        for distance in distances(actual.get(quantity, {}), expected, rounding):
             failed |= not distance.passed
             verdict = "same" if distance.passed else "DIFFERENT"
             print(

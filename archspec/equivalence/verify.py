@@ -45,16 +45,16 @@ def verify(
     """
     started = time.perf_counter()
     _check_request(backends, modes, precision, batch, seed)
-    found = spec if isinstance(spec, Spec) else load(spec, **args)
+    loaded = spec if isinstance(spec, Spec) else load(spec, **args)
     # A backend may be named twice, once with its usual engine and once without.
     targets = (
         installed()
         if backends is None
         else [*{str(t): t for t in map(Target.parse, backends)}.values()]
     )
-    tensors = load_weights(Path(weights), found.graph) if weights is not None else None
+    tensors = load_weights(Path(weights), loaded.graph) if weights is not None else None
     plan = VerifyPlan(
-        found, targets, modes, verify_inputs(found.graph, seed, batch, tensors), precision
+        loaded, targets, modes, verify_inputs(loaded.graph, seed, batch, tensors), precision
     )
     written = None
     with tempfile.TemporaryDirectory(prefix="archspec-verify-") as folder:
@@ -62,7 +62,7 @@ def verify(
         if repro is not None and not all(line.passed for line in lines):
             written = write_repro(plan, lines, Path(repro), Path(folder))
     return VerifyReport(
-        found.name, found.path, batch, seed, lines, time.perf_counter() - started, written
+        loaded.name, loaded.path, batch, seed, lines, time.perf_counter() - started, written
     )
 
 
@@ -74,16 +74,18 @@ def _check_request(
     seed: int,
 ) -> None:
     """Raise `UsageError` for a misspelt mode or an empty list, which would compare nothing."""
-    for what, given, known in (
+    for what, requested, choices in (
         ("mode", modes, MODES),
         ("precision", [precision or "float32"], ROUNDING),
     ):
-        if isinstance(given, str):
-            raise UsageError(f"{what}s are a list, found {quote(given)}", f'as in ["{given}"]')
-        for name in given:
-            if name not in known:
+        if isinstance(requested, str):
+            raise UsageError(
+                f"{what}s are a list, found {quote(requested)}", f'as in ["{requested}"]'
+            )
+        for name in requested:
+            if name not in choices:
                 raise UsageError(
-                    f"unknown {what} {quote(name)}", did_you_mean(name, known, f"{what}s")
+                    f"unknown {what} {quote(name)}", did_you_mean(name, choices, f"{what}s")
                 )
     if not modes or (backends is not None and not backends):
         raise UsageError("there is nothing to compare", "name a backend and a mode")
@@ -93,14 +95,14 @@ def _check_request(
 
 def installed() -> list[Target]:
     """Return every backend that can run here, on its default engine; raise if there is none."""
-    found: list[Target] = []
+    targets: list[Target] = []
     for name in sorted(available()):
         try:
-            found.append(Target.parse(name))
+            targets.append(Target.parse(name))
         except BackendError:
             continue
-    if not found:
+    if not targets:
         raise MissingFramework(
             "no backend's framework is installed", "pip install 'archspec-nn[all]'"
         )
-    return found
+    return targets

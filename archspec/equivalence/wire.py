@@ -87,8 +87,8 @@ def failure_class(kind: str) -> type[BackendError]:
 
 def grouped(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     """Return arrays by the group before the first slash of their names."""
-    found: dict[str, dict[str, Array]] = {}
+    groups: dict[str, dict[str, Array]] = {}
     for name, value in arrays.items():
         group, _, rest = name.partition("/")
-        found.setdefault(group, {})[rest] = value
-    return found
+        groups.setdefault(group, {})[rest] = value
+    return groups

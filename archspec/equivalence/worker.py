@@ -67,10 +67,11 @@ class Worker:
                     updates=result.running_stats,
                 )
             case "gradients":
-                found = self._open().gradients(arrays["x"], self.cotangents, train=head["train"])
-                return {}, _labelled(outputs=found.outputs, tensors=found.tensors) | {
-                    "input": found.input
-                }
+                gradients = self._open().gradients(
+                    arrays["x"], self.cotangents, train=head["train"]
+                )
+                labelled = _labelled(outputs=gradients.outputs, tensors=gradients.tensors)
+                return {}, labelled | {"input": gradients.input}
             case "step":
                 self._open().step(arrays["x"], self.cotangents, SgdConfig(**head["optimizer"]))
                 return {}, {}

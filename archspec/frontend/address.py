@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from archspec.diagnostics import did_you_mean, quote
 from archspec.frontend.step_keys import RESERVED_KEYS
-from archspec.frontend.tree import List, Map, Scalar, Tree
+from archspec.frontend.tree import Tree, YamlList, YamlMap, YamlScalar
 from archspec.ops import OPS
 
 _SEGMENT = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^."'\s][^.]*))\s*(?:\.|$)""")
@@ -74,7 +74,7 @@ class StepRef:
 
     items: list[Tree]
     index: int
-    columns: List | None = None
+    columns: YamlList | None = None
 
     @property
     def step(self) -> Tree:
@@ -84,28 +84,28 @@ class StepRef:
     def titles(self) -> list[str]:
         if self.columns is None:
             return []
-        return [column.text for column in self.columns.items if isinstance(column, Scalar)]
+        return [column.text for column in self.columns.items if isinstance(column, YamlScalar)]
 
     @property
     def kind(self) -> str:
         """The op, block or structure; empty if the step has none."""
         step = self.step
-        if isinstance(step, Map):
+        if isinstance(step, YamlMap):
             return next((key for key in step.entries if key not in RESERVED_KEYS), "")
-        kind = self._cell("type") if isinstance(step, List) else step
-        return kind.text if isinstance(kind, Scalar) else ""
+        kind = self._cell("type") if isinstance(step, YamlList) else step
+        return kind.text if isinstance(kind, YamlScalar) else ""
 
     @property
-    def arguments(self) -> Map | None:
+    def arguments(self) -> YamlMap | None:
         """The mapping under the op or block, if there is one."""
-        value = self.step.get(self.kind) if isinstance(self.step, Map) else None
-        return value if isinstance(value, Map) else None
+        value = self.step.get(self.kind) if isinstance(self.step, YamlMap) else None
+        return value if isinstance(value, YamlMap) else None
 
     @property
     def name(self) -> str | None:
         """The name that it states."""
-        name = self.step.get("name") if isinstance(self.step, Map) else self._cell("name")
-        return name.text if isinstance(name, Scalar) and name.value is not None else None
+        name = self.step.get("name") if isinstance(self.step, YamlMap) else self._cell("name")
+        return name.text if isinstance(name, YamlScalar) and name.value is not None else None
 
     @property
     def branches(self) -> dict[str, Tree]:
@@ -118,7 +118,7 @@ class StepRef:
     def _cell(self, title: str) -> Tree | None:
         titles = self.titles
         step = self.step
-        if not isinstance(step, List) or title not in titles or len(step.items) != len(titles):
+        if not isinstance(step, YamlList) or title not in titles or len(step.items) != len(titles):
             return None
         return step.items[titles.index(title)]
 
@@ -138,18 +138,18 @@ def steps_by_name(body: Tree | None) -> dict[str, StepRef]:
 
 
 def _step_refs(body: Tree | None) -> Iterator[StepRef]:
-    table = body.get("table") if isinstance(body, Map) else None
-    items = body.items if isinstance(body, List) else []
-    columns: List | None = None
-    if isinstance(table, Map):
+    table = body.get("table") if isinstance(body, YamlMap) else None
+    items = body.items if isinstance(body, YamlList) else []
+    columns: YamlList | None = None
+    if isinstance(table, YamlMap):
         rows, heads = table.get("rows"), table.get("columns")
-        if isinstance(rows, List) and isinstance(heads, List):
+        if isinstance(rows, YamlList) and isinstance(heads, YamlList):
             items, columns = rows.items, heads
     for index, item in enumerate(items):
-        if isinstance(item, Map) and "table" in item.entries:
+        if isinstance(item, YamlMap) and "table" in item.entries:
             yield from _step_refs(item)
         else:
-            yield StepRef(items, index, columns if isinstance(item, List) else None)
+            yield StepRef(items, index, columns if isinstance(item, YamlList) else None)
 
 
 def find_step(body: Tree, names: list[str], keep: int = 0) -> tuple[StepRef, list[str]]:

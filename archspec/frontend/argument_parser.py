@@ -7,7 +7,7 @@ from collections.abc import Set
 from archspec.diagnostics import Report, Span
 from archspec.frontend.expr_parser import parse_expression
 from archspec.frontend.step import POISON, Argument, LocatedError, expr_span
-from archspec.frontend.tree import List, Map, Scalar, Tree
+from archspec.frontend.tree import Tree, YamlList, YamlMap, YamlScalar
 from archspec.ir.expr import ExprError, names_in
 
 MAX_EXPRESSIONS = 500_000
@@ -31,17 +31,17 @@ class ArgumentParser:
 
         An expression that cannot be parsed is reported, and its value is POISON.
         """
-        if isinstance(tree, List):
+        if isinstance(tree, YamlList):
             items = [self.argument(item.span, item, names) for item in tree.items]
             return Argument(key_span, tree, items=items)
-        if isinstance(tree, Map):
+        if isinstance(tree, YamlMap):
             entries = {key.text: self.argument(key.span, value, names) for key, value in tree}
             return Argument(key_span, tree, items=entries)
         if not isinstance(tree.value, str) or "$" not in tree.value:
             return Argument(key_span, tree, constant=tree.value)
         return self._expression(key_span, tree, tree.value, names)
 
-    def _expression(self, key_span: Span, tree: Scalar, text: str, names: Set[str]) -> Argument:
+    def _expression(self, key_span: Span, tree: YamlScalar, text: str, names: Set[str]) -> Argument:
         self.characters += len(tree.text)
         if self.characters > MAX_EXPRESSIONS:
             message = f"the expressions have more than {MAX_EXPRESSIONS:,} characters together"

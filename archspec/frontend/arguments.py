@@ -17,7 +17,7 @@ from typing import Any
 from archspec.diagnostics import Note, Report, did_you_mean, quote
 from archspec.frontend.argument_parser import ArgumentParser
 from archspec.frontend.step import POISON, Argument, Parameter
-from archspec.frontend.tree import List, Map, Scalar, Tree, describe_tree, is_null
+from archspec.frontend.tree import Tree, YamlList, YamlMap, YamlScalar, describe_tree, is_null
 from archspec.frontend.yaml import resolve_scalar
 from archspec.ir.expr import ExprError, describe
 from archspec.ir.types import LIMIT, Patch, positive_ints
@@ -108,19 +108,19 @@ def read_parameters(
     return parameters
 
 
-def _declarations(tree: Tree | None, report: Report) -> list[tuple[Scalar, Tree | None]]:
+def _declarations(tree: Tree | None, report: Report) -> list[tuple[YamlScalar, Tree | None]]:
     """Return each name under `args` with its declaration, None in a list of names."""
     if tree is None or is_null(tree):
         return []
-    if isinstance(tree, Map):
+    if isinstance(tree, YamlMap):
         return [*tree]
-    if not isinstance(tree, List):
+    if not isinstance(tree, YamlList):
         message = f"`args` is a list of names or a mapping, found {describe_tree(tree)}"
         report.error("AS0204", tree.span, message)
         return []
-    names: list[tuple[Scalar, Tree | None]] = []
+    names: list[tuple[YamlScalar, Tree | None]] = []
     for item in tree.items:
-        if isinstance(item, Scalar) and item.value is not None:
+        if isinstance(item, YamlScalar) and item.value is not None:
             names.append((item, None))
         else:
             message = f"an argument is a name, found {describe_tree(item)}"
@@ -128,7 +128,7 @@ def _declarations(tree: Tree | None, report: Report) -> list[tuple[Scalar, Tree 
     return names
 
 
-def check_name(key: Scalar, count: int, report: Report) -> bool:
+def check_name(key: YamlScalar, count: int, report: Report) -> bool:
     """Return True if an argument may have that name, beside `count` others; report why not."""
     name = key.text
     if count >= MAX_ARGUMENTS:
@@ -145,11 +145,11 @@ def check_name(key: Scalar, count: int, report: Report) -> bool:
 
 
 def _parameter(
-    name: str, key: Scalar, declared: Tree | None, parser: ArgumentParser, names: Set[str]
+    name: str, key: YamlScalar, declared: Tree | None, parser: ArgumentParser, names: Set[str]
 ) -> Parameter:
     if declared is None:
         return Parameter(name, "int", key.span)
-    if not isinstance(declared, Scalar) or not isinstance(declared.value, str):
+    if not isinstance(declared, YamlScalar) or not isinstance(declared.value, str):
         value = describe_tree(declared)
         message = f"the argument {quote(name)} is declared by its type, found {value}"
         help = "for example `int`, or `int = 3` with a default"
@@ -174,8 +174,8 @@ def _parameter(
 def _default(
     name: str,
     kind: str,
-    key: Scalar,
-    scalar: Scalar,
+    key: YamlScalar,
+    scalar: YamlScalar,
     text: str,
     parser: ArgumentParser,
     names: Set[str],

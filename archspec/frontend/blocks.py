@@ -10,7 +10,7 @@ from archspec.frontend.arguments import read_parameters
 from archspec.frontend.body_parser import BodyParser, invalid_step
 from archspec.frontend.step import Block, Parameter
 from archspec.frontend.step_keys import RESERVED_KEYS, STRUCTURES, check_keys
-from archspec.frontend.tree import Map, Scalar, Tree, describe_tree, is_null
+from archspec.frontend.tree import Tree, YamlMap, YamlScalar, describe_tree, is_null
 from archspec.ops import OPS
 
 BLOCK_KEYS = ("args", "body", "doc")
@@ -28,20 +28,20 @@ class Blocks:
 class _Declaration:
     """A block whose arguments have been read, and whose body has not."""
 
-    key: Scalar
-    tree: Map
+    key: YamlScalar
+    tree: YamlMap
     parameters: dict[str, Parameter]
     read_names: set[str]
 
 
 def read_blocks(tree: Tree | None, parser: BodyParser) -> Blocks:
     """Read every block; the parser knows their arguments from then on."""
-    if not is_null(tree) and not isinstance(tree, Map):
+    if not is_null(tree) and not isinstance(tree, YamlMap):
         message = f"`blocks` maps names to blocks, found {describe_tree(tree)}"
         assert tree is not None
         parser.report.error("AS0204", tree.span, message)
     # Bodies come second, so that a block may use one that is written after it.
-    declarations = _declarations(tree, parser) if isinstance(tree, Map) else []
+    declarations = _declarations(tree, parser) if isinstance(tree, YamlMap) else []
     blocks: dict[str, Block] = {}
     reads: dict[str, frozenset[str]] = {}
     for declaration in declarations:
@@ -53,14 +53,14 @@ def read_blocks(tree: Tree | None, parser: BodyParser) -> Blocks:
     return Blocks(blocks, reads)
 
 
-def _declarations(tree: Map, parser: BodyParser) -> list[_Declaration]:
+def _declarations(tree: YamlMap, parser: BodyParser) -> list[_Declaration]:
     parameters: dict[str, Mapping[str, Parameter] | None] = {}
     parser.parameters = parameters
     declarations: list[_Declaration] = []
     for key, value in tree:
         if not _check_name(key, parser.report):
             continue
-        if not isinstance(value, Map):
+        if not isinstance(value, YamlMap):
             parameters[key.text] = None
             message = f"a block is a mapping with `args` and `body`, found {describe_tree(value)}"
             parser.report.error("AS0204", value.span, message)
@@ -76,7 +76,7 @@ def _declarations(tree: Map, parser: BodyParser) -> list[_Declaration]:
     return declarations
 
 
-def _check_name(key: Scalar, report: Report) -> bool:
+def _check_name(key: YamlScalar, report: Report) -> bool:
     """Return True if a block may have that name; report why not."""
     name = key.text
     if name in OPS or name in STRUCTURES or name in RESERVED_KEYS:
@@ -98,9 +98,9 @@ def _block(declaration: _Declaration, parser: BodyParser) -> Block:
     else:
         body = parser.body(stated, {*parser.globals, *declaration.parameters, "in"})
     doc = tree.get("doc")
-    if doc is not None and not (isinstance(doc, Scalar) and isinstance(doc.value, str)):
+    if doc is not None and not (isinstance(doc, YamlScalar) and isinstance(doc.value, str)):
         message = f"`doc` is a text, found {describe_tree(doc)}"
         parser.report.error("AS0204", doc.span, message)
-    text = doc.text if isinstance(doc, Scalar) else ""
+    text = doc.text if isinstance(doc, YamlScalar) else ""
     key = declaration.key
     return Block(key.text, key.span, declaration.parameters, body, text)

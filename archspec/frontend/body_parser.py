@@ -21,7 +21,7 @@ from archspec.frontend.step_keys import (
     check_keys,
 )
 from archspec.frontend.table import StepTable, read_table
-from archspec.frontend.tree import List, Map, Scalar, Tree, describe_tree, is_null
+from archspec.frontend.tree import Tree, YamlList, YamlMap, YamlScalar, describe_tree, is_null
 from archspec.ops import OPS
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class BodyParser(ArgumentParser):
         """Return the steps of a list; `names` are the arguments that its expressions may read."""
         if tree is None or is_null(tree):
             return []
-        if not isinstance(tree, List):
+        if not isinstance(tree, YamlList):
             message = f"a body is a list of steps, found {describe_tree(tree)}"
             help = "start each step with `- `, or write [relu, flatten]"
             self.report.error("AS0204", tree.span, message, help=help)
@@ -58,9 +58,9 @@ class BodyParser(ArgumentParser):
 
     def step(self, tree: Tree, names: frozenset[str]) -> Body:
         """Return the step of an item; a table gives several."""
-        if isinstance(tree, Scalar) and isinstance(tree.value, str):
+        if isinstance(tree, YamlScalar) and isinstance(tree.value, str):
             return self.operation(Step(tree.text, tree.span, tree.span), tree, None, names)
-        if not isinstance(tree, Map):
+        if not isinstance(tree, YamlMap):
             message = f"a step is an op's name or a mapping, found {describe_tree(tree)}"
             help = "as in `- relu` or `- conv: {out: 64, kernel: 3}`"
             self.report.error("AS0204", tree.span, message, help=help)
@@ -74,7 +74,7 @@ class BodyParser(ArgumentParser):
             return [step]
         return self.operation(step, key, tree.get(key.text), names)
 
-    def operation_key(self, tree: Map) -> Scalar | None:
+    def operation_key(self, tree: YamlMap) -> YamlScalar | None:
         """Return the key that names a step's op; report the others, typos or one op too many."""
         keys = [key for key, _ in tree if key.text not in RESERVED_KEYS]
         if len(keys) == 1:
@@ -96,7 +96,7 @@ class BodyParser(ArgumentParser):
     def is_operation(self, name: str) -> bool:
         return name in OPS or name in self.parameters or name in STRUCTURES
 
-    def report_stray_key(self, key: Scalar, kind: str) -> None:
+    def report_stray_key(self, key: YamlScalar, kind: str) -> None:
         """Report a key that stands beside a step's op, and perhaps belongs inside it."""
         help = did_you_mean(key.text, RESERVED_KEYS, "keys of a step")
         if key.text in (self.fields(kind) or ()):
@@ -109,7 +109,7 @@ class BodyParser(ArgumentParser):
         return OPS[kind].model_fields if kind in OPS else self.parameters.get(kind)
 
     def read_reserved(
-        self, step: Step, entries: Mapping[str, tuple[Scalar, Tree]], names: Set[str]
+        self, step: Step, entries: Mapping[str, tuple[YamlScalar, Tree]], names: Set[str]
     ) -> None:
         """Read the keys that any step may have."""
         for name, (key, value) in entries.items():
@@ -117,7 +117,7 @@ class BodyParser(ArgumentParser):
                 continue
             if name not in CLAIM_KEYS:
                 step.reserved[name] = self.argument(key.span, value, names)
-            elif isinstance(value, Scalar):
+            elif isinstance(value, YamlScalar):
                 step.claims[name] = value
             else:
                 message = f"the claim {quote(name)} is a figure, found {describe_tree(value)}"
@@ -125,7 +125,9 @@ class BodyParser(ArgumentParser):
 
     # Ops, blocks and structures
 
-    def operation(self, step: Step, key: Scalar, value: Tree | None, names: frozenset[str]) -> Body:
+    def operation(
+        self, step: Step, key: YamlScalar, value: Tree | None, names: frozenset[str]
+    ) -> Body:
         """Return the step with its op, block or structure read; a table gives several steps."""
         kind = step.kind
         if kind == "table":
@@ -149,7 +151,7 @@ class BodyParser(ArgumentParser):
 
     def read_arguments(self, step: Step, value: Tree | None, names: Set[str]) -> None:
         """Read the arguments of an op or block."""
-        if isinstance(value, Map):
+        if isinstance(value, YamlMap):
             for name, argument in value:
                 step.arguments[name.text] = self.argument(name.span, argument, names)
             self.check_arguments(step)
@@ -200,13 +202,13 @@ class BodyParser(ArgumentParser):
                 self.report.error("AS0311", step.span, message, help=help)
                 step.invalid = True
             return
-        if not isinstance(value, Map):
+        if not isinstance(value, YamlMap):
             message = f"the branches of {kind} map names to bodies, found {describe_tree(value)}"
             help = "as in `{main: [...], skip: []}`"
             self.report.error("AS0204", value.span, message, help=help)
             step.invalid = True
             return
-        if sources is not None and isinstance(sources.tree, List):
+        if sources is not None and isinstance(sources.tree, YamlList):
             message = "a merge has branches or a list of steps under `from`, not both"
             self.report.error("AS0206", sources.key_span, message)
         step.branches = {key.text: (key.span, self.body(body, names)) for key, body in value}
@@ -219,7 +221,7 @@ class BodyParser(ArgumentParser):
     def read_repeat(self, step: Step, value: Tree | None, names: frozenset[str]) -> None:
         """Read a repeat: its count, its counter and its body."""
         step.invalid = True
-        if not isinstance(value, Map):
+        if not isinstance(value, YamlMap):
             message = f"`repeat` takes a mapping, found {describe_tree(value)}"
             span = step.span if value is None else value.span
             help = "as in `repeat: {times: 3, as: i, body: [...]}`"
@@ -247,7 +249,7 @@ class BodyParser(ArgumentParser):
     def read_counter(self, tree: Tree, names: frozenset[str]) -> str | None:
         """Return the name of a repeat's counter; None where it cannot be one, which is reported."""
         if (
-            not isinstance(tree, Scalar)
+            not isinstance(tree, YamlScalar)
             or not isinstance(tree.value, str)
             or not tree.text.isidentifier()
         ):
@@ -273,17 +275,17 @@ class BodyParser(ArgumentParser):
             return [step]
         steps: Body = []
         for row in table.rows:
-            if isinstance(row, List):
+            if isinstance(row, YamlList):
                 steps.append(self.row(row, table, names))
             else:
                 steps.extend(self.step(row, names))
         return steps
 
-    def row(self, row: List, table: StepTable, names: frozenset[str]) -> Step:
+    def row(self, row: YamlList, table: StepTable, names: frozenset[str]) -> Step:
         """Return the step of a row of cells."""
         cells = table.cells(row)
         kind = cells.get("type")
-        kind_name = kind.text if isinstance(kind, Scalar) else ""
+        kind_name = kind.text if isinstance(kind, YamlScalar) else ""
         step = Step(kind_name, kind.span if kind else row.span, row.span, is_row=True)
         if len(row.items) != len(table.titles):
             self.report_cell_count(row, table)
@@ -299,7 +301,7 @@ class BodyParser(ArgumentParser):
         self.read_reserved(step, reserved, names)
         if step.invalid:
             return step
-        if not isinstance(kind, Scalar) or kind.value is None or kind.text in STRUCTURES:
+        if not isinstance(kind, YamlScalar) or kind.value is None or kind.text in STRUCTURES:
             message = f"the cell `type` names an op or block, found {describe_tree(kind)}"
             help = "a step that is not a row may stand between the rows"
             self.report.error("AS0203", step.span, message, help=help)
@@ -313,7 +315,7 @@ class BodyParser(ArgumentParser):
             self.check_arguments(step, table.unknown)
         return step
 
-    def report_cell_count(self, row: List, table: StepTable) -> None:
+    def report_cell_count(self, row: YamlList, table: StepTable) -> None:
         message = f"the row has {len(row.items)} cells, the table {len(table.titles)} columns"
         help = "remove a cell, or name its column"
         if len(row.items) < len(table.titles):

@@ -10,7 +10,7 @@ from archspec.diagnostics import Report, Source, Span, quote, reason
 from archspec.frontend.cache import parse_cached
 from archspec.frontend.overlay import overlay
 from archspec.frontend.overrides import apply_edits
-from archspec.frontend.tree import Map, Scalar, Tree, describe_tree, is_null, tree_depth
+from archspec.frontend.tree import Tree, YamlMap, YamlScalar, describe_tree, is_null, tree_depth
 from archspec.frontend.yaml import MAX_BYTES, MAX_DEPTH, Budget
 from archspec.frontend.yaml_errors import decode
 
@@ -59,7 +59,7 @@ class SpecReader:
         self.folders = [folder.resolve() for folder in include]
         self.texts: list[bytes] = []
 
-    def read_tree(self, path: Path) -> Map | None:
+    def read_tree(self, path: Path) -> YamlMap | None:
         """Return the spec's tree, laid over what it extends, with its edits applied."""
         try:
             folder = path.resolve().parent
@@ -68,7 +68,7 @@ class SpecReader:
         self.folders.append(folder)
         return self._resolved(path, None, [])
 
-    def _resolved(self, path: Path, at: Span | None, chain: list[Path]) -> Map | None:
+    def _resolved(self, path: Path, at: Span | None, chain: list[Path]) -> YamlMap | None:
         """Return the tree of one file, laid over what it extends.
 
         `at` is the `extends` that names it; `chain` the files that extend it, one another.
@@ -77,7 +77,7 @@ class SpecReader:
         tree = parse_cached(source, self.report, self.budget) if source else None
         if tree is None:
             return None
-        if not isinstance(tree, Map):
+        if not isinstance(tree, YamlMap):
             keys = "`name`, `input` and `network`"
             message = f"a spec is a mapping of keys such as {keys}, found {describe_tree(tree)}"
             self.report.error("AS0204", tree.span, message)
@@ -91,7 +91,7 @@ class SpecReader:
             merged = overlay(under, tree)
         return self._edited(merged, tree.get("edit"))
 
-    def _edited(self, tree: Map, edits: Tree | None) -> Map | None:
+    def _edited(self, tree: YamlMap, edits: Tree | None) -> YamlMap | None:
         if edits is None:
             return tree
         tree = apply_edits(tree, edits, self.report)
@@ -149,9 +149,9 @@ class SpecReader:
 
     # `extends`
 
-    def _base(self, base: Tree, path: Path, chain: list[Path]) -> Map | None:
+    def _base(self, base: Tree, path: Path, chain: list[Path]) -> YamlMap | None:
         """Return the tree of the spec that `extends` names."""
-        if not isinstance(base, Scalar) or not isinstance(base.value, str):
+        if not isinstance(base, YamlScalar) or not isinstance(base.value, str):
             message = f"`extends` is the path of a spec, found {describe_tree(base)}"
             self.report.error("AS0204", base.span, message)
             return None
@@ -174,7 +174,7 @@ class SpecReader:
         shipped = _shipped_spec(name) if is_name else None
         return (shipped or stated).resolve()
 
-    def _may_extend(self, target: Path, base: Scalar, name: str, chain: list[Path]) -> bool:
+    def _may_extend(self, target: Path, base: YamlScalar, name: str, chain: list[Path]) -> bool:
         """Return True if a spec may extend that file; report why not."""
         if target in chain:
             circle = " -> ".join(spec.name for spec in [*chain[chain.index(target) :], target])

@@ -107,11 +107,11 @@ class Frame:
         message: str,
         help: str = "",
         notes: tuple[Note, ...] = (),
-        found: str = "",
+        label: str = "",
     ) -> None:
         """Report an error together with the block instances around it."""
         self.report.stack = self.call_stack()
-        self.report.error(code, span, message, help=help, notes=notes, found=found)
+        self.report.error(code, span, message, help=help, notes=notes, label=label)
         self.report.stack = ()
 
     # Values

@@ -140,10 +140,10 @@ class GraphBuilder:
     ) -> None:
         argument = step.arguments.get(error.field)
         span = frame.origin(argument).span if argument else step.span
-        found = ""
+        label = ""
         if len(inputs) == 1:
-            found = f"its input is {format_shape(self.nodes[inputs[0]].shape)}"
-        frame.fail(error.code, span, error.message, error.help, found=found)
+            label = f"its input is {format_shape(self.nodes[inputs[0]].shape)}"
+        frame.fail(error.code, span, error.message, error.help, label=label)
 
     def _init(self, frame: Frame, step: Step, op: Op, inputs: tuple[int, ...]) -> Mapping[str, Any]:
         argument = step.reserved.get("init")
@@ -182,8 +182,8 @@ class GraphBuilder:
         message = (
             f"{quote(name)} declares {format_shape(shape)} but produces {format_shape(actual)}"
         )
-        found = f"it is {format_shape(actual)}, channels first"
-        frame.fail("AS0303", argument.span, message, found=found)
+        label = f"it is {format_shape(actual)}, channels first"
+        frame.fail("AS0303", argument.span, message, label=label)
         return self.add_stand_in(frame, name, shape)
 
     def _report_no_shape(self, frame: Frame, argument: Argument, stated: Any) -> None:

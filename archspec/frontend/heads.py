@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from archspec.diagnostics import Note, Report, Span, did_you_mean, quote
 from archspec.frontend.frame import Frame, Value
 from archspec.frontend.pydantic_errors import span_finder
-from archspec.frontend.tree import Map, Tree
+from archspec.frontend.tree import Tree, YamlMap
 from archspec.ir.document import HeadSection
 from archspec.ir.graph import Head
 
@@ -33,7 +33,7 @@ class Heads:
         self.blocks = blocks
         self.report = report
         self.spans: dict[str, Span] = {}
-        if isinstance(tree, Map):
+        if isinstance(tree, YamlMap):
             self.spans = {key.text: key.span for key, _ in tree}
         self.find_span = span_finder(tree) if tree is not None else None
         self.values: dict[str, Value] = {}

@@ -23,7 +23,7 @@ from archspec.diagnostics import Diagnostic, Report, Source, quote
 from archspec.frontend.files import SpecReader, find_spec
 from archspec.frontend.network import read_network
 from archspec.frontend.overrides import apply_edit
-from archspec.frontend.tree import Map, Scalar, from_python, tree_depth
+from archspec.frontend.tree import YamlMap, YamlScalar, from_python, tree_depth
 from archspec.frontend.yaml import MAX_DEPTH, parse_yaml
 from archspec.ir.check_input import CheckInput
 from archspec.ir.document import Document
@@ -46,7 +46,7 @@ class Spec:
     graph: Graph
     document: Document
     sha256: str
-    tree: Map
+    tree: YamlMap
     warnings: tuple[Diagnostic, ...] = ()
 
     @property
@@ -95,11 +95,11 @@ def read_spec(
     return Spec(str(path), graph.name, graph, network.document, digest, tree), network
 
 
-def _apply_argument(tree: Map, name: str, value: Any, report: Report) -> None:
+def _apply_argument(tree: YamlMap, name: str, value: Any, report: Report) -> None:
     """Set an argument to a value from Python, located in a text that shows both."""
     value = _yaml_value(value)
     source = Source("arguments", f"{name}={value}")
-    key = Scalar(name, name, source, (1, 1), (1, len(name) + 1))
+    key = YamlScalar(name, name, source, (1, 1), (1, len(name) + 1))
     scalar = from_python(value, source, len(name) + 2)
     apply_edit(tree, "set", key, scalar, report, ["args", name])
 
@@ -112,7 +112,7 @@ def _yaml_value(value: Any) -> Any:
     return max(-2 * LIMIT, min(index(value), 2 * LIMIT))
 
 
-def apply_set(tree: Map, text: str, report: Report) -> None:
+def apply_set(tree: YamlMap, text: str, report: Report) -> None:
     """Apply one `--set ADDRESS=VALUE`; the value is YAML."""
     source = Source("--set", text)
     match = _SET.fullmatch(text)
@@ -126,5 +126,5 @@ def apply_set(tree: Map, text: str, report: Report) -> None:
     errors_before = report.error_count
     value = parse_yaml(source, report, start=len(address) + 1)
     if value is not None and report.error_count == errors_before:
-        key = Scalar(address, address, source, (1, 1), (1, len(address) + 1))
+        key = YamlScalar(address, address, source, (1, 1), (1, len(address) + 1))
         apply_edit(tree, "set", key, value, report)

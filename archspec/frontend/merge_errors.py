@@ -45,8 +45,8 @@ def report_merge_error(
             notes.append(Note(f"{name} became {result} by its {field}", at))
         size = format_shape(usual[1:]) or "a vector"
         help = error.help or f"give {quote(name)} the stride and padding that keep {size}"
-        found = f"this {noun} is {format_shape(shape)}"
-        frame.fail(error.code, span, error.message, help, tuple(notes), found)
+        label = f"this {noun} is {format_shape(shape)}"
+        frame.fail(error.code, span, error.message, help, tuple(notes), label)
 
 
 def _operands(frame: Frame, step: Step) -> list[tuple[str, Span]]:

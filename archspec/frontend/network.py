@@ -18,10 +18,10 @@ from archspec.frontend.recursion import find_cycles
 from archspec.frontend.step import POISON, Argument, Body, LocatedError
 from archspec.frontend.step_keys import check_keys
 from archspec.frontend.tree import (
-    List,
-    Map,
-    Scalar,
     Tree,
+    YamlList,
+    YamlMap,
+    YamlScalar,
     describe_tree,
     is_null,
     to_python,
@@ -51,7 +51,7 @@ COMPUTED = ("heads", "preprocess", "init", "train")
 
 
 def read_network(
-    tree: Map, default_name: str, report: Report, *, overridden: bool = False
+    tree: YamlMap, default_name: str, report: Report, *, overridden: bool = False
 ) -> CheckInput | None:
     """Return the graph and sections of a spec; None if it has an error, which is reported."""
     _check_spec_keys(tree, report)
@@ -91,17 +91,17 @@ def read_network(
     )
 
 
-def _body(tree: Map, parser: BodyParser) -> Body:
+def _body(tree: YamlMap, parser: BodyParser) -> Body:
     network = tree.get("network")
-    if isinstance(network, Map):
+    if isinstance(network, YamlMap):
         # `network: {table: ...}` is a list of one step.
-        network = List([network], network.source, network.start, network.end)
+        network = YamlList([network], network.source, network.start, network.end)
     return parser.body(network, parser.globals | {"in"})
 
 
-def _title(tree: Map, default_name: str) -> str:
+def _title(tree: YamlMap, default_name: str) -> str:
     name = tree.get("name")
-    if isinstance(name, Scalar) and name.value is not None:
+    if isinstance(name, YamlScalar) and name.value is not None:
         return str(name.value)
     return default_name
 
@@ -121,7 +121,7 @@ def _unused_arguments(
     return unused
 
 
-def _unused_blocks(tree: Map, blocks: Blocks, used: set[str | None]) -> list[tuple[str, Span]]:
+def _unused_blocks(tree: YamlMap, blocks: Blocks, used: set[str | None]) -> list[tuple[str, Span]]:
     """Return the blocks of this file that no step or head names; a base's may serve others."""
     return [
         (block.name, block.span)
@@ -130,16 +130,16 @@ def _unused_blocks(tree: Map, blocks: Blocks, used: set[str | None]) -> list[tup
     ]
 
 
-def _errata(tree: Map) -> dict[str, Span]:
+def _errata(tree: YamlMap) -> dict[str, Span]:
     claims = tree.get("claims")
-    errata = claims.get("errata") if isinstance(claims, Map) else None
-    return {key.text: key.span for key, _ in errata} if isinstance(errata, Map) else {}
+    errata = claims.get("errata") if isinstance(claims, YamlMap) else None
+    return {key.text: key.span for key, _ in errata} if isinstance(errata, YamlMap) else {}
 
 
 # The parts of the tree
 
 
-def _check_spec_keys(tree: Map, report: Report) -> None:
+def _check_spec_keys(tree: YamlMap, report: Report) -> None:
     """Report unknown and missing keys, another version of the language, and a wrong name."""
     check_keys(tree, SPEC_KEYS, report, noun="keys")
     missing = [key for key in REQUIRED_KEYS if is_null(tree.get(key))]
@@ -159,10 +159,10 @@ def _check_spec_keys(tree: Map, report: Report) -> None:
 
 
 def _is_title(name: Tree) -> bool:
-    return isinstance(name, Scalar) and (name.value is None or bool(str(name.value).strip()))
+    return isinstance(name, YamlScalar) and (name.value is None or bool(str(name.value).strip()))
 
 
-def _check_init_ops(tree: Map, document: Document, report: Report) -> None:
+def _check_init_ops(tree: YamlMap, document: Document, report: Report) -> None:
     for kind in document.init:
         if kind not in OPS:
             span = span_finder(tree)(("init", kind), True)
@@ -175,7 +175,7 @@ def _args(tree: Tree | None, report: Report) -> dict[str, Argument]:
     args: dict[str, Argument] = {}
     if tree is None or is_null(tree):
         return args
-    if not isinstance(tree, Map):
+    if not isinstance(tree, YamlMap):
         message = f"`args` maps names to their values, found {describe_tree(tree)}"
         report.error("AS0204", tree.span, message)
         return args
@@ -183,7 +183,7 @@ def _args(tree: Tree | None, report: Report) -> dict[str, Argument]:
         if not check_name(key, len(args), report):
             continue
         name = quote(key.text)
-        if not isinstance(value, Scalar) or value.value is None:
+        if not isinstance(value, YamlScalar) or value.value is None:
             message = f"{name} is a number, a text or a bool, found {describe_tree(value)}"
             report.error("AS0204", value.span, message)
             continue
@@ -196,7 +196,7 @@ def _args(tree: Tree | None, report: Report) -> dict[str, Argument]:
     return args
 
 
-def _input(tree: Map, parser: BodyParser, values: Mapping[str, Any]) -> Shape | None:
+def _input(tree: YamlMap, parser: BodyParser, values: Mapping[str, Any]) -> Shape | None:
     """Return the shape of one sample; None where it is missing or has an error."""
     stated = tree.get("input")
     if stated is None or is_null(stated):
@@ -206,7 +206,7 @@ def _input(tree: Map, parser: BodyParser, values: Mapping[str, Any]) -> Shape | 
     if value is POISON:
         return None
     sizes: list[Any] = cast("list[Any]", value) if isinstance(value, list) else []
-    if not isinstance(stated, List) or not 1 <= len(sizes) <= 4:
+    if not isinstance(stated, YamlList) or not 1 <= len(sizes) <= 4:
         description = describe_tree(stated)
         message = f"`input` is one sample's shape, as in [3, 224, 224], found {description}"
         help = "C, C,L, C,H,W or C,D,H,W: channels first, no batch axis"
@@ -232,7 +232,7 @@ def _axis(size: Any, span: Span, report: Report) -> int | None:
     return axis
 
 
-def _document(tree: Map, parser: BodyParser, values: Mapping[str, Any]) -> Document | None:
+def _document(tree: YamlMap, parser: BodyParser, values: Mapping[str, Any]) -> Document | None:
     """Return the validated sections; None where one has an error."""
     sections: dict[str, Any] = {}
     for name in Document.model_fields:

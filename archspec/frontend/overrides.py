@@ -17,10 +17,10 @@ from archspec.frontend.address import (
 from archspec.frontend.arguments import coerce, infer_type
 from archspec.frontend.step_keys import RESERVED_KEYS, STRUCTURES
 from archspec.frontend.tree import (
-    List,
-    Map,
-    Scalar,
     Tree,
+    YamlList,
+    YamlMap,
+    YamlScalar,
     copy_tree,
     describe_tree,
     is_null,
@@ -38,9 +38,9 @@ MAX_EDIT_WORK = 10_000_000
 """Addresses in `edit`, times the size of the spec that they are looked up in."""
 
 
-def apply_edits(tree: Map, edits: Tree, report: Report) -> Map:
+def apply_edits(tree: YamlMap, edits: Tree, report: Report) -> YamlMap:
     """Return the tree with a spec's `edit` list applied; report the edits that cannot be."""
-    if not isinstance(edits, List):
+    if not isinstance(edits, YamlList):
         if not is_null(edits):
             message = f"`edit` is a list of edits, found {describe_tree(edits)}"
             report.error("AS0204", edits.span, message)
@@ -54,9 +54,9 @@ def apply_edits(tree: Map, edits: Tree, report: Report) -> Map:
         for name, (key, value) in tree.entries.items()
         if name != "edit"
     }
-    tree = Map(entries, tree.source, tree.start, tree.end)
+    tree = YamlMap(entries, tree.source, tree.start, tree.end)
     for edit in edits.items:
-        if not isinstance(edit, Map):
+        if not isinstance(edit, YamlMap):
             message = f"an edit is a mapping, found {describe_tree(edit)}"
             help = "as in `set: {classes: 10}` or `remove: conv1`"
             report.error("AS0204", edit.span, message, help=help)
@@ -67,20 +67,22 @@ def apply_edits(tree: Map, edits: Tree, report: Report) -> Map:
     return tree
 
 
-def _targets(key: Scalar, value: Tree, report: Report) -> Iterator[tuple[Scalar, Tree | None]]:
+def _targets(
+    key: YamlScalar, value: Tree, report: Report
+) -> Iterator[tuple[YamlScalar, Tree | None]]:
     """Yield each address of an edit with its new value; None for what is removed."""
     if key.text not in EDIT_KINDS:
         help = did_you_mean(key.text, EDIT_KINDS, "edits")
         report.error("AS0202", key.span, f"unknown edit {quote(key.text)}", help=help)
     elif key.text == "remove":
-        for target in value.items if isinstance(value, List) else [value]:
-            if isinstance(target, Scalar):
+        for target in value.items if isinstance(value, YamlList) else [value]:
+            if isinstance(target, YamlScalar):
                 yield target, None
             else:
                 description = describe_tree(target)
                 message = f"`remove` takes an address or a list of them, found {description}"
                 report.error("AS0204", target.span, message)
-    elif isinstance(value, Map):
+    elif isinstance(value, YamlMap):
         yield from value
     else:
         description = describe_tree(value)
@@ -89,9 +91,9 @@ def _targets(key: Scalar, value: Tree, report: Report) -> Iterator[tuple[Scalar,
 
 
 def apply_edit(
-    tree: Map,
+    tree: YamlMap,
     kind: str,
-    address: Scalar,
+    address: YamlScalar,
     value: Tree | None,
     report: Report,
     names: list[str] | None = None,
@@ -113,14 +115,14 @@ def apply_edit(
 # Setting a value
 
 
-def set_value(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
+def set_value(tree: YamlMap, names: list[str], value: Tree, at: YamlScalar) -> None:
     """Set the value that an address names.
 
     Raises `AddressError` if it names nothing, `ExprError` if an argument has another type.
     """
     args = tree.get("args")
     network = tree.get("network")
-    arguments = args.entries if isinstance(args, Map) else {}
+    arguments = args.entries if isinstance(args, YamlMap) else {}
     if names[0] == "args" and len(names) == 2:
         if names[1] not in arguments:
             help = did_you_mean(names[1], arguments, "arguments")
@@ -129,7 +131,7 @@ def set_value(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
     elif names[0] == "network" and len(names) > 1:
         _set_in_body(network, names[1:], value, at)
         return
-    if len(names) == 1 and isinstance(args, Map) and names[0] in arguments:
+    if len(names) == 1 and isinstance(args, YamlMap) and names[0] in arguments:
         _set_argument(args, names[0], value)
     elif _begins_section(names, tree):
         _set_in_section(tree, names, value, at)
@@ -137,14 +139,14 @@ def set_value(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
         _set_in_body(network, names, value, at, [*arguments, *tree.entries])
 
 
-def _set_argument(args: Map, name: str, value: Tree) -> None:
+def _set_argument(args: YamlMap, name: str, value: Tree) -> None:
     default = args.get(name)
-    if isinstance(default, Scalar) and default.value is not None:
+    if isinstance(default, YamlScalar) and default.value is not None:
         coerce(infer_type(default.value), to_python(value))
     args.put(args.key(name), value)
 
 
-def _begins_section(names: list[str], tree: Map) -> bool:
+def _begins_section(names: list[str], tree: YamlMap) -> bool:
     """Return True if an address leads into a section; a step of the same name comes first."""
     name = names[0]
     if name in ("network", "archspec"):
@@ -154,21 +156,26 @@ def _begins_section(names: list[str], tree: Map) -> bool:
     return len(names) > 1 and name in SECTIONS and name not in steps_by_name(tree.get("network"))
 
 
-def _set_in_section(tree: Map, names: list[str], value: Tree, at: Scalar) -> None:
+def _set_in_section(tree: YamlMap, names: list[str], value: Tree, at: YamlScalar) -> None:
     here = cast("Tree", tree)
     for depth, name in enumerate(names[:-1]):
         if depth == 2 and names[0] == "blocks" and name not in ("args", "doc", "body"):
-            body = here.get("body") if isinstance(here, Map) else None
+            body = here.get("body") if isinstance(here, YamlMap) else None
             _set_in_body(body, names[2:], value, at)
             return
-        inner = here.get(name) if isinstance(here, Map) else None
-        if inner is None and isinstance(here, Map) and names[0] in SECTIONS and not is_null(value):
+        inner = here.get(name) if isinstance(here, YamlMap) else None
+        if (
+            inner is None
+            and isinstance(here, YamlMap)
+            and names[0] in SECTIONS
+            and not is_null(value)
+        ):
             inner = _empty_map(at)
             here.put(_key(name, at), inner)
         if inner is None:
-            raise _nothing(names, name, here.entries if isinstance(here, Map) else ())
+            raise _nothing(names, name, here.entries if isinstance(here, YamlMap) else ())
         here = inner
-    if not isinstance(here, Map):
+    if not isinstance(here, YamlMap):
         message = f"{quote(join_address(names))} names nothing: {quote(names[-2])} holds no keys"
         raise AddressError(message)
     if names[0] == "blocks" and len(names) == 3 and names[2] in steps_by_name(here.get("body")):
@@ -180,7 +187,7 @@ def _set_in_body(
     body: Tree | None,
     names: list[str],
     value: Tree,
-    at: Scalar,
+    at: YamlScalar,
     alternatives: Iterable[str] = (),
 ) -> None:
     """Set an argument or key of a step.
@@ -198,14 +205,14 @@ def _set_in_body(
     _set_in_step(ref, rest[0], value, at)
 
 
-def _set_in_step(ref: StepRef, name: str, value: Tree, at: Scalar) -> None:
+def _set_in_step(ref: StepRef, name: str, value: Tree, at: YamlScalar) -> None:
     step = ref.step
-    if isinstance(step, List):
+    if isinstance(step, YamlList):
         _set_cell(ref, step, name, value, at)
         return
-    if isinstance(step, Scalar):
+    if isinstance(step, YamlScalar):
         # `- relu` becomes `- relu: {}`, which can hold arguments and keys.
-        step = Map({step.text: (step, _empty_map(step))}, step.source, step.start, step.end)
+        step = YamlMap({step.text: (step, _empty_map(step))}, step.source, step.start, step.end)
         ref.items[ref.index] = step
     if name in RESERVED_KEYS:
         _put(step, name, value, at)
@@ -216,11 +223,11 @@ def _set_in_step(ref: StepRef, name: str, value: Tree, at: Scalar) -> None:
     if ref.arguments is None:
         step.put(step.key(kind), _empty_map(step.key(kind)))
     arguments = step.get(kind)
-    assert isinstance(arguments, Map)
+    assert isinstance(arguments, YamlMap)
     _put(arguments, name, value, at)
 
 
-def _set_cell(ref: StepRef, row: List, name: str, value: Tree, at: Scalar) -> None:
+def _set_cell(ref: StepRef, row: YamlList, name: str, value: Tree, at: YamlScalar) -> None:
     assert ref.columns is not None
     titles = ref.titles
     if name in titles:
@@ -229,12 +236,12 @@ def _set_cell(ref: StepRef, row: List, name: str, value: Tree, at: Scalar) -> No
     # An argument without a column gets one, empty in the other rows.
     ref.columns.items.append(_key(name, at))
     for other in ref.items:
-        if isinstance(other, List):
-            empty = Scalar(None, "~", at.source, at.start, at.end)
+        if isinstance(other, YamlList):
+            empty = YamlScalar(None, "~", at.source, at.start, at.end)
             other.items.append(value if other is row else empty)
 
 
-def _put(here: Map, name: str, value: Tree, at: Scalar) -> None:
+def _put(here: YamlMap, name: str, value: Tree, at: YamlScalar) -> None:
     """Set a key, which keeps its span if it is there already; a null removes it."""
     if not is_null(value):
         key = here.key(name) if name in here.entries else _key(name, at)
@@ -246,19 +253,19 @@ def _put(here: Map, name: str, value: Tree, at: Scalar) -> None:
         raise AddressError(message, did_you_mean(name, here.entries))
 
 
-def _key(name: str, at: Scalar) -> Scalar:
+def _key(name: str, at: YamlScalar) -> YamlScalar:
     """Return a new key, located at the address that creates it."""
-    return Scalar(name, name, at.source, at.start, at.end)
+    return YamlScalar(name, name, at.source, at.start, at.end)
 
 
-def _empty_map(at: Scalar) -> Map:
-    return Map({}, at.source, at.start, at.end)
+def _empty_map(at: YamlScalar) -> YamlMap:
+    return YamlMap({}, at.source, at.start, at.end)
 
 
 # Inserting, replacing and removing steps
 
 
-def _change_steps(tree: Map, names: list[str], kind: str, value: Tree | None) -> None:
+def _change_steps(tree: YamlMap, names: list[str], kind: str, value: Tree | None) -> None:
     body, path = _body_of(tree, names)
     if body is None:
         raise AddressError(f"{quote(join_address(names))} names nothing")
@@ -267,19 +274,19 @@ def _change_steps(tree: Map, names: list[str], kind: str, value: Tree | None) ->
         raise _inside_step(ref, rest)
     new: list[Tree] = []
     if value is not None:
-        new = value.items if isinstance(value, List) else [value]
+        new = value.items if isinstance(value, YamlList) else [value]
     start = ref.index + 1 if kind == "insert_after" else ref.index
     end = ref.index if kind == "insert_before" else ref.index + 1
     ref.items[start:end] = new
 
 
-def _body_of(tree: Map, names: list[str]) -> tuple[Tree | None, list[str]]:
+def _body_of(tree: YamlMap, names: list[str]) -> tuple[Tree | None, list[str]]:
     """Return the body that an address leads into, and its names within."""
     network = tree.get("network")
     if names[0] == "blocks" and len(names) > 2:
         blocks = tree.get("blocks")
-        block = blocks.get(names[1]) if isinstance(blocks, Map) else None
-        return block.get("body") if isinstance(block, Map) else None, names[2:]
+        block = blocks.get(names[1]) if isinstance(blocks, YamlMap) else None
+        return block.get("body") if isinstance(block, YamlMap) else None, names[2:]
     if names[0] == "network" and len(names) > 1:
         return network, names[1:]
     if names[0] in tree.entries and names[0] not in steps_by_name(network):

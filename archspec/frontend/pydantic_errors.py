@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from archspec.diagnostics import Span, did_you_mean, quote
 from archspec.frontend.schema_words import describe_schema
-from archspec.frontend.tree import List, Map, Tree
+from archspec.frontend.tree import Tree, YamlList, YamlMap
 from archspec.ir.expr import describe
 from archspec.ir.section import Section
 
@@ -189,16 +189,16 @@ def span_finder(tree: Tree) -> SpanOf:
     def span_of(path: Path, key: bool) -> Span:
         here, span = tree, tree.span
         for part in path:
-            if isinstance(here, Map) and str(part) in here.entries:
+            if isinstance(here, YamlMap) and str(part) in here.entries:
                 span = here.key(str(part)).span
                 here = here.entries[str(part)][1]
-            elif isinstance(here, List) and isinstance(part, int) and part < len(here.items):
+            elif isinstance(here, YamlList) and isinstance(part, int) and part < len(here.items):
                 here = here.items[part]
                 span = here.span
             else:
                 break
         # A whole section would be underlined over many lines: its key says enough.
-        is_section = isinstance(here, Map) and here.start[0] != here.end[0]
+        is_section = isinstance(here, YamlMap) and here.start[0] != here.end[0]
         return span if key or is_section else here.span
 
     return span_of

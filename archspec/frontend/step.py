@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from archspec.diagnostics import Report, Span
-from archspec.frontend.tree import Scalar, Tree
+from archspec.frontend.tree import Tree, YamlScalar
 from archspec.ir.expr import Apply, Expr, ExprError, evaluate, names_in
 
 
@@ -42,7 +42,7 @@ def expr_span(tree: Tree, error: ExprError) -> Span:
 
     That is the whole scalar where escapes or folds hide the position.
     """
-    if not isinstance(tree, Scalar) or not tree.verbatim:
+    if not isinstance(tree, YamlScalar) or not tree.verbatim:
         return tree.span
     return tree.span.part(tree.offset + error.start, tree.offset + error.end)
 
@@ -105,7 +105,7 @@ class Argument:
     def cost(self) -> int:
         """The approximate work of evaluating it once."""
         text_cost = 0
-        if isinstance(self.tree, Scalar):
+        if isinstance(self.tree, YamlScalar):
             # Copying a constant is far cheaper per character than evaluating an expression.
             text_cost = len(self.tree.text) // (64 if self.expr is None else 1)
         return 2 + text_cost + sum(child.cost for child in self.children)
@@ -124,7 +124,7 @@ class Step:
     end: Span
     arguments: dict[str, Argument] = field(default_factory=dict[str, Argument])
     reserved: dict[str, Argument] = field(default_factory=dict[str, Argument])
-    claims: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
+    claims: dict[str, YamlScalar] = field(default_factory=dict[str, YamlScalar])
     branches: dict[str, tuple[Span, Body]] | None = None
     body: Body | None = None
     is_row: bool = False

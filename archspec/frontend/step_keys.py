@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.diagnostics import Report, did_you_mean, quote
-from archspec.frontend.tree import Map
+from archspec.frontend.tree import YamlMap
 
 Json = dict[str, Any]
 
@@ -141,7 +141,7 @@ def object_schema(keys: Iterable[Key]) -> Json:
 
 
 def check_keys(
-    tree: Map, names: Iterable[str], report: Report, where: str = "", noun: str = ""
+    tree: YamlMap, names: Iterable[str], report: Report, where: str = "", noun: str = ""
 ) -> None:
     """Report every key of a mapping that is not one of `names`."""
     names = [*names]

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from archspec.diagnostics import Note, Report, did_you_mean, quote
 from archspec.frontend.step import Step
 from archspec.frontend.step_keys import RESERVED_KEYS, TABLE_KEYS, check_keys
-from archspec.frontend.tree import List, Map, Scalar, Tree, describe_tree
+from archspec.frontend.tree import Tree, YamlList, YamlMap, YamlScalar, describe_tree
 
 
 @dataclass(frozen=True, slots=True)
 class StepTable:
     """A table's rows, and its columns by name; None for one that no row can fill."""
 
-    columns: List
-    titles: dict[str, Scalar | None]
+    columns: YamlList
+    titles: dict[str, YamlScalar | None]
     rows: list[Tree]
 
     @property
@@ -24,7 +24,7 @@ class StepTable:
         """The columns that no row can fill: they have been reported."""
         return frozenset(name for name, title in self.titles.items() if title is None)
 
-    def cells(self, row: List) -> dict[str, Tree]:
+    def cells(self, row: YamlList) -> dict[str, Tree]:
         return dict(zip(self.titles, row.items, strict=False))
 
 
@@ -42,10 +42,10 @@ def read_table(
         message = f"a table takes no {quote(key)}: it stands for the steps of its rows"
         report.error("AS0202", argument.key_span, message, help="write it at a row")
     columns = rows = None
-    if isinstance(value, Map):
+    if isinstance(value, YamlMap):
         check_keys(value, (key.name for key in TABLE_KEYS), report, " in a table")
         columns, rows = value.get("columns"), value.get("rows")
-    if not isinstance(columns, List) or not isinstance(rows, List):
+    if not isinstance(columns, YamlList) or not isinstance(rows, YamlList):
         report.error("AS0201", step.span, "a table has `columns` and `rows`, two lists")
         return None
     titles = _titles(columns, report)
@@ -67,10 +67,10 @@ def read_table(
     return StepTable(columns, checked, rows.items)
 
 
-def _titles(columns: List, report: Report) -> dict[str, Scalar] | None:
-    titles: dict[str, Scalar] = {}
+def _titles(columns: YamlList, report: Report) -> dict[str, YamlScalar] | None:
+    titles: dict[str, YamlScalar] = {}
     for title in columns.items:
-        if not isinstance(title, Scalar) or title.value is None:
+        if not isinstance(title, YamlScalar) or title.value is None:
             message = f"a column has a name, found {describe_tree(title)}"
             report.error("AS0204", title.span, message)
             return None
@@ -84,15 +84,15 @@ def _titles(columns: List, report: Report) -> dict[str, Scalar] | None:
 
 
 def _usable(
-    titles: dict[str, Scalar], rows: List, fields: Callable[[str], Collection[str] | None]
+    titles: dict[str, YamlScalar], rows: YamlList, fields: Callable[[str], Collection[str] | None]
 ) -> set[str] | None:
     """Return the columns that some row can fill; None where a type is wrong and might take any."""
     at = [*titles].index("type")
     kinds: set[str] = set()
     for row in rows.items:
-        if isinstance(row, List) and len(row.items) == len(titles):
+        if isinstance(row, YamlList) and len(row.items) == len(titles):
             cell = row.items[at]
-            kinds.add(cell.text if isinstance(cell, Scalar) else "")
+            kinds.add(cell.text if isinstance(cell, YamlScalar) else "")
     names = {*RESERVED_KEYS, "type"}
     for kind in kinds:
         arguments = fields(kind)

@@ -10,7 +10,7 @@ from archspec.diagnostics import Source, Span
 
 
 @dataclass(slots=True, eq=False)
-class Scalar:
+class YamlScalar:
     """A string, number, bool or null; `text` is its spelling."""
 
     value: str | int | float | bool | None
@@ -37,18 +37,18 @@ class Scalar:
             and self.end[1] - self.start[1] == len(self.text) + 2 * self.quoted
         )
 
-    def part(self, start: int, end: int) -> Scalar:
+    def part(self, start: int, end: int) -> YamlScalar:
         """Return a part of the text, with the span of that part."""
         text = self.text[start:end]
         if not self.verbatim:
-            return Scalar(text, text, self.source, self.start, self.end)
+            return YamlScalar(text, text, self.source, self.start, self.end)
         line, column = self.start
         column += self.offset
-        return Scalar(text, text, self.source, (line, column + start), (line, column + end))
+        return YamlScalar(text, text, self.source, (line, column + start), (line, column + end))
 
 
 @dataclass(slots=True, eq=False)
-class List:
+class YamlList:
     items: list[Tree]
     source: Source
     start: tuple[int, int]
@@ -60,10 +60,10 @@ class List:
 
 
 @dataclass(slots=True, eq=False)
-class Map:
+class YamlMap:
     """Entries by key, in the order of the file; each key keeps its own span."""
 
-    entries: dict[str, tuple[Scalar, Tree]]
+    entries: dict[str, tuple[YamlScalar, Tree]]
     source: Source
     start: tuple[int, int]
     end: tuple[int, int]
@@ -76,48 +76,48 @@ class Map:
         entry = self.entries.get(key)
         return entry[1] if entry else None
 
-    def key(self, key: str) -> Scalar:
+    def key(self, key: str) -> YamlScalar:
         return self.entries[key][0]
 
-    def put(self, key: Scalar, value: Tree) -> None:
+    def put(self, key: YamlScalar, value: Tree) -> None:
         self.entries[key.text] = (key, value)
 
-    def __iter__(self) -> Iterator[tuple[Scalar, Tree]]:
+    def __iter__(self) -> Iterator[tuple[YamlScalar, Tree]]:
         return iter(self.entries.values())
 
 
-Tree = Scalar | List | Map
+Tree = YamlScalar | YamlList | YamlMap
 
 
 def is_null(tree: Tree | None) -> bool:
-    return tree is None or (isinstance(tree, Scalar) and tree.value is None)
+    return tree is None or (isinstance(tree, YamlScalar) and tree.value is None)
 
 
 def to_python(tree: Tree) -> Any:
     """Return the plain Python value of a tree."""
-    if isinstance(tree, Scalar):
+    if isinstance(tree, YamlScalar):
         return tree.value
-    if isinstance(tree, List):
+    if isinstance(tree, YamlList):
         return [to_python(item) for item in tree.items]
     return {key.text: to_python(value) for key, value in tree}
 
 
-def from_python(value: Any, source: Source, column: int) -> Scalar:
+def from_python(value: Any, source: Source, column: int) -> YamlScalar:
     """Return a Python value as a scalar, from that column to the end of `source`.
 
     Its type is not checked: that is left to whatever reads it.
     """
-    return Scalar(value, str(value), source, (1, column), (1, len(source.text) + 1))
+    return YamlScalar(value, str(value), source, (1, column), (1, len(source.text) + 1))
 
 
 def copy_tree(tree: Tree) -> Tree:
     """Return a copy, so that an edit of one alias or variant cannot change another."""
-    if isinstance(tree, Scalar):
+    if isinstance(tree, YamlScalar):
         return tree
-    if isinstance(tree, List):
-        return List([copy_tree(item) for item in tree.items], tree.source, tree.start, tree.end)
+    if isinstance(tree, YamlList):
+        return YamlList([copy_tree(item) for item in tree.items], tree.source, tree.start, tree.end)
     entries = {text: (key, copy_tree(value)) for text, (key, value) in tree.entries.items()}
-    return Map(entries, tree.source, tree.start, tree.end)
+    return YamlMap(entries, tree.source, tree.start, tree.end)
 
 
 def relocate(tree: Tree, span: Span) -> None:
@@ -151,16 +151,16 @@ def tree_size(tree: Tree) -> int:
 
 
 def _children(tree: Tree) -> Iterable[Tree]:
-    if isinstance(tree, Scalar):
+    if isinstance(tree, YamlScalar):
         return ()
-    return tree.items if isinstance(tree, List) else (value for _, value in tree)
+    return tree.items if isinstance(tree, YamlList) else (value for _, value in tree)
 
 
 def describe_tree(tree: Tree | None) -> str:
     """Return the words for a tree in messages."""
-    if isinstance(tree, Map):
+    if isinstance(tree, YamlMap):
         return "a mapping"
-    if isinstance(tree, List):
+    if isinstance(tree, YamlList):
         return "a list"
     from archspec.ir.expr import describe as describe_value
 

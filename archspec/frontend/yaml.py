@@ -18,7 +18,7 @@ from typing import Any, NoReturn, cast
 import yaml
 
 from archspec.diagnostics import Note, Report, Source, Span, quote
-from archspec.frontend.tree import List, Map, Scalar, Tree, copy_tree, tree_depth
+from archspec.frontend.tree import Tree, YamlList, YamlMap, YamlScalar, copy_tree, tree_depth
 from archspec.frontend.yaml_errors import check_characters, report_yaml_error
 
 MAX_BYTES = 4 * 2**20
@@ -111,7 +111,7 @@ class _TreeBuilder:
         event = next(self.events)
         if isinstance(event, yaml.StreamEndEvent):
             if self.start:  # `--set ADDRESS=`: the value is left out
-                return Scalar(None, "", self.source, (1, self.start + 1), (1, self.start + 1))
+                return YamlScalar(None, "", self.source, (1, self.start + 1), (1, self.start + 1))
             help = "`archspec init` writes one to start from"
             self.report.error("AS0201", self.source.start, "the spec is empty", help=help)
             return None
@@ -189,28 +189,30 @@ class _TreeBuilder:
         self.end = _end(event)
         return copy_tree(tree)
 
-    def scalar(self, event: Any) -> Scalar:
+    def scalar(self, event: Any) -> YamlScalar:
         self.end = _end(event)
         text: str = event.value
         plain = event.implicit[0] and event.tag is None
         value = resolve_scalar(text) if plain else text
-        return Scalar(value, text, self.source, _start(event), self.end, event.style in ("'", '"'))
+        return YamlScalar(
+            value, text, self.source, _start(event), self.end, event.style in ("'", '"')
+        )
 
-    def sequence(self, begun: Any, depth: int) -> List:
+    def sequence(self, begun: Any, depth: int) -> YamlList:
         self.begin(begun)
         items: list[Tree] = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             items.append(self.node(event, depth + 1))
         self.finish(begun, event)
-        return List(items, self.source, _start(begun), self.end)
+        return YamlList(items, self.source, _start(begun), self.end)
 
-    def mapping(self, begun: Any, depth: int) -> Map:
+    def mapping(self, begun: Any, depth: int) -> YamlMap:
         self.begin(begun)
-        entries: dict[str, tuple[Scalar, Tree]] = {}
+        entries: dict[str, tuple[YamlScalar, Tree]] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self.node(event, depth + 1)
             value = self.node(next(self.events), depth + 1)
-            if not isinstance(key, Scalar):
+            if not isinstance(key, YamlScalar):
                 help = "quote a key that holds braces or brackets"
                 self.report.error("AS0101", key.span, "a key has to be a name", help=help)
             elif key.text in entries:
@@ -220,7 +222,7 @@ class _TreeBuilder:
             else:
                 entries[key.text] = (key, value)
         self.finish(begun, event)
-        return Map(entries, self.source, _start(begun), self.end)
+        return YamlMap(entries, self.source, _start(begun), self.end)
 
     def begin(self, event: Any) -> None:
         if event.flow_style:

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any, cast
 
 from archspec.diagnostics import Source
-from archspec.frontend.tree import List, Map, Scalar, Tree
+from archspec.frontend.tree import Tree, YamlList, YamlMap, YamlScalar
 from archspec.frontend.yaml import resolve_scalar
 
 _PLAIN = re.compile(r"[A-Za-z0-9_$./(][A-Za-z0-9_$./()+*% -]*")
@@ -36,14 +36,14 @@ def yaml_text(data: Any) -> str:
     return "".join(f"{text}\n" for text, _ in _document(_tree(data)))
 
 
-def annotated_yaml(tree: Map) -> str:
+def annotated_yaml(tree: YamlMap) -> str:
     """Return the YAML of a spec, with a comment on each line that names its file and line."""
     lines = [*_document(tree)]
     width = min(max((len(text) for text, _ in lines), default=0), _WIDTH)
     return "".join(f"{_annotated(text, origins, width)}\n" for text, origins in lines)
 
 
-def scalar_text(scalar: Scalar) -> str:
+def scalar_text(scalar: YamlScalar) -> str:
     """Return a scalar as YAML that reads back as the same value, in its own spelling if it can."""
     value = scalar.value
     if value is None:
@@ -81,15 +81,15 @@ def _annotated(text: str, origins: tuple[str, ...], width: int) -> str:
 
 
 def _document(tree: Tree) -> Iterator[Line]:
-    if isinstance(tree, Scalar) or _is_empty(tree):
+    if isinstance(tree, YamlScalar) or _is_empty(tree):
         yield _flow(tree), _origins(tree)
     else:
         yield from _block(tree, "")
 
 
-def _block(tree: Map | List, indent: str) -> Iterator[Line]:
+def _block(tree: YamlMap | YamlList, indent: str) -> Iterator[Line]:
     """Give the lines of a collection that is not empty, one entry or item after the other."""
-    if isinstance(tree, List):
+    if isinstance(tree, YamlList):
         for item in tree.items:
             yield from _item(item, indent)
         return
@@ -105,7 +105,7 @@ def _block(tree: Map | List, indent: str) -> Iterator[Line]:
 def _entry(head: str, value: Tree, indent: str) -> Iterator[Line]:
     flow = _flow(value)
     fits = len(head) + len(flow) < _WIDTH and len(_origins(value)) < 2
-    if isinstance(value, Scalar) or _is_empty(value) or fits:
+    if isinstance(value, YamlScalar) or _is_empty(value) or fits:
         yield f"{head} {flow}", _origins(value)[:1]
     else:
         yield head, ()
@@ -115,7 +115,7 @@ def _entry(head: str, value: Tree, indent: str) -> Iterator[Line]:
 def _item(item: Tree, indent: str) -> Iterator[Line]:
     flow = _flow(item)
     fits = len(indent) + len(flow) < _WIDTH
-    if isinstance(item, Scalar) or _is_empty(item) or fits:
+    if isinstance(item, YamlScalar) or _is_empty(item) or fits:
         yield f"{indent}- {flow}", _origins(item)
     else:
         (text, origins), *rest = _block(item, indent + "  ")
@@ -123,15 +123,15 @@ def _item(item: Tree, indent: str) -> Iterator[Line]:
         yield from rest
 
 
-def _is_empty(tree: Map | List) -> bool:
-    return not (tree.entries if isinstance(tree, Map) else tree.items)
+def _is_empty(tree: YamlMap | YamlList) -> bool:
+    return not (tree.entries if isinstance(tree, YamlMap) else tree.items)
 
 
 def _flow(tree: Tree) -> str:
     """Return a tree on one line."""
-    if isinstance(tree, Scalar):
+    if isinstance(tree, YamlScalar):
         return scalar_text(tree)
-    if isinstance(tree, List):
+    if isinstance(tree, YamlList):
         return "[" + ", ".join(map(_flow, tree.items)) + "]"
     return "{" + ", ".join(f"{scalar_text(key)}: {_flow(value)}" for key, value in tree) + "}"
 
@@ -146,10 +146,10 @@ def _origins(tree: Tree) -> tuple[str, ...]:
 
 
 def _scalar_origins(tree: Tree) -> Iterator[str]:
-    if isinstance(tree, Scalar):
+    if isinstance(tree, YamlScalar):
         yield _origin(tree)
         return
-    for inner in tree.items if isinstance(tree, List) else (value for _, value in tree):
+    for inner in tree.items if isinstance(tree, YamlList) else (value for _, value in tree):
         yield from _scalar_origins(inner)
 
 
@@ -167,13 +167,13 @@ def _tree(data: Any) -> Tree:
     if isinstance(data, dict):
         pairs = cast("dict[Any, Any]", data).items()
         entries = {str(key): (_scalar(key), _tree(value)) for key, value in pairs}
-        return Map(entries, _NO_SOURCE, _START, _START)
+        return YamlMap(entries, _NO_SOURCE, _START, _START)
     if isinstance(data, list | tuple):
         items = [_tree(item) for item in cast("list[Any]", data)]
-        return List(items, _NO_SOURCE, _START, _START)
+        return YamlList(items, _NO_SOURCE, _START, _START)
     return _scalar(data)
 
 
-def _scalar(value: Any) -> Scalar:
+def _scalar(value: Any) -> YamlScalar:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return Scalar(value, text, _NO_SOURCE, _START, _START)
+    return YamlScalar(value, text, _NO_SOURCE, _START, _START)

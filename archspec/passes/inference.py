@@ -11,7 +11,7 @@ NO_OPS = ("dropout", "identity")
 
 def inference_graph(graph: Graph) -> Graph:
     """Return a graph that computes the same in eval mode, with the same portable names."""
-    kept: list[Node] = []
+    nodes: list[Node] = []
     now: dict[int, int] = {}
     for node in graph.nodes:
         if node.index not in graph.inference and node.index:
@@ -19,7 +19,7 @@ def inference_graph(graph: Graph) -> Graph:
         if node.op.kind in NO_OPS:
             now[node.index] = now[node.inputs[0]]
             continue
-        now[node.index] = len(kept)
-        kept.append(replace(node, index=len(kept), inputs=tuple(now[i] for i in node.inputs)))
+        now[node.index] = len(nodes)
+        nodes.append(replace(node, index=len(nodes), inputs=tuple(now[i] for i in node.inputs)))
     heads = tuple(replace(head, node=now[head.node]) for head in graph.heads if not head.train_only)
-    return replace(graph, nodes=tuple(kept), heads=heads)
+    return replace(graph, nodes=tuple(nodes), heads=heads)

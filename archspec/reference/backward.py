@@ -59,7 +59,7 @@ def backward(
     }
     waiting = _cotangents(graph, result, cotangents)
     waiting.setdefault(0, np.zeros_like(values[0]))
-    found = {
+    gradients = {
         name: np.zeros(param.shape) for name, _, param in graph.parameters() if param.trainable
     }
     for index in sorted(values, reverse=True)[:-1]:  # all but the input
@@ -69,27 +69,27 @@ def backward(
         node = graph.nodes[index]
         inputs, tensors = [values[i] for i in node.inputs], node_tensors(graph, node, params)
         cotangent = mode.perturb(waiting.pop(index))
-        shares, own = node.op.vjp(inputs, tensors, mode.for_node(node.path), cotangent)
-        found.update({f"{node.path}.{role}": share for role, share in own.items()})
+        shares, tensor_shares = node.op.vjp(inputs, tensors, mode.for_node(node.path), cotangent)
+        gradients.update({f"{node.path}.{role}": share for role, share in tensor_shares.items()})
         for i, share in zip(node.inputs, shares, strict=True):
             waiting[i] = waiting[i] + share if i in waiting else share
-    return Gradients(result.outputs, waiting[0], found)
+    return Gradients(result.outputs, waiting[0], gradients)
 
 
 def _cotangents(graph: Graph, result: ForwardResult, pull: OutputCotangents) -> dict[int, Array]:
     """Return the derivative of the loss with respect to each head, by node; heads may share one."""
-    found: dict[int, Array] = {}
+    by_node: dict[int, Array] = {}
     nodes = {head.name: head.node for head in graph.heads}
-    for name, given in pull(result.outputs).items():
+    for name, cotangent in pull(result.outputs).items():
         if name not in result.outputs:
             heads = ", ".join(quote(head) for head in result.outputs)
             raise ValueError(f"a derivative is given for {quote(name)}, the heads are {heads}")
-        share, output = np.asarray(given, dtype=np.float64), result.outputs[name]
+        share, output = np.asarray(cotangent, dtype=np.float64), result.outputs[name]
         if share.shape != output.shape:
             raise ValueError(
                 f"the derivative of {quote(name)} is {list(output.shape)}, "
                 f"found {list(share.shape)}"
             )
         index = nodes[name]
-        found[index] = found[index] + share if index in found else share
-    return found
+        by_node[index] = by_node[index] + share if index in by_node else share
+    return by_node

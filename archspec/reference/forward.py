@@ -40,7 +40,7 @@ def evaluate(
     heads = tuple(head for head in graph.heads if mode.train or not head.train_only)
     needed = sorted(graph.reachable(heads))
     last = {i: index for index in needed for i in graph.nodes[index].inputs}
-    wanted = {head.node for head in heads}
+    head_nodes = {head.node for head in heads}
     values: dict[int, Array] = {0: np.asarray(x, dtype=np.float64)}
     updates: dict[str, Array] = {}
     for index in needed:
@@ -55,7 +55,7 @@ def evaluate(
             )
         values[index] = mode.perturb(values[index])
         for i in () if return_activations else set(node.inputs):
-            if last[i] == index and i not in wanted:
+            if last[i] == index and i not in head_nodes:
                 del values[i]
     activations = {graph.nodes[i].path: values[i] for i in needed} if return_activations else {}
     return ForwardResult({head.name: values[head.node] for head in heads}, activations, updates)
@@ -63,12 +63,12 @@ def evaluate(
 
 def node_tensors(graph: Graph, node: Node, params: Mapping[str, Array]) -> dict[str, Array]:
     """Return a node's tensors by role, in float64; raise ValueError if one does not fit."""
-    found: dict[str, Array] = {}
+    tensors: dict[str, Array] = {}
     for param in graph.params(node):
         name = f"{node.path}.{param.role}"
         value = params.get(name)
         if value is None or value.shape != param.shape:
-            given = "nothing" if value is None else format_shape(value.shape)
-            raise ValueError(f"{quote(name)} is {format_shape(param.shape)}, found {given}")
-        found[param.role] = np.asarray(value, dtype=np.float64)
-    return found
+            actual = "nothing" if value is None else format_shape(value.shape)
+            raise ValueError(f"{quote(name)} is {format_shape(param.shape)}, found {actual}")
+        tensors[param.role] = np.asarray(value, dtype=np.float64)
+    return tensors

@@ -29,15 +29,15 @@ def loss(kind: str, output: Array, labels: Array, smoothing: float = 0.0) -> tup
         away = output - labels
         return float((away**2).mean()), 2 * away / away.size
     count = output.size // output.shape[1]
-    wanted = target_probabilities(kind, output.shape, labels, smoothing)
+    targets = target_probabilities(kind, output.shape, labels, smoothing)
     if kind == "cross_entropy":
         shifted = output - output.max(axis=1, keepdims=True)
         normal = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        return float(-(wanted * normal).sum() / count), (np.exp(normal) - wanted) / count
+        return float(-(targets * normal).sum() / count), (np.exp(normal) - targets) / count
     # log(1 + exp(z)) without overflow; z * wanted is what the label takes off it
-    value = np.maximum(output, 0) - output * wanted + np.log1p(np.exp(-np.abs(output)))
+    value = np.maximum(output, 0) - output * targets + np.log1p(np.exp(-np.abs(output)))
     e = np.exp(-np.abs(output))
-    return float(value.sum() / count), (np.where(output >= 0, 1, e) / (1 + e) - wanted) / count
+    return float(value.sum() / count), (np.where(output >= 0, 1, e) / (1 + e) - targets) / count
 
 
 def target_probabilities(

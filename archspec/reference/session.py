@@ -79,8 +79,8 @@ class ReferenceSession:
         return backward(self.graph, self._tensors, result, cotangents, self._mode(train))
 
     def step(self, x: Array, cotangents: OutputCotangents, optimizer: SgdConfig) -> None:
-        found = self.gradients(x, cotangents).tensors
-        self._tensors, self._slots = optimizer.apply(self._tensors, found, self._slots)
+        gradients = self.gradients(x, cotangents).tensors
+        self._tensors, self._slots = optimizer.apply(self._tensors, gradients, self._slots)
 
     def state(self) -> SessionState:
         return SessionState(_copies(self._tensors), _copies(self._slots))

@@ -46,54 +46,55 @@ class ReferenceTrainer:
 
     def step(self, x: Array, y: Array, learning_rate: float, size: int | None = None) -> None:
         assert size in (None, len(x)), "it has no group"
-        recipe, kept = self.config.recipe, self.train_state
+        recipe, before = self.config.recipe, self.train_state
         self.steps += 1
-        gradients = {name: np.zeros_like(kept.tensors[name]) for name in self.param_groups}
+        gradients = {name: np.zeros_like(before.tensors[name]) for name in self.param_groups}
         for part in microbatches(len(x), recipe.accumulate):
             pull = partial(self._pull, y=y[part], share=len(x[part]) / len(x))
-            found = self.session.gradients(x[part], pull)
-            gradients = {name: total + found.tensors[name] for name, total in gradients.items()}
+            part_gradients = self.session.gradients(x[part], pull).tensors
+            gradients = {name: total + part_gradients[name] for name, total in gradients.items()}
         gradients = clip_by_global_norm(gradients, recipe.clip_norm)
-        tensors, slots, update = self.session.state().tensors, dict(kept.slots), kept.updates + 1
+        tensors = self.session.state().tensors
+        slots, update = dict(before.slots), before.updates + 1
         for name, setting in self.param_groups.items():
             names = {slot: slot_name(name, slot) for slot in self.rule.slots}
-            own = {slot: slots[key] for slot, key in names.items() if key in slots}
-            tensors[name], own = self.rule.step(
+            own_slots = {slot: slots[key] for slot, key in names.items() if key in slots}
+            tensors[name], own_slots = self.rule.step(
                 tensors[name],
                 gradients[name],
-                own,
+                own_slots,
                 rate=learning_rate * setting.lr_multiplier,
                 decay=setting.weight_decay,
                 update=update,
             )
-            slots |= {names[slot]: value for slot, value in own.items()}
+            slots |= {names[slot]: value for slot, value in own_slots.items()}
         self.session.restore(SessionState(tensors))
         self.train_state = TrainState(
-            tensors, slots, update_average(recipe, kept.average, tensors, update), update
+            tensors, slots, update_average(recipe, before.average, tensors, update), update
         )
 
     def _pull(self, outputs: Mapping[str, Array], y: Array, share: float) -> dict[str, Array]:
         """Return a microbatch's cotangents, scaled by its share, and add up its losses."""
-        found: dict[str, Array] = {}
+        cotangents: dict[str, Array] = {}
         for head in self.config.graph.heads:
             if head.loss == "none":
                 continue
             value, slope = loss(
                 head.loss, outputs[head.name], y, self.config.recipe.label_smoothing
             )
-            found[head.name] = share * head.weight * slope
+            cotangents[head.name] = share * head.weight * slope
             for name, amount in ((head.name, value), ("loss", head.weight * value)):
                 self.sums[name] = self.sums.get(name, 0.0) + share * amount
-        return found
+        return cotangents
 
     def losses(self) -> dict[str, float]:
-        found = {name: value / self.steps for name, value in self.sums.items()}
+        means = {name: value / self.steps for name, value in self.sums.items()}
         self.sums, self.steps = {}, 0
-        return found
+        return means
 
     def predict(self, x: Array) -> Array:
-        kept = self.train_state
-        session = ReferenceSession(self.config.graph, kept.average or kept.tensors)
+        state = self.train_state
+        session = ReferenceSession(self.config.graph, state.average or state.tensors)
         return session.forward(x).outputs[self.config.graph.heads[0].name]
 
     def save(self) -> TrainState:

@@ -47,16 +47,16 @@ def read_caffemodel(path: Path) -> dict[str, Array]:
         net.ParseFromString(path.read_bytes())
     except Exception as error:  # protobuf's own DecodeError is no ValueError
         raise ValueError("protobuf cannot read it") from error
-    found: dict[str, Array] = {}
+    blobs: dict[str, Array] = {}
     for layer in (*net.layers, *net.layer):
         for number, blob in enumerate(layer.blobs):
             name = f"{layer.name}:{number}"
-            if name in found:
+            if name in blobs:
                 raise ValueError(f"two layers are called {layer.name}")
-            found[name] = _array(name, blob)
-    if not found:
+            blobs[name] = _array(name, blob)
+    if not blobs:
         raise ValueError("it holds no layer with weights")
-    return found
+    return blobs
 
 
 def _array(name: str, blob: Any) -> Array:

@@ -72,10 +72,10 @@ def save_checkpoint(
     # a full disk from another fault.
     plain = {name: np.ascontiguousarray(tensors[name], dtype="<f4") for name in sorted(tensors)}
     digests = {name: hashlib.sha256(tensor.data).hexdigest() for name, tensor in plain.items()}
-    own = json.dumps(
+    archspec_metadata = json.dumps(
         {**(metadata or {}), "version": FORMAT_VERSION, "digests": digests}, sort_keys=True
     )
-    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: own}}
+    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: archspec_metadata}}
     end = 0
     for name, tensor in plain.items():
         start, end = end, end + tensor.nbytes
@@ -204,18 +204,18 @@ def checkpoint_metadata(path: Path, file: Any) -> dict[str, Any]:
             "`archspec weights import` reads them"
         )
         raise CheckpointError(f"{quote(path)} was not written by archspec", help=help)
-    own = cast("dict[str, Any]", stated)
-    if own.get("version") != FORMAT_VERSION:
-        found = quote(own.get("version", "none"))
+    metadata = cast("dict[str, Any]", stated)
+    if metadata.get("version") != FORMAT_VERSION:
+        version = quote(metadata.get("version", "none"))
         raise CheckpointError(
-            f"{quote(path)} has the format's version {found}; known is {quote(FORMAT_VERSION)}"
+            f"{quote(path)} has the format's version {version}; known is {quote(FORMAT_VERSION)}"
         )
-    return own
+    return metadata
 
 
-def check_digests(path: Path, own: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
+def check_digests(path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
     """Raise `CheckpointError`, naming each tensor whose bytes do not match the stored digest."""
-    stated: Any = own.get("digests")
+    stated: Any = metadata.get("digests")
     digests = cast("dict[str, Any]", stated) if isinstance(stated, dict) else {}
     damaged = tuple(
         f"other bytes than were saved: {quote(name)}"
@@ -229,36 +229,41 @@ def check_digests(path: Path, own: Mapping[str, Any], tensors: Mapping[str, Arra
 
 def check_finite(path: Path, tensors: Mapping[str, Array]) -> None:
     """Raise `CheckpointError`, naming each tensor that has NaN or infinite values."""
-    found: list[str] = []
+    nonfinite: list[str] = []
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             nans = int(np.isnan(tensor).sum())
-            found.append(f"{quote(name)}: {nans:,} NaN, {int(np.isinf(tensor).sum()):,} infinite")
-    if found:
+            nonfinite.append(
+                f"{quote(name)}: {nans:,} NaN, {int(np.isinf(tensor).sum()):,} infinite"
+            )
+    if nonfinite:
         raise CheckpointError(
-            f"{quote(path)} has values that are not finite", tuple(found), NONFINITE_HELP
+            f"{quote(path)} has values that are not finite", tuple(nonfinite), NONFINITE_HELP
         )
 
 
-def _foreign(own: Mapping[str, Any], graph: Graph, whole: Graph | None) -> str | None:
+def _foreign(metadata: Mapping[str, Any], graph: Graph, whole: Graph | None) -> str | None:
     """Describe how a checkpoint's network differs; None if it is this one, or is not stated."""
-    stated: Any = own.get("graph")
+    stated: Any = metadata.get("graph")
     ours = [fingerprint(part) for part in (whole, graph) if part is not None]
     if not isinstance(stated, str) or stated in ours:
         return None
     ways = ", ".join(differences(stated, ours[0]))
-    name = quote(own.get("name", "none"))
+    name = quote(metadata.get("name", "none"))
     return f"of another network: it was made for {name}, which has other {ways or 'layers'}"
 
 
 def _problems(
-    file: Any, there: Sequence[str], wanted: Mapping[str, tuple[int, ...]], known: Collection[str]
+    file: Any,
+    names: Sequence[str],
+    shapes: Mapping[str, tuple[int, ...]],
+    known_names: Collection[str],
 ) -> Iterator[tuple[str, str]]:
-    """Yield each name of `there` or the graph that does not fit, and why, from the header alone."""
-    found = set(there)
-    slots = {name: wanted[name.rpartition("@")[0]] for name in slot_names(found, wanted)}
-    for name, expected in {**wanted, **slots}.items():
-        if name not in found:
+    """Yield each name of `names` or the graph that does not fit, and why, from the header alone."""
+    stored = set(names)
+    slots = {name: shapes[name.rpartition("@")[0]] for name in slot_names(stored, shapes)}
+    for name, expected in {**shapes, **slots}.items():
+        if name not in stored:
             yield name, f"missing: {quote(name)}, {format_shape(expected)}"
             continue
         view = file.get_slice(name)
@@ -273,6 +278,6 @@ def _problems(
             )
         if dtype != "F32":
             yield name, f"of another type: {quote(name)} is {dtype}, expected F32"
-    for name in sorted(found):
-        if name not in known and name.rpartition("@")[0] not in known:
+    for name in sorted(stored):
+        if name not in known_names and name.rpartition("@")[0] not in known_names:
             yield name, f"unexpected: {quote(name)}"

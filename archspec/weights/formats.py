@@ -76,35 +76,35 @@ def file_kinds() -> Iterator[FileKind]:
 
 def kind_by_suffix(path: Path) -> FileKind:
     """Return the kind that a file's suffix stands for; raise `CheckpointError` for any other."""
-    known = {suffix: kind for kind in reversed(list(file_kinds())) for suffix in kind.suffixes}
-    if path.suffix.lower() not in known:
-        help = with_broken_backends(f"known are {', '.join(sorted(known))}")
+    kinds = {suffix: kind for kind in reversed(list(file_kinds())) for suffix in kind.suffixes}
+    if path.suffix.lower() not in kinds:
+        help = with_broken_backends(f"known are {', '.join(sorted(kinds))}")
         raise CheckpointError(
             f"the suffix of {quote(path)} is that of no kind of weights", help=help
         )
-    return known[path.suffix.lower()]
+    return kinds[path.suffix.lower()]
 
 
 def kind_of_backend(backend: str, path: Path) -> FileKind:
     """Return the backend's kind of file for this suffix; raise `UsageError` if it has none."""
     find_backend(backend)
-    found = {
+    kinds = {
         suffix: kind
         for kind in reversed(list(file_kinds()))
         if kind.backend == backend
         for suffix in kind.suffixes
     }
-    if not found:
+    if not kinds:
         others = sorted({kind.backend for kind in file_kinds()} - {""})
         message = f"the backend {quote(backend)} has no kind of file for weights alone"
         raise UsageError(message, did_you_mean(backend, others, "backends that have one"))
-    if path.suffix.lower() not in found:  # it would be taken for what it is not when it is read
+    if path.suffix.lower() not in kinds:  # it would be taken for what it is not when it is read
         message = (
             f"the suffix of {quote(path)} is that of "
             f"no kind of file of the backend {quote(backend)}"
         )
-        raise UsageError(message, help=f"known are {', '.join(sorted(found))}")
-    return found[path.suffix.lower()]
+        raise UsageError(message, help=f"known are {', '.join(sorted(kinds))}")
+    return kinds[path.suffix.lower()]
 
 
 def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> dict[str, Array]:

@@ -36,27 +36,28 @@ class NamingScheme:
     channels: str | None = None
     note: str = ""
 
-    def unknown_names(self, found: Mapping[str, Any]) -> list[str]:
+    def unknown_names(self, file_tensors: Mapping[str, Any]) -> list[str]:
         """Return the names of a file that the scheme does not know."""
-        known = {native.name for native in self.layouts.values()}
-        rest = [name for name in found if name not in known]
+        native_names = {native.name for native in self.layouts.values()}
+        rest = [name for name in file_tensors if name not in native_names]
         return sorted(
             name for name in rest if not any(fnmatchcase(name, pattern) for pattern in self.ignored)
         )
 
-    def mismatch_count(self, found: Mapping[str, Any], graph: Graph) -> int:
+    def mismatch_count(self, file_tensors: Mapping[str, Any], graph: Graph) -> int:
         """Return how many names of a graph and of a file have no counterpart."""
         names = (name for name, _, _ in graph.parameters())
         missing = sum(
-            name not in self.layouts or self.layouts[name].name not in found for name in names
+            name not in self.layouts or self.layouts[name].name not in file_tensors
+            for name in names
         )
-        return missing + len(self.unknown_names(found))
+        return missing + len(self.unknown_names(file_tensors))
 
 
 def choose_naming(
     path: Path,
     kind: FileKind,
-    found: Mapping[str, Any],
+    file_tensors: Mapping[str, Any],
     graph: Graph,
     whole: Graph,
     mapping: str | None = None,
@@ -70,22 +71,25 @@ def choose_naming(
     """
     if mapping is not None:
         return naming_of_mapping(mapping, mappings.find_mapping(mapping), whole)
-    own = list(_natives(kind, graph, whole))
+    framework_schemes = list(_natives(kind, graph, whole))
     shipped = {name: mappings.find_mapping(name) for name in mappings.shipped_mappings()}
-    others = [
-        naming_of_mapping(name, known, whole)
-        for name, known in shipped.items()
-        if kind.name in known.formats
+    mapping_schemes = [
+        naming_of_mapping(name, name_map, whole)
+        for name, name_map in shipped.items()
+        if kind.name in name_map.formats
     ]
-    gaps = {way.title: way.mismatch_count(found, graph) for way in (*own, *others)}
-    fit = [way for way in others if not gaps[way.title]]
-    if len(fit) > 1 and all(gaps[way.title] for way in own):
+    gaps = {
+        way.title: way.mismatch_count(file_tensors, graph)
+        for way in (*framework_schemes, *mapping_schemes)
+    }
+    fit = [way for way in mapping_schemes if not gaps[way.title]]
+    if len(fit) > 1 and all(gaps[way.title] for way in framework_schemes):
         choices = " and ".join(way.title for way in fit)
         raise CheckpointError(f"{quote(path)} fits {choices}", help="choose one with `--mapping`")
-    if not own and not others:
+    if not framework_schemes and not mapping_schemes:
         help = "`--mapping FILE` says how it calls them"
         raise CheckpointError(f"how {quote(path)} calls its tensors is not known", help=help)
-    return min((*own, *others), key=lambda way: gaps[way.title])
+    return min((*framework_schemes, *mapping_schemes), key=lambda way: gaps[way.title])
 
 
 def naming_of_mapping(title: str, mapping: mappings.NameMapping, whole: Graph) -> NamingScheme:
@@ -108,13 +112,13 @@ def _natives(kind: FileKind, graph: Graph, whole: Graph) -> Iterator[NamingSchem
             "portable names",
             {name: TensorLayout(name, param.shape) for name, _, param in whole.parameters()},
         )
-    for name in (
-        [kind.backend]
-        if kind.backend
-        else sorted(available())
-        if kind.name == "safetensors"
-        else []
-    ):
+    if kind.backend:
+        backends = [kind.backend]
+    elif kind.name == "safetensors":
+        backends = sorted(available())
+    else:
+        backends = []
+    for name in backends:
         try:
             backend = load_backend(name)
         except BackendError:
@@ -127,14 +131,14 @@ def _natives(kind: FileKind, graph: Graph, whole: Graph) -> Iterator[NamingSchem
 
 
 def to_portable(
-    path: Path, way: NamingScheme, found: Mapping[str, Array], graph: Graph
+    path: Path, way: NamingScheme, file_tensors: Mapping[str, Array], graph: Graph
 ) -> dict[str, Array]:
     """Return the tensors of a graph, in portable layouts and float32.
 
     Raise `CheckpointError` listing all that is missing, unexpected, of another shape, or not of
     floating point.
     """
-    if problems := tuple(_problems(way, found, graph)):
+    if problems := tuple(_problems(way, file_tensors, graph)):
         message = (
             f"{quote(path)}, read by {way.title}, does not fit the network {quote(graph.name)}"
         )
@@ -144,7 +148,7 @@ def to_portable(
     tensors: dict[str, Array] = {}
     for name, _, param in graph.parameters():
         native = way.layouts[name]
-        neutral = native.to_portable(param.shape, found[native.name])
+        neutral = native.to_portable(param.shape, file_tensors[native.name])
         with np.errstate(
             over="ignore"
         ):  # what float32 cannot hold becomes infinite, which is looked for
@@ -152,14 +156,14 @@ def to_portable(
     return tensors
 
 
-def _problems(way: NamingScheme, found: Mapping[str, Array], graph: Graph) -> Iterator[str]:
+def _problems(way: NamingScheme, file_tensors: Mapping[str, Array], graph: Graph) -> Iterator[str]:
     for name, _, param in graph.parameters():
         native = way.layouts.get(name)
-        if native is None or native.name not in found:
+        if native is None or native.name not in file_tensors:
             called = f", there {quote(native.name)}" if native else ""
             yield f"missing: {quote(name)}, {format_shape(param.shape)}{called}"
             continue
-        array = found[native.name]
+        array = file_tensors[native.name]
         if _trimmed(array.shape, len(native.shape)) != native.shape:
             shapes = f"{format_shape(array.shape)}, expected {format_shape(native.shape)}"
             yield f"of another shape: {quote(native.name)} is {shapes}"
@@ -168,7 +172,7 @@ def _problems(way: NamingScheme, found: Mapping[str, Array], graph: Graph) -> It
                 f"of another type: {quote(native.name)} is {array.dtype}, "
                 "expected floating-point numbers"
             )
-    for name in way.unknown_names(found):
+    for name in way.unknown_names(file_tensors):
         yield f"unexpected: {quote(name)}"
 
 

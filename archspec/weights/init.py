@@ -42,13 +42,13 @@ def initial_tensors(
     A tensor starts as its step says (`init`, by role), else as `defaults` say for its op (by kind,
     then role), else as the op declares. Raises ValueError for a rule that is unknown.
     """
-    found: dict[str, Array] = {}
+    tensors: dict[str, Array] = {}
     for name, node, param in graph.parameters():
         default = (defaults or {}).get(node.op.kind, {}).get(param.role, param.init)
-        found[name] = initial_tensor(
+        tensors[name] = initial_tensor(
             node.init.get(param.role, default), param.shape, param.fan, seed, name
         )
-    return found
+    return tensors
 
 
 def initial_tensor(

@@ -69,15 +69,15 @@ class NameMapping(BaseModel):
     @cached_property
     def names(self) -> dict[str, str]:
         """Every foreign name with its portable one; raise ValueError if a name occurs twice."""
-        found: dict[str, str] = {}
+        portable: dict[str, str] = {}
         for rule in self.rules.items():
             for theirs, ours in self._expanded(*rule):
-                if theirs in found:
+                if theirs in portable:
                     raise ValueError(f"two rules take {quote(theirs)}")
-                found[theirs] = ours
-            if len(found) > MAX_NAMES:
+                portable[theirs] = ours
+            if len(portable) > MAX_NAMES:
                 raise ValueError(f"the rules give more than {MAX_NAMES:,} names")
-        return found
+        return portable
 
     def _expanded(self, theirs: str, ours: str) -> list[tuple[str, str]]:
         words = sorted(set(_WORD.findall(theirs)))
@@ -88,12 +88,12 @@ class NameMapping(BaseModel):
         values = [_pairs(self.where[word]) for word in words]
         if math.prod(map(len, values)) > MAX_NAMES:
             raise ValueError(f"{quote(theirs)} stands for more than {MAX_NAMES:,} names")
-        found: list[tuple[str, str]] = []
+        pairs: list[tuple[str, str]] = []
         for chosen in itertools.product(*values):
             foreign = {word: pair[0] for word, pair in zip(words, chosen, strict=True)}
             neutral = {word: pair[1] for word, pair in zip(words, chosen, strict=True)}
-            found.append((_filled(theirs, foreign), _filled(ours, neutral)))
-        return found
+            pairs.append((_filled(theirs, foreign), _filled(ours, neutral)))
+        return pairs
 
 
 def _pairs(values: list[str] | dict[str, str]) -> list[tuple[str, str]]:

@@ -33,8 +33,8 @@ def is_portable(path: Path) -> bool:
 def file_metadata(path: Path) -> dict[str, Any]:
     """Return a file's metadata: a checkpoint's own, or the texts that another writer left."""
     with open_safetensors(path) as file:
-        found: dict[str, str] = file.metadata() or {}
-        return checkpoint_metadata(path, file) if METADATA_KEY in found else found
+        texts: dict[str, str] = file.metadata() or {}
+        return checkpoint_metadata(path, file) if METADATA_KEY in texts else texts
 
 
 def read_safetensors(path: Path) -> dict[str, Array]:
@@ -48,14 +48,16 @@ def read_safetensors(path: Path) -> dict[str, Array]:
 def iter_tensors(path: Path) -> Iterator[tuple[str, Array]]:
     """Yield each tensor in turn, so that a file may be larger than the memory."""
     with open_safetensors(path) as file:
-        own = checkpoint_metadata(path, file) if METADATA_KEY in (file.metadata() or {}) else {}
+        metadata: dict[str, Any] = {}
+        if METADATA_KEY in (file.metadata() or {}):
+            metadata = checkpoint_metadata(path, file)
         for name in sorted(file.keys()):
             dtype: str = file.get_slice(name).get_dtype()
             if dtype == "BF16":
                 yield name, _bfloat16(path, name)
             elif dtype in READABLE:
                 tensor = file.get_tensor(name)
-                check_digests(path, own, {name: tensor})
+                check_digests(path, metadata, {name: tensor})
                 yield name, tensor
             else:
                 raise CheckpointError(

@@ -31,7 +31,7 @@ BRANCHES = Diagnostic(
     "AS0301",
     "concat branches differ outside the channel axis",
     VARIANT.span(23, 11, 23, 14),
-    found="this branch is 192x14x14",
+    label="this branch is 192x14x14",
     notes=(
         Note(
             "branches 1x1 (64x28x28), 5x5 (32x28x28) and pool (32x28x28) agree; "
@@ -56,7 +56,7 @@ def at(
         "AS0101",
         "a message",
         Source("net.yaml", text).span(line, column, end_line, end_column),
-        found=found,
+        label=found,
     )
 
 
@@ -119,7 +119,7 @@ def test_without_a_source_line_the_finding_is_a_note() -> None:
         text = render_text(
             [
                 Diagnostic(
-                    "AS0001", "cannot be read", nowhere, found="no such file", help="look elsewhere"
+                    "AS0001", "cannot be read", nowhere, label="no such file", help="look elsewhere"
                 )
             ]
         )

@@ -79,7 +79,7 @@ def test_branches_that_differ_say_which_and_why() -> None:
         pool: [{max_pool: {kernel: 3, stride: 1, padding: 1}}, {conv: {out: 32, kernel: 1}}]
     """
     diagnostic = the(net(steps, input="[192, 28, 28]"), "AS0301", "3x3")
-    assert diagnostic.found == "this branch is 128x14x14"
+    assert diagnostic.label == "this branch is 128x14x14"
     agree, changed = diagnostic.notes
     assert agree.text == "branches 1x1 (64x28x28) and pool (32x28x28) agree"
     assert changed.text == "3x3 became 14x14 by its stride"
@@ -103,7 +103,7 @@ def test_a_difference_is_blamed_on_the_cell_that_made_it() -> None:
 def test_steps_that_do_not_fit_are_shown_under_from() -> None:
     steps = "- {name: a, relu: }\n- {name: b, max_pool: {kernel: 2}}\n- {name: c, tanh: , from: a}\n- {from: [a, b, c], concat: }"
     diagnostic = the(net(steps), "AS0301", "b")
-    assert (diagnostic.span.line, diagnostic.found) == (7, "this value is 3x4x4")
+    assert (diagnostic.span.line, diagnostic.label) == (7, "this value is 3x4x4")
     assert diagnostic.notes[0].text == "values a (3x8x8) and c (3x8x8) agree"
 
 

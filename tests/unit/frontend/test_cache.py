@@ -11,7 +11,7 @@ from pydantic import ValidationError
 import archspec
 from archspec.diagnostics import Report, Source
 from archspec.frontend.cache import MAX_CACHED_TEXT, make_op, parse_cached
-from archspec.frontend.tree import Map, to_python
+from archspec.frontend.tree import YamlMap, to_python
 from archspec.frontend.yaml import Budget
 from archspec.ops import OPS
 
@@ -73,8 +73,8 @@ def test_what_is_wrong_is_said_every_time() -> None:
 def test_every_reading_gives_a_tree_of_its_own_and_takes_its_room(length: int) -> None:
     source = Source("net.yaml", f"a: [1, {'2' * length}]\n")
     first, second = (parse_cached(source, Report(), room := Budget(values=10)) for _ in range(2))
-    assert isinstance(first, Map)
-    assert isinstance(second, Map)
+    assert isinstance(first, YamlMap)
+    assert isinstance(second, YamlMap)
     first.put(first.key("a"), second)
     assert to_python(second)["a"][0] == 1
     assert room.values == 10 - 5

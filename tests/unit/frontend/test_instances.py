@@ -96,7 +96,7 @@ def test_the_block_instances_around_an_error_are_named() -> None:
     )
     (diagnostic,) = (d for d in read(text)[1] if d.code == "AS0304")
     assert marked(diagnostic.span) == "11"
-    assert diagnostic.found == "its input is 3x8x8"
+    assert diagnostic.label == "its input is 3x8x8"
     assert [(note.text, note.span.line if note.span else 0) for note in diagnostic.notes] == [
         ("in block unit, instantiated as two.inner", 4), ("in block outer, instantiated as two", 8),
     ]  # fmt: skip

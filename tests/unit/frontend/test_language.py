@@ -232,7 +232,7 @@ def test_branches_that_differ_say_which_why_and_where() -> None:
     )
     diagnostic = the(text, "AS0301")
     assert marked(diagnostic) == "c"
-    assert diagnostic.found == "this branch is 2x16x16"
+    assert diagnostic.label == "this branch is 2x16x16"
     assert "a (2x32x32) and b (2x32x32) agree" in diagnostic.notes[0].text
     assert diagnostic.notes[1].span is not None
     assert diagnostic.notes[1].span.line == 8

@@ -143,7 +143,7 @@ def test_every_end_of_line_that_yaml_knows_is_one(end: str) -> None:
 def test_any_span_can_be_shown(text: str, place: tuple[int, int, int, int]) -> None:
     from archspec.diagnostics import Diagnostic
 
-    diagnostic = Diagnostic("AS0101", text, Source(text, text).span(*place), help=text, found=text)
+    diagnostic = Diagnostic("AS0101", text, Source(text, text).span(*place), help=text, label=text)
     assert render_text([diagnostic]).count("AS0101") >= 1
     assert render_json([diagnostic])
 

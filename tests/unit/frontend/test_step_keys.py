@@ -141,7 +141,7 @@ def test_an_output_is_checked_in_either_order(steps: str, output: str) -> None:
 def test_an_output_that_is_not_met(output: str, mark: str, message: str) -> None:
     diagnostic = the(net(f"- {{conv: {{out: 4, kernel: 1}}, output: {output}}}"), "AS0303", mark)
     assert diagnostic.message == message
-    assert diagnostic.found == "it is 4x8x8, channels first"
+    assert diagnostic.label == "it is 4x8x8, channels first"
 
 
 @pytest.mark.parametrize(

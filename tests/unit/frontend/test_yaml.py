@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.diagnostics import Report, Source
-from archspec.frontend.tree import List, Map, Scalar, Tree, to_python, tree_depth, tree_size
+from archspec.frontend.tree import (
+    Tree,
+    YamlList,
+    YamlMap,
+    YamlScalar,
+    to_python,
+    tree_depth,
+    tree_size,
+)
 from archspec.frontend.yaml import MAX_DEPTH, MAX_VALUES, Budget, parse_yaml, resolve_scalar
 from archspec.frontend.yaml_errors import decode
 from tests.helpers.language import marked
@@ -166,9 +174,9 @@ def parts(whole: Tree) -> list[Tree]:
     """A tree and everything inside it, keys too."""
     inner = (
         whole.items
-        if isinstance(whole, List)
+        if isinstance(whole, YamlList)
         else [x for pair in whole for x in pair]
-        if isinstance(whole, Map)
+        if isinstance(whole, YamlMap)
         else []
     )
     return [whole, *(part for item in inner for part in parts(item))]
@@ -192,7 +200,7 @@ def test_size_and_height_count_what_is_there(value: Any) -> None:
 def test_a_block_collection_ends_where_its_last_value_ends() -> None:
     text = "a:\n  b: 1\n  c:\n    - x\n    - y  # remark\n\n# remark\nd: 2\n"
     whole = tree(text)
-    assert isinstance(whole, Map)
+    assert isinstance(whole, YamlMap)
     assert marked(whole.entries["a"][1].span) == "b: 1\n  c:\n    - x\n    - y"
 
 
@@ -211,10 +219,10 @@ def test_keys_that_are_numbers_are_texts() -> None:
 
 def test_an_alias_is_a_copy_of_its_own() -> None:
     whole = tree("a: &x [1, {b: 2}]\nc: *x\n")
-    assert isinstance(whole, Map)
+    assert isinstance(whole, YamlMap)
     first, second = whole.entries["a"][1], whole.entries["c"][1]
-    assert isinstance(first, List)
-    first.items.append(Scalar(3, "3", first.source, (1, 1), (1, 1)))
+    assert isinstance(first, YamlList)
+    first.items.append(YamlScalar(3, "3", first.source, (1, 1), (1, 1)))
     assert to_python(second) == [1, {"b": 2}]
 
 

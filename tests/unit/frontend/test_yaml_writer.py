@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from archspec import load
 from archspec.diagnostics import Report, Source
 from archspec.frontend.files import shipped_folder
-from archspec.frontend.tree import List, Map, Scalar, to_python
+from archspec.frontend.tree import YamlList, YamlMap, YamlScalar, to_python
 from archspec.frontend.yaml import parse_yaml, resolve_scalar
 from archspec.frontend.yaml_writer import annotated_yaml, scalar_text, yaml_text
 from tests.helpers.language import good, net, outline
@@ -94,8 +94,10 @@ PRINTED = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
 )
 
 
-def scalar(value: Any, spelt: str | None = None) -> Scalar:
-    return Scalar(value, str(value) if spelt is None else spelt, Source("t", ""), (1, 1), (1, 1))
+def scalar(value: Any, spelt: str | None = None) -> YamlScalar:
+    return YamlScalar(
+        value, str(value) if spelt is None else spelt, Source("t", ""), (1, 1), (1, 1)
+    )
 
 
 @given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), PRINTED))
@@ -143,14 +145,14 @@ VALUES = st.recursive(
 def test_any_tree_reads_back(value: dict[str, Any]) -> None:
     def build(part: Any) -> Any:
         if isinstance(part, dict):
-            return Map(
+            return YamlMap(
                 {key: (scalar(key), build(inner)) for key, inner in part.items()},
                 Source("t", ""),
                 (1, 1),
                 (1, 1),
             )
         return (
-            List([build(inner) for inner in part], Source("t", ""), (1, 1), (1, 1))
+            YamlList([build(inner) for inner in part], Source("t", ""), (1, 1), (1, 1))
             if isinstance(part, list)
             else scalar(part)
         )
@@ -174,8 +176,13 @@ def test_a_very_long_name_is_shown_and_read() -> None:
 
 
 def test_a_comment_cannot_be_broken_out_of() -> None:
-    tree = Map(
-        {"a": (scalar("a"), Scalar(1, "1", Source("x\ny: 2 # \u2028z: 3", ""), (1, 1), (1, 1)))},
+    tree = YamlMap(
+        {
+            "a": (
+                scalar("a"),
+                YamlScalar(1, "1", Source("x\ny: 2 # \u2028z: 3", ""), (1, 1), (1, 1)),
+            )
+        },
         Source("t", ""),
         (1, 1),
         (1, 1),
