@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, get_args
 
 from archspec._numpy import Array
 from archspec.diagnostics import Failure, quote
@@ -54,7 +54,7 @@ def preprocess_of(manifest: Mapping[str, Any]) -> Preprocess:
 
 
 def _size(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
 
 
 def load_image(image: ImageLike, preprocess: Preprocess, shape: Sequence[int]) -> Array:

@@ -20,7 +20,7 @@ import inspect
 import json
 import re
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from archspec.frontend.schema_words import describe_schema
 from archspec.ir.op import Op
@@ -223,7 +223,7 @@ def _takes(schema: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, list):
-        return "x".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return "x".join(map(str, cast("list[Any]", value)))
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "none"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,7 +8,7 @@ again, so that one run finds the errors on both sides.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from archspec.diagnostics import Note, Report, Span, did_you_mean, quote
 from archspec.frontend.arguments import coerce
@@ -111,7 +111,7 @@ class Elaborator:
         if argument is None:
             return [value]
         stated = frame.evaluate(argument)
-        names: list[Any] = stated if isinstance(stated, list) else [stated]  # pyright: ignore[reportUnknownVariableType]
+        names = cast("list[Any]", stated) if isinstance(stated, list) else [stated]
         items = [argument] * len(names)
         if isinstance(argument.items, list):
             items = argument.items

@@ -158,7 +158,8 @@ class GraphBuilder:
         """Keep the figures that a step states, to be compared with ours later."""
         path = f"{frame.scope.path}.{name}" if frame.scope.path else name
         for quantity, scalar in step.claims.items():
-            self.claims.append(Claim(path, quantity, scalar.text, scalar.span))  # pyright: ignore[reportArgumentType]
+            claimed: Any = quantity  # the keys are those that a claim may have
+            self.claims.append(Claim(path, claimed, scalar.text, scalar.span))
 
     def check_output(self, frame: Frame, step: Step, name: str, value: Value) -> Value:
         """Compare a step's shape with its `output`, and return the value that the next step reads.

@@ -129,7 +129,8 @@ def read_mapping(path: Path) -> NameMapping:
             text = file.read(MAX_BYTES + 1)
         if len(text) > MAX_BYTES:
             raise MappingError(f"the mapping {quote(path)} has more than {MAX_BYTES // 2**20} MiB")
-        tree: Any = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader, which builds plain values alone
+        # The loader is a SafeLoader, which builds plain values alone.
+        tree: Any = yaml.load(text, _Loader)  # noqa: S506
         return NameMapping.model_validate(tree)
     except OSError as error:
         raise MappingError(f"cannot read the mapping {quote(path)}: {reason(error)}") from error

