@@ -48,8 +48,10 @@ def test_few_functions_have_ten_branches() -> None:
 
 def test_a_class_name_means_one_class() -> None:
     ops = {op.__name__ for op in OPS.values()}
-    shared = style.shared_classes({module_name(p, ROOT): text for p, text in SOURCES.items()})
-    assert {name: where for name, where in shared.items() if name not in ops} == {}
+    modules = {module_name(path, ROOT): text for path, text in SOURCES.items()}
+    # A backend's helpers are copied into users' files, which never meet each other.
+    ours = {name: text for name, text in modules.items() if ".helpers" not in name}
+    assert [name for name in style.shared_classes(ours) if name not in ops] == []
 
 
 def test_conditional_expressions_and_comprehensions_are_few() -> None:
