@@ -1,6 +1,6 @@
 """Attribute an exception of a backend's own code to that backend.
 
->>> with attributed("mine", "emitting `net`"):
+>>> with attributed("mine", "emitting `net`"):  # doctest: +ELLIPSIS
 ...     {}["conv"]
 Traceback (most recent call last):
 archspec.backend.attribution.BackendFault: the backend `mine` failed while emitting `net`: ...
