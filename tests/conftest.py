@@ -24,6 +24,10 @@ settings.register_profile("deep", max_examples=3400, deadline=None, suppress_hea
 settings.load_profile(os.environ.get("ARCHSPEC_PROFILE", "ci"))
 
 
+# To import it, as the search for doctests does, is to import the frameworks and to forget Keras.
+collect_ignore = ["helpers/preloaded.py"]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _forked_workers() -> None:
     """Fork the workers of `verify` from a process that has the frameworks: each imports them otherwise."""
