@@ -6,11 +6,6 @@ rules are written out here.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
-# pyright: reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
-# pyright: reportOperatorIssue=false, reportOptionalOperand=false
-# pyright: reportArgumentType=false, reportCallIssue=false
-# Keras is typed in part only, and its operations as if they could return None.
 
 from __future__ import annotations
 
@@ -19,10 +14,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, assert_never
 
-from keras import ops
+import keras
 
 from archspec.backend.optimizer import SGD, AdamW, update_rule
 from archspec.ir.recipe import Recipe
+
+ops: Any = keras.ops
+"""Keras types these in part only, and as if they could return None."""
 
 Tensors = dict[str, Any]
 UpdateFunction = Callable[..., tuple[Any, Tensors]]
