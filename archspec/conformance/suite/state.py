@@ -75,7 +75,7 @@ def test_tensors_that_are_not_given_stay_as_they_are(backend_under_test: Backend
 def test_gradients_are_those_of_one_call(backend_under_test: BackendUnderTest) -> None:
     """Frameworks add gradients up until they are told to forget them."""
     if not backend_under_test.has_mode("grad"):
-        return
+        pytest.skip("the backend takes no gradients")
     for _, given, session in opened(backend_under_test):
         first = session.gradients(given.x, given.cotangents)
         second = session.gradients(given.x, given.cotangents)
