@@ -1,1 +1,1 @@
-"""Side by side with peers: `python -m benchmarks [name ...]` prints each figure, its peer's and their ratio."""
+"""Benchmarks of archspec against comparable tools: `python -m benchmarks [name ...]`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [name ...]`: runs benchmarks and prints their figures beside their targets."""
+"""Run benchmarks and print figures beside their targets: `python -m benchmarks [name ...]`."""
 
 from __future__ import annotations
 
@@ -16,42 +16,50 @@ from pathlib import Path
 from benchmarks.measure import Figure, figures_of
 
 BENCHMARKS = (
-    "stats_process", "scaling", "variants", "build_time", "torch_forward", "onnx_forward", "keras_model", "decoding",
-    "loader", "train_step", "train_loop",
-)  # fmt: skip
+    "stats_process",
+    "scaling",
+    "variants",
+    "build_time",
+    "torch_forward",
+    "onnx_forward",
+    "keras_model",
+    "decoding",
+    "loader",
+    "train_step",
+    "train_loop",
+)
 COLUMNS = ("figure", "ours", "peer", "ratio", "quartiles", "target", "met")
 
 
 def main() -> int:
-    """Exits 0 however slow anything is; with --strict, 1 where a target is missed."""
+    """Run the benchmarks and return 0, or 1 if `--strict` is set and a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "names", nargs="*", choices=[*BENCHMARKS, []], metavar="name", help=", ".join(BENCHMARKS)
     )
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with 1 where a target is missed"
-    )
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
     options = parser.parse_args()
     print(_machine(), flush=True)
-    found: list[Figure] = []
+    all_figures: list[Figure] = []
     for name in options.names or BENCHMARKS:
         print(f"\n{import_module(f'benchmarks.{name}').__doc__}\n", flush=True)
-        # A process of its own, so that none measures what another has left in memory.
+        # One process per benchmark: none inherits the memory of the one before.
         with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
             figures = pool.submit(figures_of, name).result()
         print(_table(figures), flush=True)
-        found += figures
-    held = [figure for figure in found if figure.target]
-    met = sum(figure.met for figure in held)
-    print(f"\n{met} of {len(held)} targets met")
-    return int(options.strict and met < len(held))
+        all_figures += figures
+    targeted = [figure for figure in all_figures if figure.target]
+    met = sum(figure.met for figure in targeted)
+    print(f"\n{met} of {len(targeted)} targets met")
+    return int(options.strict and met < len(targeted))
 
 
 def _machine() -> str:
-    """What the figures hold for: the day, the machine and how busy it is."""
+    """Return one line with the date, the machine and its load."""
     cpu = platform.processor() or platform.machine()
-    if (about := Path("/proc/cpuinfo")).exists():
-        lines = about.read_text(encoding="utf-8").splitlines()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
         cpu = next(
             (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu
         )

@@ -1,4 +1,7 @@
-"""`archspec build googlenet` and loading what it wrote, whole processes, against the plain import of the framework."""
+"""Time of `archspec build googlenet` and of loading the built model, against a framework import.
+
+Each measurement is a whole process.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks.measure import ARCHSPEC, Figure, Run, alternately, at_most, process, ratios
+from benchmarks.measure import ARCHSPEC, Figure, Run, at_most, interleave, process, ratios
 
 ROUNDS = 9
 BACKENDS = ("torch", "keras", "onnx")
-FACTOR, SECONDS = 1.5, 1.0
-"""How much of the import's time a process may take, and how much beside it."""
+IMPORT_FACTOR = 1.5
+EXTRA_SECONDS = 1.0
+"""A process may take the import's time by the factor, and these seconds more."""
 
 _LOAD = """
 import sys
@@ -33,33 +37,34 @@ def figures(
     for name in backends:
         imports = f"import {find(name).framework}"
         with TemporaryDirectory() as scratch:
-            folder, kept = (str(Path(scratch) / place) for place in ("new", "kept"))
+            rebuilt = str(Path(scratch) / "rebuilt")
+            prebuilt = str(Path(scratch) / "prebuilt")
             build = (*ARCHSPEC, "build", spec, "--backend", name, "--quiet", "-o")
-            process((*build, kept))
+            process((*build, prebuilt))
             calls = {
                 "import": partial(process, (sys.executable, "-c", imports)),
-                "build": partial(_anew, folder, (*build, folder)),
-                "load": partial(process, (sys.executable, "-c", _LOAD, name, kept)),
+                "build": partial(_rebuild, rebuilt, (*build, rebuilt)),
+                "load": partial(process, (sys.executable, "-c", _LOAD, name, prebuilt)),
             }
-            runs = alternately(calls, rounds)
-        seconds = {what: [run.seconds for run in found] for what, found in runs.items()}
-        for what in ("build", "load"):
-            yield against(f"{what} {spec}, {name}", seconds[what], imports, seconds["import"])
+            runs = interleave(calls, rounds)
+        seconds = {call: [run.seconds for run in results] for call, results in runs.items()}
+        for call in ("build", "load"):
+            yield against(f"{call} {spec}, {name}", seconds[call], imports, seconds["import"])
 
 
-def _anew(folder: str, command: Sequence[str]) -> Run:
-    """A command whose folder is not there yet."""
+def _rebuild(folder: str, command: Sequence[str]) -> Run:
+    """Run a command with its output folder removed first."""
     shutil.rmtree(folder, ignore_errors=True)
     return process(command)
 
 
 def against(what: str, ours: Sequence[float], imports: str, theirs: Sequence[float]) -> Figure:
-    """The seconds of a process as parts of those that the import allows it.
+    """Return the seconds of a process relative to those that the import allows it.
 
     >>> figure = against("build", [2.0, 2.6], "import torch", [1.0, 1.0])
     >>> figure.theirs, round(figure.ratio, 2), figure.met
     (2.5, 0.92, True)
     """
-    allowed = [FACTOR * s + SECONDS for s in theirs]
-    peer = f"({FACTOR:g} x {imports} + {SECONDS:g} s)"
+    allowed = [IMPORT_FACTOR * s + EXTRA_SECONDS for s in theirs]
+    peer = f"({IMPORT_FACTOR:g} x {imports} + {EXTRA_SECONDS:g} s)"
     return Figure(what, "s", median(ours), at_most(1), peer, median(allowed), ratios(ours, allowed))

@@ -1,8 +1,9 @@
-"""JPEGs as training and `archspec run` read them, by Pillow, against the decoders that are installed beside it.
+"""JPEG decoding with Pillow, as in training and `archspec run`, against other decoders.
 
-`pip install simplejpeg opencv-python-headless pyvips[binary]` brings the peers; one that is absent is left out. All end
-with an image of Pillow's, which is what is scaled and varied. A ratio below 1 says that ours takes less of the
-processor's time; below it is how far a peer's pixels are from ours, at the most, once both are scaled down.
+Install the peers with `pip install simplejpeg opencv-python-headless pyvips[binary]`; missing ones
+are skipped. Every decoder returns a Pillow image, the input of scaling and augmentation. A ratio
+below 1 means that ours takes less CPU time. The line below it is the largest difference between a
+peer's pixels and ours after both are scaled down.
 """
 
 from __future__ import annotations
@@ -24,21 +25,25 @@ if TYPE_CHECKING:
 SECONDS = 15  # for each size
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 SIZES = {"500x375": (500, 375), "2000x1500": (2000, 1500)}
-SMALL = (341, 256)
+TRAIN_SIZE = (341, 256)
 
 Decoder = Callable[[bytes], "Image"]
 
 
 def figures(seconds: float = SECONDS) -> Iterator[Figure]:
-    found = decoders()
-    for what, size in SIZES.items():
-        pictures = [photograph(name, size) for name in PHOTOGRAPHS]
-        calls = {name: over(decode, pictures) for name, decode in {"ours": ours, **found}.items()}
+    peers = decoders()
+    for size_name, size in SIZES.items():
+        images = [photograph(name, size) for name in PHOTOGRAPHS]
+        calls = {
+            name: decode_all(decode, images) for name, decode in {"ours": ours, **peers}.items()
+        }
         times = alternate_for(calls, seconds, time.process_time)
-        mine, *_ = each = [[1000 * s / len(pictures) for s in times[name]] for name in calls]
-        for (name, decode), theirs in zip(found.items(), each[1:], strict=True):
+        per_image = {name: [1000 * s / len(images) for s in times[name]] for name in calls}
+        mine = per_image["ours"]
+        for name, decode in peers.items():
+            theirs = per_image[name]
             yield Figure(
-                f"decode {what}",
+                f"decode {size_name}",
                 "ms",
                 median(mine),
                 None,
@@ -46,12 +51,12 @@ def figures(seconds: float = SECONDS) -> Iterator[Figure]:
                 median(theirs),
                 ratios(mine, theirs),
             )
-            far = max(distance(ours(content), decode(content)) for content in pictures)
-            yield Figure("    pixels differ by, of 255", "", far, None)
+            difference = max(distance(ours(content), decode(content)) for content in images)
+            yield Figure("    pixels differ by, of 255", "", difference, None)
 
 
 def decoders() -> Mapping[str, Decoder]:
-    """The peers, each from a JPEG's bytes to its picture."""
+    """Return the installed peers by name; each decodes the bytes of a JPEG."""
     peers = {
         "simplejpeg": ("simplejpeg", simplejpeg),
         "OpenCV": ("cv2", opencv),
@@ -69,7 +74,7 @@ def ours(content: bytes) -> Image:
 
 
 def convert(content: bytes) -> Image:
-    """As most programs read a picture."""
+    """Decode at full size and convert to RGB, as most programs do."""
     from PIL import Image
 
     with Image.open(BytesIO(content)) as image:
@@ -77,11 +82,14 @@ def convert(content: bytes) -> Image:
 
 
 def draft(content: bytes) -> Image:
-    """At a half, a quarter or an eighth, as JPEG can, where that is no smaller than what training scales down to."""
+    """Decode at 1/2, 1/4 or 1/8 of the size, which JPEG supports.
+
+    Never go below `TRAIN_SIZE`, the size that training scales down to.
+    """
     from PIL import Image
 
     with Image.open(BytesIO(content)) as image:
-        image.draft("RGB", SMALL)
+        image.draft("RGB", TRAIN_SIZE)
         image.load()
         return image
 
@@ -109,25 +117,26 @@ def libvips(content: bytes) -> Image:
 
 
 def photograph(name: str, size: tuple[int, int]) -> bytes:
-    """One of scikit-image's, as a JPEG of that size."""
+    """Return an image of scikit-image as a JPEG of the given size."""
     import skimage.data
     from PIL import Image
 
-    written, pixels = BytesIO(), getattr(skimage.data, name)()
-    Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS).save(written, "JPEG", quality=90)
-    return written.getvalue()
+    resized = Image.fromarray(getattr(skimage.data, name)()).resize(size, Image.Resampling.LANCZOS)
+    buffer = BytesIO()
+    resized.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
 
 
-def over(decode: Decoder, pictures: Sequence[bytes]) -> Callable[[], object]:
-    return lambda: [decode(content) for content in pictures]
+def decode_all(decode: Decoder, images: Sequence[bytes]) -> Callable[[], object]:
+    return lambda: [decode(content) for content in images]
 
 
 def distance(one: Image, other: Image) -> int:
-    """The largest distance of two pictures as training sees them: scaled down to one size.
+    """Return the largest pixel difference of two images, both scaled to the size for training.
 
     >>> from PIL import Image
     >>> distance(Image.new("RGB", (800, 600)), Image.new("RGB", (400, 300), (0, 0, 2)))
     2
     """
-    small = [np.asarray(image.resize(SMALL, 2), int) for image in (one, other)]
+    small = [np.asarray(image.resize(TRAIN_SIZE, 2), int) for image in (one, other)]
     return int(np.abs(small[0] - small[1]).max())

@@ -1,6 +1,7 @@
-"""The emitted Keras googlenet on TensorFlow against one written by hand, same weights, in one thread's time.
+"""The emitted Keras googlenet on TensorFlow against a handwritten one, in CPU time of one thread.
 
-`predict`, and `train_on_batch` with the three heads; what XLA compiles (`jit_compile`) is shown beside, with no target.
+Both have the same weights. Times `predict`, and `train_on_batch` with three heads. The figures for
+XLA (`jit_compile`) have no target.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def figures() -> Iterator[Figure]:
     for jit, train in product((False, True), repeat=2):
         calls = {name: _call(model, train, jit) for name, model in models(train).items()}
         mine, peer = (
-            [1000 * s for s in found]
-            for found in alternate_for(calls, SECONDS, time.process_time).values()
+            [1000 * s for s in seconds]
+            for seconds in alternate_for(calls, SECONDS, time.process_time).values()
         )
         what = f"{'train_on_batch' if train else 'predict'}, batch {BATCH}{', XLA' if jit else ''}"
         target = None if jit else at_most(1.02)
@@ -40,7 +41,7 @@ def figures() -> Iterator[Figure]:
 
 
 def models(train: bool) -> dict[str, Any]:
-    """Both with the same weights; raises AssertionError where they compute something else."""
+    """Return both models with the same weights; raise AssertionError if their outputs differ."""
     from archspec.backend import load as load_backend
     from archspec.codegen.runtime import import_model
     from archspec.compiler import load, write_build
@@ -56,10 +57,10 @@ def models(train: bool) -> dict[str, Any]:
 
 
 def agree(ours: Any, theirs: Any) -> None:
-    """Raises AssertionError where two models differ in a head, dropout off."""
+    """Raise AssertionError if two models differ in any head, with dropout off."""
     import numpy as np
 
-    x = _pictures(1)
+    x = _images(1)
     for mine, peer in zip(_heads(ours(x)), _heads(theirs(x)), strict=True):
         np.testing.assert_allclose(mine, peer, rtol=0, atol=1e-5 * abs(peer).max())
 
@@ -67,11 +68,12 @@ def agree(ours: Any, theirs: Any) -> None:
 def _heads(outputs: Any) -> list[Any]:
     import numpy as np
 
-    found = [outputs[name] for name in sorted(outputs)] if isinstance(outputs, dict) else [outputs]
-    return [np.asarray(output) for output in found]
+    if isinstance(outputs, dict):
+        return [np.asarray(outputs[name]) for name in sorted(outputs)]
+    return [np.asarray(outputs)]
 
 
-def _pictures(count: int) -> Any:
+def _images(count: int) -> Any:
     import numpy as np
 
     return np.random.default_rng(0).standard_normal((count, 224, 224, 3), np.float32)
@@ -81,10 +83,11 @@ def _call(model: Any, train: bool, jit: bool) -> Callable[[], object]:
     import keras
     import numpy as np
 
-    x, weights = _pictures(BATCH), {"main": 1.0, "aux1": 0.3, "aux2": 0.3}
+    x = _images(BATCH)
     if not train:
         model.compile(jit_compile=jit)
         return partial(model.predict, x, verbose=0)
+    weights = {"main": 1.0, "aux1": 0.3, "aux2": 0.3}
     loss = {head: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for head in weights}
     optimizer = keras.optimizers.SGD(1e-4, momentum=0.9)
     model.compile(optimizer, loss, loss_weights=weights, jit_compile=jit)

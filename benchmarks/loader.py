@@ -1,7 +1,7 @@
-"""Batches of pictures for training: our loader against torch's DataLoader, in milliseconds of a core for each picture.
+"""Our loader of training images against torch's DataLoader, in milliseconds of one core per image.
 
-The DataLoader is given our own preparation of a sample, and then what torchvision has for it: of files of 500x375, a
-random part scaled to 224x224, mirrored, normalised. With one process each, and with none.
+The DataLoader runs once with our transform and once with torchvision's: a random crop of a 500x375
+file, scaled to 224x224, flipped and normalised. Each runs with no worker process and with one.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from archspec.train.data.workers import PREFETCH
 from benchmarks.decoding import PHOTOGRAPHS, SIZES, photograph
 from benchmarks.measure import Figure, alternate_for, at_most, ratios
 
-SECONDS = 40  # without processes, and with them
-MANY, BATCH, SIDE = 32, 32, 224  # files of each photograph, samples of a batch, the input's side
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SECONDS = 40  # for each number of workers
+COPIES = 32  # files of each photograph
+BATCH = 32
+SIDE = 224
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
 PREPARE = InputTransform(
     (3, SIDE, SIDE), Preprocess(mean=MEAN, std=STD), Augment(area=(0.08, 1.0), flip=True)
 )
@@ -32,50 +35,49 @@ PREPARE = InputTransform(
 
 def figures(seconds: float = SECONDS) -> Iterator[Figure]:
     with TemporaryDirectory() as scratch:
-        folder, packed = Path(scratch) / "pictures", Path(scratch) / "packed"
+        folder = Path(scratch) / "images"
+        packed = Path(scratch) / "packed"
         for label, name in enumerate(PHOTOGRAPHS):
-            (folder / str(label)).mkdir(parents=True)
-            for number in range(MANY):
-                (folder / str(label) / f"{number}.jpg").write_bytes(
-                    photograph(name, SIZES["500x375"])
-                )
+            class_folder = folder / str(label)
+            class_folder.mkdir(parents=True)
+            for number in range(COPIES):
+                content = photograph(name, SIZES["500x375"])
+                (class_folder / f"{number}.jpg").write_bytes(content)
         pack(folder, packed)
-        files, shards = (open_data(place, val_split=0).train for place in (folder, packed))
+        files = open_data(folder, val_split=0).train
+        shards = open_data(packed, val_split=0).train
         for workers, clock in ((0, time.process_time), (1, time.perf_counter)):
             feeds = {
                 "ours": partial(ours, files, workers),
                 "from shards": partial(ours, shards, workers),
-                "DataLoader, our preparation": partial(data_loader, Samples(files), workers),
+                "DataLoader, our transform": partial(data_loader, Samples(files), workers),
                 "DataLoader, torchvision's": partial(data_loader, image_folder(folder), workers),
             }
-            yield from compared(
-                feeds, f"{workers or 'no'} process", 4 if workers == 0 else 16, seconds, clock
-            )
+            batches = 4 if workers == 0 else 16
+            yield from compare(feeds, f"{workers or 'no'} process", batches, seconds, clock)
 
 
-def compared(
+def compare(
     feeds: dict[str, Callable[[], Iterator[Any]]],
-    how: str,
+    setup: str,
     batches: int,
     seconds: float,
     clock: Callable[[], float],
 ) -> Iterator[Figure]:
-    """Ours against each of the others; every feed goes on all the time, and is asked for so many batches in turn."""
-    begun = {
-        name: feed() for name, feed in feeds.items()
-    }  # the DataLoader's processes, which are forked, come first
-    found = alternate_for(
-        {name: partial(take, feed, batches) for name, feed in begun.items()},
-        seconds,
-        clock,
-        least=5,
-    )
-    each = {name: [1000 * s / (batches * BATCH) for s in times] for name, times in found.items()}
-    mine = each.pop("ours")
-    for name, theirs in each.items():
+    """Compare our feed with each of the others.
+
+    All feeds stay open throughout, and take turns to produce `batches` batches.
+    """
+    # A DataLoader forks its workers as it is opened: open all before the first batch is taken.
+    iterators = {name: feed() for name, feed in feeds.items()}
+    calls = {name: partial(consume, feed, batches) for name, feed in iterators.items()}
+    times = alternate_for(calls, seconds, clock, least=5)
+    per_image = {name: [1000 * s / (batches * BATCH) for s in times[name]] for name in calls}
+    mine = per_image.pop("ours")
+    for name, theirs in per_image.items():
         target = None if name == "from shards" else at_most(1)
         yield Figure(
-            f"a picture, {how}",
+            f"an image, {setup}",
             "ms",
             median(mine),
             target,
@@ -85,9 +87,9 @@ def compared(
         )
 
 
-def take(feed: Iterator[Any], batches: int) -> None:
-    for made in islice(feed, batches):
-        assert made is not None
+def consume(feed: Iterator[Any], batches: int) -> None:
+    for batch in islice(feed, batches):
+        assert batch is not None
 
 
 def ours(source: DataSource, workers: int) -> Iterator[Any]:
@@ -95,22 +97,24 @@ def ours(source: DataSource, workers: int) -> Iterator[Any]:
 
 
 def data_loader(dataset: Any, workers: int) -> Iterator[Any]:
-    """Without end, as ours: a DataLoader that began anew after each epoch would wait for its first batch then."""
+    """Return an endless iterator over a DataLoader.
+
+    Ours is endless too; a restart after each epoch would add the wait for its first batch.
+    """
     import torch
     from torch.utils.data import DataLoader, RandomSampler
 
-    torch.set_num_threads(
-        1
-    )  # a core is what is compared; more threads wait for each other, and that counts
+    # The figures are for one core; waiting threads would add to the CPU time.
+    torch.set_num_threads(1)
     endless = RandomSampler(dataset, replacement=True, num_samples=10**9)
-    more: Any = {"prefetch_factor": PREFETCH} if workers else {}
+    options: Any = {"prefetch_factor": PREFETCH} if workers else {}
     return iter(
-        DataLoader(dataset, BATCH, sampler=endless, num_workers=workers, drop_last=True, **more)
+        DataLoader(dataset, BATCH, sampler=endless, num_workers=workers, drop_last=True, **options)
     )
 
 
 class Samples:
-    """Our samples as a data set of torch's."""
+    """Our samples as a torch `Dataset`."""
 
     def __init__(self, source: DataSource) -> None:
         self.source = source
@@ -126,15 +130,15 @@ class Samples:
 
 
 def image_folder(folder: Path) -> Any:
-    """torchvision's own way, as its examples have it."""
+    """Return an `ImageFolder` with the transforms of torchvision's examples."""
     from tests.helpers import torchvision_cpu
 
     vision = torchvision_cpu.load()
-    make = vision.transforms
+    transforms = vision.transforms
     steps = (
-        make.RandomResizedCrop(SIDE),
-        make.RandomHorizontalFlip(),
-        make.ToTensor(),
-        make.Normalize(MEAN, STD),
+        transforms.RandomResizedCrop(SIDE),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize(MEAN, STD),
     )
-    return vision.datasets.ImageFolder(str(folder), make.Compose(steps))
+    return vision.datasets.ImageFolder(str(folder), transforms.Compose(steps))

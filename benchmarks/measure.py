@@ -1,4 +1,6 @@
-"""How things are timed: alternately, so that what slows the machine down slows both sides, and judged by medians.
+"""Timing by interleaved calls, compared by the median of their ratios.
+
+A load on the machine slows interleaved calls alike.
 
 >>> figure = Figure("stats", "s", 0.2, at_least(10), "fvcore", 3.0, ratios=[15.1, 14.9, 15.0])
 >>> figure.ratio, figure.met
@@ -29,12 +31,12 @@ Clock = Callable[[], float]
 ROOT = Path(__file__).parent.parent
 
 ARCHSPEC = (sys.executable, "-c", "import sys; from archspec.cli import main; sys.exit(main())")
-"""What the command `archspec` runs."""
+"""The command `archspec`, on this interpreter."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure has to keep to: its ratio where it has one, else itself."""
+    """A bound for the ratio of a figure or, if it has none, for its value."""
 
     bound: Literal["at least", "at most"]
     value: float
@@ -53,9 +55,10 @@ def at_most(value: float) -> Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table. `ratios` are of pairs measured side by side; the median of them is held to the target.
+    """One row of the table.
 
-    A figure without a target is there to be seen.
+    `ratios` come from pairs measured together; the target applies to their median. A figure
+    without a target is for information only.
     """
 
     what: str
@@ -72,7 +75,7 @@ class Figure:
 
     @property
     def spread(self) -> tuple[float, float] | None:
-        """The quartiles of the ratios."""
+        """Return the quartiles of the ratios."""
         if len(self.ratios) < 2:
             return None
         low, _, high = quantiles(self.ratios, n=4)
@@ -86,15 +89,15 @@ class Figure:
 
 
 def figures_of(benchmark: str) -> list[Figure]:
-    """Runs one of the benchmarks."""
+    """Run a benchmark and return its figures."""
     return list(import_module(f"benchmarks.{benchmark}").figures())
 
 
 @dataclass(frozen=True)
 class Run:
-    """One whole process: wall-clock seconds, peak resident memory in MB, and what it printed.
+    """One finished process: wall-clock seconds, peak resident memory in MB, and its output.
 
-    Linux counts what the process that starts it holds at that moment, too: start it from a small one.
+    On Linux the peak includes the memory of the parent at the start: use a small parent.
     """
 
     seconds: float
@@ -103,8 +106,11 @@ class Run:
 
 
 def process(command: Sequence[str]) -> Run:
-    """Runs a command from the project's folder to its end; raises `CalledProcessError` where it fails."""
-    with TemporaryFile("w+") as errors:  # frameworks talk there as they are imported
+    """Run a command in the project's folder and wait for its end.
+
+    Raise `CalledProcessError` if it fails.
+    """
+    with TemporaryFile("w+") as errors:  # frameworks write to stderr on import
         started = time.perf_counter()
         with subprocess.Popen(
             command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, stderr=errors, text=True
@@ -123,13 +129,13 @@ def process(command: Sequence[str]) -> Run:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, but compiled modules may be kept, as they are wherever a package is installed."""
+    """Return our environment with bytecode caching allowed, as for an installed package."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def processes(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[Run]]:
-    """Runs each command in turn, round after round, after one round that only fills the caches."""
-    return alternately(
+    """Run all commands in each round, after one warm-up round that fills the caches."""
+    return interleave(
         {name: lambda command=command: process(command) for name, command in commands.items()},
         rounds,
     )
@@ -141,9 +147,10 @@ def alternate(
     warm: int = 1,
     clock: Clock = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Seconds of each call: every round times all of them, in turn there and back, after `warm` rounds untimed.
+    """Return the seconds of each call, measured in interleaved rounds.
 
-    What computes in one thread can be timed by `time.process_time`, which stands still while others have the processor.
+    Every second round runs in reverse order; the first `warm` rounds are not timed. Use
+    `time.process_time` for code on one thread: it leaves out the time of other processes.
     """
 
     def timed(call: Callable[[], object]) -> Callable[[], float]:
@@ -154,7 +161,7 @@ def alternate(
 
         return once
 
-    return alternately({name: timed(call) for name, call in calls.items()}, rounds, warm)
+    return interleave({name: timed(call) for name, call in calls.items()}, rounds, warm)
 
 
 def alternate_for(
@@ -163,43 +170,48 @@ def alternate_for(
     clock: Clock = time.perf_counter,
     least: int = 11,
 ) -> dict[str, list[float]]:
-    """As `alternate`, with as many rounds as fit into so many seconds, and no fewer than `least`."""
-    once = alternate(calls, rounds=1)
-    return alternate(calls, max(least, int(seconds / sum(map(sum, once.values())))), clock=clock)
+    """Call `alternate` with as many rounds as fit into `seconds`, but at least `least`."""
+    one_round = sum(map(sum, alternate(calls, rounds=1).values()))
+    return alternate(calls, max(least, int(seconds / one_round)), clock=clock)
 
 
-def alternately(
+def interleave(
     calls: Mapping[str, Callable[[], T]], rounds: int, warm: int = 1
 ) -> dict[str, list[T]]:
-    """What each call gives, in the order of `alternate`."""
-    found: dict[str, list[T]] = {name: [] for name in calls}
+    """Return the results of each call, made in the order of `alternate`."""
+    results: dict[str, list[T]] = {name: [] for name in calls}
     names = list(calls)
     for index in range(-warm, rounds):
         for name in names if index % 2 == 0 else reversed(names):
             result = calls[name]()
             if index >= 0:
-                found[name].append(result)
-    return found
+                results[name].append(result)
+    return results
 
 
 @contextmanager
-def apart(make: Callable[[], Callable[[], object]]) -> Generator[Callable[[], object]]:
-    """The call that `make` gives, in a process of its own: what one side sets there does not change the other."""
-    with ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(make,)) as pool:
-        yield lambda: pool.submit(_call).result()
+def in_subprocess(make: Callable[[], Callable[[], object]]) -> Generator[Callable[[], object]]:
+    """Yield a function that makes the call returned by `make`, in a separate process.
+
+    Settings of that process do not affect other measurements.
+    """
+    with ProcessPoolExecutor(
+        1, get_context("spawn"), initializer=_make_call, initargs=(make,)
+    ) as pool:
+        yield lambda: pool.submit(_run_call).result()
 
 
-_made: list[Callable[[], object]] = []
+_calls: list[Callable[[], object]] = []
 
 
-def _begin(make: Callable[[], Callable[[], object]]) -> None:
-    _made.append(make())
+def _make_call(make: Callable[[], Callable[[], object]]) -> None:
+    _calls.append(make())
 
 
-def _call() -> None:
-    _made[0]()
+def _run_call() -> None:
+    _calls[0]()
 
 
-def ratios(of: Sequence[float], to: Sequence[float]) -> list[float]:
-    """Pair by pair."""
-    return [a / b for a, b in zip(of, to, strict=True)]
+def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
+    """Divide pair by pair."""
+    return [a / b for a, b in zip(numerators, denominators, strict=True)]

@@ -1,6 +1,7 @@
-"""The emitted googlenet on ONNX Runtime against the files that torch's own exporters make of it, in one thread's time.
+"""The emitted googlenet on ONNX Runtime against torch's own exports, in CPU time of one thread.
 
-torch exports the emitted torch model, so that all of them have the same weights; their outputs are compared first.
+torch exports the emitted torch model, so that all files have the same weights; their outputs are
+compared first.
 """
 
 from __future__ import annotations
@@ -40,33 +41,44 @@ def figures(
                 call(), expected, rtol=0, atol=1e-5 * abs(expected).max(), err_msg=name
             )
         timed: dict[str, Callable[[], object]] = {**calls}
-        found = alternate_for(timed, seconds * (len(calls) - 1), time.process_time)
-        mine, *others = ([1000 * s for s in times] for times in found.values())
-        for peer, theirs in zip(list(calls)[1:], others, strict=True):
-            what = f"forward, batch {batch}"
+        times = alternate_for(timed, seconds * (len(calls) - 1), time.process_time)
+        milliseconds = {name: [1000 * s for s in times[name]] for name in calls}
+        mine = milliseconds.pop("ours")
+        for peer, theirs in milliseconds.items():
             yield Figure(
-                what, "ms", median(mine), at_most(1.02), peer, median(theirs), ratios(mine, theirs)
+                f"forward, batch {batch}",
+                "ms",
+                median(mine),
+                at_most(1.02),
+                peer,
+                median(theirs),
+                ratios(mine, theirs),
             )
 
 
 def _files(spec: str, folder: Path) -> dict[str, Path]:
-    """Ours first, then one of each exporter."""
+    """Write and return the ONNX files by name: ours first, then one per exporter."""
     import torch
 
     from archspec.backend import load as load_backend
     from archspec.compiler import load, write_build
 
-    read = load(spec)
+    loaded = load(spec)
     for backend in ("torch", "onnx"):
-        write_build(read, load_backend(backend), folder / backend)
+        write_build(loaded, load_backend(backend), folder / backend)
     model = load_backend("torch").load(folder / "torch")
-    x = torch.zeros(2, *read.graph.input)
+    x = torch.zeros(2, *loaded.graph.input)
     files = {"ours": folder / "onnx" / "model.onnx"}
-    with warnings.catch_warnings(action="ignore"):  # the exporters' own
+    with warnings.catch_warnings(action="ignore"):  # the exporters warn about their own code
         files["torch.onnx, dynamo"] = folder / "dynamo.onnx"
-        free = ({0: torch.export.Dim("batch")},)
+        dynamic_shapes = ({0: torch.export.Dim("batch")},)
         torch.onnx.export(
-            model, (x,), folder / "dynamo.onnx", dynamo=True, dynamic_shapes=free, verbose=False
+            model,
+            (x,),
+            folder / "dynamo.onnx",
+            dynamo=True,
+            dynamic_shapes=dynamic_shapes,
+            verbose=False,
         )
         files["torch.onnx, TorchScript"] = folder / "script.onnx"
         axes = {"x": {0: "batch"}}

@@ -1,6 +1,7 @@
-"""The tools that `archspec stats` is held against, each a whole process: `python -m benchmarks.peers fvcore`.
+"""The tools that `archspec stats` is compared with: `python -m benchmarks.peers fvcore`.
 
-Each builds torchvision's GoogLeNet in the quickest way that torchvision offers and counts one sample of 3x224x224.
+Every peer is a whole process. It builds torchvision's GoogLeNet without initialising its weights,
+which is fastest, and counts one sample of 3x224x224.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""GoogLeNet as a Keras user writes it by hand from the paper, with Caffe's padding, to hold the emitted file against.
+"""GoogLeNet handwritten in Keras from the paper, with Caffe's padding: the emitted file's peer.
 
-Layers have the names of those of the emitted file, so that its weights can be copied to them.
+Its layers have the same names as in the emitted file, so that weights can be copied by name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from keras import layers
 
 
 class LRN(layers.Layer):
-    """TensorFlow's own operation; it takes a radius, and does not divide alpha by the size."""
+    """TensorFlow's operation, which takes a radius and does not divide alpha by the size."""
 
     def call(self, inputs: Any) -> Any:
         return tf.nn.local_response_normalization(
@@ -45,7 +45,7 @@ def auxiliary(x: Any, name: str) -> Any:
 
 
 def googlenet(train: bool) -> keras.Model:
-    """Logits; with `train`, of the three heads."""
+    """Return a model of the logits; with `train`, of all three heads."""
     inputs = keras.Input((224, 224, 3))
     x = layers.ZeroPadding2D(3)(inputs)
     x = layers.Conv2D(64, 7, strides=2, activation="relu", name="conv1-conv")(x)
@@ -76,8 +76,8 @@ def googlenet(train: bool) -> keras.Model:
     )
 
 
-def copy_weights(to: keras.Model, of: keras.Model) -> None:
-    """Every weight, by its layer's name; raises ValueError where one has no place there."""
-    for layer in of.layers:
+def copy_weights(target: keras.Model, source: keras.Model) -> None:
+    """Copy all weights by layer name; raise ValueError if `target` lacks a layer."""
+    for layer in source.layers:
         if layer.weights:
-            to.get_layer(layer.name).set_weights(layer.get_weights())
+            target.get_layer(layer.name).set_weights(layer.get_weights())

@@ -1,4 +1,7 @@
-"""`archspec stats googlenet` against the counters of torchvision's GoogLeNet: whole processes, from start to end."""
+"""`archspec stats googlenet` against tools that count torchvision's GoogLeNet.
+
+Each measurement is a whole process, from start to end.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def figures() -> Iterator[Figure]:
     peers = {name: (sys.executable, "-m", "benchmarks.peers", name) for name in PEERS}
     runs = processes({"archspec": STATS, **peers}, ROUNDS)
     assert json.loads(runs["archspec"][0].output)["params"] == 6_998_552
-    seconds = {name: [run.seconds for run in found] for name, found in runs.items()}
+    seconds = {name: [run.seconds for run in results] for name, results in runs.items()}
     ours = seconds.pop("archspec")
     for name, theirs in seconds.items():
         yield Figure(

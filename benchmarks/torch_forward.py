@@ -1,4 +1,7 @@
-"""The emitted googlenet-torchvision against torchvision's own class, with the same weights: inference, and training."""
+"""Inference and training of the emitted googlenet-torchvision against torchvision's own class.
+
+Both have the same weights.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +33,17 @@ def figures() -> Iterator[Figure]:
         make = _training if train else _inference
         calls = {name: make(model, x) for name, model in models.items()}
         seconds = alternate_for(calls, SECONDS)
-        what = f"{'forward + backward' if train else 'forward'}, batch {batch}, {str(layout).removeprefix('torch.')}"
+        passes = "forward + backward" if train else "forward"
+        layout_name = str(layout).removeprefix("torch.")
         mine, peer = ([1000 * s for s in seconds[name]] for name in models)
         yield Figure(
-            what, "ms", median(mine), at_most(1.02), "torchvision", median(peer), ratios(mine, peer)
+            f"{passes}, batch {batch}, {layout_name}",
+            "ms",
+            median(mine),
+            at_most(1.02),
+            "torchvision",
+            median(peer),
+            ratios(mine, peer),
         )
 
 
@@ -48,7 +58,7 @@ def _inference(model: Any, x: Any) -> Callable[[], object]:
 
 
 def _training(model: Any, x: Any) -> Callable[[], object]:
-    """One step without its update, all three heads."""
+    """Return a training step on all three heads, without the update."""
     import torch
 
     def call() -> None:

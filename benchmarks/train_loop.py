@@ -1,7 +1,8 @@
-"""The loop of `archspec train` against others on the same model and arrays: by hand, Lightning's, and Keras's `fit`.
+"""The loop of `archspec train` against a handwritten loop, Lightning and Keras's `fit`.
 
-An epoch each: ours with its reports and its checkpoint, the loop by hand with its steps and nothing else. Lightning is
-measured where it is installed beside (`pip install lightning`).
+All train the same model on the same arrays for one epoch: ours with reports and a checkpoint, the
+handwritten loop with nothing but its steps. Lightning is measured if it is installed
+(`pip install lightning`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Any
 from benchmarks.measure import Figure, alternate_for, at_most, ratios
 
 SPEC = "googlenet-small"
-BATCH, STEPS = 64, 64
-RATE, MOMENTUM = 1e-3, 0.9
+BATCH = 64
+STEPS = 64
+LEARNING_RATE = 1e-3
+MOMENTUM = 0.9
 SECONDS = 60  # for each backend
 
 Call = Callable[[], object]
@@ -26,8 +29,8 @@ Call = Callable[[], object]
 
 def figures() -> Iterator[Figure]:
     for backend, peers in (("torch", torch_peers), ("keras", keras_peers)):
-        found = alternate_for({"ours": ours(backend), **peers()}, SECONDS, least=7)
-        per_step = {name: [1000 * s / STEPS for s in seconds] for name, seconds in found.items()}
+        times = alternate_for({"ours": ours(backend), **peers()}, SECONDS, least=7)
+        per_step = {name: [1000 * s / STEPS for s in seconds] for name, seconds in times.items()}
         mine = per_step.pop("ours")
         for name, theirs in per_step.items():
             target = at_most(1.03 if name == "by hand" else 1.0)
@@ -46,12 +49,11 @@ def samples() -> tuple[Any, Any]:
     import numpy as np
 
     rng = np.random.default_rng(0)
-    return rng.standard_normal((BATCH * STEPS, 1, 28, 28), np.float32), rng.integers(
-        0, 10, BATCH * STEPS
-    )
+    x = rng.standard_normal((BATCH * STEPS, 1, 28, 28), np.float32)
+    return x, rng.integers(0, 10, BATCH * STEPS)
 
 
-def built(backend: str) -> Path:
+def build(backend: str) -> Path:
     from archspec.backend import load as load_backend
     from archspec.compiler import load, write_build
 
@@ -69,23 +71,23 @@ def ours(backend: str) -> Call:
     from archspec.train.data.source import ArraySource
     from archspec.train.loop import LoopConfig, run_loop
 
-    spec, maker = load(SPEC), load_backend(backend).trainer
-    assert maker is not None
-    recipe = Recipe(learning_rate=RATE, momentum=MOMENTUM, epochs=1, batch=BATCH)
+    spec = load(SPEC)
+    make_trainer = load_backend(backend).trainer
+    assert make_trainer is not None
+    recipe = Recipe(learning_rate=LEARNING_RATE, momentum=MOMENTUM, epochs=1, batch=BATCH)
     x, y = samples()
-    feed = Batches(
-        ArraySource(x, y, "x"), InputTransform(spec.graph.input, Preprocess()), BATCH, seed=0
-    )
-    run, trainer = (
-        LoopConfig(spec, recipe, Path(mkdtemp()), feed),
-        maker(built(backend), TrainerConfig(spec.graph, recipe)),
-    )
-    return lambda: run_loop(run, trainer, Progress())
+    transform = InputTransform(spec.graph.input, Preprocess())
+    batches = Batches(ArraySource(x, y, "x"), transform, BATCH, seed=0)
+    config = LoopConfig(spec, recipe, Path(mkdtemp()), batches)
+    trainer = make_trainer(build(backend), TrainerConfig(spec.graph, recipe))
+    return lambda: run_loop(config, trainer, Progress())
 
 
 def torch_peers() -> dict[str, Call]:
     calls = {"by hand": _torch_by_hand()}
-    return calls | {"Lightning": _lightning()} if find_spec("lightning") else calls
+    if find_spec("lightning"):
+        calls["Lightning"] = _lightning()
+    return calls
 
 
 def _torch_by_hand() -> Call:
@@ -145,20 +147,23 @@ def _lightning() -> Call:
         "enable_model_summary": False,
         "default_root_dir": mkdtemp(),
     }
-    return lambda: pytorch.Trainer(
-        accelerator="cpu", max_epochs=1, log_every_n_steps=20, **quiet
-    ).fit(module, batches)
+
+    def epoch() -> None:
+        trainer = pytorch.Trainer(accelerator="cpu", max_epochs=1, log_every_n_steps=20, **quiet)
+        trainer.fit(module, batches)
+
+    return epoch
 
 
 def _torch_model() -> tuple[Any, Callable[..., Any], Any]:
-    """The emitted model, its loss over all heads, and the optimizer: as one would choose them by hand."""
+    """Return the emitted model, its loss over all heads, and a fused SGD optimizer."""
     import torch
     from torch.nn import functional as F
 
     from archspec_torch.runtime import load_model
 
-    model: Any = load_model(built("torch")).to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.SGD(model.parameters(), RATE, MOMENTUM, fused=True)
+    model: Any = load_model(build("torch")).to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, MOMENTUM, fused=True)
 
     def loss(x: Any, y: Any) -> Any:
         main, *heads = (F.cross_entropy(output, y) for output in model(x))
@@ -184,8 +189,8 @@ def _keras_by_hand() -> Call:
         with tape:
             outputs = model(x, training=True)
             value = sum(weights[head] * losses[head](y, outputs[head]) for head in weights)
-        slopes = tape.gradient(value, model.trainable_variables)
-        optimizer.apply(slopes, model.trainable_variables)
+        gradients = tape.gradient(value, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
         return value
 
     compiled: Any = tf.function(step)
@@ -212,10 +217,10 @@ def _keras_model() -> tuple[Any, dict[str, Any], dict[str, float], Any]:
 
     from archspec.codegen.runtime import import_model
 
-    folder = built("keras")
+    folder = build("keras")
     model = import_model(folder).build_model(folder / "weights.safetensors", train=True)
     weights = {"main": 1.0, "aux1": 0.3, "aux2": 0.3}
     losses = {
         head: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for head in weights
     }
-    return model, losses, weights, keras.optimizers.SGD(RATE, momentum=MOMENTUM)
+    return model, losses, weights, keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM)

@@ -1,7 +1,8 @@
-"""A training step of googlenet-torchvision against torchvision's own class in a plain loop, on CPU, with three heads.
+"""A training step of googlenet-torchvision against torchvision's class in a plain loop, on CPU.
 
-The plain loop is in float32, channels first, with SGD as torch gives it; ours is what `archspec train` takes. Each has
-a process of its own, since ours sets how the process keeps memory.
+Both train three heads. The plain loop runs in float32, channels first, with torch's default
+implementation of SGD; ours is the step of `archspec train`. They run in separate processes, because
+ours changes the memory allocator's settings.
 """
 
 from __future__ import annotations
@@ -13,22 +14,23 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.measure import Figure, alternate_for, apart, at_least, ratios
+from benchmarks.measure import Figure, alternate_for, at_least, in_subprocess, ratios
 
 SPEC = "googlenet-torchvision"
 BATCH = 16
-RATE, MOMENTUM, DECAY = 1e-3, 0.9, 2e-4
+LEARNING_RATE = 1e-3
+MOMENTUM = 0.9
+WEIGHT_DECAY = 2e-4
 SECONDS = 60  # for each figure
 
 
 def figures() -> Iterator[Figure]:
     for precision, target in (("float32", 1.5), ("bfloat16", 3.0)):
-        with apart(theirs) as plain, apart(partial(ours, precision)) as trainer:
-            found = alternate_for({"theirs": plain, "ours": trainer}, SECONDS, least=5)
-        peer, mine = ([1000 * s for s in found[name]] for name in ("theirs", "ours"))
-        what = f"step, batch {BATCH}, {precision}, times as fast"
+        with in_subprocess(theirs) as plain, in_subprocess(partial(ours, precision)) as trainer:
+            times = alternate_for({"theirs": plain, "ours": trainer}, SECONDS, least=5)
+        peer, mine = ([1000 * s for s in times[name]] for name in ("theirs", "ours"))
         yield Figure(
-            what,
+            f"step, batch {BATCH}, {precision}, times as fast",
             "ms",
             median(mine),
             at_least(target),
@@ -44,17 +46,23 @@ def ours(precision: Any) -> Callable[[], object]:
     from archspec.compiler import load, write_build
     from archspec.ir.recipe import Recipe
 
-    spec, backend = load(SPEC), load_backend("torch")
+    spec = load(SPEC)
+    backend = load_backend("torch")
     assert backend.trainer is not None
-    recipe = Recipe(learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY, precision=precision)
+    recipe = Recipe(
+        learning_rate=LEARNING_RATE,
+        momentum=MOMENTUM,
+        weight_decay=WEIGHT_DECAY,
+        precision=precision,
+    )
     with TemporaryDirectory() as scratch:
         folder = write_build(spec, backend, Path(scratch) / "model")
         trainer = backend.trainer(folder, TrainerConfig(spec.graph, recipe))
     x, y = samples()
 
     def call() -> None:
-        trainer.step(x, y, RATE)
-        trainer.losses()  # waits for what the step computes
+        trainer.step(x, y, LEARNING_RATE)
+        trainer.losses()  # waits for the end of the step
 
     return call
 
@@ -68,7 +76,9 @@ def theirs() -> Callable[[], object]:
     model: Any = torchvision_cpu.load().models.googlenet(
         aux_logits=True, transform_input=False, init_weights=False
     )
-    optimizer = torch.optim.SGD(model.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
+    optimizer = torch.optim.SGD(
+        model.parameters(), LEARNING_RATE, MOMENTUM, weight_decay=WEIGHT_DECAY
+    )
     x, y = map(torch.as_tensor, samples())
 
     def call() -> None:
@@ -85,6 +95,5 @@ def theirs() -> Callable[[], object]:
 def samples() -> tuple[Any, Any]:
     import numpy as np
 
-    return np.random.default_rng(0).standard_normal((BATCH, 3, 224, 224), np.float32), np.arange(
-        BATCH
-    )
+    x = np.random.default_rng(0).standard_normal((BATCH, 3, 224, 224), np.float32)
+    return x, np.arange(BATCH)

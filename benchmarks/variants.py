@@ -1,4 +1,7 @@
-"""1,000 variants of GoogLeNet by `args`, each read from its file, checked and counted, all in one process."""
+"""Time to load, check and count 1,000 variants of GoogLeNet in one process.
+
+The variants differ in their `args`.
+"""
 
 from __future__ import annotations
 
