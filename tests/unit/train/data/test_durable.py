@@ -141,7 +141,7 @@ def test_a_worker_that_dies_ends_the_run_and_it_goes_on_from_there() -> None:
         said = run.communicate(timeout=60)[1]
     assert run.returncode == 1
     assert (
-        "error: a process that prepares the data was ended from outside\n  help: memory may have run out"
+        "error: a process that prepares the data was ended from outside\n  help: memory or shared memory"
         in said
     )
     assert "Traceback" not in said
