@@ -50,17 +50,17 @@ STEP_KEYS = (
     Key(
         name="name",
         takes=_TEXT,
-        description="Its name, a text without dots. It is part of its tensors' names.",
+        description="Its name, text without dots. It is part of its tensors' names.",
     ),
     Key(
         name="from",
         takes={"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
-        description="An earlier step to read in place of the one before, or several.",
+        description="An earlier step to read instead of the one before, or several.",
     ),
     Key(
         name="when",
         takes={"anyOf": [{"type": "boolean"}, EXPRESSION]},
-        description="`true` or `false`: whether the step is there.",
+        description="`true` or `false`: whether the step exists.",
     ),
     Key(
         name="output",
@@ -70,7 +70,7 @@ STEP_KEYS = (
                 {"type": "array", "items": {"anyOf": [{"type": "integer"}, EXPRESSION]}},
             ]
         },
-        description="The shape that it must have: `28x28x256`, or `[256, 28, 28]`.",
+        description="The shape that its output has to have: `28x28x256`, or `[256, 28, 28]`.",
     ),
     Key(
         name="aux",

@@ -141,7 +141,9 @@ def _run(args: list[str], environment: dict[str, str], here: str, ends: list[Any
     for number, end in enumerate(ends):
         os.dup2(end.detach(), number)
     sys.stdin = os.fdopen(0, "r")
-    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+    buffering = 1 if environment.get("PYTHONUNBUFFERED") else -1
+    sys.stdout = os.fdopen(1, "w", buffering=buffering)
+    sys.stderr = os.fdopen(2, "w", buffering=1)
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     os.environ.clear()
     os.environ.update(environment)

@@ -161,6 +161,7 @@ def run_command(command: str, folder: Path, scripts: Path | None = None) -> tupl
     env = os.environ | {
         "PATH": os.pathsep.join(path),
         "NO_COLOR": "1",
+        "PYTHONUNBUFFERED": "1",  # both streams in the order of what is printed
         "COLUMNS": "100",
     }
     done = subprocess.run(

@@ -86,10 +86,12 @@ def test_the_scale_of_float16_travels(here: str, there: str, tmp_path: Path) -> 
     one.step(x, y, rate)
     other.restore(one.save())
     assert (
-        one.save().own[LOSS_SCALE].tolist() == other.save().own[LOSS_SCALE].tolist() == [2.0**15, 1]
+        one.save().backend_state[LOSS_SCALE].tolist()
+        == other.save().backend_state[LOSS_SCALE].tolist()
+        == [2.0**15, 1]
     )
     other.step(x, y, rate)
-    assert other.save().own[LOSS_SCALE].tolist() == [2.0**15, 2]
+    assert other.save().backend_state[LOSS_SCALE].tolist() == [2.0**15, 2]
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])

@@ -89,7 +89,7 @@ def test_all_processes_hold_the_same_bits(name: str, found: list[dict[str, Any]]
 
 
 def test_each_process_drops_others_and_all_states_are_kept(found: list[dict[str, Any]]) -> None:
-    states = found[0]["dropped"]["standing"].own["torch.random"]
+    states = found[0]["dropped"]["standing"].backend_state["torch.random"]
     assert len(states) == RANKS
     assert len(np.unique(states, axis=0)) == RANKS
 

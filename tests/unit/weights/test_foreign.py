@@ -149,7 +149,7 @@ def test_channels_that_no_convolution_reads_cannot_be_put_in_order(tmp_path: Pat
     rules = "".join(f"  {name}: {name}\n" for name in drawn(spec.graph))
     (tmp_path / "m.yaml").write_text(f"formats: []\nchannels: bgr\nrules:\n{rules}")
     save_file(drawn(spec.graph), tmp_path / "w.safetensors")
-    with pytest.raises(CheckpointError, match="are for pictures in bgr, the spec's are rgb"):
+    with pytest.raises(CheckpointError, match="are for images in bgr, the spec's are rgb"):
         weights.load(tmp_path / "w.safetensors", spec, mapping=str(tmp_path / "m.yaml"))
 
 
