@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
@@ -147,7 +148,10 @@ def test_a_property_is_searched(
 
     with pytest.raises(AssertionError, match="the smallest spec with a difference") as caught:
         differential.search(holds)
-    assert "network: [{max_pool: {kernel: 1}}]" in str(caught.value)
+    # One layer of one field is left, whatever the draw began with.
+    assert re.search(
+        r"network: \[\{max_pool: \{kernel: \w+\}\}\]$", str(caught.value), re.MULTILINE
+    )
 
 
 def test_a_test_that_fails_by_itself_is_not_shrunk() -> None:
