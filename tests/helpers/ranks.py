@@ -112,7 +112,7 @@ def runs(out: Path, group: Any) -> dict[str, str]:
     spec = checked(RUN)
     found = {
         "whole": seen(spec, "whole", "noise.npz"),
-        "stopped": seen(spec, "stopped", "noise.npz", on_event=stop),
+        "stopped": seen(spec, "stopped", "noise.npz", watch=stop),
         "taken": seen(spec, "whole", "noise.npz"),
         "unreadable": seen(spec, "unreadable", "images"),
         "skipped": seen(spec, "skipped", "images", bad_data="skip"),

@@ -82,7 +82,7 @@ def test_losses_and_weights_are_those_of_the_reference_on_whole_batches(
 def test_all_processes_hold_the_same_bits(name: str, found: list[dict[str, Any]]) -> None:
     first, *others = (one[name]["standing"] for one in found)
     for other in others:
-        for part in ("tensors", "slots", "average", "own"):
+        for part in ("tensors", "slots", "average", "backend_state"):
             one, two = getattr(first, part), getattr(other, part)
             assert one.keys() == two.keys()
             assert all((one[key] == two[key]).all() for key in one), part
