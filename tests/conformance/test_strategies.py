@@ -14,7 +14,7 @@ from pydantic import Field
 
 from archspec.conformance.fields import schema
 from archspec.conformance.ops import MAX_RANK, inputs, kinds, make_op, op_values, shapes, takes_rank
-from archspec.conformance.specs import specs
+from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.conformance.suite.networks import KEPT
 from archspec.ir.op import EvalContext, Op
 from archspec.ir.types import Shape, Size
@@ -117,10 +117,20 @@ def test_the_kept_networks_have_every_feature() -> None:
 
 
 def test_random_networks_have_every_feature_too() -> None:
-    """All but a few of the rare ones, which are not among so few draws."""
-    seen = set[Feature]().union(*(features(spec.text) for spec in drawn(specs(), 300)))
+    """A rare way or two may be missing by chance; they turn up where the op has networks to itself.
+
+    What hypothesis draws depends on the modules that happen to be loaded, whose constants it uses.
+    """
     wanted = every_feature()
-    assert len(wanted - seen) <= len(wanted) // 50, sorted(wanted - seen)
+    missing = set(wanted) - _features_of(drawn(specs(), 500))
+    assert len(missing) <= len(wanted) // 100, sorted(missing)
+    for kind in {kind for kind, _, _ in missing} & set(OPS):
+        missing -= _features_of(drawn(specs(known=frozenset({kind})), 200))
+    assert sorted(missing) == []
+
+
+def _features_of(networks: list[GeneratedSpec]) -> set[Feature]:
+    return set[Feature]().union(*(features(network.text) for network in networks))
 
 
 def test_shapes_have_the_ranks_that_are_asked_for() -> None:

@@ -1,4 +1,4 @@
-"""The crops that an opinion is averaged over: which parts of a image they are."""
+"""The crops that an opinion is averaged over: which parts of an image they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The 144 crops of the GoogLeNet paper, section 7: which rectangles of a image they are, read off the crops themselves.
+"""The 144 crops of the GoogLeNet paper, section 7: which rectangles of an image they are, read off the crops themselves.
 
 "We resized the image to 4 scales where the shorter dimension is 256, 288, 320 and 352 respectively, take the left,
 center and right square of these resized images (in the case of portrait images, we take the top, center and bottom
