@@ -29,9 +29,17 @@ from archspec.diagnostics.render import visible, width
 Cell = str | int | float | None
 """A text, a number, or nothing."""
 
-Kind = Literal["text", "number", "share"]
+Kind = Literal["text", "number", "share", "percent", "difference", "decimal"]
 
 _MAX_WIDTH = 60
+_FORMATS: dict[Kind, str] = {
+    "number": ",",
+    "share": "+.1%",
+    "percent": ".2%",
+    "difference": "+.2%",
+    "decimal": ".4f",
+}
+_SMALLEST_SHARE = 0.0005
 # An underscore within a word is plain text.
 _MARKDOWN = re.compile(r"[\\`*<>|\[\]&~$]|(?<![^\W_])_|_(?![^\W_])")
 _FORMULA = tuple("=+-@\t\r")
@@ -41,7 +49,9 @@ _FORMULA = tuple("=+-@\t\r")
 class Column:
     """A column and the format of its numbers.
 
-    `number` has thousands separators, `share` is a signed percentage.
+    `number` has thousands separators. `share` is a signed percentage, which is "0.0%" where it
+    would round to nothing. `percent` and `difference`, which is signed, have two decimals of a
+    percent, and `decimal` has four decimals.
     """
 
     name: str
@@ -64,7 +74,7 @@ def number_columns(*names: str) -> tuple[Column, ...]:
 
 def text(table: Table) -> str:
     """Return aligned columns of plain text; all but the last are cut at 60 characters."""
-    head = [column.name for column in table.columns]
+    head = _head(table)
     body = [_shown(table, row) for row in table.rows]
     total = [_shown(table, table.total)] if table.total else []
     cells = [[*map(_cut, row[:-1]), row[-1]] for row in (head, *body, *total)]
@@ -87,7 +97,7 @@ def csv(table: Table) -> str:
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([column.name for column in table.columns])
+    writer.writerow([_inert(column.name) for column in table.columns])
     writer.writerows(
         [[_inert(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows]
     )
@@ -96,7 +106,7 @@ def csv(table: Table) -> str:
 
 def markdown(table: Table) -> str:
     """Return a GitHub table; characters that Markdown would read as markup are escaped."""
-    head = [column.name for column in table.columns]
+    head = _head(table)
     rule = [":--" if column.kind == "text" else "--:" for column in table.columns]
     body = [_shown(table, row) for row in (*table.rows, *([table.total] if table.total else []))]
     rows = [map(escaped, head), rule, *(map(escaped, row) for row in body)]
@@ -115,13 +125,17 @@ def html(table: Table, caption: str = "", max_rows: int = 1000) -> str:
         )
         return f"<tr>{''.join(inside)}</tr>"
 
-    head = row([column.name for column in table.columns], "th")
+    head = row(_head(table), "th")
     body = "".join(row(_shown(table, cells), "td") for cells in table.rows[:max_rows])
     more = len(table.rows) - max_rows
     rest = f'<tr><td colspan="{len(table.columns)}">and {more:,} more</td></tr>' if more > 0 else ""
     foot = f"<tfoot>{row(_shown(table, table.total), 'th')}</tfoot>" if table.total else ""
     title = f"<caption>{escape(visible(caption))}</caption>" if caption else ""
     return f"<table>{title}<thead>{head}</thead><tbody>{body}{rest}</tbody>{foot}</table>"
+
+
+def _head(table: Table) -> list[str]:
+    return [visible(column.name) for column in table.columns]
 
 
 def _shown(table: Table, row: Sequence[Cell]) -> list[str]:
@@ -133,9 +147,9 @@ def _format(cell: Cell, kind: Kind) -> str:
         return ""
     if isinstance(cell, str):
         return visible(cell)
-    if kind == "share":
-        return f"{cell:+.1%}" if abs(cell) >= 0.0005 else "0.0%"
-    return f"{cell:,}"
+    if kind == "share" and abs(cell) < _SMALLEST_SHARE:
+        return "0.0%"
+    return format(cell, _FORMATS.get(kind, ","))
 
 
 def _cut(cell: str) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from archspec.analysis.tables import Table
     from archspec.train.data import SplitData
     from archspec.train.evaluation import Evaluation
     from archspec.train.scores import Scores
-    from archspec.train.tables import Rows
     from archspec.train.trained_run import TrainedRun
 
 MAX_NAMED_BAD = 10
@@ -167,6 +167,7 @@ def _print_evaluations(
 ) -> None:
     import json
 
+    from archspec.analysis.tables import csv
     from archspec.train import tables
 
     if options.format == "json":
@@ -174,12 +175,12 @@ def _print_evaluations(
         print(json.dumps(values, indent=2))
     elif options.format == "csv":
         table = _details_table(evaluations[-1], options) or tables.score_table(evaluations)
-        print(tables.as_csv(table), end="")
+        print(csv(table), end="")
     else:
         print("\n".join(_text_lines(evaluations, data, options)))
 
 
-def _details_table(evaluation: Evaluation, options: argparse.Namespace) -> Rows | None:
+def _details_table(evaluation: Evaluation, options: argparse.Namespace) -> Table | None:
     """Return the table of classes or the confusion matrix of the ensemble, if asked for."""
     from archspec.train import tables
 
@@ -193,6 +194,7 @@ def _details_table(evaluation: Evaluation, options: argparse.Namespace) -> Rows 
 def _text_lines(
     evaluations: Sequence[Evaluation], data: SplitData, options: argparse.Namespace
 ) -> list[str]:
+    from archspec.analysis.tables import text
     from archspec.diagnostics import quote
     from archspec.train import tables
 
@@ -203,14 +205,14 @@ def _text_lines(
         samples = f"{count} samples of {quote(data.name)}"
     if unreadable:
         samples += f", {unreadable} unreadable"
-    lines = [tables.as_text(tables.score_table(evaluations)), samples]
+    lines = [text(tables.score_table(evaluations)), samples]
     # Of several crop counts, the details are of the one named last.
     last = evaluations[-1]
     if options.confusion and len(last.classes) > tables.MAX_CONFUSION_CLASSES:
         count = len(last.classes)
         return [*lines, "", f"{count} classes are too many to show here: use --format csv or json"]
     details = _details_table(last, options)
-    return [*lines, "", tables.as_text(details)] if details else lines
+    return [*lines, "", text(details)] if details else lines
 
 
 def _evaluation_json(evaluation: Evaluation, runs: Sequence[TrainedRun]) -> dict[str, Any]:

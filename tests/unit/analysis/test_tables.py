@@ -128,3 +128,16 @@ def test_html_shows_so_many_rows() -> None:
     assert "layer9" in shown
     assert "layer10" not in shown
     assert "and 15 more" in shown
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_name_of_a_column_is_as_plain_as_a_cell(name: str) -> None:
+    as_column = Table((Column(name), Column("n", "number")), (("", 1),))
+    as_cell = Table((Column(""), Column("n", "number")), ((name, 1),))
+    assert tables.text(as_column).split("\n")[0].split("  n")[0] == visible(name)
+    assert "\x1b" not in tables.html(as_column)
+    assert "<script>" not in tables.html(as_column)
+    (head, *_), (_, cell) = (
+        list(csv.reader(io.StringIO(tables.csv(table)))) for table in (as_column, as_cell)
+    )
+    assert head[0] == cell[0]

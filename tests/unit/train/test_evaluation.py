@@ -16,6 +16,7 @@ from PIL import Image
 from sklearn import metrics
 from torch.nn import functional as F
 
+from archspec.analysis.tables import text
 from archspec.backend import load as load_backend
 from archspec.backend.process_group import SingleProcess
 from archspec.cli import main
@@ -241,9 +242,9 @@ def test_the_table_has_what_more_models_and_crops_bring() -> None:
         found[-1].add(own, y)
     one, two = found[:2]
     evaluations = [Evaluation((), {"a": one, "b": two}, found[2], crops) for crops in (1, 10)]
+    table = tables.score_table(evaluations)
     first, *rows = [
-        dict(zip(tables.score_table(evaluations)[0], row, strict=True))
-        for row in tables.score_table(evaluations)[1:]
+        dict(zip([column.name for column in table.columns], row, strict=True)) for row in table.rows
     ]
     top5 = [metrics.top_k_accuracy_score(y, own, k=5, labels=range(8)) for own in outputs[:3]]
     assert (first["run"], first["cost"], first["vs. first row"]) == ("a", 1, None)
@@ -251,7 +252,7 @@ def test_the_table_has_what_more_models_and_crops_bring() -> None:
     assert [row["vs. first row"] for row in rows[:2]] == pytest.approx(
         [top5[0] - top5[1], top5[0] - top5[2]]
     )
-    assert f"{top5[0] - top5[1]:+.2%}" in tables.as_text(tables.score_table(evaluations))
+    assert f"{top5[0] - top5[1]:+.2%}" in text(table)
 
 
 def test_runs_that_cannot_be_one_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
