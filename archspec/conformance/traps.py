@@ -6,18 +6,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from archspec._numpy import Array
 from archspec.backend.session import Mode, Session
 from archspec.conformance import dropout_laws
 from archspec.conformance.backend_under_test import BackendUnderTest
+from archspec.conformance.fields import required, schema
 from archspec.conformance.layers import load_text
-from archspec.conformance.ops import spread
+from archspec.conformance.ops import simple_fields, spread
 from archspec.equivalence.inputs import VerifyInputs, fixed_cotangents, random_weights
 from archspec.frontend.loader import Spec
 from archspec.ir.graph import Graph
+from archspec.ir.types import Shape
+from archspec.ops import OPS
 
 Law = Callable[[Session, "Array"], None]
 """A law of every run on a batch, whatever it draws; raises AssertionError."""
@@ -94,28 +99,38 @@ blocks:
   side: {body: [global_avg_pool, flatten, {linear: {out: 4}}]}
 """
 
-_NORMS = {
-    "batch_norm": "batch_norm: {}",
-    "layer_norm": "layer_norm: {}",
-    "layer_norm_of_channels": "layer_norm: {axes: channels}",
-    "group_norm": "group_norm: {groups: 2}",
-    "instance_norm": "instance_norm: {}",
-}
-"""Every way to normalise by a variance, each of which backends lower by itself."""
-
 _SMALL = 1e-3
 """An input scaled by it has a variance of the size of the usual eps, 1e-5."""
 
 
-def _eps_trap(name: str, step: str) -> Trap:
-    """Return the trap for the eps of a norm, which float32 hides unless little varies."""
-    return Trap(
-        f"{name}_takes_its_eps_where_little_varies",
-        _net("4, 5, 5", step),
-        "an eps that is off by half is rounding, unless the variance is as small as it",
-        ("eval", "train", "grad"),
-        scale=_SMALL,
-    )
+def _eps_traps() -> Iterator[Trap]:
+    """Yield a trap for each way to divide by a root that an eps is added to.
+
+    float32 hides an eps that is slightly off unless the variance is as small as the eps.
+    """
+    shape = (4, 5, 5)
+    for kind in OPS:
+        if "eps" in schema(kind):
+            for fields in _variants(kind, shape):
+                name = "_".join([kind, *map(str, fields.values())])
+                yield Trap(
+                    f"{name}_takes_its_eps_where_little_varies",
+                    _net("4, 5, 5", f"{kind}: {json.dumps(fields)}"),
+                    "an eps that is off by half is rounding, unless the variance is as small as it",
+                    ("eval", "train", "grad"),
+                    scale=_SMALL,
+                )
+
+
+def _variants(kind: str, shape: Shape) -> Iterator[dict[str, Any]]:
+    """Yield an op's fields with each choice by name; other fields are there if required."""
+    stated = {name for name, field in schema(kind).items() if "enum" in field} | required(kind)
+    for fields in simple_fields(kind, shape):
+        at_default = any(
+            schema(kind)[name].get("default") == value for name, value in fields.items()
+        )
+        if set(fields) <= stated and not at_default:
+            yield fields
 
 
 TRAPS = (
@@ -212,7 +227,7 @@ TRAPS = (
         "1e-5 in torch, 1e-3 in Keras",
         ("eval", "train", "grad"),
     ),
-    *(_eps_trap(name, step) for name, step in _NORMS.items()),
+    *_eps_traps(),
     Trap(
         "batch_norm_momentum_is_the_share_of_the_batch",
         _net("3, 5, 5", "batch_norm: {momentum: 0.3}"),
