@@ -36,7 +36,8 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0 is success, 1 a spec or data at fault, 2 wrong usage, 3 a missing framework, 70 our own bug.
+    0 is success, 1 a fault of the spec or the data, 2 wrong usage, 3 a missing framework, and 70 a
+    bug of archspec or of a backend.
     """
     # Looking for pydantic's plugins takes longer than reading a spec, and none of them is for us.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

@@ -59,7 +59,7 @@ def _splits_of_runs(
 ) -> dict[float, SplitData]:
     """Split the data as each run would have split them, by its share."""
     shares = {run.run_info["val_split"] for run in runs}
-    # A validation part may have come since: it is not what the run held out, as the digest shows.
+    # A validation part may have come since: it is not the run's own, as the digest shows.
     has_own_part = dataset.validation is not None
     return {
         share: split_dataset(name, dataset, None if has_own_part else share) for share in shares

@@ -46,7 +46,7 @@ class EventFile:
         for path in old_files[:-1]:
             path.unlink()
         for path in old_files[-1:]:
-            # A TensorBoard reading it goes on to the next file, but not from one that is gone.
+            # A TensorBoard that reads it continues with the next file, unless this one is gone.
             path.write_bytes(b"")
 
     def add(self, report: Mapping[str, float]) -> None:

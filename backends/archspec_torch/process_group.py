@@ -59,7 +59,7 @@ class TorchProcessGroup:
                 raise
             if not self.is_main:
                 raise SystemExit(1) from error
-            help = "memory may have run out; --resume goes on from the last checkpoint"
+            help = "memory may have run out; --resume continues from the last checkpoint"
             raise Failure("a process that trains with this one was lost", help) from error
 
 

@@ -34,7 +34,7 @@ def opener(kind: type[ReferenceTrainer] = ReferenceTrainer, **instead: Any) -> O
 @pytest.mark.parametrize("recipe", COMBINATIONS)
 def test_the_definition_itself_passes(recipe: str) -> None:
     suite.test_it_trains_as_is_defined(opener(), recipe)
-    suite.test_it_goes_on_bit_for_bit_from_where_it_stood(opener(), recipe)
+    suite.test_it_resumes_bit_for_bit(opener(), recipe)
     suite.test_what_another_saved_it_takes_up(opener(), recipe)
 
 
@@ -178,7 +178,7 @@ def test_another_way_is_seen(kind: type[ReferenceTrainer], test: Callable[[Opene
 )
 def test_what_is_lost_on_the_way_is_seen(kind: type[ReferenceTrainer], recipe: str) -> None:
     with pytest.raises(AssertionError):
-        suite.test_it_goes_on_bit_for_bit_from_where_it_stood(opener(kind), recipe)
+        suite.test_it_resumes_bit_for_bit(opener(kind), recipe)
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_there_is_nothing_to_remember_before_the_first_step(trainer: Opener) -> 
 
 
 @pytest.mark.parametrize("recipe", ["nesterov", "ema", "polyak", "frozen"])
-def test_it_goes_on_bit_for_bit_from_where_it_stood(trainer: Opener, recipe: str) -> None:
+def test_it_resumes_bit_for_bit(trainer: Opener, recipe: str) -> None:
     spec = training_net(drop=0.5)
     both = batches(spec)
     whole = trainer(

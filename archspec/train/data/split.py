@@ -20,7 +20,7 @@ from archspec.train.data.source import DataSource, Subset, iter_samples
 def split(source: DataSource, share: float) -> tuple[DataSource, DataSource]:
     """Return the training and the validation samples: `share` of each class.
 
-    At least one sample of a class with two or more is held out, and at least one is left.
+    Of a class with two samples or more, each part gets at least one.
     """
     if not 0 <= share < 1:
         message = f"--val-split is at least 0 and below 1, found {share:g}"

@@ -77,7 +77,7 @@ def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         assert np.array_equal(found[name], value)
 
 
-def test_what_a_session_raises_is_raised_here_and_the_process_goes_on(
+def test_what_a_session_raises_is_raised_here_and_the_process_lives(
     spec: Spec, given: VerifyInputs, tmp_path: Path
 ) -> None:
     with opened("torch", spec, given, tmp_path) as remote:

@@ -312,7 +312,7 @@ def test_a_key_given_twice_shows_the_first() -> None:
     assert (note.text, note.span.line, marked(note.span)) == ("first given", 3, "c")
 
 
-def test_reading_goes_on_after_a_double_key() -> None:
+def test_reading_continues_after_a_double_key() -> None:
     assert [found[0] for found in refused("a: 1\na: 2\nb: {c: 1, c: 2}\n{}: 1")] == [
         "AS0108",
         "AS0108",

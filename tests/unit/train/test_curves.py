@@ -18,7 +18,7 @@ TEXT = "{http://www.w3.org/2000/svg}text"
 
 
 def run(folder: Path, *, heads: tuple[str, ...] = ("main",), validation: bool = True) -> Path:
-    """Two epochs with two reports each; of the held-out part the first is the better one."""
+    """Two epochs with two reports each; on the validation part the first is the better one."""
     folder.mkdir(exist_ok=True)
     log = MetricsLog(folder, 0)
     for step in (5, 10, 15, 20):
@@ -97,7 +97,7 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     assert {"training, _$x^$", "training, <b>深層&", "$\\frac$ on \\x1b.npz"} <= {*found}
 
 
-def test_without_held_out_data_there_is_no_accuracy_and_without_reports_no_image(
+def test_without_a_validation_part_there_is_no_accuracy_and_without_reports_no_image(
     tmp_path: Path,
 ) -> None:
     found = texts(drawn(run(tmp_path / "run", validation=False)))

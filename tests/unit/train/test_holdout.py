@@ -1,4 +1,4 @@
-"""Runs are scored on nothing that they were trained on: what was held out, and of other data all."""
+"""Runs are scored on nothing that they were trained on: their validation part, and of other data all."""
 
 from __future__ import annotations
 

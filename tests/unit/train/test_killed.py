@@ -1,4 +1,4 @@
-"""A run that is killed at random moments and gone on with each time ends with the very weights of one that is not."""
+"""A run that is killed at random moments and resumed each time ends with the weights of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def position(folder: Path) -> int:
 
 
 def killed(backend: str, folder: Path, here: Path, rng: random.Random) -> bool:
-    """Goes on with a run and kills it some steps later; whether it ended before."""
+    """Resume a run and kill it some steps later; return whether it ended before."""
     goal = position(folder) + rng.randint(1, 8)
     process = forked.Popen(command(backend, folder), cwd=here, stdout=subprocess.DEVNULL)
     while process.poll() is None and position(folder) < goal:

@@ -20,7 +20,7 @@ BACKENDS = ["torch", "keras"]
 
 
 def final_top1(run: Path) -> float:
-    """Of the last epoch, on what was held out."""
+    """Of the last epoch, on the validation part."""
     return [line["top1"] for line in read_metrics(run) if line["kind"] == "validation"][-1]
 
 

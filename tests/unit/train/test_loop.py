@@ -1,4 +1,4 @@
-"""The loop: what it records and keeps, how it stops, and that it goes on as if nothing had been."""
+"""The loop: what it records and keeps, how it stops, and that it resumes as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -365,7 +365,7 @@ def test_interrupted_while_it_scores_it_saves_at_once_and_scores_when_it_goes_on
     def cut() -> Generator[Batch]:
         os.kill(os.getpid(), signal.SIGTERM)
         yield next(validation())
-        pytest.fail("it goes on scoring")
+        pytest.fail("it continues to score")
 
     first = run_loop(replace(run(broken), validation=cut), trainer(), Progress())
     assert (first.progress.step, first.finished, dict(first.progress.scores)) == (5, False, {})

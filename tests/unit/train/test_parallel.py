@@ -125,7 +125,7 @@ def test_a_run_ends_alike_on_all_and_with_the_weights_of_one_process(
             assert figures(line) == pytest.approx(figures(right), rel=1e-5)
 
 
-def test_a_signal_to_one_stops_all_at_one_step_and_another_number_goes_on(
+def test_a_signal_to_one_stops_all_at_one_step_and_another_number_resumes(
     here: Path, found: list[dict[str, Any]]
 ) -> None:
     assert ends("stopped", found) == [f"{STOP}, stopped"] * RANKS

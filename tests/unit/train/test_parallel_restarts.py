@@ -1,4 +1,4 @@
-"""A run under torchrun whose process is killed goes on by itself, and Ctrl-C ends it in order."""
+"""A run under torchrun restarts when a process is killed, and Ctrl-C ends it in order."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def worker(launcher: int, rank: int) -> int:
     return int(found)
 
 
-def test_killed_it_goes_on_and_interrupted_it_stops(
+def test_killed_it_restarts_and_interrupted_it_stops(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -111,7 +111,7 @@ def test_it_trains_as_a_plain_loop_does(name: str, tmp_path: Path) -> None:
         compare_all(kept.average, mean, bound=1e-12)
 
 
-def test_it_goes_on_from_where_it_stood() -> None:
+def test_it_resumes_from_its_state() -> None:
     recipe, spec = Recipe(optimizer="adamw", average="ema", ema_decay=0.5), checked(TWO_HEADS)
     rng = np.random.default_rng(0)
     batches = [(rng.standard_normal((4, 2, 6, 6)), rng.integers(0, 4, 4)) for _ in range(4)]

@@ -1,4 +1,4 @@
-"""Files of events: TensorFlow reads back what was written, and a run that goes on loses and doubles nothing."""
+"""Files of events: TensorFlow reads back what was written, and a resumed run loses and doubles nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_tensorflow_reads_what_was_reported(tmp_path: Path) -> None:
     assert 0 <= reports[1].wall_time - reports[0].wall_time < 60
 
 
-def test_a_run_that_goes_on_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def test_a_resumed_run_loses_and_doubles_nothing(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path, 0)
     for step in (5, 10, 15):
         log.add(step, "train", learning_rate=step)

@@ -1,4 +1,4 @@
-"""What is held out is fixed: no seed, no resuming, no backend and no process moves it, and it is never trained on."""
+"""The validation part is fixed: no seed, no resuming, no backend and no process moves it, and it is never trained on."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def parts(
     return set(found.trained), set(found.scored)
 
 
-def test_all_is_trained_on_or_held_out_and_nothing_both() -> None:
+def test_every_sample_is_in_one_of_the_two_parts() -> None:
     trained, scored = parts("run")
     assert trained.isdisjoint(scored)
     assert len(trained | scored) == 90

@@ -1,4 +1,4 @@
-"""Training that goes on elsewhere: ten steps here, a checkpoint, ten there, as twenty in the reference."""
+"""Training that continues on another backend: ten steps, a checkpoint and ten more equal the reference's twenty."""
 
 from __future__ import annotations
 

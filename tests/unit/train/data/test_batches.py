@@ -72,7 +72,7 @@ def test_the_order_is_the_seeds_and_the_epochs() -> None:
 
 
 @pytest.mark.parametrize("start", [0, 1, 2, 3, 7, 30])
-def test_a_run_that_goes_on_sees_what_an_uninterrupted_one_sees(start: int) -> None:
+def test_a_resumed_run_sees_what_an_uninterrupted_one_sees(start: int) -> None:
     data = open_data("digits", val_split=0.97)  # 54 samples, three steps an epoch
     batches = Batches(data.train, VARIED, 20, seed=5)
     assert batches.steps == 3

@@ -128,7 +128,7 @@ def workers(parent: int) -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks for the processes in /proc")
-def test_a_worker_that_dies_ends_the_run_and_it_goes_on_from_there() -> None:
+def test_a_worker_that_dies_ends_the_run_and_it_resumes_from_there() -> None:
     command = [sys.executable, "-m", "archspec", *trained("--save-every", "1", "--quiet")]
     many = ["--set", "train.epochs=4000"]
     with subprocess.Popen(
@@ -162,7 +162,7 @@ sys.exit(main(sys.argv[2:]))
 
 
 @pytest.mark.parametrize("room", [100, 3000])
-def test_a_disk_that_is_full_is_a_clear_error_and_the_run_goes_on_once_there_is_room(
+def test_a_disk_that_is_full_is_a_clear_error_and_the_run_resumes_once_there_is_room(
     room: int,
 ) -> None:
     command = [sys.executable, "-c", FULL, str(room), *trained("--quiet")]

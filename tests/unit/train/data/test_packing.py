@@ -63,7 +63,7 @@ def test_a_packed_set_is_the_set(folder: Path, tmp_path: Path, limit: int) -> No
     assert all(shard.bytes <= limit or shard.samples == 1 for shard in made.train.shards)
 
 
-def test_without_a_part_for_validation_the_same_samples_are_held_out(
+def test_without_a_part_for_validation_the_same_samples_validate(
     folder: Path, tmp_path: Path
 ) -> None:
     pack(folder / "train", tmp_path / "packed")

@@ -1,4 +1,4 @@
-"""The held-out part: always the same, of every class, and never trained on."""
+"""The validation part: always the same, of every class, and never trained on."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_opened_twice_it_is_the_same() -> None:
     assert len(first) == pytest.approx(0.2 * 1797, abs=5)
 
 
-def test_nothing_may_be_held_out_but_not_everything() -> None:
+def test_the_validation_part_may_be_empty_but_not_everything() -> None:
     data = open_data("digits", val_split=0)
     assert (len(data.train), len(data.validation)) == (1797, 0)
     for share in (1.0, -0.1, float("nan")):
