@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> rule = update_rule(Recipe(optimizer="sgd", momentum=0.9))
 >>> tensor, slots = rule.step(
-...     np.ones(1), np.ones(1), {}, rate=0.1, decay=0.0, update=1
+...     np.ones(1), np.ones(1), {}, learning_rate=0.1, weight_decay=0.0, update=1
 ... )
 >>> tensor.tolist(), list(slots)
 ([0.9], ['momentum'])
@@ -23,9 +23,9 @@ from archspec.ir.recipe import Recipe
 class SGD:
     """Stochastic gradient descent, with PyTorch's conventions.
 
-        g = gradient + decay * p
+        g = gradient + weight_decay * p
         v = momentum * v + g                       (v = g at the first update)
-        p -= rate * (g + momentum * v if nesterov else v)
+        p -= learning_rate * (g + momentum * v if nesterov else v)
 
     The weight decay is part of the gradient, and v does not depend on the learning rate.
     """
@@ -43,26 +43,26 @@ class SGD:
         gradient: Array,
         slots: Mapping[str, Array],
         *,
-        rate: float,
-        decay: float,
+        learning_rate: float,
+        weight_decay: float,
         update: int,
     ) -> tuple[Array, dict[str, Array]]:
-        g = gradient + decay * tensor
+        g = gradient + weight_decay * tensor
         if not self.momentum:
-            return tensor - rate * g, {}
+            return tensor - learning_rate * g, {}
         v = self.momentum * slots["momentum"] + g if slots else g
         direction = g + self.momentum * v if self.nesterov else v
-        return tensor - rate * direction, {"momentum": v}
+        return tensor - learning_rate * direction, {"momentum": v}
 
 
 @dataclass(frozen=True, slots=True)
 class AdamW:
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
-        p -= rate * decay * p
+        p -= learning_rate * weight_decay * p
         m = beta1 * m + (1 - beta1) * gradient     (m = 0 before the first update)
         v = beta2 * v + (1 - beta2) * gradient^2   (v = 0 before the first update)
-        p -= rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+        p -= learning_rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
 
     t is the number of the update, from 1.
     """
@@ -80,8 +80,8 @@ class AdamW:
         gradient: Array,
         slots: Mapping[str, Array],
         *,
-        rate: float,
-        decay: float,
+        learning_rate: float,
+        weight_decay: float,
         update: int,
     ) -> tuple[Array, dict[str, Array]]:
         beta1, beta2 = self.betas
@@ -89,8 +89,8 @@ class AdamW:
         square = beta2 * slots.get("square", np.zeros_like(tensor)) + (1 - beta2) * gradient**2
         corrected_mean = mean / (1 - beta1**update)
         direction = corrected_mean / (np.sqrt(square / (1 - beta2**update)) + self.eps)
-        decayed = tensor * (1 - rate * decay)
-        return decayed - rate * direction, {"mean": mean, "square": square}
+        decayed = tensor * (1 - learning_rate * weight_decay)
+        return decayed - learning_rate * direction, {"mean": mean, "square": square}
 
 
 UpdateRule: TypeAlias = SGD | AdamW

@@ -88,8 +88,8 @@ class SgdConfig:
                 tensors[name],
                 gradient,
                 {slot: slots[key] for slot, key in keys.items() if key in slots},
-                rate=self.learning_rate,
-                decay=self.weight_decay,
+                learning_rate=self.learning_rate,
+                weight_decay=self.weight_decay,
                 update=1,
             )
             new_slots |= {keys[slot]: value for slot, value in tensor_slots.items()}

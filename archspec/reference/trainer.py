@@ -63,8 +63,8 @@ class ReferenceTrainer:
                 tensors[name],
                 gradients[name],
                 own_slots,
-                rate=learning_rate * setting.lr_multiplier,
-                decay=setting.weight_decay,
+                learning_rate=learning_rate * setting.lr_multiplier,
+                weight_decay=setting.weight_decay,
                 update=update,
             )
             slots |= {names[slot]: value for slot, value in own_slots.items()}

@@ -181,7 +181,7 @@ def test_an_op_that_is_neither_lowered_nor_a_gap_is_seen(
 @pytest.mark.parametrize(
     ("before", "after", "seen"),
     [
-        ("decay=group.weight_decay", "decay=0.0", {"momentum", "adamw"}),
+        ("weight_decay=group.weight_decay", "weight_decay=0.0", {"momentum", "adamw"}),
         ("{slot: slots[key] for", "{slot: -slots[key] for", {"momentum", "frozen"}),
     ],
 )

@@ -28,9 +28,16 @@ class SignDescent:
     slots: tuple[str, ...] = ()
 
     def step(
-        self, tensor: Any, gradient: Any, slots: Any, *, rate: float, decay: float, update: int
+        self,
+        tensor: Any,
+        gradient: Any,
+        slots: Any,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        update: int,
     ) -> tuple[Any, dict[str, Any]]:
-        return tensor - rate * np.sign(gradient + decay * tensor), {}
+        return tensor - learning_rate * np.sign(gradient + weight_decay * tensor), {}
 
 
 def extended(**fields: Any) -> type[Recipe]:

@@ -56,8 +56,8 @@ class PlainTrainer:
                 tensors[name],
                 gradients[name],
                 {slot: slots[key] for slot, key in keys.items() if key in slots},
-                rate=learning_rate * group.lr_multiplier,
-                decay=group.weight_decay,
+                learning_rate=learning_rate * group.lr_multiplier,
+                weight_decay=group.weight_decay,
                 update=update,
             )
             slots |= {keys[slot]: value for slot, value in tensor_slots.items()}

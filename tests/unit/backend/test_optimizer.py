@@ -42,7 +42,9 @@ def test_a_rule_is_torchs_while_the_rate_moves(name: str) -> None:
     slots: dict[str, Any] = {}
     for update, rate in enumerate((0.1, 0.3, 0.05, 0.2), 1):
         gradient = rng.standard_normal((3, 4))
-        tensor, slots = rule.step(tensor, gradient, slots, rate=rate, decay=decay, update=update)
+        tensor, slots = rule.step(
+            tensor, gradient, slots, learning_rate=rate, weight_decay=decay, update=update
+        )
         assert set(slots) == set(rule.slots)
         optimizer.param_groups[0]["lr"] = rate
         theirs.grad = torch.tensor(gradient)
