@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -123,3 +126,22 @@ def test_what_is_emitted_runs(package: str) -> None:
     module: dict[str, object] = {}
     exec(compile(text, "emitted", "exec"), module)
     assert callable(module["conv2d"])
+
+
+def test_no_two_threads_parse_at_once(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython 3.11 raises SystemError where two do; `verify` emits for its targets in threads."""
+    parse = ast.parse
+    parsing: list[int] = []
+    most: list[int] = []
+
+    def slowly(text: str) -> ast.Module:
+        parsing.append(1)
+        most.append(len(parsing))
+        time.sleep(0.02)
+        parsing.pop()
+        return parse(text)
+
+    monkeypatch.setattr("archspec.codegen.packaged.ast.parse", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(helper_sources, [package] * 4))
+    assert most == [1] * 4
