@@ -21,7 +21,9 @@ demo: $(VENV)/demo.stamp
 	@echo
 	$(BIN)/archspec verify specs/googlenet.yaml --backends torch,onnx --mode eval,train
 
-test: lint docs unit wheel
+test: $(VENV)/test.stamp
+	$(MAKE) --jobs $(JOBS) --output-sync lint docs wheel  # each keeps one core busy
+	$(MAKE) unit
 
 unit: $(VENV)/test.stamp
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --durations 30 --archspec-seed "$(COMMIT)"

@@ -14,6 +14,7 @@ from archspec.ir.graph import Graph
 from archspec.passes import inference
 from archspec.reference import evaluate
 from archspec.weights.init import initial_tensors
+from tests.helpers.effort import examples
 from tests.helpers.specs import checked
 
 
@@ -28,6 +29,7 @@ def assert_same_in_eval(before: Graph, after: Graph, seed: int) -> None:
         compare(found[head], value, bound=0, what=head)
 
 
+@examples(40)
 @given(specs(), st.integers(0, 2**32 - 1))
 def test_inference_computes_the_same_on_random_networks(drawn: GeneratedSpec, seed: int) -> None:
     graph = checked(drawn.text).graph

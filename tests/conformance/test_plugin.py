@@ -31,7 +31,7 @@ PAGE = (ROOT / "docs" / "how-to" / "write-a-backend.md").read_text(encoding="utf
 
 FEW = """
 from hypothesis import Phase, settings
-settings.register_profile("few", max_examples=10, derandomize=True, database=None, phases=[Phase.generate])
+settings.register_profile("few", max_examples=5, derandomize=True, database=None, phases=[Phase.generate])
 settings.load_profile("few")
 """
 

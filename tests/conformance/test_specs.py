@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 from archspec.analysis.stats import stats
 from archspec.backend import load as load_backend
 from archspec.compiler import provenance
-from archspec.conformance.compare import compare_all
 from archspec.conformance.ops import spread
 from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.equivalence.inputs import random_weights
 from archspec.ir.op import EvalContext
-from archspec.passes import inference
 from archspec.reference import evaluate
 from tests.helpers.effort import examples
 from tests.helpers.specs import checked
@@ -22,7 +20,7 @@ from tests.helpers.specs import checked
 seeds = st.integers(0, 2**32 - 1)
 
 
-@examples(150)
+@examples(50)
 @given(specs())
 def test_check_accepts_it_and_finds_the_layers_and_heads_that_were_drawn(
     drawn: GeneratedSpec,
@@ -35,7 +33,7 @@ def test_check_accepts_it_and_finds_the_layers_and_heads_that_were_drawn(
     assert graph.heads[0].name == "main"
 
 
-@examples(60)
+@examples(30)
 @given(specs(), seeds)
 def test_the_shapes_and_counts_that_stats_predicts_come_out(
     drawn: GeneratedSpec, seed: int
@@ -63,27 +61,8 @@ def test_the_shapes_and_counts_that_stats_predicts_come_out(
     assert predicted.params_with_aux == sum(by_layer.values())
 
 
-@examples(40)
-@given(specs(), seeds)
-def test_the_inference_pass_and_float32_leave_the_main_output_as_it_is(
-    drawn: GeneratedSpec, seed: int
-) -> None:
-    spec = checked(drawn.text)
-    graph = inference.inference_graph(spec.graph)
-    assert not any(head.train_only for head in graph.heads)
-    values = random_weights(spec.graph, seed)
-    x = spread((3, *drawn.input), seed)
-    left = {name: values[name] for name, _, _ in graph.parameters()}
-    compare_all(
-        evaluate(graph, left, x).outputs,
-        evaluate(spec.graph, values, x).outputs,
-        bound=1e-12,
-        what="inference",
-    )
-
-
 @pytest.mark.parametrize("name", ["torch", "keras"])
-@examples(40)
+@examples(20)
 @given(drawn=specs())
 def test_the_emitted_source_is_the_same_each_time_and_keeps_within_its_lines(
     name: str, drawn: GeneratedSpec

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.codegen.printer import (
@@ -21,6 +21,7 @@ from archspec.codegen.printer import (
     one_line,
     statement,
 )
+from tests.helpers.effort import examples
 
 NAMES = st.integers(1, 45).map(lambda n: "name_" + "x" * n)
 ATOMS: st.SearchStrategy[Code] = NAMES | st.sampled_from(("1", "kernel // 2", '"nearest"'))
@@ -55,8 +56,8 @@ SUMS = st.builds(
 CODES = st.recursive(ATOMS | SUMS, codes, max_leaves=12)
 
 
-@settings(max_examples=15)
-@given(st.lists(st.tuples(CODES, st.booleans()), min_size=30, max_size=60))
+@examples(4)
+@given(st.lists(st.tuples(CODES, st.booleans()), min_size=100, max_size=200))
 def test_a_formatter_leaves_statements_as_they_are(drawn: list[tuple[Code, bool]]) -> None:
     lines = ["def function(self):"]
     for number, (code, returned) in enumerate(drawn):

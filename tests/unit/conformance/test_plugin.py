@@ -144,7 +144,7 @@ def test_a_failure_shows_the_smallest_spec_first_and_no_frames(project: Path, te
         "archspec: 1\nname: net\ninput: [2, 2]\nnetwork: [{leaky_relu: ~}]\n"
     )
     arguments = ("--archspec-backend=leaky", "--archspec-regressions=kept", "-k", test)
-    code, lines = pytest_in(project, *arguments)
+    code, lines = pytest_in(project, "--archspec-profile=quick", *arguments)
     assert code == 1
     start = next(at for at, line in enumerate(lines) if line.startswith("____"))
     text = "\n".join(lines[start:])

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.conformance.layers import load_text
 from archspec.conformance.shrink import shrink
 from archspec.conformance.specs import GeneratedSpec, specs
 from archspec.diagnostics import SpecError
+from tests.helpers.effort import examples
 
 
 def kinds(text: str) -> set[str]:
@@ -28,7 +29,7 @@ def size(value: Any) -> int:
     return 1 + abs(value) if type(value) is int else 1
 
 
-@settings(max_examples=15)
+@examples(5)
 @given(specs(), st.data())
 def test_what_is_left_is_valid_still_holds_and_is_no_larger(
     drawn: GeneratedSpec, data: st.DataObject
