@@ -287,6 +287,12 @@ TRAPS = (
         ("eval", "grad", "step"),
     ),
     Trap(
+        "transposed_same_cuts_the_larger_half_after",
+        _net("3, 4, 5", "conv_transpose: {out: 2, kernel: [3, 1], stride: 2, padding: same}"),
+        "in * stride, as Keras has it: 3 cuts 0 and 1 off, 1 leaves a row to add",
+        ("eval", "grad", "step"),
+    ),
+    Trap(
         "layer_norm_has_one_layout",
         _net("3, 2, 4", "layer_norm"),
         "scale and shift are C,H,W where all of a sample is normalised",

@@ -25,6 +25,12 @@ def _check_groups(groups: int, channels: int, out: int) -> None:
             )
 
 
+def _same_in_numbers(pads: Pads) -> str:
+    """Return the help that spells a rule's padding out."""
+    numbers = ", ".join(f"[{before}, {after}]" for before, after in pads)
+    return f"leave it out, or state the padding in numbers: `padding: [{numbers}]` is the same"
+
+
 class _Convolution(Op):
     """The options, the bias and the checks that a convolution and its transpose share.
 
@@ -149,7 +155,8 @@ class Conv(_Convolution):
 class ConvTranspose(_Convolution):
     """Transposed convolution: the gradient of a convolution by its input; upsamples by its stride.
 
-    The output's size is (in - 1) * stride - pads + dilation * (kernel - 1) + 1 + output_padding.
+    The output's size is (in - 1) * stride - pads + dilation * (kernel - 1) + 1 + output_padding;
+    with `padding: same` it is in * stride.
 
     >>> ConvTranspose(out=64, kernel=2, stride=2).shape((128, 14, 14))
     (64, 28, 28)
@@ -157,28 +164,48 @@ class ConvTranspose(_Convolution):
 
     kind = "conv_transpose"
 
+    padding: Padding = Field(
+        default=0,
+        description="Rows cut off around the output: numbers per side, or a rule; "
+        "`same` leaves in * stride.",
+    )
     output_padding: Amount = Field(
         default=(0,), description="Rows added after the output, below the stride or the dilation."
     )
 
     def pads(self, shape: Shape) -> Pads:
-        if self.padding in ("same", "same_lower"):
-            message = f"`{self.padding}` is not defined for a transposed convolution"
-            raise ShapeError("AS0304", message, "state the padding in numbers", "padding")
-        return super().pads(shape)
+        """Return the rows (before, after) that are cut off along each axis."""
+        kernel, stride, dilation = self.axes(shape)
+        # `same` is that of the convolution it transposes, whose input has in * stride rows.
+        size = tuple(n * s for n, s in zip(shape[1:], stride, strict=True))
+        return window.pads(self.padding, size, kernel, stride, dilation)
+
+    def added_rows(self, shape: Shape) -> tuple[int, ...]:
+        """Return the rows added after the output along each axis.
+
+        They are stated, except under `same`: a window below the stride leaves rows to add.
+        """
+        kernel, stride, dilation = self.axes(shape)
+        stated = window.per_axis(self.output_padding, len(kernel), "output_padding")
+        if self.padding not in ("same", "same_lower"):
+            return stated
+        if any(stated):
+            message = f"`{self.padding}` makes the output in * stride, without `output_padding`"
+            raise ShapeError(
+                "AS0304", message, _same_in_numbers(self.pads(shape)), "output_padding"
+            )
+        rows = zip(kernel, stride, dilation, strict=True)
+        return tuple(max(s - window.extent(k, d), 0) for k, s, d in rows)
 
     def sliding_window(self, shape: Shape) -> SlidingWindow:
         """Return the window of the convolution that it transposes: it slides over the output."""
         return self._window(shape, self.shape(shape)[1:], shape[1:])
 
-    def _extra(self, rank: int) -> tuple[int, ...]:
-        return window.per_axis(self.output_padding, rank, "output_padding")
-
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         kernel, stride, dilation = self.axes(x)
         _check_groups(self.groups, x[0], self.out)
-        extra = self._extra(len(kernel))
+        extra = self.added_rows(x)
         # It chooses among the sizes that a stride rounds to one, so it has to be smaller.
         if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
             message = "output_padding has to be smaller than the stride or the dilation"

@@ -43,10 +43,6 @@ def way(value: Any, field: Mapping[str, Any]) -> str:
     return "number" if field.get("type") == "number" else "int"
 
 
-REFUSED = {"conv_transpose": [("padding", "same"), ("padding", "same_lower")]}
-"""What a schema lets through, and the op refuses whatever its input."""
-
-
 STEP_KEYS = ("name", "from", "when", "output", "aux")
 
 
@@ -261,4 +257,4 @@ def every_feature() -> frozenset[Feature]:
             if field.get("type") in ("number", "integer") and "default" in field:
                 ways |= {"its default", "another"}
             wanted |= {(kind, name, how) for how in ways}
-    return frozenset(wanted - {(kind, *pair) for kind, pairs in REFUSED.items() for pair in pairs})
+    return frozenset(wanted)

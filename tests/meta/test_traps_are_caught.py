@@ -244,6 +244,11 @@ TORCH: tuple[tuple[str, Mutation, str], ...] = (
         instead_of("nn.ConvTranspose2d", FLIPPED),
         "no flip, or one too many",
     ),
+    (
+        "transposed_same_cuts_the_larger_half_after",
+        fields(padding="same_lower"),
+        "the larger half before",
+    ),
     ("layer_norm_has_one_layout", instead_of("nn.LayerNorm", CHANNELS_LAST_NORM), "H, W, C"),
     ("dropout_is_off_in_eval", instead_of("nn.Dropout", ALWAYS_DROPS), "always on"),
     (

@@ -53,17 +53,19 @@ def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
     )
     bias = field_arg(op, "bias", "use_bias", True)
     rows = list(zip(x[1:], pads, kernel, stride, out, strict=True))
-    plainly = op.groups == 1 and max(dilation) == 1 and all(k >= s for _, _, k, s, _ in rows)
-    if plainly and all(p[0] == 0 and m == (n - 1) * s + k for n, p, k, s, m in rows):
+    plainly = op.groups == 1 and max(dilation) == 1
+    # Keras's "valid" adds rows where the window is below the stride.
+    whole = all(k >= s and p[0] == 0 and m == (n - 1) * s + k for n, p, k, s, m in rows)
+    if plainly and whole:
         return Module(f"layers.Conv{spatial_rank(x)}DTranspose", (*head, bias))
-    if plainly and all(m == n * s and p[0] == (k - s) // 2 for n, p, k, s, m in rows):
+    if plainly and all(m == n * s and p[0] == max(k - s, 0) // 2 for n, p, k, s, m in rows):
         return Module(
             f"layers.Conv{spatial_rank(x)}DTranspose",
             (*head, Arg("padding", "same", keyword=True), bias),
         )
     around = (
         Arg("sides", pads, keyword=True),
-        Arg("extra", compact(op.output_padding), "output_padding", 0, keyword=True),
+        Arg("extra", compact(op.added_rows(x)), "output_padding", 0, keyword=True),
         Arg("dilation_rate", compact(op.dilation), "dilation", 1, keyword=True),
         field_arg(op, "groups", default=1),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from archspec.ops.conv import Conv, ConvTranspose
-from archspec.ops.window import per_axis
 from archspec_onnx.lowering import LoweringContext, flat_pads, unless_default
 
 
@@ -20,7 +19,7 @@ def conv_transpose(ctx: LoweringContext, op: ConvTranspose) -> str:
     zeros after the input for each whole stride.
     """
     _, stride, _ = op.axes(ctx.shape)
-    extra = per_axis(op.output_padding, ctx.rank, "output_padding")
+    extra = op.added_rows(ctx.shape)
     zero_rows = [e // s for e, s in zip(extra, stride, strict=True)]
     rest = unless_default([e % s for e, s in zip(extra, stride, strict=True)], 0)
     value = ctx.padded([(0, count) for count in zero_rows], 0.0) if any(zero_rows) else ctx.x

@@ -22,7 +22,8 @@ def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
     pads = op.pads(x)
     padding = symmetric_padding(pads)
     head, tail = _around(op, x)
-    extra = Arg("output_padding", compact(op.output_padding), "output_padding", 0, keyword=True)
+    rows = compact(op.added_rows(x))
+    extra = Arg("output_padding", rows, "output_padding", 0, keyword=True)
     if padding is None:
         sides = Arg("sides", last_axis_first(pads), keyword=True)
         return Module(

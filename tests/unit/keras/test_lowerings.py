@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
 import pytest
 
 import archspec
@@ -19,7 +21,7 @@ from archspec.ops import OPS
 from archspec_keras.lowerings import FAMILIES, lower
 from archspec_keras.source import helper_sources, source
 from tests.helpers.graphs import SPAN
-from tests.helpers.ops import build
+from tests.helpers.ops import assert_same, batch, build, evaluate, parameters
 from tests.unit.keras.sessions import ABOUT
 
 IMAGE = (8, 12, 12)
@@ -39,6 +41,9 @@ CASES: list[tuple[str, dict[str, Any], Shape, list[str]]] = [
     ("conv_transpose", {"out": 4, "kernel": 4, "stride": 2, "padding": 1}, IMAGE, ["layers.Conv2DTranspose(filters=4, kernel_size=4, strides=2, padding='same')"]),
     ("conv_transpose", {"out": 4, "kernel": 3, "padding": 1}, IMAGE, ["layers.Conv2DTranspose(filters=4, kernel_size=3, padding='same')"]),
     ("conv_transpose", {"out": 4, "kernel": 3, "stride": 2, "padding": 1}, IMAGE, ["CroppedConv2DTranspose(filters=4, kernel_size=3, strides=2, sides=((1, 1), (1, 1)))"]),
+    ("conv_transpose", {"out": 4, "kernel": 3, "stride": 2, "padding": "same"}, IMAGE, ["layers.Conv2DTranspose(filters=4, kernel_size=3, strides=2, padding='same')"]),
+    ("conv_transpose", {"out": 4, "kernel": 1, "stride": 2, "padding": "same"}, IMAGE, ["layers.Conv2DTranspose(filters=4, kernel_size=1, strides=2, padding='same')"]),
+    ("conv_transpose", {"out": 4, "kernel": 3, "stride": 2, "padding": "same_lower"}, IMAGE, ["CroppedConv2DTranspose(filters=4, kernel_size=3, strides=2, sides=((1, 0), (1, 0)))"]),
     ("linear", {"out": 4, "bias": False}, (8,), ["layers.Dense(units=4, use_bias=False)"]),
     # Caffe's 112 -> 56 is what TensorFlow calls "same".
     ("max_pool", {"kernel": 3, "stride": 2, "rounding": "ceil"}, (64, 112, 112), ["layers.MaxPooling2D(pool_size=3, strides=2, padding='same')"]),
@@ -71,6 +76,26 @@ CASES: list[tuple[str, dict[str, Any], Shape, list[str]]] = [
     ("resize", {"size": 7, "mode": "nearest", "coordinates": "half_pixel"}, IMAGE, ["NearestResize(size=(7, 7), half_pixel=True)"]),
     ("resize", {"size": 7, "mode": "linear", "coordinates": "align_corners"}, IMAGE, ["LinearResize(size=(7, 7), align_corners=True)"]),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("kernel", "stride"), [(1, 2), (2, 3), (3, 1), (3, 2), (4, 2), (5, 2), (7, 3)]
+)
+def test_same_of_a_transposed_convolution_is_what_keras_computes(
+    rank: int, kernel: int, stride: int
+) -> None:
+    options = {"strides": stride, "padding": "same", "dtype": "float64"}
+    layer: Any = getattr(keras.layers, f"Conv{rank}DTranspose")(2, kernel, **options)
+    op = build("conv_transpose", out=2, kernel=kernel, stride=stride, padding="same")
+    shape = (3, *range(4, 4 + rank))
+    params = parameters(op, shape)
+    x = batch(2, *shape)
+    layer.build((None, *shape[1:], 3))
+    kernels = np.moveaxis(params["weight"], (1, 0), (-2, -1))  # Keras's has [*kernel, out, in]
+    layer.set_weights([kernels, params["bias"]])
+    y = keras.ops.convert_to_numpy(layer(np.moveaxis(x, 1, -1)))
+    assert_same(evaluate(op, x, params=params), np.moveaxis(y, -1, 1))
 
 
 @pytest.mark.parametrize(("kind", "fields", "shape", "expected"), CASES)

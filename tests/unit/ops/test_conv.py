@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from archspec.ir.op import ShapeError
 from tests.helpers.ops import (
     assert_refused,
     assert_same,
@@ -118,6 +119,63 @@ def test_conv_transpose_with_uneven_padding_cuts_each_side_by_its_number() -> No
     )
 
 
+@given(convolutions(), st.sampled_from(["same", "same_lower"]))
+def test_same_of_a_transposed_convolution_is_the_gradient_of_a_same_convolution(
+    case: tuple[tuple[int, ...], dict[str, Any]], padding: str
+) -> None:
+    """TensorFlow and Keras define it so: the gradient by an input of in * stride, by autograd."""
+    shape, fields = case
+    op = build("conv_transpose", padding=padding, **fields)
+    size = [n * s for n, s in zip(shape[1:], fields["stride"], strict=True)]
+    assert op.shape(shape) == (fields["out"], *size)
+    params = tensors(parameters(op, shape))
+    larger = torch.zeros(2, fields["out"], *size, dtype=torch.float64, requires_grad=True)
+    rows = zip(shape[1:], size, *(fields[k] for k in ("kernel", "stride", "dilation")), strict=True)
+    totals = [max((n - 1) * s + d * (k - 1) + 1 - m, 0) for n, m, k, s, d in rows]
+    pads = [(t // 2, t - t // 2)[:: 1 if padding == "same" else -1] for t in totals]
+    options = (fields["stride"], 0, fields["dilation"], fields["groups"])
+    padded = F.pad(larger, flat_pads(pads))
+    y = CONV[len(shape) - 1](padded, params["weight"], None, *options)
+    y.backward(torch.from_numpy(batch(2, *shape)))
+    assert larger.grad is not None
+    bias = params["bias"].reshape(-1, *[1] * len(size)) if fields["bias"] else 0.0
+    expected = larger.grad + bias
+    assert_same(evaluate(op, batch(2, *shape), params=parameters(op, shape)), expected)
+
+
+# From Keras's Conv2DTranspose: what is cut off, and the rows that a small window leaves to add.
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pads", "added"),
+    [
+        (2, 2, (0, 0), 0),
+        (3, 2, (0, 1), 0),
+        (4, 2, (1, 1), 0),
+        (5, 2, (1, 2), 0),
+        (7, 2, (2, 3), 0),
+        (1, 2, (0, 0), 1),
+        (1, 3, (0, 0), 2),
+        (2, 3, (0, 0), 1),
+        (3, 1, (1, 1), 0),
+        (4, 1, (1, 2), 0),
+    ],
+)
+def test_same_of_a_transposed_convolution_cuts_the_larger_half_after(
+    kernel: int, stride: int, pads: tuple[int, int], added: int
+) -> None:
+    op: Any = build("conv_transpose", out=1, kernel=kernel, stride=stride, padding="same")
+    lower: Any = op.model_copy(update={"padding": "same_lower"})
+    assert (op.pads((1, 6)), op.added_rows((1, 6))) == ((pads,), (added,))
+    assert lower.pads((1, 6)) == (pads[::-1],)
+
+
+def test_same_of_a_transposed_convolution_takes_no_output_padding() -> None:
+    op = build("conv_transpose", out=2, kernel=5, stride=2, padding="same", output_padding=1)
+    with pytest.raises(ShapeError, match=r"in \* stride") as caught:
+        op.shape((3, 6, 6))
+    assert caught.value.field == "output_padding"
+    assert "`padding: [[1, 2], [1, 2]]`" in caught.value.help
+
+
 @pytest.mark.parametrize("groups", [1, 4])
 @pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
 def test_the_fans_are_torchs(kind: str, groups: int) -> None:
@@ -181,7 +239,6 @@ def test_refusals() -> None:
     assert_refused("AS0312", build("conv", out=6, kernel=[3, 3]), (4, 9))
     assert_refused("AS0312", build("conv", out=6, kernel=3, padding=[1, 1, 1]), (4, 9, 9))
     assert_refused("AS0304", build("conv", out=6, kernel=4, padding="symmetric"), (4, 9, 9))
-    assert_refused("AS0304", build("conv_transpose", out=6, kernel=4, padding="same"), (4, 9, 9))
     assert_refused("AS0304", build("conv_transpose", out=6, kernel=2, padding=9), (4, 9, 9))
 
 
