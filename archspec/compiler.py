@@ -67,13 +67,19 @@ def check(
     *,
     sets: Iterable[str] = (),
     include: Iterable[str | os.PathLike[str]] = (),
+    check_outputs: bool = False,
     **args: Any,
 ) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
-    """Return the spec, None if it has an error, and every diagnostic; otherwise like `load`."""
+    """Return the spec, None if it has an error, and every diagnostic; otherwise like `load`.
+
+    `check_outputs` compares each `output` with what its step gives, even where it is stated for
+    another input than the network has.
+    """
     report = Report()
     try:
         with _gc_paused():
-            read = read_spec(spec, [*sets], [Path(folder) for folder in include], args, report)
+            folders = [Path(folder) for folder in include]
+            read = read_spec(spec, [*sets], folders, args, report, check_outputs=check_outputs)
             if read is not None:
                 check_graph(read[1], report)
     except SpecError:  # the report is full

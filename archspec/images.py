@@ -69,17 +69,10 @@ def load_image(image: ImageLike, preprocess: Preprocess, shape: Sequence[int]) -
 
 def check_input(preprocess: Preprocess, shape: Sequence[int]) -> None:
     """Raise `Failure` if an input of that shape does not take such images."""
-    channels = 1 if preprocess.channels == "gray" else 3
-    kind = f"a {preprocess.channels} image has {channels} channels"
-    takes = f"the network takes {format_shape(tuple(shape))}"
-    if len(shape) != 3:
-        raise Failure(f"{takes}, but {kind}")
-    if shape[0] != channels:
-        raise Failure(f"{takes}, but {kind}", "state `channels` under `preprocess`")
-    for name, values in (("mean", preprocess.mean), ("std", preprocess.std)):
-        if len(values) not in (1, channels):
-            raise Failure(f"`{name}` has {len(values)} numbers, but {kind}")
+    for _, message, help in preprocess.misfits(tuple(shape)):
+        raise Failure(message, help)
     if shape[1] * shape[2] > MAX_PIXELS:
+        takes = f"the network takes {format_shape(tuple(shape))}"
         raise Failure(f"{takes}, which is too large for an image")
 
 

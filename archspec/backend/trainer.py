@@ -13,15 +13,15 @@ ParamGroup(lr_multiplier=10.0, weight_decay=0.0)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Protocol
 
 from archspec._numpy import Array
-from archspec._patterns import check_patterns_match, matches
+from archspec._patterns import matches
 from archspec.backend.process_group import ProcessGroup, SingleProcess
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure, did_you_mean, quote
 from archspec.ir.graph import Graph, Node
 from archspec.ir.op import ParamSpec
 from archspec.ir.recipe import Recipe
@@ -43,26 +43,41 @@ def param_groups(recipe: Recipe, graph: Graph) -> dict[str, ParamGroup]:
     `freeze`, `lr_multipliers` and `no_decay` are applied. Raise `Failure` for a pattern that fits
     no tensor, or that multiplies the learning rate of none.
     """
-    tensor_names = [name for name, _, _ in graph.parameters()]
-    check_patterns_match((*recipe.freeze, *recipe.lr_multipliers), tensor_names)
+    for _, _, message, help in unused_patterns(recipe, graph):
+        raise Failure(message, help)
     groups: dict[str, ParamGroup] = {}
-    used_patterns: set[str] = set()
     for name, node, param in graph.parameters():
         if not param.trainable or matches(name, recipe.freeze):
             continue
         pattern = _last_match(name, recipe)
-        used_patterns.add(pattern)
         multiplier = recipe.lr_multipliers.get(pattern, 1.0)
         groups[name] = ParamGroup(multiplier, _weight_decay(recipe, node, param))
-    for pattern in recipe.lr_multipliers:
-        if pattern not in used_patterns:
-            help = (
-                "frozen tensors and running statistics are not trained; "
-                "if several patterns fit a tensor, the last one counts"
-            )
-            message = f"no tensor is trained by the learning rate of {quote(pattern)}"
-            raise Failure(message, help)
     return groups
+
+
+def unused_patterns(recipe: Recipe, graph: Graph) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the key, the pattern, a message and a help of each pattern that has no effect.
+
+    Those of `freeze` fit no tensor; those of `lr_multipliers` fit none that is trained.
+    """
+    names = [name for name, _, _ in graph.parameters()]
+    trained = {
+        _last_match(name, recipe)
+        for name, _, param in graph.parameters()
+        if param.trainable and not matches(name, recipe.freeze)
+    }
+    for key, patterns in (("freeze", recipe.freeze), ("lr_multipliers", recipe.lr_multipliers)):
+        for pattern in patterns:
+            if not any(matches(name, [pattern]) for name in names):
+                help = did_you_mean(pattern, names, "tensors")
+                yield key, pattern, f"{quote(pattern)} matches no tensor", help
+            elif key == "lr_multipliers" and pattern not in trained:
+                help = (
+                    "frozen tensors and running statistics are not trained; "
+                    "if several patterns fit a tensor, the last one counts"
+                )
+                message = f"no tensor is trained by the learning rate of {quote(pattern)}"
+                yield key, pattern, message, help
 
 
 def _last_match(name: str, recipe: Recipe) -> str:

@@ -6,6 +6,9 @@ from archspec.checks.registry import check
 from archspec.diagnostics import Note, Report, quote
 from archspec.ir.check_input import CheckInput
 
+MAX_MOMENTUM = 0.5
+"""The largest share of the batch in running statistics that is likely meant."""
+
 
 @check("AS0601")
 def unused_argument(spec: CheckInput, report: Report) -> None:
@@ -34,6 +37,23 @@ def unused_result(spec: CheckInput, report: Report) -> None:
         if node.index not in needed and node.index not in read:
             message = f"nothing uses the result of {quote(node.path)}"
             report.warning("AS0603", node.span, message, help=help)
+
+
+@check("AS0674")
+def keras_momentum(spec: CheckInput, report: Report) -> None:
+    """AS0674: a batch norm whose momentum is that of Keras, the share of the past."""
+    for node in spec.graph.nodes:
+        momentum = getattr(node.op, "momentum", 0.0)
+        if momentum > MAX_MOMENTUM:
+            message = (
+                f"with momentum {momentum:g}, the running statistics of {quote(node.path)} "
+                f"are nearly those of the last batch"
+            )
+            help = (
+                "here it is the share of the batch, as in PyTorch; in Keras it is that of the "
+                f"past: for Keras' {momentum:g}, write {1 - momentum:.6g}"
+            )
+            report.warning("AS0674", node.span, message, help=help)
 
 
 @check("AS0604")

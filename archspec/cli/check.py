@@ -18,6 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="for people, data, or annotations",
     )
+    parser.add_argument(
+        "--check-outputs",
+        action="store_true",
+        help="check outputs that are stated for another input too",
+    )
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -27,10 +32,15 @@ def execute(options: argparse.Namespace) -> int:
 
     shown: list[Diagnostic] = []
     for path in options.spec:
-        spec, diagnostics = check(path, sets=options.sets, include=options.include)
+        spec, diagnostics = check(
+            path,
+            sets=options.sets,
+            include=options.include,
+            check_outputs=options.check_outputs,
+        )
         shown += [d for d in diagnostics if d.severity == "error" or not options.quiet]
         if spec is not None and options.format == "text" and not options.quiet:
-            print(f"{path}: fine" + (f", {summary(diagnostics)}" if diagnostics else ""))
+            print(", ".join(filter(None, (f"{path}: fine", summary(diagnostics)))))
     failed = any(diagnostic.severity == "error" for diagnostic in shown)
     if options.format == "json":
         print(render_json(shown))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
 # The line ends of the YAML parser, which str.splitlines() does not share.
 _BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 

@@ -28,7 +28,16 @@ from archspec.diagnostics.model import Diagnostic, Span
 _WIDTH = 100
 """Columns that a note, or the excerpt of a source line, may take."""
 _TAB = 4
-_COLOURS = {"error": "1;31", "warning": "1;33", "gutter": "1;34", "bold": "1", "help": "1;36"}
+_COLOURS = {
+    "error": "1;31",
+    "warning": "1;33",
+    "note": "1;36",
+    "gutter": "1;34",
+    "bold": "1",
+    "help": "1;36",
+}
+_ANNOTATIONS = {"error": "error", "warning": "warning", "note": "notice"}
+"""GitHub's commands for each severity."""
 
 
 def visible(text: str) -> str:
@@ -52,13 +61,16 @@ def width(text: str) -> int:
 
 
 def render_text(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:
-    """Return text for people: message, location, the line with carets, notes, help; a summary."""
+    """Return text for people: message, location, the line with carets, notes, help; a summary.
+
+    A note is a single line.
+    """
     diagnostics = tuple(diagnostics)
     if not diagnostics:
         return ""
     lines = {source: source.lines for source in {d.span.source for d in diagnostics}}
     parts = ["\n".join(_block(d, lines[d.span.source], color)) for d in diagnostics]
-    return "\n\n".join((*parts, summary(diagnostics)))
+    return "\n\n".join(filter(None, (*parts, summary(diagnostics))))
 
 
 def render_json(diagnostics: Iterable[Diagnostic]) -> str:
@@ -100,6 +112,9 @@ def _block(diagnostic: Diagnostic, lines: list[str], color: bool) -> Iterator[st
     gutter = " " * len(str(span.line))
     arrow = _paint("-->", "gutter", color)
     head = _paint(f"{diagnostic.severity}[{diagnostic.code}]", diagnostic.severity, color)
+    if diagnostic.severity == "note":
+        yield head + visible(f": {'; '.join(filter(None, (diagnostic.message, diagnostic.help)))}")
+        return
     yield head + _paint(f": {visible(diagnostic.message)}", "bold", color)
     yield f"{gutter}{arrow} {visible(repr(span))}"
     notes = [("", str(note)) for note in diagnostic.notes]
@@ -228,7 +243,7 @@ def _annotation(diagnostic: Diagnostic) -> str:
     properties = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in location.items())
     help = [f"help: {diagnostic.help}"] if diagnostic.help else []
     lines = (diagnostic.message, *_remarks(diagnostic), *help)
-    return f"::{diagnostic.severity} {properties}::{_escaped(chr(10).join(lines))}"
+    return f"::{_ANNOTATIONS[diagnostic.severity]} {properties}::{_escaped(chr(10).join(lines))}"
 
 
 def _escaped(text: str, also: str = "") -> str:

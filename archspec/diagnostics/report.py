@@ -79,11 +79,16 @@ class Report:
     def warning(
         self, code: str, span: Span, message: str, *, notes: Iterable[Note] = (), help: str = ""
     ) -> None:
+        """Report what is allowed but most likely not meant."""
         self.error(code, span, message, notes=notes, help=help, severity="warning")
+
+    def note(self, code: str, span: Span, message: str, *, help: str = "") -> None:
+        """Report what was done otherwise than the text says, without a fault in it."""
+        self.error(code, span, message, help=help, severity="note")
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """Errors and warnings, in the order of the text."""
+        """Errors, warnings and notes, in the order of the text."""
         return tuple(sorted(self.by_location.values(), key=lambda d: d.span.key))
 
     @property

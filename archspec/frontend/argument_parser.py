@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from typing import Any
 
 from archspec.diagnostics import Report, Span
 from archspec.frontend.expr_parser import parse_expression
@@ -57,3 +58,12 @@ class ArgumentParser:
             return Argument(key_span, tree, constant=parsed)
         self.read_names |= names_in(parsed)
         return Argument(key_span, tree, expr=parsed)
+
+
+def evaluate(argument: Argument, values: Mapping[str, Any], report: Report) -> Any:
+    """Return an argument's value, or POISON with the error reported."""
+    try:
+        return argument.evaluate(values)
+    except LocatedError as error:
+        error.report(report)
+        return POISON

@@ -16,6 +16,7 @@ from archspec.frontend.frame import Frame, Value
 from archspec.frontend.graph_builder import GraphBuilder, expressions
 from archspec.frontend.heads import Heads
 from archspec.frontend.merge_errors import report_merge_error
+from archspec.frontend.stated_inputs import StatedInputs
 from archspec.frontend.step import POISON, Argument, Block, Body, Parameter, Step
 from archspec.ir.expr import ExprError, describe
 from archspec.ir.graph import Input, Scope, ScopeKind
@@ -28,9 +29,14 @@ class Elaborator:
     """Elaborates the bodies of one network into a `GraphBuilder`."""
 
     def __init__(
-        self, report: Report, blocks: Mapping[str, Block], root: Scope, heads: Heads
+        self,
+        report: Report,
+        blocks: Mapping[str, Block],
+        root: Scope,
+        heads: Heads,
+        inputs: StatedInputs,
     ) -> None:
-        self.graph = GraphBuilder(report, root)
+        self.graph = GraphBuilder(report, root, inputs)
         self.blocks = blocks
         self.heads = heads
         self.row_unknown = False

@@ -10,7 +10,15 @@ from archspec.diagnostics import Report, Source, Span, quote, reason
 from archspec.frontend.cache import parse_cached
 from archspec.frontend.overlay import overlay
 from archspec.frontend.overrides import apply_edits
-from archspec.frontend.tree import Tree, YamlMap, YamlScalar, describe_tree, is_null, tree_depth
+from archspec.frontend.tree import (
+    Tree,
+    YamlMap,
+    YamlScalar,
+    copy_tree,
+    describe_tree,
+    is_null,
+    tree_depth,
+)
 from archspec.frontend.yaml import MAX_BYTES, MAX_DEPTH, Budget
 from archspec.frontend.yaml_errors import decode
 
@@ -50,7 +58,8 @@ class SpecReader:
     """Reads a spec and what it extends, all within one budget.
 
     `extends` may not leave the spec's folder, but for the shipped specs and those of `include`.
-    `texts` collects the bytes of every file that was read.
+    `texts` collects the bytes of every file that was read, and `inputs` the `input` and `args` of
+    each as the file has them.
     """
 
     def __init__(self, report: Report, include: Iterable[Path] = ()) -> None:
@@ -58,6 +67,7 @@ class SpecReader:
         self.budget = Budget()
         self.folders = [folder.resolve() for folder in include]
         self.texts: list[bytes] = []
+        self.inputs: dict[Source, YamlMap] = {}
 
     def read_tree(self, path: Path) -> YamlMap | None:
         """Return the spec's tree, laid over what it extends, with its edits applied."""
@@ -89,7 +99,15 @@ class SpecReader:
             if under is None:
                 return None
             merged = overlay(under, tree)
-        return self._edited(merged, tree.get("edit"))
+        edited = self._edited(merged, tree.get("edit"))
+        if edited is not None:
+            entries = {
+                name: (key, copy_tree(value))
+                for name, (key, value) in edited.entries.items()
+                if name in ("input", "args")
+            }
+            self.inputs[tree.source] = YamlMap(entries, tree.source, tree.start, tree.end)
+        return edited
 
     def _edited(self, tree: YamlMap, edits: Tree | None) -> YamlMap | None:
         if edits is None:

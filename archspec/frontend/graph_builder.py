@@ -13,6 +13,7 @@ from archspec.frontend.frame import Frame, Value
 from archspec.frontend.init_rules import read_init
 from archspec.frontend.pydantic_errors import report_validation_error
 from archspec.frontend.shapes import matches_claim, parse_shape
+from archspec.frontend.stated_inputs import StatedInputs
 from archspec.frontend.step import POISON, Argument, Step
 from archspec.ir.expr import Expr, describe
 from archspec.ir.graph import Claim, Input, Node, Scope
@@ -34,9 +35,10 @@ Origin = tuple[Step, Frame]
 class GraphBuilder:
     """Collects the nodes and claims of one network; `root` is the network's own scope."""
 
-    def __init__(self, report: Report, root: Scope) -> None:
+    def __init__(self, report: Report, root: Scope, inputs: StatedInputs) -> None:
         self.report = report
         self.root = root
+        self.inputs = inputs
         self.nodes: list[Node] = []
         self.origins: list[Origin | None] = []
         self.claims: list[Claim] = []
@@ -156,16 +158,19 @@ class GraphBuilder:
 
     def add_claims(self, frame: Frame, step: Step, name: str) -> None:
         """Keep the figures that a step states, to be compared with ours later."""
-        path = f"{frame.scope.path}.{name}" if frame.scope.path else name
         for quantity, scalar in step.claims.items():
             claimed: Any = quantity  # the keys are those that a claim may have
+            path = self._path(frame, name)
             self.claims.append(Claim(path, claimed, scalar.text, scalar.span))
+
+    def _path(self, frame: Frame, name: str) -> str:
+        return f"{frame.scope.path}.{name}" if frame.scope.path else name
 
     def check_output(self, frame: Frame, step: Step, name: str, value: Value) -> Value:
         """Compare a step's shape with its `output`, and return the value that the next step reads.
 
         That is a stand-in of the stated shape where the step's own is unknown or differs, so that
-        one run finds the errors on both sides.
+        one run finds the errors on both sides. An output for another input is no stand-in.
         """
         argument = step.reserved.get("output")
         if argument is None:
@@ -175,6 +180,12 @@ class GraphBuilder:
         if shape is None:
             self._report_no_shape(frame, argument, stated)
             return value
+        other = self.inputs.other_input(argument)
+        if other is not None and not self.inputs.check_outputs:
+            self.inputs.skip(argument, self._path(frame, name))
+            return value
+        if other is not None and value is None:
+            return None
         if value is None:
             return self.add_stand_in(frame, name, shape)
         actual = self.nodes[value].shape
@@ -184,8 +195,9 @@ class GraphBuilder:
             f"{quote(name)} declares {format_shape(shape)} but produces {format_shape(actual)}"
         )
         label = f"it is {format_shape(actual)}, channels first"
-        frame.fail("AS0303", argument.span, message, label=label)
-        return self.add_stand_in(frame, name, shape)
+        help = f"it is stated for an input of {format_shape(other)}" if other else ""
+        frame.fail("AS0303", argument.span, message, help, label=label)
+        return value if other else self.add_stand_in(frame, name, shape)
 
     def _report_no_shape(self, frame: Frame, argument: Argument, stated: Any) -> None:
         if stated is POISON:

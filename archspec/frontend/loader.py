@@ -25,7 +25,7 @@ from archspec.frontend.network import read_network
 from archspec.frontend.overrides import apply_edit
 from archspec.frontend.tree import YamlMap, YamlScalar, from_python, tree_depth
 from archspec.frontend.yaml import MAX_DEPTH, parse_yaml
-from archspec.ir.check_input import CheckInput
+from archspec.ir.check_input import OVERRIDE, CheckInput
 from archspec.ir.document import Document
 from archspec.ir.graph import Graph
 from archspec.ir.types import LIMIT
@@ -66,11 +66,14 @@ def read_spec(
     include: list[Path],
     args: Mapping[str, Any],
     report: Report,
+    *,
+    check_outputs: bool = False,
 ) -> tuple[Spec, CheckInput] | None:
     """Return the spec, not yet checked, and what the checks read.
 
-    `sets` are the values of `--set`, `args` those of arguments from Python. None if the spec has an
-    error, which is reported.
+    `sets` are the values of `--set`, `args` those of arguments from Python. Outputs that are stated
+    for another input are not compared unless `check_outputs` is set. None if the spec has an error,
+    which is reported.
     """
     path = find_spec(spec)
     reader = SpecReader(report, include)
@@ -86,7 +89,14 @@ def read_spec(
         message = f"once overridden, the spec is nested more than {MAX_DEPTH} deep"
         report.error("AS0105", tree.source.start, message)
         return None
-    network = read_network(tree, path.stem, report, overridden=is_overridden)
+    network = read_network(
+        tree,
+        path.stem,
+        report,
+        reader.inputs,
+        overridden=is_overridden,
+        check_outputs=check_outputs,
+    )
     if network is None or report.failed:
         return None
     texts = [*reader.texts, repr([sets, sorted(args.items())]).encode()]
@@ -114,7 +124,7 @@ def _yaml_value(value: Any) -> Any:
 
 def apply_set(tree: YamlMap, text: str, report: Report) -> None:
     """Apply one `--set ADDRESS=VALUE`; the value is YAML."""
-    source = Source("--set", text)
+    source = Source(OVERRIDE, text)
     match = _SET.fullmatch(text)
     address, equals, _ = match.groups() if match else text.partition("=")
     if not equals or not address.strip():

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from archspec.diagnostics import Report, Span, did_you_mean, quote
+from archspec.diagnostics import Report, Source, Span, SpecError, did_you_mean, quote
+from archspec.frontend.argument_parser import evaluate
 from archspec.frontend.arguments import check_name, coerce, infer_type
 from archspec.frontend.blocks import Blocks, read_blocks
 from archspec.frontend.body_parser import BodyParser
 from archspec.frontend.elaborate import Elaborator
+from archspec.frontend.graph_builder import GraphBuilder
 from archspec.frontend.heads import Heads
+from archspec.frontend.input_shape import read_input
+from archspec.frontend.pool_coverage import report_uncovered_pools
 from archspec.frontend.pydantic_errors import report_validation_error, span_finder
 from archspec.frontend.recursion import find_cycles
-from archspec.frontend.step import POISON, Argument, Body, LocatedError
+from archspec.frontend.stated_inputs import StatedInputs
+from archspec.frontend.step import POISON, Argument, Body
 from archspec.frontend.step_keys import check_keys
 from archspec.frontend.tree import (
     Tree,
@@ -27,13 +33,15 @@ from archspec.frontend.tree import (
     to_python,
 )
 from archspec.ir.check_input import CheckInput
-from archspec.ir.document import Document
+from archspec.ir.document import Document, HeadSection
 from archspec.ir.expr import ExprError
 from archspec.ir.graph import Graph, Scope
 from archspec.ir.types import Shape
 from archspec.ops import OPS
 
 VERSION = 1
+MAX_UNREAD = 2**31
+"""Errors of a report that nobody reads: it never stops."""
 SPEC_KEYS = (
     "archspec",
     "name",
@@ -51,9 +59,18 @@ COMPUTED = ("heads", "preprocess", "init", "train")
 
 
 def read_network(
-    tree: YamlMap, default_name: str, report: Report, *, overridden: bool = False
+    tree: YamlMap,
+    default_name: str,
+    report: Report,
+    stated_inputs: Mapping[Source, YamlMap],
+    *,
+    overridden: bool = False,
+    check_outputs: bool = False,
 ) -> CheckInput | None:
-    """Return the graph and sections of a spec; None if it has an error, which is reported."""
+    """Return the graph and sections of a spec; None if it has an error, which is reported.
+
+    `stated_inputs` are the `input` and `args` of each file that the tree comes from.
+    """
     _check_spec_keys(tree, report)
     args = _args(tree.get("args"), report)
     values = {name: argument.constant for name, argument in args.items()}
@@ -61,7 +78,7 @@ def read_network(
     blocks = read_blocks(tree.get("blocks"), parser)
     body = _body(tree, parser)
     document = _document(tree, parser, values)
-    shape = _input(tree, parser, values)
+    shape, sizes = read_input(tree, parser, values)
     if document is not None:
         _check_init_ops(tree, document, report)
     if find_cycles(blocks.blocks, report) or tree.get("network") is None:
@@ -70,12 +87,19 @@ def read_network(
     heads = Heads(forms, blocks.blocks, tree.get("heads"), report)
     title = _title(tree, default_name)
     root = Scope(title, "network", tree.span, args=values)
-    elaborator = Elaborator(report, blocks.blocks, root, heads)
+    inputs = StatedInputs(_other_inputs(stated_inputs, shape), sizes, check_outputs)
+    elaborator = Elaborator(report, blocks.blocks, root, heads, inputs)
     frame, value = elaborator.network(body, shape)
     outputs = heads.outputs(value, frame, elaborator.row_unknown)
+    inputs.report_unchecked(shape, report)
     if report.failed or value is None or document is None:
         return None
     built = elaborator.graph
+    stated = {
+        source: _at_other_input(body, other, root, blocks, forms, tree)
+        for source, other in inputs.others.items()
+    }
+    report_uncovered_pools(built, stated, inputs.others, report)
     graph = Graph(title, tuple(built.nodes), outputs, root, values, tuple(built.claims))
     used = parser.used | {form.block for form in document.heads.values()}
     find_span = span_finder(tree)
@@ -87,6 +111,7 @@ def read_network(
         {name: find_span(("heads", name, "classes"), False) for name in document.heads},
         _errata(tree),
         tree.key("claims").span if tree.get("claims") else tree.source.start,
+        find_span,
         overridden,
     )
 
@@ -196,40 +221,37 @@ def _args(tree: Tree | None, report: Report) -> dict[str, Argument]:
     return args
 
 
-def _input(tree: YamlMap, parser: BodyParser, values: Mapping[str, Any]) -> Shape | None:
-    """Return the shape of one sample; None where it is missing or has an error."""
-    stated = tree.get("input")
-    if stated is None or is_null(stated):
-        return None
-    argument = parser.argument(tree.key("input").span, stated, parser.globals)
-    value = _evaluate(argument, values, parser.report)
-    if value is POISON:
-        return None
-    sizes: list[Any] = cast("list[Any]", value) if isinstance(value, list) else []
-    if not isinstance(stated, YamlList) or not 1 <= len(sizes) <= 4:
-        description = describe_tree(stated)
-        message = f"`input` is one sample's shape, as in [3, 224, 224], found {description}"
-        help = "C, C,L, C,H,W or C,D,H,W: channels first, no batch axis"
-        parser.report.error("AS0204", stated.span, message, help=help)
-        return None
-    axes = [
-        _axis(size, item.span, parser.report)
-        for size, item in zip(sizes, stated.items, strict=True)
-    ]
-    shape = tuple(axis for axis in axes if axis is not None)
-    return shape if len(shape) == len(axes) else None
+def _other_inputs(
+    stated_inputs: Mapping[Source, YamlMap], shape: Shape | None
+) -> dict[Source, Shape]:
+    """Return the inputs of the files that state another one than `shape`."""
+    others: dict[Source, Shape] = {}
+    for source, file in stated_inputs.items() if shape else ():
+        unread = Report(limit=MAX_UNREAD)
+        args = _args(file.get("args"), unread)
+        parser = BodyParser(unread, {}, frozenset(args))
+        values = {name: argument.constant for name, argument in args.items()}
+        stated, _ = read_input(file, parser, values)
+        if stated is not None and stated != shape:
+            others[source] = stated
+    return others
 
 
-def _axis(size: Any, span: Span, report: Report) -> int | None:
-    try:
-        axis: int = coerce("int", size)
-    except ExprError as error:
-        report.error(error.code, span, f"an axis of the input: {error.message}", help=error.help)
-        return None
-    if axis < 1:
-        report.error("AS0205", span, f"an axis of the input is at least 1, found {size}")
-        return None
-    return axis
+def _at_other_input(
+    body: Body,
+    shape: Shape,
+    root: Scope,
+    blocks: Blocks,
+    forms: Mapping[str, HeadSection] | None,
+    tree: YamlMap,
+) -> GraphBuilder:
+    """Return the network at another input, as far as it can be built; report nothing."""
+    unread = Report(limit=MAX_UNREAD)
+    heads = Heads(forms, blocks.blocks, tree.get("heads"), unread)
+    elaborator = Elaborator(unread, blocks.blocks, root, heads, StatedInputs())
+    with suppress(SpecError):  # the budget is spent
+        elaborator.network(body, shape)
+    return elaborator.graph
 
 
 def _document(tree: YamlMap, parser: BodyParser, values: Mapping[str, Any]) -> Document | None:
@@ -241,21 +263,12 @@ def _document(tree: YamlMap, parser: BodyParser, values: Mapping[str, Any]) -> D
             continue
         if name in COMPUTED:
             argument = parser.argument(tree.key(name).span, section, parser.globals)
-            sections[name] = _evaluate(argument, values, parser.report)
+            sections[name] = evaluate(argument, values, parser.report)
         else:
             sections[name] = to_python(section)
     computed = {name: value for name, value in sections.items() if value is not POISON}
     document = _validate(computed, tree, parser.report)
     return document if len(computed) == len(sections) else None
-
-
-def _evaluate(argument: Argument, values: Mapping[str, Any], report: Report) -> Any:
-    """Return an argument's value, or POISON with the error reported."""
-    try:
-        return argument.evaluate(values)
-    except LocatedError as error:
-        error.report(report)
-        return POISON
 
 
 def _validate(value: Any, tree: Tree, report: Report) -> Document | None:

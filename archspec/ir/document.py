@@ -5,6 +5,7 @@ Bodies of blocks and of the network are not here: `frontend/body_parser.py` read
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,7 +13,7 @@ from pydantic import Field, model_validator
 from archspec.ir.op import Role
 from archspec.ir.recipe import Recipe
 from archspec.ir.section import Section
-from archspec.ir.types import Positive, Size
+from archspec.ir.types import Positive, Shape, Size, format_shape
 
 
 class Origin(Section):
@@ -79,6 +80,9 @@ class Claims(Section):
     )
 
 
+NO_IMAGE = "leave `preprocess` out: the network takes arrays of numbers, and no images"
+
+
 class Preprocess(Section):
     """`preprocess`: from an image to the input.
 
@@ -107,6 +111,30 @@ class Preprocess(Section):
         default=(1.0,), description="Divisor per channel."
     )
     invert: bool = Field(default=False, description="Turn dark on light into light on dark.")
+
+    def misfits(self, shape: Shape) -> Iterator[tuple[str, str, str]]:
+        """Yield key, message and help of each setting that does not fit an input of that shape.
+
+        >>> [key for key, _, _ in Preprocess(mean=(0.5, 0.5)).misfits((3, 32, 32))]
+        ['mean']
+        """
+        channels = 1 if self.channels == "gray" else 3
+        kind = f"a {self.channels} image has {channels} channel{'s' if channels > 1 else ''}"
+        takes = f"the network takes {format_shape(shape)}"
+        if len(shape) != 3:
+            yield "channels", f"{takes}, but {kind}", NO_IMAGE
+        elif shape[0] != channels:
+            fitting = {1: "`channels: gray`", 3: "`channels: rgb` or `bgr`"}.get(shape[0])
+            help = f"state {fitting} under `preprocess`" if fitting else NO_IMAGE
+            yield "channels", f"{takes}, but {kind}", help
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, channels):
+                help = f"state {channels}, or one for all" if channels > 1 else "state one"
+                numbers = f"{len(values)} number{'s' if len(values) != 1 else ''}"
+                yield name, f"`{name}` has {numbers}, but {kind}", help
+        if isinstance(self.resize, tuple) and len(self.resize) > 2:
+            message = f"`resize` is the shorter side or HxW, found {format_shape(self.resize)}"
+            yield "resize", message, ""
 
 
 class Initializer(Section):

@@ -49,6 +49,12 @@ class SlidingWindow:
         return tuple(extent(k, d) for k, d in zip(self.kernel, self.dilation, strict=True))
 
     @property
+    def covers_all(self) -> bool:
+        """True if there is one window, and all of the input lies in it."""
+        whole = all(e >= n for n, e in zip(self.size, self.extent, strict=True))
+        return whole and set(self.positions) == {1}
+
+    @property
     def exact_pads(self) -> Pads:
         """The border after which the windows end exactly at its end.
 

@@ -6,11 +6,11 @@ import math
 from operator import eq
 
 from archspec.backend.trainer import frozen_batch_norms, microbatches, param_groups
+from archspec.checks.losses import untrainable_help, untrainable_reason
 from archspec.diagnostics import Failure, quote
 from archspec.frontend.loader import Spec
 from archspec.ir.graph import Head
 from archspec.ir.recipe import Recipe
-from archspec.ir.types import format_shape
 from archspec.train.data import SplitData
 
 
@@ -28,17 +28,32 @@ def complete_recipe(spec: Spec) -> Recipe:
     return recipe
 
 
-def check_heads(spec: Spec, data: SplitData) -> None:
-    """Raise `Failure` unless a class per sample can train every head with a loss.
+def check_losses(spec: Spec) -> None:
+    """Raise `Failure` unless one class per sample can train every head with a loss.
 
-    The main head needs a loss. The spec's `labels` may not order the data's classes differently.
+    The main head needs a loss.
+    """
+    graph = spec.graph
+    for head in graph.heads:
+        where = f"the head {quote(head.name)} ({graph.nodes[head.node].span})"
+        if head.name == "loss" and head.loss != "none":
+            raise Failure(f"{where} has the name of the weighted sum of all losses", "rename it")
+        if reason := untrainable_reason(head, graph):
+            help = untrainable_help(head, graph)
+            raise Failure(f"{where} cannot be trained yet: {reason}", help)
+    if graph.heads[0].loss == "none":
+        help = "state one, as in `heads: {main: {loss: cross_entropy}}`"
+        raise Failure("the main head has no loss", help)
+
+
+def check_heads(spec: Spec, data: SplitData) -> None:
+    """Raise `Failure` unless the data have as many classes as every head with a loss.
+
+    The spec's `labels` may not order the data's classes differently.
     """
     for head in spec.graph.heads:
         if head.loss != "none":
             _check_head(spec, head, data)
-    if spec.graph.heads[0].loss == "none":
-        help = "state one, as in `heads: {main: {loss: cross_entropy}}`"
-        raise Failure("the main head has no loss", help)
     _check_label_order(spec, data)
 
 
@@ -59,16 +74,6 @@ def _check_head(spec: Spec, head: Head, data: SplitData) -> None:
     node = spec.graph.nodes[head.node]
     classes = len(data.classes)
     where = f"the head {quote(head.name)} ({node.span})"
-    if head.name == "loss":
-        raise Failure(f"{where} has the name of the weighted sum of all losses", "rename it")
-    if head.loss == "mse":
-        message = (
-            f"{where} has the loss mse, which takes numbers, but {quote(data.name)} has classes"
-        )
-        raise Failure(message)
-    if len(node.shape) != 1:
-        message = f"{where} is {format_shape(node.shape)}, but a sample has one class"
-        raise Failure(message, "end it with `flatten`")
     (width,) = node.shape
     # One logit separates two classes.
     is_binary = head.loss == "binary_cross_entropy" and (width, classes) == (1, 2)

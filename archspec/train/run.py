@@ -33,7 +33,12 @@ from archspec.train.data.source import Subset
 from archspec.train.distributed import fail_together
 from archspec.train.log import write_table
 from archspec.train.loop import LoopConfig, OnEvent, Outcome, record_signals, run_loop
-from archspec.train.preflight import check_batch_norm_sizes, check_heads, complete_recipe
+from archspec.train.preflight import (
+    check_batch_norm_sizes,
+    check_heads,
+    check_losses,
+    complete_recipe,
+)
 from archspec.train.run_folder import run_info, shell_command, write_run_info
 from archspec.train.run_lock import check_same_on_all, enter_folder, lock_folder
 from archspec.weights.checkpoint import network_metadata, save_checkpoint
@@ -129,6 +134,7 @@ class TrainingRun:
         if backend.trainer is None:
             help = "`archspec backends` lists those that can"
             raise BackendError(f"the backend {quote(backend.name)} cannot train", help)
+        check_losses(spec)
         data = open_data(options.data, options.val_split)
         check_not_inside(options.data, folder)
         check_heads(spec, data)

@@ -25,7 +25,7 @@ from pathlib import Path
 from tests.helpers.markdown import Block, PageError, blocks, write
 
 Main = Callable[[Sequence[str]], int]
-DIAGNOSTIC = re.compile(r"^(error|warning)\[(AS\d{4})\]", re.MULTILINE)
+DIAGNOSTIC = re.compile(r"^(error|warning|note)\[(AS\d{4})\]", re.MULTILINE)
 TITLES = ("fails", "fixed")
 
 

@@ -251,9 +251,7 @@ def test_one_frozen_statistic_of_two_is_refused_before_anything_is_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert tuned(*REINIT, "--set", "train.freeze=['norm.running_var']") == 1
-    error = (
-        "error: one of the running statistics of `norm` (six.yaml:7:18) is frozen, the other is not"
-    )
+    error = "error[AS0471]: one of the running statistics of `norm` (six.yaml:7:18) is frozen, the other is not"
     assert error in capsys.readouterr().err
     assert not Path("two").exists()
 

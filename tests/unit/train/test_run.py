@@ -319,7 +319,7 @@ def test_weights_that_diverge_are_not_saved(capsys: pytest.CaptureFixture[str]) 
         (
             "{main: {classes: $classes}}",
             "{main: {loss: mse}}",
-            "takes numbers, but `bright.npz` has classes",
+            "cannot be trained yet: its loss `mse` takes numbers",
         ),
         ("{main: {classes: $classes}}", "{main: {loss: none}}", "the main head has no loss"),
         (
