@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from archspec.diagnostics import Report, Span, quote
+from archspec.diagnostics import Note, Report, Span, quote
 from archspec.frontend.cache import input_features, make_op, output_shape
 from archspec.frontend.frame import Frame, Value
 from archspec.frontend.init_rules import read_init
 from archspec.frontend.pydantic_errors import report_validation_error
 from archspec.frontend.shapes import matches_claim, parse_shape
+from archspec.frontend.size_changes import changes, channel_changes
 from archspec.frontend.stated_inputs import StatedInputs
 from archspec.frontend.step import POISON, Argument, Step
 from archspec.ir.expr import Expr, describe
@@ -39,16 +40,21 @@ class GraphBuilder:
         self.report = report
         self.root = root
         self.inputs = inputs
+        self.legal_inputs: Callable[[], Sequence[Shape]] = lambda: ()
+        """The nearest inputs at which no sizes clash, for whom an error tells of them."""
         self.nodes: list[Node] = []
         self.origins: list[Origin | None] = []
         self.claims: list[Claim] = []
         self.work = 0
+        self.max_work = MAX_WORK
 
     def charge(self, frame: Frame, step: Step, work: int) -> None:
-        """Add a step's work and the length of its path; stop when the total is over `MAX_WORK`."""
+        """Add a step's work and the length of its path; stop when the total is over `max_work`."""
         self.work += work + frame.path_length // 64
-        if self.work > MAX_WORK:
-            message = f"the spec unrolls to more than {MAX_WORK:,} steps, arguments and operators"
+        if self.work > self.max_work:
+            message = (
+                f"the spec unrolls to more than {self.max_work:,} steps, arguments and operators"
+            )
             self.report.stop("AS0701", step.span, message, help="repeat less")
 
     def bind_input(self, frame: Frame, value: Value) -> None:
@@ -142,10 +148,18 @@ class GraphBuilder:
     ) -> None:
         argument = step.arguments.get(error.field)
         span = frame.origin(argument).span if argument else step.span
+        help = error.help
+        notes: tuple[Note, ...] = ()
         label = ""
         if len(inputs) == 1:
             label = f"its input is {format_shape(self.nodes[inputs[0]].shape)}"
-        frame.fail(error.code, span, error.message, error.help, label=label)
+        if error.code == "AS0305":
+            steps = channel_changes(changes(self, inputs[0], None))
+            notes = tuple(step.channel_note(f"the value {step.name}") for step in steps[-1:])
+        # A window or a crop that is too large: a larger input has larger maps.
+        elif error.field in ("kernel", "size") and (legal := self.legal_inputs()):
+            help += f", or use an input of {' or '.join(map(format_shape, legal))}"
+        frame.fail(error.code, span, error.message, help, notes, label)
 
     def _init(self, frame: Frame, step: Step, op: Op, inputs: tuple[int, ...]) -> Mapping[str, Any]:
         argument = step.reserved.get("init")
@@ -179,6 +193,8 @@ class GraphBuilder:
         shape = parse_shape(stated)
         if shape is None:
             self._report_no_shape(frame, argument, stated)
+            return value
+        if self.inputs.ignored:
             return value
         other = self.inputs.other_input(argument)
         if other is not None and not self.inputs.check_outputs:

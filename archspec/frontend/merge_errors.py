@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from archspec.diagnostics import Note, Span, quote
 from archspec.frontend.frame import Frame, Value
 from archspec.frontend.graph_builder import GraphBuilder
+from archspec.frontend.merge_fixes import Mismatch, fix
+from archspec.frontend.size_changes import (
+    Change,
+    changes,
+    channel_changes,
+    common_ancestor,
+    size_culprits,
+)
 from archspec.frontend.step import Step
-from archspec.ir.graph import Node
 from archspec.ir.op import ShapeError
 from archspec.ir.types import Shape, format_shape
 
 MAX_CANDIDATES = 20
 """Distinct shapes that are tried as the usual one: comparing them all takes quadratic time."""
+MAX_NOTES = 3
 
 Agree = Callable[[Shape, Shape], bool]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A value that is joined: its name where the merge stands, its node and its shape."""
+
+    name: str
+    span: Span
+    value: int
+    shape: Shape
 
 
 def report_merge_error(
@@ -28,28 +47,29 @@ def report_merge_error(
     entry: Value,
 ) -> None:
     """Report a merge's `ShapeError` at each branch, or step under `from`, that differs."""
-    operands = _operands(frame, step)
+    names = _operand_names(frame, step)
+    operands = [
+        Operand(name, span, value, graph.nodes[value].shape)
+        for (name, span), value in zip(names, values, strict=True)
+    ]
     noun = "value" if step.branches is None else "branch"
     agree = _same_size if error.code == "AS0301" else _broadcast
-    shapes = [graph.nodes[value].shape for value in values]
-    usual = _usual(shapes, agree)
-    names = [name for name, _ in operands]
-    agreement = _agreement(noun, names, shapes, usual, agree)
-    for (name, span), value, shape in zip(operands, values, shapes, strict=True):
-        if agree(usual, shape):
+    start = None if entry is None or step.branches is None else entry
+    entering = _entering(graph, operands, start)
+    usual = _usual([operand.shape for operand in operands], entering, agree)
+    fitting = [operand for operand in operands if agree(usual, operand.shape)]
+    agreement = _agreement(noun, fitting, usual)
+    for operand in operands:
+        if agree(usual, operand.shape):
             continue
-        notes = [Note(agreement)]
-        changed = _last_change(graph, value, entry)
-        if changed is not None:
-            field, at, result = changed
-            notes.append(Note(f"{name} became {result} by its {field}", at))
-        size = format_shape(usual[1:]) or "a vector"
-        help = error.help or f"give {quote(name)} the stride and padding that keep {size}"
-        label = f"this {noun} is {format_shape(shape)}"
-        frame.fail(error.code, span, error.message, help, tuple(notes), label)
+        mismatch = _mismatch(graph, operand, fitting, usual, start)
+        notes = (Note(agreement), *_notes(mismatch, start, error.code != "AS0301"))
+        help = fix(mismatch, error.code, graph.legal_inputs)
+        label = f"this {noun} is {format_shape(operand.shape)}"
+        frame.fail(error.code, operand.span, error.message, help, notes, label)
 
 
-def _operands(frame: Frame, step: Step) -> list[tuple[str, Span]]:
+def _operand_names(frame: Frame, step: Step) -> list[tuple[str, Span]]:
     """Return the name and span of each value that is joined."""
     if step.branches is not None:
         return [(label, span) for label, (span, _) in step.branches.items()]
@@ -57,29 +77,37 @@ def _operands(frame: Frame, step: Step) -> list[tuple[str, Span]]:
     return [(str(frame.evaluate(item)), item.span) for item in argument.children or [argument]]
 
 
-def _usual(shapes: Sequence[Shape], agree: Agree) -> Shape:
-    """Return the shape that most of them agree with."""
+def _entering(graph: GraphBuilder, operands: Sequence[Operand], start: int | None) -> Shape:
+    """Return the shape that enters the merge: under `from`, that of the value computed first."""
+    if start is not None:
+        return graph.nodes[start].shape
+    return min(operands, key=lambda operand: operand.value).shape
+
+
+def _usual(shapes: Sequence[Shape], entering: Shape, agree: Agree) -> Shape:
+    """Return the shape that most of them agree with, if two do; else what enters the merge."""
     counts = Counter(shapes)
 
-    def support(shape: Shape) -> int:
-        return sum(count for other, count in counts.items() if agree(shape, other))
+    def support(shape: Shape) -> tuple[int, bool]:
+        count = sum(count for other, count in counts.items() if agree(shape, other))
+        return count, agree(shape, entering)
 
-    return max([*counts][:MAX_CANDIDATES], key=support)
+    # A shape that broadcasts agrees with all: one that is not stretched says more.
+    candidates = sorted([*counts][:MAX_CANDIDATES], key=lambda shape: 1 in shape[1:])
+    best = max(candidates, key=support)
+    if support(best) != (1, False):
+        return best
+    # No two agree: the size that enters is the standard, and its channels are not.
+    return next((s for s in candidates if _same_size(s, entering)), (shapes[0][0], *entering[1:]))
 
 
-def _agreement(
-    noun: str, names: Iterable[str], shapes: Iterable[Shape], usual: Shape, agree: Agree
-) -> str:
+def _agreement(noun: str, fitting: Sequence[Operand], usual: Shape) -> str:
     """Return the note on the operands that do fit."""
-    fitting = [
-        (name, format_shape(shape))
-        for name, shape in zip(names, shapes, strict=True)
-        if agree(usual, shape)
-    ]
+    if not fitting:
+        return f"what enters the merge is {format_shape(usual[1:]) or 'a vector'}"
     if len(fitting) == 1:
-        name, size = fitting[0]
-        return f"{noun} {quote(name)} is {size}"
-    *most, last = (f"{name} ({size})" for name, size in fitting)
+        return f"{noun} {quote(fitting[0].name)} is {format_shape(fitting[0].shape)}"
+    *most, last = (f"{operand.name} ({format_shape(operand.shape)})" for operand in fitting)
     plural = "branches" if noun == "branch" else f"{noun}s"
     return f"{plural} {', '.join(most)} and {last} agree"
 
@@ -96,25 +124,51 @@ def _broadcast(one: Shape, other: Shape) -> bool:
     return all(a == b or 1 in (a, b) for a, b in zip(one, other, strict=True))
 
 
-def _last_change(graph: GraphBuilder, value: int, entry: Value) -> tuple[str, Span, str] | None:
-    """Return the field, span and result of the last step since `entry` that changed the size."""
-    while value != entry and graph.nodes[value].inputs:
-        node = graph.nodes[value]
-        before = graph.nodes[node.inputs[0]]
-        if node.shape[1:] != before.shape[1:]:
-            return _change(graph, node)
-        value = before.index
-    return None
+def _mismatch(
+    graph: GraphBuilder, operand: Operand, fitting: Sequence[Operand], usual: Shape, start: Value
+) -> Mismatch:
+    other = fitting[0] if fitting else None
+    since = start
+    if since is None and other is not None:
+        since = common_ancestor(graph, other.value, operand.value)
+    unchanged = other is not None and other.value == since
+    return Mismatch(
+        operand.name,
+        operand.shape,
+        other.name if other else "",
+        usual,
+        tuple(changes(graph, operand.value, since)),
+        tuple(changes(graph, other.value, since)) if other else (),
+        is_shortcut=unchanged,
+    )
 
 
-def _change(graph: GraphBuilder, node: Node) -> tuple[str, Span, str] | None:
-    origin = graph.origins[node.index]
-    if origin is None:
-        return None
-    step, frame = origin
-    field = "padding" if "padding" in step.arguments else "kernel"
-    if max(getattr(node.op, "stride", None) or (1,)) > 1:
-        field = "stride"
-    argument = step.arguments.get(field) or step.arguments.get("kernel")
-    span = frame.origin(argument).span if argument else step.span
-    return field, span, format_shape(node.shape[1:] or node.shape)
+def _notes(mismatch: Mismatch, start: Value, elementwise: bool) -> Iterator[Note]:
+    """Yield what made the size and the channels of the operand differ."""
+    if mismatch.axes or mismatch.is_rank:
+        culprits = size_culprits(mismatch.changes, mismatch.axes)
+        yield from _size_notes(mismatch.name, culprits, mismatch.changes, start)
+        if not culprits:
+            yield from _size_notes(
+                mismatch.other,
+                size_culprits(mismatch.other_changes, mismatch.axes),
+                mismatch.other_changes,
+                start,
+            )
+    if elementwise and mismatch.channels_differ:
+        for name, steps in (
+            (mismatch.name, mismatch.changes),
+            (mismatch.other, mismatch.other_changes),
+        ):
+            last = channel_changes(steps)[-1:]
+            if last:
+                yield last[0].channel_note(name)
+                break
+
+
+def _size_notes(
+    name: str, culprits: Sequence[Change], steps: Sequence[Change], start: Value
+) -> Iterable[Note]:
+    # The step's own name tells it from others, except where a branch has only the one.
+    is_only = start is not None and len(culprits) == 1
+    return [step.note(name if is_only else step.name) for step in culprits[:MAX_NOTES]]

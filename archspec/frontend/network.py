@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +18,7 @@ from archspec.frontend.elaborate import Elaborator
 from archspec.frontend.graph_builder import GraphBuilder
 from archspec.frontend.heads import Heads
 from archspec.frontend.input_shape import read_input
+from archspec.frontend.legal_inputs import NearestInputs
 from archspec.frontend.pool_coverage import report_uncovered_pools
 from archspec.frontend.pydantic_errors import report_validation_error, span_finder
 from archspec.frontend.recursion import find_cycles
@@ -40,6 +42,8 @@ from archspec.ir.types import Shape
 from archspec.ops import OPS
 
 VERSION = 1
+MAX_TRIAL_WORK = 100_000
+"""The work of building the network once more at another input."""
 MAX_UNREAD = 2**31
 """Errors of a report that nobody reads: it never stops."""
 SPEC_KEYS = (
@@ -89,16 +93,16 @@ def read_network(
     root = Scope(title, "network", tree.span, args=values)
     inputs = StatedInputs(_other_inputs(stated_inputs, shape), sizes, check_outputs)
     elaborator = Elaborator(report, blocks.blocks, root, heads, inputs)
+
+    build_at = partial(_at_other_input, body, root, blocks, forms, tree)
+    elaborator.graph.legal_inputs = NearestInputs(shape, build_at)
     frame, value = elaborator.network(body, shape)
     outputs = heads.outputs(value, frame, elaborator.row_unknown)
     inputs.report_unchecked(shape, report)
     if report.failed or value is None or document is None:
         return None
     built = elaborator.graph
-    stated = {
-        source: _at_other_input(body, other, root, blocks, forms, tree)
-        for source, other in inputs.others.items()
-    }
+    stated = {source: build_at(other) for source, other in inputs.others.items()}
     report_uncovered_pools(built, stated, inputs.others, report)
     graph = Graph(title, tuple(built.nodes), outputs, root, values, tuple(built.claims))
     used = parser.used | {form.block for form in document.heads.values()}
@@ -239,16 +243,17 @@ def _other_inputs(
 
 def _at_other_input(
     body: Body,
-    shape: Shape,
     root: Scope,
     blocks: Blocks,
     forms: Mapping[str, HeadSection] | None,
     tree: YamlMap,
+    shape: Shape,
 ) -> GraphBuilder:
-    """Return the network at another input, as far as it can be built; report nothing."""
+    """Return the network at another input, as far as it can be built; nobody reads its errors."""
     unread = Report(limit=MAX_UNREAD)
     heads = Heads(forms, blocks.blocks, tree.get("heads"), unread)
-    elaborator = Elaborator(unread, blocks.blocks, root, heads, StatedInputs())
+    elaborator = Elaborator(unread, blocks.blocks, root, heads, StatedInputs(ignored=True))
+    elaborator.graph.max_work = MAX_TRIAL_WORK
     with suppress(SpecError):  # the budget is spent
         elaborator.network(body, shape)
     return elaborator.graph

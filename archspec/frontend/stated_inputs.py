@@ -27,6 +27,8 @@ class StatedInputs:
     others: Mapping[Source, Shape] = field(default_factory=dict[Source, Shape])
     sizes: frozenset[str] = frozenset()
     check_outputs: bool = False
+    ignored: bool = False
+    """True for a trial at another input, for which no output is stated."""
     unchecked: dict[Source, dict[str, Span]] = field(default_factory=dict[Source, dict[str, Span]])
 
     def other_input(self, output: Argument) -> Shape | None:

@@ -23,7 +23,7 @@ MARKS = {  # of the failing spec of each code's page
     "AS0001": "", "AS0002": "classes", "AS0101": ":", "AS0102": "\ufffd", "AS0103": "\t", "AS0104": "!!python/tuple", "AS0105": "[",
     "AS0106": "", "AS0107": "*window", "AS0108": "out", "AS0201": "", "AS0202": "strides", "AS0203": "maxpool", "AS0204": "no", "AS0205": "40",
     "AS0206": "relu", "AS0207": "convolution", "AS0208": "[s2, avg_pool, 2]", "AS0209": "6", "AS0210": "conv1.1", "AS0301": "5x5",
-    "AS0302": "shortcut", "AS0303": "56x56x64", "AS0304": "7", "AS0305": "24", "AS0306": "linear", "AS0307": "max_pool",
+    "AS0302": "body", "AS0303": "56x56x64", "AS0304": "7", "AS0305": "24", "AS0306": "linear", "AS0307": "max_pool",
     "AS0308": "[256, 7, 7]", "AS0309": "2", "AS0310": "28", "AS0311": "add", "AS0312": "3x80", "AS0401": "clases", "AS0402": "steam",
     "AS0403": "conv1", "AS0404": "residual", "AS0405": "aux2", "AS0406": "aux1", "AS0407": "aux1", "AS0408": "narrow.yaml",
     "AS0409": "lenet-5.yaml", "AS0410": "../specs/lenet5.yaml", "AS0411": "conv1", "AS0501": "}", "AS0502": "int", "AS0503": "64 // i",
