@@ -34,6 +34,7 @@ from archspec.diagnostics import (
     did_you_mean,
     quote,
 )
+from archspec.diagnostics.pasted import note_pasted
 from archspec.frontend.loader import Spec, read_spec
 from archspec.ir.graph import Graph
 from archspec.ir.types import format_shape
@@ -84,9 +85,10 @@ def check(
                 check_graph(read[1], report)
     except SpecError:  # the report is full
         read = None
+    diagnostics = note_pasted(report.diagnostics)
     if read is None or report.failed:
-        return None, report.diagnostics
-    return replace(read[0], warnings=report.diagnostics), report.diagnostics
+        return None, diagnostics
+    return replace(read[0], warnings=diagnostics), diagnostics
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from typing import Any
 
 from archspec.backend.api import Backend
 from archspec.backend.attribution import BackendError, describe_exception
-from archspec.diagnostics import MissingPackage, UsageError, did_you_mean, quote
+from archspec.diagnostics import MissingPackage, UsageError, quote
+from archspec.ir.synonyms import suggest
 
 ENTRY_POINT_GROUP = "archspec.backends"
 
@@ -34,7 +35,7 @@ def find(name: str) -> Backend:
     """
     installed = available()
     if name not in installed:
-        help = with_broken_backends(did_you_mean(name, installed, "backends"))
+        help = with_broken_backends(suggest(name, installed, "backends"))
         raise UnknownBackend(f"unknown backend {quote(name)}", help)
     try:
         backend: Any = installed[name].load()

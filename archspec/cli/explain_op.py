@@ -114,9 +114,10 @@ def _example(kind: str) -> Graph:
     from pathlib import Path
 
     from archspec.compiler import load
-    from archspec.diagnostics import UsageError, did_you_mean, quote
+    from archspec.diagnostics import UsageError, quote
     from archspec.docgen.ops import use_of
     from archspec.equivalence.layer import layer_spec
+    from archspec.ir.synonyms import suggest_op
     from archspec.ops import OPS
 
     if kind not in OPS:
@@ -126,7 +127,7 @@ def _example(kind: str) -> Graph:
                 f"or a path that `archspec show {kind} --graph` prints"
             )
         else:
-            help = did_you_mean(kind, OPS, "ops")
+            help = suggest_op(kind, OPS)
         raise UsageError(f"{quote(kind)} is no op, and names no layer", help)
     fields, inputs = use_of(OPS[kind])
     with tempfile.TemporaryDirectory() as folder:

@@ -18,12 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    from archspec.diagnostics import UsageError, did_you_mean, quote
+    from archspec.diagnostics import UsageError, quote
     from archspec.docgen.ops import describe_op, list_ops
+    from archspec.ir.synonyms import suggest_op
     from archspec.ops import OPS
 
     if options.op is not None and options.op not in OPS:
-        raise UsageError(f"unknown op {quote(options.op)}", did_you_mean(options.op, OPS, "ops"))
+        raise UsageError(f"unknown op {quote(options.op)}", suggest_op(options.op, OPS))
     if options.support:
         print(_support([options.op] if options.op else [], options.format), end="")
     elif options.op is None:

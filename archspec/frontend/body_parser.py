@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING
 
-from archspec.diagnostics import Note, Report, did_you_mean, quote
+from archspec.diagnostics import Note, Report, quote
 from archspec.frontend.argument_parser import ArgumentParser
 from archspec.frontend.step import Argument, Body, Parameter, Step
 from archspec.frontend.step_keys import (
@@ -22,6 +22,7 @@ from archspec.frontend.step_keys import (
 )
 from archspec.frontend.table import StepTable, read_table
 from archspec.frontend.tree import Tree, YamlList, YamlMap, YamlScalar, describe_tree, is_null
+from archspec.ir.synonyms import advice, suggest, suggest_argument, suggest_op
 from archspec.ops import OPS
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class BodyParser(ArgumentParser):
 
     def report_stray_key(self, key: YamlScalar, kind: str) -> None:
         """Report a key that stands beside a step's op, and perhaps belongs inside it."""
-        help = did_you_mean(key.text, RESERVED_KEYS, "keys of a step")
+        help = advice(key.text) or suggest(key.text, RESERVED_KEYS, "keys of a step")
         if key.text in (self.fields(kind) or ()):
             help = f"put it inside `{kind[:40]}: {{...}}`"
         message = f"unknown key {quote(key.text)} in a step"
@@ -136,7 +137,7 @@ class BodyParser(ArgumentParser):
             self.read_repeat(step, value, names)
             return [step]
         if kind not in OPS and kind not in self.parameters:
-            help = did_you_mean(kind, [*self.parameters, *OPS, *STRUCTURES], "ops and blocks")
+            help = suggest_op(kind, OPS, self.parameters, STRUCTURES)
             self.report.error("AS0203", key.span, f"unknown op or block {quote(kind)}", help=help)
             step.invalid = True
             return [step]
@@ -158,10 +159,20 @@ class BodyParser(ArgumentParser):
         elif not is_null(value):
             description = describe_tree(value)
             message = f"the arguments of {quote(step.kind)} are a mapping, found {description}"
-            help = f"write `{step.kind[:40]}: {{name: value}}`"
             assert value is not None
+            help = f"write `{step.kind[:40]}: {{{self.example(step.kind, value)}}}`"
             self.report.error("AS0204", value.span, message, help=help)
             step.invalid = True
+
+    def example(self, kind: str, value: Tree) -> str:
+        """Return how a bare value is written as an op's argument: under its one required name."""
+        fields = self.fields(kind) or {}
+        required = [name for name, field in fields.items() if _is_required(field)]
+        # The only argument of an op that requires none is meant too.
+        name = next(iter(required or fields), "name") if len(required or fields) == 1 else "name"
+        if name == "name" or not isinstance(value, YamlScalar):
+            return "name: value"
+        return f"{name}: {value.text[:40]}"
 
     def check_arguments(self, step: Step, reported: Set[str] = frozenset()) -> None:
         """Drop and report the arguments that the op or block does not have.
@@ -188,7 +199,9 @@ class BodyParser(ArgumentParser):
         if step.is_row:
             code = "AS0209"
             message += ", the column of this cell"
-        help = did_you_mean(name, fields, f"arguments of {step.kind[:40]}")
+        help = suggest_argument(name, fields, step.kind)
+        if name in RESERVED_KEYS and not step.is_row:
+            help = f"put it beside {quote(step.kind)}, as a key of the step"
         self.report.error(code, argument.key_span, message, help=help)
 
     def read_merge(self, step: Step, value: Tree | None, names: Set[str]) -> None:

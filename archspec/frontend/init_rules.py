@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from archspec.diagnostics import Span, did_you_mean, quote
 from archspec.frontend.schema_words import describe_schema
 from archspec.frontend.step import POISON, Argument
-from archspec.ir.document import Init, Initializer
+from archspec.ir.document import Init, Initializer, InitRule
 from archspec.ir.expr import describe
 from archspec.ir.op import Op
+from archspec.ir.synonyms import suggest
 from archspec.ir.types import Shape
 
 _RULE: TypeAdapter[str | float | Initializer] = TypeAdapter(
@@ -45,6 +46,8 @@ def read_init(
             rules[role] = _RULE.validate_python(value[role])
         except ValidationError:
             takes = describe_schema(_RULE.json_schema())
-            message = f"{quote(role)} takes {takes}, found {describe(value[role])}"
-            fail("AS0204", part.span, message, "")
+            stated: Any = value[role]
+            message = f"{quote(role)} takes {takes}, found {describe(stated)}"
+            help = suggest(stated, get_args(InitRule)) if isinstance(stated, str) else ""
+            fail("AS0204", part.span, message, help)
     return rules

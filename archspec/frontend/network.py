@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from archspec.diagnostics import Report, Source, Span, SpecError, did_you_mean, quote
+from archspec.diagnostics import Report, Source, Span, SpecError, quote
 from archspec.frontend.argument_parser import evaluate
 from archspec.frontend.arguments import check_name, coerce, infer_type
 from archspec.frontend.blocks import Blocks, read_blocks
@@ -38,6 +38,7 @@ from archspec.ir.check_input import CheckInput
 from archspec.ir.document import Document, HeadSection
 from archspec.ir.expr import ExprError
 from archspec.ir.graph import Graph, Scope
+from archspec.ir.synonyms import suggest_op
 from archspec.ir.types import Shape
 from archspec.ops import OPS
 
@@ -195,7 +196,7 @@ def _check_init_ops(tree: YamlMap, document: Document, report: Report) -> None:
     for kind in document.init:
         if kind not in OPS:
             span = span_finder(tree)(("init", kind), True)
-            help = did_you_mean(kind, OPS, "ops")
+            help = suggest_op(kind, OPS)
             report.error("AS0203", span, f"unknown op {quote(kind)}", help=help)
 
 

@@ -8,11 +8,12 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from archspec.diagnostics import Span, did_you_mean, quote
+from archspec.diagnostics import Span, quote
 from archspec.frontend.schema_words import describe_schema
 from archspec.frontend.tree import Tree, YamlList, YamlMap
 from archspec.ir.expr import describe
 from archspec.ir.section import Section
+from archspec.ir.synonyms import suggest
 
 Path = tuple[Any, ...]
 SpanOf = Callable[[Path, bool], Span]
@@ -53,7 +54,8 @@ def report_validation_error(
         else:
             name = str(path[-1]) if path else what
             span = span_of((*path, *indices), False)
-            _report_value(name, finding, _schema(owner, path), span, fail)
+            inner = _inner_model(owner, path)
+            _report_value(name, finding, _schema(owner, path), span, fail, inner)
     for path, names in missing.items():
         message = f"{quote(path[-1] if path else what)} needs a value for {' and '.join(names)}"
         fail("AS0207", span_of(path, True), message, "")
@@ -67,7 +69,7 @@ def _report_unknown_key(
     keys = _keys(owner) if is_field else []
     path = path if is_field else (*path, key)
     inside = quote(path[-2]) if len(path) > 1 else quote(what)
-    help = did_you_mean(str(key), keys, "keys" if keys else "")
+    help = suggest(str(key), keys, "keys" if keys else "")
     if is_field and (new := _renamed(owner, str(key))):
         help = f"{quote(key)} is now {quote(new)}"
     fail("AS0202", span_of(path, True), f"unknown key {quote(key)} in {inside}", help)
@@ -78,7 +80,14 @@ def _renamed(owner: type[BaseModel], key: str) -> str:
     return owner.renamed.get(key, "") if issubclass(owner, Section) else ""
 
 
-def _report_value(name: str, finding: Any, schema: dict[str, Any], span: Span, fail: Fail) -> None:
+def _report_value(
+    name: str,
+    finding: Any,
+    schema: dict[str, Any],
+    span: Span,
+    fail: Fail,
+    model: type[BaseModel] | None,
+) -> None:
     value, kind = finding["input"], finding["type"]
     if kind in ("int_type", "int_from_float") and isinstance(value, float):
         message = f"{quote(name)} is an integer, found {describe(value)}"
@@ -89,9 +98,25 @@ def _report_value(name: str, finding: Any, schema: dict[str, Any], span: Span, f
         message = str(finding["msg"])
         takes = message[:1].lower() + message[1:]
     choices = _choices(schema)
-    help = did_you_mean(value, choices) if isinstance(value, str) and choices else ""
+    help = suggest(value, choices) if isinstance(value, str) and choices else ""
+    help = help or _as_mapping(value, model)
     code = "AS0205" if _is_out_of_range(kind, value) else "AS0204"
     fail(code, span, f"{quote(name)} takes {takes}, found {describe(value)}", help)
+
+
+def _inner_model(owner: type[BaseModel], path: Path) -> type[BaseModel] | None:
+    """Return the model that a mapping in a field would be read as; None if it takes none."""
+    field = owner.model_fields.get(str(path[-1])) if path else None
+    inner = model_of(field.annotation) if field else None
+    return None if inner is None or inner[1] else inner[0]
+
+
+def _as_mapping(value: Any, model: type[BaseModel] | None) -> str:
+    """Return the help for a bare word that is one of the choices of the mapping it stands for."""
+    for key, schema in _properties(model).items() if model and isinstance(value, str) else ():
+        if value in _choices(schema):
+            return f"write `{{{key}: {value}}}`"
+    return ""
 
 
 def _is_out_of_range(kind: str, value: Any) -> bool:

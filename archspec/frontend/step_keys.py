@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from archspec.diagnostics import Report, did_you_mean, quote
+from archspec.diagnostics import Report, quote
 from archspec.frontend.tree import YamlMap
+from archspec.ir.synonyms import suggest
 
 Json = dict[str, Any]
 
@@ -148,5 +149,5 @@ def check_keys(
     for key, _ in tree:
         if key.text not in names:
             message = f"unknown key {quote(key.text)}{where}"
-            help = did_you_mean(key.text, names, noun)
+            help = suggest(key.text, names, noun)
             report.error("AS0202", key.span, message, help=help)

@@ -9,6 +9,7 @@ from archspec.diagnostics import Note, Report, did_you_mean, quote
 from archspec.frontend.step import Step
 from archspec.frontend.step_keys import RESERVED_KEYS, TABLE_KEYS, check_keys
 from archspec.frontend.tree import Tree, YamlList, YamlMap, YamlScalar, describe_tree
+from archspec.ir.synonyms import suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def read_table(
     for name, title in titles.items():
         if name not in usable:
             message = f"no row's op or block has an argument {quote(name)}"
-            help = did_you_mean(name, sorted(usable), "columns")
+            help = suggest(name, sorted(usable), "columns")
             report.error("AS0209", title.span, message, help=help)
     checked = {name: title if name in usable else None for name, title in titles.items()}
     return StepTable(columns, checked, rows.items)

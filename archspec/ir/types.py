@@ -25,7 +25,9 @@ def format_shape(shape: Shape) -> str:
     return "x".join(map(str, shape))
 
 
-_SIZE = re.compile(r"[0-9]{1,18}(x[0-9]{1,18}){0,3}")
+_SIZE = re.compile(r"[0-9]{1,18}( ?[x\u00d7] ?[0-9]{1,18}){0,3}")
+_TIMES = str.maketrans({"\u00d7": "x", " ": None})
+"""Papers print sizes with a multiplication sign, and at times with spaces around it."""
 
 
 def parse_size(value: Any) -> Any:
@@ -35,10 +37,14 @@ def parse_size(value: Any) -> Any:
     if isinstance(value, int):
         return (value,)
     if isinstance(value, str) and _SIZE.fullmatch(value):
-        return tuple(int(part) for part in value.split("x"))
+        return _parts(value)
     if isinstance(value, list):
         return tuple(cast("list[Any]", value))
     return value
+
+
+def _parts(size: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in size.translate(_TIMES).split("x"))
 
 
 def positive_ints(value: Any) -> tuple[int, ...] | None:
@@ -77,7 +83,7 @@ def _parse_padding(value: Any) -> Any:
             tuple(cast("list[Any]", s)) if isinstance(s, list | tuple) else (s, s) for s in sides
         )
     if isinstance(value, str) and _SIZE.fullmatch(value):
-        return tuple((int(p), int(p)) for p in value.split("x"))
+        return tuple((part, part) for part in _parts(value))
     return value
 
 
@@ -116,7 +122,7 @@ class Patch(NamedTuple):
     @classmethod
     @lru_cache(maxsize=2**8)
     def parse(cls, text: str) -> Patch | None:
-        kernel, slash, stride = text.replace(" ", "").partition("/")
+        kernel, slash, stride = text.translate(_TIMES).partition("/")
         if not _SIZE.fullmatch(kernel) or (slash and not _SIZE.fullmatch(stride)):
             return None
         patch = cls(
