@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
+# Bytecode is written, as on users' machines, whatever is set here.
+export PYTHONDONTWRITEBYTECODE :=
 COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
 REQUIREMENTS := pyproject.toml constraints.txt
 PHOTO = $$($(BIN)/python -c 'import skimage; print(skimage.__path__[0])')/data/chelsea.png

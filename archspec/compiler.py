@@ -13,16 +13,23 @@ import gc
 import os
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from archspec._files import scratch_folder
 from archspec._numpy import Array
 from archspec._version import __version__
 from archspec.backend import Backend, Provenance, attributed
 from archspec.backend import load as load_backend
-from archspec.build_folder import MANIFEST, WEIGHTS, manifest_text, replace_folder
+from archspec.build_folder import (
+    MANIFEST,
+    WEIGHTS,
+    manifest_text,
+    record_build,
+    replace_folder,
+)
 from archspec.checks import check_graph
 from archspec.diagnostics import (
     Diagnostic,
@@ -174,12 +181,14 @@ def write_build(
     *,
     optimize: Optimize = "none",
     options: Mapping[str, Any] | None = None,
+    record: bool = True,
     on_note: Callable[[str], object] = str,
 ) -> Path:
     """Build a spec into a folder, whole or not at all, and return the folder.
 
     `options` are the backend's own, by the names that it declares; `on_note` is called with each
-    remark on the weights. Raise `Failure` if the folder holds anything but a build.
+    remark. Commands run the build without `--trust` if `record` is set. Raise `Failure` if the
+    folder holds anything but a build.
     """
     from archspec.weights.checkpoint import network_metadata, save_checkpoint
 
@@ -201,7 +210,10 @@ def write_build(
         # A byte of a file's name that is not UTF-8 becomes \udcff, as JSON escapes it.
         (staging / MANIFEST).write_text(text, encoding="utf-8", errors="backslashreplace")
 
-    return replace_folder(folder, fill)
+    replace_folder(folder, fill)
+    if record:
+        record_build(folder, on_note)
+    return folder
 
 
 def _chosen_options(backend: Backend, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,7 +263,7 @@ def build(
     loaded = spec if isinstance(spec, Spec) else load(spec, **args)
     engine = load_backend(backend)
     # A new folder for each model, since threads may build at once.
-    folder = Path(tempfile.mkdtemp(dir=_scratch_folder()))
+    folder = Path(tempfile.mkdtemp(dir=_model_folder()))
     path = Path(weights) if weights else None
     write_build(
         loaded,
@@ -260,6 +272,7 @@ def build(
         WeightSource(path, seed, tuple(reinit), ignore_spec, allow_nonfinite),
         optimize=optimize,
         options={name: _parsed(engine, name, value) for name, value in (options or {}).items()},
+        record=False,
     )
     with attributed(engine.name, "loading the model it emitted"):
         model = engine.load(folder)
@@ -285,15 +298,19 @@ def _parsed(backend: Backend, name: str, value: Any) -> Any:
         raise UsageError(message) from error
 
 
-_scratch_folders: list[tempfile.TemporaryDirectory[str]] = []
+_model_folders: dict[int, Path] = {}
+"""The folder of each process, by its number: a forked process has its parent's entry too."""
 
 
-def _scratch_folder() -> str:
+def _model_folder() -> Path:
     """Return the folder in which this process keeps the source of its models, until it ends."""
-    if not _scratch_folders:
-        _scratch_folders.append(tempfile.TemporaryDirectory(prefix="archspec-"))
-        atexit.register(_scratch_folders[0].cleanup)
-    return _scratch_folders[0].name
+    process = os.getpid()
+    if process not in _model_folders:
+        stack = ExitStack()
+        # A forked process calls this at its end too, and removes nothing of its parent's.
+        atexit.register(stack.close)
+        _model_folders[process] = stack.enter_context(scratch_folder())
+    return _model_folders[process]
 
 
 def _check_lowered(graph: Graph, backend: Backend) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 from archspec._numpy import Array
 from archspec.diagnostics import Failure, quote
@@ -42,19 +42,17 @@ class ClassScore:
     probability: float
 
 
-def preprocess_of(manifest: Mapping[str, Any]) -> Preprocess:
-    """Return a build's preprocessing; by default values are 0 to 1, cropped at the centre."""
-    stated = manifest.get("preprocess")
+def preprocess_of(stated: Preprocess | None, shape: Sequence[int]) -> Preprocess:
+    """Return the preprocessing for an input; by default values are 0 to 1, cropped at the centre.
+
+    >>> preprocess_of(None, (1, 28, 28)).channels
+    'gray'
+    """
     if stated is not None:
-        return Preprocess.model_validate({**stated, "resize": _size(stated.get("resize"))})
-    shape = manifest["input"]
+        return stated
     if len(shape) != 3:
         return Preprocess()
     return Preprocess(resize=min(shape[1:]), channels="gray" if shape[0] == 1 else "rgb")
-
-
-def _size(value: Any) -> Any:
-    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
 
 
 def load_image(image: ImageLike, preprocess: Preprocess, shape: Sequence[int]) -> Array:

@@ -1,12 +1,16 @@
-"""Settings for every test: one thread a process, how hard hypothesis searches, and workers that start quickly.
+"""Settings for every test: what users have and test machines often not, how hard hypothesis searches, quick workers.
 
 `ARCHSPEC_PROFILE=deep` searches long.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
+import sys
+import tempfile
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +20,15 @@ from tests.helpers import forked
 
 # pytest-xdist shares out the cores; torch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Users' Python caches bytecode, which must not stand in for what was rebuilt; so does ours, and that of what we start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Builds are recorded in the user's state folder. Workers of pytest-xdist share that of the process that started them.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="archspec-state-")
+    atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 # Whole specs are slow to draw, and there is no deadline either.
 slow = [HealthCheck.too_slow, HealthCheck.data_too_large]

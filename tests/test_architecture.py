@@ -14,9 +14,9 @@ MODULES = {architecture.module_name(path, ROOT) for path in FILES}
 SPECS = {path.stem: path.read_text() for path in sorted((ROOT / "specs").glob("*.yaml"))}
 
 ORDER = (
-    {"_numpy", "_version", "diagnostics"},
+    {"_numpy", "_signals", "_version", "diagnostics"},
     {"_files"},
-    {"_patterns", "ir"},
+    {"_json", "_patterns", "ir"},
     {"analysis", "backend", "images", "ops", "passes"},
     {"checks", "codegen", "frontend", "reference", "weights"},
     {"build_folder", "docgen"},

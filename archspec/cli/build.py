@@ -8,7 +8,7 @@ from typing import Any
 
 from archspec.cli.common import (
     add_spec_arguments,
-    add_trust_arguments,
+    add_weight_check_arguments,
     load_spec,
     print_note,
     weights_from,
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="inference: no train-only parts",
     )
-    add_trust_arguments(parser)
+    add_weight_check_arguments(parser)
     parser.epilog = "A backend has options of its own: --backend NAME --help shows them too."
 
 

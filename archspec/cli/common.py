@@ -91,7 +91,7 @@ class ArgumentTarget(Protocol):
     def add_argument(self, *names: str, **settings: Any) -> object: ...
 
 
-def add_trust_arguments(parser: ArgumentTarget) -> None:
+def add_weight_check_arguments(parser: ArgumentTarget) -> None:
     """Add the flags that switch off checks of a file of weights."""
     parser.add_argument(
         "--ignore-spec",
@@ -100,6 +100,13 @@ def add_trust_arguments(parser: ArgumentTarget) -> None:
     )
     parser.add_argument(
         "--allow-nonfinite", action="store_true", help="accept NaN and infinite values"
+    )
+
+
+def add_trust_argument(parser: ArgumentTarget) -> None:
+    """Add the flag that lets a folder's code run although this user did not build it."""
+    parser.add_argument(
+        "--trust", action="store_true", help="run the code of a folder that you did not build"
     )
 
 

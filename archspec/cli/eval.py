@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from archspec.cli.common import add_trust_argument
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="what to do with a sample that cannot be read",
     )
+    add_trust_argument(parser)
     _add_output_arguments(parser)
 
 
@@ -111,7 +114,13 @@ def _open_runs(options: argparse.Namespace) -> list[TrainedRun]:
         print_note(text, options)
 
     runs = [
-        TrainedRun.open(folder, best=options.best, device=options.device, on_note=on_note)
+        TrainedRun.open(
+            folder,
+            best=options.best,
+            device=options.device,
+            trust=options.trust,
+            on_note=on_note,
+        )
         for folder in dict.fromkeys(map(Path, options.runs))
     ]
     devices = dict.fromkeys(run.trainer.device for run in runs)

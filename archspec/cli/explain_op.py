@@ -110,9 +110,7 @@ def _is_spec(text: str) -> bool:
 
 def _example(kind: str) -> Graph:
     """Return a network of that op alone, as in the example of its documentation."""
-    import tempfile
-    from pathlib import Path
-
+    from archspec._files import scratch_folder
     from archspec.compiler import load
     from archspec.diagnostics import UsageError, quote
     from archspec.docgen.ops import use_of
@@ -130,8 +128,8 @@ def _example(kind: str) -> Graph:
             help = suggest_op(kind, OPS)
         raise UsageError(f"{quote(kind)} is no op, and names no layer", help)
     fields, inputs = use_of(OPS[kind])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "layer.yaml"
+    with scratch_folder() as folder:
+        path = folder / "layer.yaml"
         path.write_text(layer_spec(kind, fields, *inputs), encoding="utf-8")
         return load(path).graph
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from archspec.cli.common import add_trust_argument, print_note
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from archspec.build_folder import ModelManifest
 
 HELP = "run a built model on images"
 
@@ -18,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--top", type=int, default=5, metavar="K", help="how many classes to show (default: 5)"
     )
     parser.add_argument("--labels", metavar="FILE", help="class names, one a line")
+    add_trust_argument(parser)
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="for people, or data"
     )
@@ -28,7 +33,7 @@ def execute(options: argparse.Namespace) -> int:
     import json
     from pathlib import Path
 
-    from archspec.build_folder import read_model_manifest
+    from archspec.build_folder import check_trusted, read_model_manifest
     from archspec.diagnostics import UsageError
     from archspec.diagnostics.render import visible
     from archspec.images import load_image, preprocess_of, top_classes
@@ -38,16 +43,17 @@ def execute(options: argparse.Namespace) -> int:
     folder = Path(options.folder)
     manifest = read_model_manifest(folder)
     run_info = _run_info(folder)
-    labels = manifest.get("labels") or run_info.get("classes")
+    labels = manifest.labels or run_info.get("classes")
     if options.labels:
         labels = _read_labels(options.labels)
-    preprocess = preprocess_of(manifest)
-    shape = manifest["input"]
+    preprocess = preprocess_of(manifest.preprocess, manifest.input)
+    shape = manifest.input
     inputs = [load_image(Path(image), preprocess, shape) for image in options.images]
+    check_trusted(folder, manifest, options.trust, lambda text: print_note(text, options))
     _note_untrained(manifest, run_info, options)
     results: dict[str, object] = {}
     for name, output in zip(options.images, _predict(folder, manifest, inputs), strict=True):
-        scores = top_classes(output, manifest["output"]["loss"], labels, options.top)
+        scores = top_classes(output, manifest.output.loss, labels, options.top)
         if options.format == "text":
             print(visible(name))
             for score in scores:
@@ -73,14 +79,12 @@ def _run_info(folder: Path) -> dict[str, Any]:
 
 
 def _note_untrained(
-    manifest: dict[str, Any], run_info: dict[str, Any], options: argparse.Namespace
+    manifest: ModelManifest, run_info: dict[str, Any], options: argparse.Namespace
 ) -> None:
-    from archspec.cli.common import print_note
-
-    if "seed" in manifest:
-        seed = manifest["seed"]
+    if manifest.seed is not None:
         print_note(
-            f"note: the weights are random (seed {seed}); build with --weights for trained ones",
+            f"note: the weights are random (seed {manifest.seed}); "
+            "build with --weights for trained ones",
             options,
         )
     if run_info.get("trained") == 0:
@@ -91,13 +95,13 @@ def _note_untrained(
         )
 
 
-def _predict(folder: Path, manifest: dict[str, Any], inputs: list[Any]) -> list[Any]:
+def _predict(folder: Path, manifest: ModelManifest, inputs: list[Any]) -> list[Any]:
     """Return the model's output for each input."""
     from archspec.backend import load as load_backend
     from archspec.backend import require
     from archspec.diagnostics import Failure, quote
 
-    backend = load_backend(manifest["backend"]["name"])
+    backend = load_backend(manifest.backend.name)
     try:
         model = backend.load(folder)
         return [backend.predict(model, values[None])[0] for values in inputs]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from archspec.cli.common import (
     add_spec_arguments,
-    add_trust_arguments,
+    add_weight_check_arguments,
     load_spec,
     note_builtin_data,
     print_note,
@@ -88,7 +88,7 @@ def _add_weight_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="tensors to reinitialise despite --weights",
     )
-    add_trust_arguments(group)
+    add_weight_check_arguments(group)
 
 
 def _add_output_arguments(parser: argparse.ArgumentParser) -> None:

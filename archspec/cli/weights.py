@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.cli.common import (
     add_actions,
     add_override_arguments,
-    add_trust_arguments,
+    add_weight_check_arguments,
     load_spec,
     print_note,
 )
@@ -68,7 +68,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
         help="the network: a path, or a shipped spec's name",
     )
     add_override_arguments(parser)
-    add_trust_arguments(parser)
+    add_weight_check_arguments(parser)
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -108,7 +108,9 @@ def open_trainer(
     """Return the backend's trainer on a build in that folder, with weights from the seed."""
     assert backend.trainer is not None
     return backend.trainer(
-        write_build(spec, backend, folder / f"{seed}", weights=WeightSource(seed=seed)),
+        write_build(
+            spec, backend, folder / f"{seed}", weights=WeightSource(seed=seed), record=False
+        ),
         TrainerConfig(spec.graph, recipe),
     )
 

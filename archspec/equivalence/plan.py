@@ -107,7 +107,9 @@ def build_target(
     weights, text = place / "given.safetensors", place / "spec.yaml"
     save_checkpoint(weights, inputs.tensors, {"spec": spec.sha256})
     text.write_text(annotated_yaml(spec.tree), encoding="utf-8")
-    return write_build(spec, target.backend, place / "build", WeightSource(weights)), text
+    return write_build(
+        spec, target.backend, place / "build", WeightSource(weights), record=False
+    ), text
 
 
 def compare_quantities(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from archspec._files import scratch_folder
 from archspec.backend import BackendError, MissingFramework, available
 from archspec.backend.session import Mode, Precision
 from archspec.compiler import load
@@ -57,10 +57,10 @@ def verify(
         loaded, targets, modes, verify_inputs(loaded.graph, seed, batch, tensors), precision
     )
     written = None
-    with tempfile.TemporaryDirectory(prefix="archspec-verify-") as folder:
-        lines = run_plan(plan, Path(folder))
+    with scratch_folder(prefix="archspec-verify-") as folder:
+        lines = run_plan(plan, folder)
         if repro is not None and not all(line.passed for line in lines):
-            written = write_repro(plan, lines, Path(repro), Path(folder))
+            written = write_repro(plan, lines, Path(repro), folder)
     return VerifyReport(
         loaded.name, loaded.path, batch, seed, lines, time.perf_counter() - started, written
     )

@@ -6,15 +6,14 @@ Every rank runs the same loop. What one rank alone may raise is inside `fail_tog
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from archspec._numpy import Array, np
+from archspec._signals import record_signals
 from archspec.backend.process_group import ProcessGroup, SingleProcess
 from archspec.backend.trainer import Trainer, TrainState
 from archspec.diagnostics import Failure, quote
@@ -286,24 +285,3 @@ class _Loop:
         with fail_together(self.group):
             if self.group.is_main:
                 prune(self.config.folder, self.config.keep, self.progress)
-
-
-@contextmanager
-def record_signals(received: list[int]) -> Generator[None]:
-    """Append SIGINT and SIGTERM to `received`; a second SIGINT raises KeyboardInterrupt.
-
-    SIGTERM may arrive twice: from the scheduler to all processes, and from a launcher that
-    forwards its own.
-    """
-
-    def record(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and number in received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    previous = {number: signal.signal(number, record) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from archspec._files import scratch_folder
 from archspec._numpy import np
+from archspec._signals import record_signals
 from archspec.backend import Backend, BackendError, attributed, require_imports
 from archspec.backend.process_group import ProcessGroup, SingleProcess
 from archspec.backend.trainer import Trainer, TrainerConfig, TrainState
@@ -32,7 +33,7 @@ from archspec.train.data import (
 from archspec.train.data.source import Subset
 from archspec.train.distributed import fail_together
 from archspec.train.log import write_table
-from archspec.train.loop import LoopConfig, OnEvent, Outcome, record_signals, run_loop
+from archspec.train.loop import LoopConfig, OnEvent, Outcome, run_loop
 from archspec.train.preflight import (
     check_batch_norm_sizes,
     check_heads,
@@ -214,9 +215,11 @@ class TrainingRun:
         weights = WeightSource(seed=self.recipe.seed)
         if new:
             weights = replace(self.options.weights, seed=self.recipe.seed)
-        with tempfile.TemporaryDirectory(prefix="archspec-") as scratch:
-            folder = Path(scratch) / "build"
-            build = write_build(self.spec, self.backend, folder, weights, on_note=self.on_note)
+        with scratch_folder() as scratch:
+            folder = scratch / "build"
+            build = write_build(
+                self.spec, self.backend, folder, weights, record=False, on_note=self.on_note
+            )
             trainer = _trainer_of(self.backend, build, config)
             if new and self.group.is_main:
                 self._publish(build / WEIGHTS)
@@ -226,7 +229,7 @@ class TrainingRun:
         """Write the build with these weights into the run's folder."""
         allow_nonfinite = self.options.weights.allow_nonfinite
         source = WeightSource(weights, allow_nonfinite=allow_nonfinite)
-        write_build(self.spec, self.backend, self.folder, source)
+        write_build(self.spec, self.backend, self.folder, source, on_note=self.on_note)
 
     def _write_info(self) -> None:
         with fail_together(self.group):
@@ -338,10 +341,8 @@ class TrainingRun:
 
 
 def _input_transform(spec: Spec, recipe: Recipe) -> InputTransform:
-    stated = spec.document.preprocess
-    dumped = stated.model_dump(mode="json") if stated else None
     shape = spec.graph.input
-    preprocess = preprocess_of({"preprocess": dumped, "input": list(shape)})
+    preprocess = preprocess_of(spec.document.preprocess, shape)
     return InputTransform(shape, preprocess, recipe.augment)
 
 

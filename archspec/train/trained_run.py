@@ -11,7 +11,7 @@ from archspec._numpy import Array, np
 from archspec.backend import BackendError, require_imports
 from archspec.backend import load as load_backend
 from archspec.backend.trainer import Trainer, TrainerConfig, TrainState
-from archspec.build_folder import read_model_manifest
+from archspec.build_folder import check_trusted, read_model_manifest
 from archspec.compiler import load
 from archspec.diagnostics import Failure, quote
 from archspec.frontend.loader import Spec
@@ -42,9 +42,13 @@ class TrainedRun:
         *,
         best: bool = False,
         device: str | None = None,
+        trust: bool = False,
         on_note: Callable[[str], object] = str,
     ) -> TrainedRun:
-        """Open a run with its final or best weights; raise `Failure` if it has none."""
+        """Open a run with its final or best weights; raise `Failure` if it has none.
+
+        Opening runs the folder's code: unless this user trained it, that takes `trust`.
+        """
         run_info = read_run_info(folder)
         if not best and not run_info["trained"]:
             message = (
@@ -53,23 +57,24 @@ class TrainedRun:
             help = "`archspec train` with --resume continues it; Ctrl-C ends it in order"
             raise Failure(message, help)
         manifest = read_model_manifest(folder)
+        check_trusted(folder, manifest, trust, on_note)
         spec = load(folder / SPEC_FILE)
         best_state = _best_state(folder, spec, on_note) if best else None
         # The trainer scores the validation data in training: scoring with it computes on the same
         # device and in the same precision.
         config = TrainerConfig(spec.graph, complete_recipe(spec), device, training=False)
-        trainer = _open_trainer(folder, manifest["backend"]["name"], config)
+        trainer = _open_trainer(folder, manifest.backend.name, config)
         if best_state is not None:
             trainer.restore(best_state)
-        output = manifest["output"]
+        output = manifest.output
         return cls(
             folder,
             run_info,
             trainer,
-            tuple(manifest["input"]),
-            preprocess_of(manifest),
-            output["loss"],
-            output["shape"][0],
+            tuple(manifest.input),
+            preprocess_of(manifest.preprocess, manifest.input),
+            output.loss,
+            output.shape[0],
         )
 
     def transform(self, crops: int) -> InputTransform | MultiCropTransform:

@@ -158,6 +158,7 @@ def _digest(model: ModelProto) -> str:
 
 
 def _stamp(path: Path) -> str:
-    """Return what changes when a model's file is written: its path, size and time."""
+    """Return what changes when a model's file is written: its path, file, size and time."""
     state = path.stat()
-    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
+    # A clock ticks only every few milliseconds; a build that replaces a file makes a new one.
+    return f"{path.resolve()} {state.st_ino} {state.st_size} {state.st_mtime_ns}"

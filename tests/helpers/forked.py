@@ -147,6 +147,8 @@ def _run(args: list[str], environment: dict[str, str], here: str, ends: list[Any
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     os.environ.clear()
     os.environ.update(environment)
+    # The server was started as this process was, with or without -B, and reads no environment.
+    sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     os.chdir(here)
     # TensorFlow has imported JAX, which read its platforms from the server's environment.
     if "JAX_PLATFORMS" in environment and "jax" in sys.modules:

@@ -42,7 +42,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 def test_a_new_folder_appears_whole(tmp_path: Path) -> None:
     folder = replace_folder(tmp_path / "deep" / "net", writer({"model.py": "one"}))
     assert (folder / "model.py").read_text() == "one"
-    assert read_manifest(folder)["archspec"] == "0"
+    assert read_manifest(folder).archspec == "0"
     assert [p.name for p in folder.parent.iterdir()] == ["net"], "the staging folder is gone"
 
 
@@ -238,7 +238,7 @@ for _ in range(times):
 
 def whole(folder: Path) -> str:
     """Whose build a folder is; raises where it is not all of one."""
-    owner = read_manifest(folder)["archspec"]
+    owner = read_manifest(folder).archspec
     found = {path.name: path.read_text() for path in folder.iterdir() if path.name != MANIFEST}
     assert set(found) == {"model.py", "weights.safetensors", f"only-{owner}"}
     assert all(set(text) == {owner} for text in found.values())

@@ -214,13 +214,9 @@ def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_a_spec_does_not_state_has_plain_defaults() -> None:
-    assert preprocess_of({"preprocess": None, "input": [1, 28, 28]}).channels == "gray"
-    assert preprocess_of({"preprocess": None, "input": [3, 64, 96]}).resize == 64
-    stated = {
-        "preprocess": Preprocess(resize=(8, 6), mean=(0.5,)).model_dump(mode="json"),
-        "input": [3, 8, 6],
-    }
-    assert preprocess_of(stated).resize == (8, 6)
+    assert preprocess_of(None, (1, 28, 28)).channels == "gray"
+    assert preprocess_of(None, (3, 64, 96)).resize == 64
+    assert preprocess_of(Preprocess(resize=(8, 6)), (3, 8, 6)).resize == (8, 6)
 
 
 def test_softmax_scores_are_sorted_and_sum_to_one() -> None:

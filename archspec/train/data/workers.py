@@ -14,10 +14,10 @@ from functools import cached_property, partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any, TypeVar
 
+from archspec._files import scratch_folder
 from archspec.diagnostics import Failure, MissingPackage, writing
 
 Made = TypeVar("Made", bound="tuple[Any, ...]")
@@ -47,8 +47,8 @@ def _map_in_workers(make: Callable[[int], Made], steps: range, workers: int) -> 
     if not flags.FLAGS.is_parsed():
         # Beside JAX, Grain 0.2.18 reads an option of its own: an error before absl has parsed any.
         flags.FLAGS.mark_as_parsed()
-    with TemporaryDirectory(prefix="archspec-") as folder:
-        path = Path(folder, "make")
+    with scratch_folder() as folder:
+        path = folder / "make"
         with writing(path, "TMPDIR names another folder; without workers no file is needed"):
             path.write_bytes(dumps(make))
         dataset: Any = grain.MapDataset.range(steps.start, steps.stop).map(_PickledFunction(path))

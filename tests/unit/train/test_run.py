@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import archspec
-from archspec.build_folder import read_manifest
+from archspec.build_folder import read_model_manifest
 from archspec.cli import main
 from archspec.compiler import load as load_spec
 from archspec.train.checkpoint import list_checkpoints, read_checkpoint
@@ -111,7 +111,7 @@ def test_a_run_goes_on_with_more_epochs_on_any_backend(first: str, second: str) 
     bound = 0 if first == second else 1e-5
     for name, value in one.items():
         assert np.abs(other[name] - value).max() <= bound * np.abs(value).max(), name
-    assert read_manifest(Path("part"))["backend"]["name"] == second
+    assert read_model_manifest(Path("part")).backend.name == second
     assert [
         line["step"] for line in read_metrics(Path("part")) if line["kind"] == "validation"
     ] == [

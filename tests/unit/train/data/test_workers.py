@@ -114,7 +114,7 @@ import signal, sys
 from contextlib import nullcontext
 from archspec.diagnostics import Failure
 from archspec.train.data import Batches
-from archspec.train.loop import record_signals
+from archspec._signals import record_signals
 from tests.unit.train.data.common import PLAIN, numbered
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write files and folders whole or not at all, and lock a folder.
+"""Write files and folders whole or not at all.
 
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as folder:
@@ -9,26 +9,21 @@
 
 Everything is written beside its destination first, flushed to the disk, then renamed onto it. A
 failure removes the staged data and leaves the destination as it was. Staged names start with a dot,
-so that a process that is killed outright leaves nothing that could be taken for a result.
+so that a process that is killed outright leaves nothing that could be taken for a result. A process
+that is forked meanwhile, and ends on its own, removes nothing.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import signal
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import IO
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from archspec._files.scratch import owned, remove_folder
+from archspec._signals import interrupt_on_sigterm
 
 MAX_STEM = 40
 """Characters of a name that its staged name repeats; at four bytes each they still fit."""
@@ -41,6 +36,7 @@ def atomic_file(path: Path) -> Generator[IO[bytes]]:
     The new file has the mode that the umask gives. Raise `OSError` if it cannot be written.
     """
     staged = _staged_path(path)
+    is_ours = owned()
     try:
         with staged.open("xb") as file:
             yield file
@@ -48,7 +44,8 @@ def atomic_file(path: Path) -> Generator[IO[bytes]]:
             os.fsync(file.fileno())
         staged.replace(path)
     finally:
-        staged.unlink(missing_ok=True)
+        if is_ours():
+            staged.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -69,12 +66,14 @@ def staging_folder(destination: Path) -> Generator[Path]:
     SIGTERM ends the block as Ctrl-C does, so that a scheduler's notice leaves nothing behind.
     """
     staging = _staged_path(destination)
-    with _sigterm_interrupts():
+    is_ours = owned()
+    with interrupt_on_sigterm():
         staging.mkdir()
         try:
             yield staging
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            if is_ours():
+                remove_folder(staging)
 
 
 def flush_folder(folder: Path) -> None:
@@ -96,48 +95,6 @@ def move_files(staging: Path, folder: Path, last: str) -> None:
         path.replace(folder / path.name)
 
 
-@contextmanager
-def folder_lock(folder: Path, wait: bool = True) -> Generator[None]:
-    """Hold a lock on a folder: no other process or thread holds it during the block.
-
-    Without `wait`, raise `BlockingIOError` if another holds it. The lock leaves no file behind and
-    ends with its process. It does nothing where the system or the file system has no locks.
-    """
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise
-        except OSError:  # a file system without locks
-            pass
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _staged_path(path: Path) -> Path:
     # A path such as `.` has no name that `with_name` could replace.
     return path.parent / f".{path.name[:MAX_STEM]}.{secrets.token_hex(8)}"
-
-
-@contextmanager
-def _sigterm_interrupts() -> Generator[None]:
-    """Turn SIGTERM into KeyboardInterrupt during the block, unless the caller handles it."""
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)  # a second notice must not stop the cleaning up
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
