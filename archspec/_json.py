@@ -6,7 +6,7 @@
 3
 >>> parse_json('{"x": "3"}', Point)
 Traceback (most recent call last):
-archspec._json.JsonError: `x` cannot be `"3"`
+archspec._json.JsonError: `x` is wrong: found `"3"`
 """
 
 from __future__ import annotations
@@ -53,10 +53,24 @@ Form = TypeVar("Form", bound=BaseModel)
 
 def read_json(path: Path, form: type[Form]) -> Form:
     """Return the content of a file; raise `OSError` or `JsonError`."""
+    return parse_json(_read_text(path), form)
+
+
+def read_plain(path: Path, form: type[BaseModel]) -> dict[str, Any]:
+    """Return an object of that form as it stands in a file, with the keys that the form ignores.
+
+    Raise `OSError` or `JsonError`.
+    """
+    plain = parse_plain(_read_text(path))
+    convert(plain, form)
+    return plain
+
+
+def _read_text(path: Path) -> bytes:
     content = read_bytes(path, MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise JsonError(f"it has more than {MAX_BYTES // 2**20} MiB")
-    return parse_json(content, form)
+    return content
 
 
 def parse_json(text: str | bytes, form: type[Form]) -> Form:
@@ -65,9 +79,14 @@ def parse_json(text: str | bytes, form: type[Form]) -> Form:
 
 
 def parse_plain(text: str | bytes) -> Any:
-    """Return JSON of any form as plain values; raise `JsonError`, also for NaN and infinity."""
+    """Return JSON of any form as plain values.
+
+    Raise `JsonError`, also for a number that is not finite or has more than 64 bits.
+    """
     try:
-        return json.loads(text, parse_float=_parse_float, parse_constant=_parse_float)
+        return json.loads(
+            text, parse_float=_parse_float, parse_int=_parse_int, parse_constant=_parse_float
+        )
     except (ValueError, RecursionError):
         raise JsonError("it is not JSON, or damaged") from None
 
@@ -76,6 +95,13 @@ def _parse_float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text} is not finite")
+    return value
+
+
+def _parse_int(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**64:
+        raise ValueError(f"{text} has more than 64 bits")
     return value
 
 
@@ -97,10 +123,10 @@ def _first_fault(value: Any, error: ValidationError) -> str:
             break
         place.append(str(key))
     if fault["type"] == "missing":
-        return f"{quote('.'.join([*place, str(fault['loc'][-1])]))} is missing"
+        return f"{quote('.'.join([*place, str(fault['loc'][-1])]))} is wrong: it is missing"
     if not place:
         return "it is not a JSON object"
-    return f"{quote('.'.join(place))} cannot be {quote(_shown(found))}"
+    return f"{quote('.'.join(place))} is wrong: found {quote(_shown(found))}"
 
 
 def _shown(value: Any) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
+from archspec._files import open_file
 from archspec._numpy import Array
 from archspec.diagnostics import Failure, quote
 from archspec.ir.document import Preprocess
@@ -23,6 +26,9 @@ ImageLike: TypeAlias = "Path | bytes | Array"
 """An image file, its content, or its pixels (H, W) or (H, W, 3)."""
 MAX_PIXELS = 2**28
 """The most pixels of an image that is computed with."""
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""The formats that are read, told by an image's content. Pillow knows more, and starts Ghostscript
+for one of them."""
 PILLOW_MODES = {"rgb": "RGB", "bgr": "RGB", "gray": "L"}
 HIGH_DEPTH_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's modes with more than 8 bits per value."""
@@ -83,7 +89,8 @@ def read_image(image: ImageLike, preprocess: Preprocess, name: str = "the image"
 
     mode = PILLOW_MODES[preprocess.channels]
     with open_image(image, name) as opened:
-        opened.load()
+        with _silenced(opened):
+            opened.load()
         upright = _upright(opened)
         if upright.mode in HIGH_DEPTH_MODES:
             upright = _to_8_bits(upright, _display_name(image, name))
@@ -99,9 +106,10 @@ def read_image(image: ImageLike, preprocess: Preprocess, name: str = "the image"
 def open_image(image: ImageLike, name: str) -> Generator[Image.Image]:
     """Yield the image as its file has it.
 
-    Raises `UnreadableSample`, with `name` unless it is a file, if it is damaged or not an image.
+    Raises `UnreadableSample`, with `name` unless it is a file, if it is damaged or not an image;
+    also for whatever else Pillow or the block raises, since decoders raise anything for damage.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     shown = _display_name(image, name)
     try:
@@ -111,11 +119,17 @@ def open_image(image: ImageLike, name: str) -> Generator[Image.Image]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with _open_with_pillow(image) as opened:
                 yield opened
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+    except Failure:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError, MemoryError):
         raise UnreadableSample(f"the image {shown} is too large", "scale it down first") from None
-    except (OSError, ValueError, SyntaxError, TypeError) as error:
+    except Exception as error:
         why = getattr(error, "strerror", None) or "not a readable image, or damaged"
-        raise UnreadableSample(f"cannot read {shown}: {why.lower()}") from error
+        help = f"known formats are {', '.join(_formats())}"
+        unknown = isinstance(error, UnidentifiedImageError)
+        raise UnreadableSample(
+            f"cannot read {shown}: {why.lower()}", help if unknown else ""
+        ) from error
 
 
 def _display_name(image: ImageLike, name: str) -> str:
@@ -160,16 +174,47 @@ def _to_8_bits(image: Image.Image, shown: str) -> Image.Image:
     return Image.fromarray(np.where(is_transparent, 255, values >> 8).astype(np.uint8))
 
 
-def _open_with_pillow(image: ImageLike) -> Image.Image:
+@contextmanager
+def _open_with_pillow(image: ImageLike) -> Generator[Image.Image]:
     from PIL import Image
 
-    if isinstance(image, Path):
-        return Image.open(image)
-    if isinstance(image, bytes):
-        return Image.open(BytesIO(image))
-    if not image.size:
+    if isinstance(image, Path | bytes):
+        content = open_file(image) if isinstance(image, Path) else BytesIO(image)
+        with content as file, Image.open(file, formats=_formats()) as opened:
+            yield opened
+    elif image.size:
+        yield Image.fromarray(image)
+    else:
         raise ValueError("no pixels")
-    return Image.fromarray(image)
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats that this Pillow has been built with."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@contextmanager
+def _silenced(image: Image.Image) -> Generator[None]:
+    """Keep libtiff from writing on stderr what it thinks of a file, past Python."""
+    if image.format != "TIFF":
+        yield
+        return
+    try:
+        stderr = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def resize_and_crop(

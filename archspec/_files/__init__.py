@@ -5,6 +5,7 @@ from archspec._files.reading import check_file, open_file, read_bytes
 from archspec._files.scratch import owned, remove_folder, scratch_folder
 from archspec._files.writing import (
     atomic_file,
+    check_destination,
     flush_folder,
     move_files,
     staging_folder,
@@ -14,6 +15,7 @@ from archspec._files.writing import (
 
 __all__ = [
     "atomic_file",
+    "check_destination",
     "check_file",
     "flush_folder",
     "folder_lock",

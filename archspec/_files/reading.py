@@ -1,4 +1,4 @@
-"""Open what is a file and will end: not a folder, pipe, socket or device.
+"""Open what is a file and will end: not a directory, pipe, socket or device.
 
 Reading from a pipe waits for somebody to write, and a device may never end. Only what a shell opens
 for a command is taken as it is: `/dev/stdin`, and `/dev/fd/63` as in `archspec check <(make-spec)`.
@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 
 _KINDS = {
-    stat.S_IFDIR: "folder",
+    stat.S_IFDIR: "directory",
     stat.S_IFIFO: "pipe",
     stat.S_IFSOCK: "socket",
     stat.S_IFCHR: "device",
@@ -52,4 +52,5 @@ def read_bytes(path: Path, limit: int = -1) -> bytes:
 def _check_mode(mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "device")
-        raise OSError(errno.EINVAL, f"it is a {kind}, not a file")
+        number = errno.EISDIR if kind == "directory" else errno.EINVAL
+        raise OSError(number, f"it is a {kind}, not a file")

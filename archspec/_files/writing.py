@@ -18,10 +18,11 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from archspec._files.reading import check_file
 from archspec._files.scratch import owned, remove_folder
 from archspec._signals import interrupt_on_sigterm
 
@@ -33,19 +34,33 @@ MAX_STEM = 40
 def atomic_file(path: Path) -> Generator[IO[bytes]]:
     """Open a file for writing that replaces `path` when the block ends without an error.
 
-    The new file has the mode that the umask gives. Raise `OSError` if it cannot be written.
+    The new file has the mode that the umask gives. Raise `OSError` if it cannot be written, or if
+    `path` is there and is no file.
     """
+    check_destination(path)
     staged = _staged_path(path)
     is_ours = owned()
     try:
         with staged.open("xb") as file:
-            yield file
+            try:
+                yield file
+            except BaseException:
+                if not is_ours():
+                    _discard_buffer(file)
+                raise
             file.flush()
             os.fsync(file.fileno())
         staged.replace(path)
     finally:
         if is_ours():
             staged.unlink(missing_ok=True)
+
+
+def _discard_buffer(file: IO[bytes]) -> None:
+    """Have what a forked process copied of its parent's buffer written nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, file.fileno())
+    os.close(nowhere)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -74,6 +89,15 @@ def staging_folder(destination: Path) -> Generator[Path]:
         finally:
             if is_ours():
                 remove_folder(staging)
+
+
+def check_destination(path: Path) -> None:
+    """Raise `OSError` if a folder, pipe, socket or device is in the place of a file to write.
+
+    A rename would replace it, `/dev/null` too.
+    """
+    with suppress(FileNotFoundError):
+        check_file(path)
 
 
 def flush_folder(folder: Path) -> None:

@@ -119,10 +119,11 @@ def _predict(folder: Path, manifest: ModelManifest, inputs: list[Any]) -> list[A
 def _read_labels(path: str) -> list[str]:
     from pathlib import Path
 
+    from archspec._files import read_bytes
     from archspec.diagnostics import Failure, quote
 
     try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
+        return read_bytes(Path(path)).decode().splitlines()
     except (OSError, ValueError) as error:
         why = (getattr(error, "strerror", None) or "not UTF-8 text").lower()
         raise Failure(f"cannot read {quote(path)}: {why}") from error

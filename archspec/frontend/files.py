@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from archspec._files import check_file, read_bytes
 from archspec.diagnostics import Report, Source, Span, quote, reason
 from archspec.frontend.cache import parse_cached
 from archspec.frontend.overlay import overlay
@@ -139,12 +140,9 @@ class SpecReader:
         return decode(raw, str(path), self.report)
 
     def _bytes(self, path: Path, must_be_file: bool) -> bytes:
-        # A user may name a pipe on the command line; a spec may not extend one, which never ends.
-        is_other = must_be_file and path.exists() and not path.is_file()
-        if path.is_dir() or is_other:
-            raise IsADirectoryError(21, "it is not a file")
-        with path.open("rb") as file:
-            return file.read(self.budget.bytes + 1)
+        if must_be_file:  # a shell opens streams for the user, not for a spec
+            check_file(path)
+        return read_bytes(path, self.budget.bytes + 1)
 
     def _suggestion(self, path: Path) -> str:
         """Return the help that names a spec with nearly that name, here or among the shipped."""

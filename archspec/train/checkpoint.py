@@ -10,13 +10,17 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from archspec._json import JsonError, Record, convert
 from archspec._numpy import Array, np
 from archspec.backend.session import slot_name
 from archspec.backend.trainer import TrainState
 from archspec.diagnostics import Failure, quote, writing
 from archspec.ir.graph import Graph
+from archspec.ir.types import Natural
 from archspec.weights.checkpoint import (
     CheckpointError,
     checkpoint_metadata,
@@ -43,6 +47,24 @@ class Progress:
     """The step after which it was reached."""
     scores: Mapping[str, float] = field(default_factory=dict[str, float])
     """The validation scores at this step; empty within an epoch."""
+
+
+class _EncodedArray(Record):
+    dtype: Annotated[str, Field(pattern="^[<>|][biuf][0-9]{1,2}$")]
+    """Numbers only: the file may be a stranger's."""
+    shape: list[Natural]
+    data: str
+
+
+class _Training(Record):
+    """How far training is, in a checkpoint's metadata."""
+
+    step: Natural
+    best: float | None
+    best_step: Natural | None
+    scores: dict[str, float]
+    updates: Natural
+    backend_state: dict[str, _EncodedArray]
 
 
 def checkpoint_path(run: Path, step: int) -> Path:
@@ -77,10 +99,9 @@ def read_checkpoint(path: Path, graph: Graph) -> tuple[TrainState, Progress]:
     """
     loaded = load_state(WeightSource(path), graph)
     with open_safetensors(path) as file:
-        training: Any = checkpoint_metadata(path, file).get("training")
-    if not isinstance(training, dict):
+        stated = checkpoint_metadata(path, file).get("training")
+    if stated is None:
         raise CheckpointError(f"{quote(path)} holds weights, but no run to resume")
-    values = cast("dict[str, Any]", training)
     ending = f"@{AVERAGE}"
     average = {
         name.removesuffix(ending): value
@@ -89,13 +110,14 @@ def read_checkpoint(path: Path, graph: Graph) -> tuple[TrainState, Progress]:
     }
     slots = {name: value for name, value in loaded.slots.items() if not name.endswith(ending)}
     try:
-        backend_state = {name: _decode(value) for name, value in values["backend_state"].items()}
-        updates = int(values["updates"])
-        state = TrainState(loaded.tensors, slots, average, updates, backend_state)
-        step = int(values["step"])
-        return state, Progress(step, values["best"], values["best_step"], dict(values["scores"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{quote(path)} does not say how far its run was") from error
+        training = convert(stated, _Training)
+        backend_state = {name: _decode(value) for name, value in training.backend_state.items()}
+    except (JsonError, TypeError, ValueError, OverflowError) as error:
+        why = f": {error}" if isinstance(error, JsonError) else ""
+        raise CheckpointError(f"{quote(path)} does not say how far its run was{why}") from error
+    state = TrainState(loaded.tensors, slots, average, training.updates, backend_state)
+    progress = Progress(training.step, training.best, training.best_step, training.scores)
+    return state, progress
 
 
 def _encode(value: Array) -> dict[str, Any]:
@@ -103,13 +125,9 @@ def _encode(value: Array) -> dict[str, Any]:
     return {"dtype": value.dtype.str, "shape": list(value.shape), "data": data}
 
 
-def _decode(value: Mapping[str, Any]) -> Array:
-    dtype = np.dtype(str(value["dtype"]))
-    # The file may be a stranger's: no dtype of objects.
-    if dtype.kind not in "biuf":
-        raise ValueError("only numbers are kept")
-    flat = np.frombuffer(base64.b64decode(value["data"]), dtype)
-    return flat.reshape(value["shape"]).copy()
+def _decode(value: _EncodedArray) -> Array:
+    flat = np.frombuffer(base64.b64decode(value.data), np.dtype(value.dtype))
+    return flat.reshape(value.shape).copy()
 
 
 def list_checkpoints(run: Path) -> list[Path]:

@@ -61,8 +61,8 @@ def panels(lines: Sequence[Mapping[str, Any]]) -> list[Panel]:
 
     Each head has a loss curve if there are several, and top-5 is drawn unless it is always 1.
     """
-    training = [line for line in lines if line["kind"] == "train"]
-    validation = [line for line in lines if line["kind"] == "validation"]
+    training = _complete(lines, "train", ("epoch", "learning_rate", "losses"))
+    validation = _complete(lines, "validation", ("epoch", "loss", "top1", "top5"))
     drawn = [
         _loss_panel(training, validation),
         _accuracy_panel(validation),
@@ -72,6 +72,15 @@ def panels(lines: Sequence[Mapping[str, Any]]) -> list[Panel]:
         replace(panel, curves=[curve for curve in panel.curves if curve.values]) for panel in drawn
     ]
     return [panel for panel in nonempty if panel.curves]
+
+
+def _complete(
+    lines: Sequence[Mapping[str, Any]], kind: str, figures: Sequence[str]
+) -> list[Mapping[str, Any]]:
+    """Return the lines of a kind; one without its figures, as another program may write, is not."""
+    return [
+        line for line in lines if line["kind"] == kind and all(name in line for name in figures)
+    ]
 
 
 def _loss_panel(training: Sequence[Any], validation: Sequence[Any]) -> Panel:

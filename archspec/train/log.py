@@ -8,13 +8,37 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from archspec._files import write_text
+from pydantic import ConfigDict, Field
+
+from archspec._files import read_bytes, write_text
+from archspec._json import JsonError, Record, convert, parse_plain
 from archspec.diagnostics import Failure, quote, reason, writing
+from archspec.ir.types import Natural
 from archspec.train.tensorboard import EventFile
 
 METRICS_FILE, TABLE_FILE = "metrics.jsonl", "metrics.csv"
+MAX_FLOAT32 = 3.4028234e38
+Figure = Annotated[float, Field(ge=-MAX_FLOAT32, le=MAX_FLOAT32)]
+"""A number as TensorBoard keeps it."""
+
+
+class _Line(Record):
+    """A line of `metrics.jsonl`; `kind` says which figures it has."""
+
+    model_config = ConfigDict(extra="allow")
+    # This is how pydantic is told the types of further keys.
+    __pydantic_extra__: dict[str, Figure | str | dict[str, Figure] | None]  # pyright: ignore
+
+    step: Natural
+    kind: str
+    epoch: Figure = 0.0
+    learning_rate: Figure = 0.0
+    losses: dict[str, Figure] = Field(default_factory=dict[str, float])
+    loss: Figure = 0.0
+    top1: Figure = 0.0
+    top5: Figure = 0.0
 
 
 class MetricsLog:
@@ -57,27 +81,24 @@ def write_table(run: Path) -> None:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's log in order; a line that was cut off is skipped."""
+    """Return the lines of a run's log in order; a line that is damaged is skipped."""
     try:
-        text = (run / METRICS_FILE).read_text(encoding="utf-8", errors="replace")
+        content = read_bytes(run / METRICS_FILE)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise Failure(f"cannot read {quote(run / METRICS_FILE)}: {reason(error)}") from error
-    lines = [_parse(line) for line in text.splitlines()]
-    return [
-        line
-        for line in lines
-        if isinstance(line.get("step"), int) and isinstance(line.get("kind"), str)
-    ]
+    return [line for text in content.split(b"\n") if (line := _parse(text)) is not None]
 
 
-def _parse(text: str) -> dict[str, Any]:
+def _parse(text: bytes) -> dict[str, Any] | None:
+    """Return a line, or None if it was cut off, or if its figures are no numbers."""
     try:
-        value: Any = json.loads(text)
-    except ValueError:
-        return {}
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        line = parse_plain(text.decode("utf-8", "replace"))
+        convert(line, _Line)
+    except JsonError:
+        return None
+    return line
 
 
 def _json_line(values: Mapping[str, Any]) -> str:

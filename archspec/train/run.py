@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from archspec._files import scratch_folder
+from archspec._files import owned, scratch_folder
 from archspec._numpy import np
 from archspec._signals import record_signals
 from archspec.backend import Backend, BackendError, attributed, require_imports
@@ -327,12 +327,14 @@ class TrainingRun:
         path = self.folder / ".trained.safetensors"
         tensors = state.average or state.tensors
         metadata = network_metadata(self.spec.graph, self.spec.sha256)
+        is_ours = owned()
         try:
             with writing(self.folder, "the checkpoints are complete: continue with --resume"):
                 save_checkpoint(path, tensors, metadata)
                 self._publish(path)
         finally:
-            path.unlink(missing_ok=True)
+            if is_ours():
+                path.unlink(missing_ok=True)
 
     def _report(self, trainer: Trainer) -> None:
         write_table(self.folder)

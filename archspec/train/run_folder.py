@@ -14,15 +14,19 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from archspec._files import write_text
+from archspec._json import Digest, JsonError, Record, Text, read_plain
 from archspec._version import __version__
 from archspec.backend import Backend
-from archspec.diagnostics import Failure, quote, writing
+from archspec.diagnostics import Failure, quote, reason, writing
 from archspec.frontend.loader import Spec
 from archspec.frontend.yaml_writer import annotated_yaml
 from archspec.ir.recipe import Recipe
+from archspec.ir.types import Natural
 from archspec.train.data import Sample, SplitData
 from archspec.train.data.builtin import BUILTIN
 from archspec.train.data.source import FileSlice, iter_samples
@@ -32,16 +36,24 @@ RUN_FILE, SPEC_FILE = "run.json", "spec.yaml"
 FIXED_FIELDS = ("optimizer", "average", "batch", "freeze", "seed")
 """Recipe fields that cannot change on resuming: the optimizer's state or the order of the data
 would no longer fit."""
-_FIELD_TYPES: Mapping[str, Any] = {
-    "commands": list,
-    "data": str,
-    "val_split": float | int,
-    "samples": dict,
-    "recipe": dict,
-    "classes": list,
-    "trained": int,
-}
-"""Types of the fields of `run.json` that are read back."""
+
+
+class _SampleCounts(Record):
+    train: Natural
+    validation: Natural
+    digest: Digest
+
+
+class _RunInfo(Record):
+    """The fields of `run.json` that are read back."""
+
+    commands: list[Text]
+    data: Text
+    val_split: Annotated[float, Field(ge=0, le=1)]
+    samples: _SampleCounts
+    recipe: dict[Text, Any]
+    classes: list[Text]
+    trained: Natural
 
 
 def run_info(spec: Spec, backend: Backend, recipe: Recipe, data: SplitData) -> dict[str, Any]:
@@ -132,14 +144,15 @@ def _versions(backend: Backend) -> dict[str, str]:
 def read_run_info(folder: Path) -> dict[str, Any]:
     """Read `run.json`; raise `Failure` if the folder holds no run."""
     try:
-        content: Any = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        content = None
-    info = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
-    if not all(isinstance(info.get(name), kind) for name, kind in _FIELD_TYPES.items()):
-        help = "`archspec train SPEC --data DATA -o DIR` makes one"
-        raise Failure(f"{quote(folder)} holds no run", help)
-    return info
+        return read_plain(folder / RUN_FILE, _RunInfo)
+    except FileNotFoundError:
+        why = ""
+    except OSError as error:
+        why = f": {RUN_FILE}: {reason(error)}"
+    except JsonError as error:
+        why = f": {RUN_FILE}: {error}"
+    help = "`archspec train SPEC --data DATA -o DIR` makes one"
+    raise Failure(f"{quote(folder)} holds no run{why}", help)
 
 
 def write_run_info(folder: Path, info: Mapping[str, Any], spec: Spec) -> None:

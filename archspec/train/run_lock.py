@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from archspec._files import folder_lock
+from archspec._files import folder_lock, owned
 from archspec.backend.process_group import ProcessGroup
 from archspec.backend.trainer import TrainState
 from archspec.build_folder import MANIFEST, check_replaceable
@@ -25,6 +25,7 @@ def lock_folder(folder: Path) -> Generator[None]:
     The lock ends with the process. A folder that was created and stayed empty is removed.
     """
     is_new = not folder.exists()
+    is_ours = owned()
     if not is_new and not folder.is_dir():
         raise _already_exists(folder)
     with writing(folder):
@@ -35,7 +36,7 @@ def lock_folder(folder: Path) -> Generator[None]:
                 _lock(folder, stack)
             yield
     finally:
-        if is_new:
+        if is_new and is_ours():
             with suppress(OSError):
                 folder.rmdir()
 

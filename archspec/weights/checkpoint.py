@@ -22,9 +22,12 @@ import json
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from archspec._files import atomic_file
+from pydantic import Field
+
+from archspec._files import atomic_file, check_file
+from archspec._json import JsonError, Record, Text, convert, parse_plain
 from archspec._numpy import Array, np
 from archspec._patterns import check_patterns_match, matches
 from archspec.backend.session import SessionState
@@ -39,6 +42,18 @@ METADATA_KEY, FORMAT_VERSION = "archspec", "1"
 MAX_LINES = 20
 IGNORE_SPEC_HELP = "if that is meant, `--ignore-spec` accepts it"
 NONFINITE_HELP = "training may have diverged; `--allow-nonfinite` accepts it"
+
+
+class _Versioned(Record):
+    version: Text | None = None
+
+
+class _Metadata(_Versioned):
+    """The part of a checkpoint's metadata that is read back."""
+
+    name: Text = "none"
+    graph: Text | None = None
+    digests: dict[Text, Text] = Field(default_factory=dict[str, str])
 
 
 def first_lines(lines: Sequence[str]) -> list[str]:
@@ -180,43 +195,46 @@ def open_safetensors(path: Path) -> Generator[Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        check_file(path)
         library: Any = safe_open(path, framework="numpy")
         with library as file:
             yield file
     except FileNotFoundError:
         raise CheckpointError(f"no file {quote(path)}") from None
     except (OSError, SafetensorError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise CheckpointError(
-            f"{quote(path)} is no safetensors file, or a damaged one: {error}"
+            f"{quote(path)} is no safetensors file, or a damaged one: {why}"
         ) from error
 
 
 def checkpoint_metadata(path: Path, file: Any) -> dict[str, Any]:
     """Return a checkpoint's metadata; raise `CheckpointError` if archspec did not write it."""
     texts: dict[str, str] = file.metadata() or {}
-    try:
-        stated: Any = json.loads(texts[METADATA_KEY])
-    except (KeyError, ValueError, RecursionError):
-        stated = None
-    if not isinstance(stated, dict):
-        help = (
-            "names and layouts of other projects' files are others: "
-            "`archspec weights import` reads them"
-        )
+    help = (
+        "names and layouts of other projects' files are others: "
+        "`archspec weights import` reads them"
+    )
+    if METADATA_KEY not in texts:
         raise CheckpointError(f"{quote(path)} was not written by archspec", help=help)
-    metadata = cast("dict[str, Any]", stated)
-    if metadata.get("version") != FORMAT_VERSION:
-        version = quote(metadata.get("version", "none"))
-        raise CheckpointError(
-            f"{quote(path)} has the format's version {version}; known is {quote(FORMAT_VERSION)}"
-        )
-    return metadata
+    try:
+        metadata = parse_plain(texts[METADATA_KEY])
+        version = convert(metadata, _Versioned).version
+        if version == FORMAT_VERSION:
+            convert(metadata, _Metadata)
+            return metadata
+    except JsonError as error:
+        message = f"{quote(path)} was not written by archspec: in its metadata {error}"
+        raise CheckpointError(message, help=help) from None
+    raise CheckpointError(
+        f"{quote(path)} has the format's version {quote('none' if version is None else version)}; "
+        f"known is {quote(FORMAT_VERSION)}"
+    )
 
 
 def check_digests(path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
     """Raise `CheckpointError`, naming each tensor whose bytes do not match the stored digest."""
-    stated: Any = metadata.get("digests")
-    digests = cast("dict[str, Any]", stated) if isinstance(stated, dict) else {}
+    digests: dict[str, str] = metadata.get("digests", {})
     damaged = tuple(
         f"other bytes than were saved: {quote(name)}"
         for name, tensor in tensors.items()
@@ -244,9 +262,9 @@ def check_finite(path: Path, tensors: Mapping[str, Array]) -> None:
 
 def _foreign(metadata: Mapping[str, Any], graph: Graph, whole: Graph | None) -> str | None:
     """Describe how a checkpoint's network differs; None if it is this one, or is not stated."""
-    stated: Any = metadata.get("graph")
+    stated: str | None = metadata.get("graph")
     ours = [fingerprint(part) for part in (whole, graph) if part is not None]
-    if not isinstance(stated, str) or stated in ours:
+    if stated is None or stated in ours:
         return None
     ways = ", ".join(differences(stated, ours[0]))
     name = quote(metadata.get("name", "none"))

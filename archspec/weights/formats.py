@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from archspec._files import flush_folder, move_files, staging_folder
+from archspec._files import check_destination, check_file, flush_folder, move_files, staging_folder
 from archspec._numpy import Array
 from archspec._version import __version__
 from archspec.backend import (
@@ -114,8 +114,12 @@ def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> dict[st
     """
     if kind.backend:
         require(find_backend(kind.backend))
-    if not path.is_file():
-        raise CheckpointError(f"no file {quote(path)}")
+    try:
+        check_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"no file {quote(path)}") from None
+    except OSError as error:
+        raise CheckpointError(f"cannot read {quote(path)}: {reason(error)}") from None
     try:
         return dict(
             kind.read(path, MemoryBudget(path, extra=MAX_COPIES * _bytes(graph) if graph else 0))
@@ -153,6 +157,7 @@ def write_file(
         title=graph.name, spec=graph.name, sha256=sha256, summary=summary, version=__version__
     )
     try:
+        check_destination(path)
         with staging_folder(path) as staging:
             kind.format.write(staging / path.name, graph, about, tensors)
             _check_free(path, staging)

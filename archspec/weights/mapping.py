@@ -24,6 +24,7 @@ from typing import Any, Literal, Self, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from archspec._files import read_bytes
 from archspec.diagnostics import Failure, did_you_mean, quote, reason
 
 FOLDER = Path(__file__).parent / "mappings"
@@ -125,8 +126,7 @@ def find_mapping(name: str) -> NameMapping:
 def read_mapping(path: Path) -> NameMapping:
     """Return the mapping in a file; raise `MappingError` listing everything wrong in it."""
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
+        text = read_bytes(path, MAX_BYTES + 1)
         if len(text) > MAX_BYTES:
             raise MappingError(f"the mapping {quote(path)} has more than {MAX_BYTES // 2**20} MiB")
         # The loader is a SafeLoader, which builds plain values alone.

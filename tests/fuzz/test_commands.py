@@ -203,7 +203,7 @@ def _with(built: Path, name: str, content: bytes) -> tuple[int, str, str]:
         folder = Path(temporary) / "built"
         shutil.copytree(built, folder)
         (folder / name).write_bytes(content)
-        return ended("run", str(folder / "net"), str(folder / "picture.png"))
+        return ended("run", str(folder / "net"), str(folder / "picture.png"), "--trust")
 
 
 @examples(60)

@@ -13,10 +13,12 @@ from archspec._files import (
     atomic_file,
     folder_lock,
     move_files,
+    read_bytes,
     staging_folder,
     write_bytes,
     write_text,
 )
+from tests.helpers.time_limit import time_limit
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -111,6 +113,34 @@ def test_a_staged_folder_goes_with_what_is_in_it(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         fail_half_way()
     assert content(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("pipe", "it is a pipe"), ("device", "it is a device"), ("directory", "it is a directory")],
+)
+def test_what_is_no_file_is_neither_read_nor_written_over(
+    tmp_path: Path, kind: str, message: str
+) -> None:
+    path = tmp_path / "it"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/null")
+    else:
+        path.mkdir()
+    with time_limit(5), pytest.raises(OSError, match=message):
+        read_bytes(path)
+    with pytest.raises(OSError, match=message):
+        write_text(path, "one")
+    assert [found.name for found in tmp_path.iterdir()] == ["it"]
+    assert not path.is_file()
+
+
+def test_as_much_of_a_file_is_read_as_is_asked_for(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "one")
+    assert read_bytes(tmp_path / "a.txt") == b"one"
+    assert read_bytes(tmp_path / "a.txt", 2) == b"on"
 
 
 HOLD = """

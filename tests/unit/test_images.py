@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import subprocess
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from archspec.diagnostics import Failure
 from archspec.images import UnreadableSample, load_image, preprocess_of, read_image, top_classes
@@ -166,6 +170,74 @@ def test_a_file_that_is_no_image_is_a_clear_error(tmp_path: Path, content: bytes
     path.write_bytes(content)
     with pytest.raises(Failure, match=r"cannot read .*x\.png"):
         load_image(path, Preprocess(), (3, 2, 2))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError, NotImplementedError, AttributeError, ZeroDivisionError, struct.error, KeyError],
+)
+def test_whatever_a_decoder_raises_makes_an_unreadable_sample(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error("inside")
+
+    content = BytesIO()
+    Image.new("RGB", (8, 8)).save(content, "PNG")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
+    with pytest.raises(
+        UnreadableSample, match="cannot read `it`: not a readable image, or damaged"
+    ):
+        read_image(content.getvalue(), Preprocess(), "it")
+
+
+def test_an_image_that_no_memory_holds_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(UnreadableSample, match="too large"):
+        read_image(b"", Preprocess())
+
+
+@pytest.mark.parametrize("kind", ["DDS", "EPS", "ICO", "PCX", "PDF", "SGI", "SPIDER", "TGA"])
+def test_formats_that_nobody_asked_for_are_not_opened(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def start(*_: Any, **__: Any) -> None:
+        raise AssertionError("Ghostscript was called")
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    content = BytesIO()
+    Image.new("F" if kind == "SPIDER" else "RGB", (16, 16)).save(content, kind)
+    with pytest.raises(UnreadableSample, match="known formats are .*JPEG"):
+        read_image(content.getvalue(), Preprocess())
+
+
+@pytest.mark.parametrize(
+    "kind", ["AVIF", "BMP", "DIB", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP"]
+)
+def test_the_known_formats_are_read_by_their_content(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "image.png"
+    Image.new("RGB", (16, 16), (255, 0, 0)).save(path, kind)
+    red, green, _ = np.asarray(read_image(path, Preprocess()))[8, 8]
+    assert red > 240
+    assert green < 15
+
+
+def test_what_libtiff_thinks_of_a_file_is_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    content = BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+    Image.fromarray(noise).save(content, "TIFF", compression="tiff_lzw")
+    damaged = bytearray(content.getvalue())
+    damaged[200:400] = bytes(range(200))
+    with suppress(OSError):
+        Image.open(BytesIO(damaged)).load()
+    assert "table" in capfd.readouterr().err, "libtiff says nothing of this file"
+    with suppress(UnreadableSample):
+        read_image(bytes(damaged), Preprocess())
+    os.write(2, b"what else is printed")
+    assert capfd.readouterr().err == "what else is printed"
 
 
 def test_a_cut_off_image_is_a_clear_error(tmp_path: Path) -> None:

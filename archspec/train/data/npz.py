@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
+from archspec._files import open_file
 from archspec.diagnostics import Failure, quote
 from archspec.train.data.source import ArraySource, Dataset
 
@@ -33,7 +34,7 @@ ZIP_ERRORS = (EOFError, RuntimeError, BadZipFile, zlib.error)
 def open_npz(path: Path) -> Dataset:
     """Open the arrays of a file; nothing in it can run code."""
     try:
-        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as archive:
+        with open_file(path) as file, NpzFile(file, allow_pickle=False) as archive:
             arrays: dict[str, Any] = {
                 name: archive[name] for name in archive.files if name in NAMES
             }

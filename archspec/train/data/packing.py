@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from archspec._files import read_bytes
 from archspec.build_folder import replace_folder
 from archspec.diagnostics import Failure, quote, reason, writing
 from archspec.images import UnreadableSample, open_image, read_image, shorter_side
@@ -251,8 +252,7 @@ def _read_file(name: str, image: Path | FileSlice) -> bytes:
     try:
         if isinstance(image, FileSlice):
             return image.read()
-        with image.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        content = read_bytes(image, MAX_FILE_BYTES + 1)
     except OSError as error:
         raise UnreadableSample(f"cannot read {quote(name)}: {reason(error)}") from error
     if len(content) > MAX_FILE_BYTES:

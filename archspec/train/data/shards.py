@@ -15,8 +15,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from archspec._files import check_file, open_file
+from archspec._json import Digest, JsonError, read_json
 from archspec.diagnostics import Failure, quote, reason
 from archspec.ir.section import Section
 from archspec.ir.types import Positive
@@ -24,11 +26,9 @@ from archspec.train.data.npz import HEADER_ERRORS
 from archspec.train.data.source import MAX_FILE_BYTES, Dataset, FileSlice, Sample
 
 MANIFEST = "shards.json"
-MANIFEST_BYTES = 2**26
 FORMAT: Literal["archspec-shards-1"] = "archspec-shards-1"
 PartName = Literal["train", "val"]
 COPY_AGAIN = "the copy is incomplete or changed: copy it again, or pack the set again"
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Shard(Section):
@@ -142,17 +142,11 @@ def read_manifest(root: Path) -> Manifest:
     """Read the manifest; raise `Failure` if it is not one."""
     path = root / MANIFEST
     try:
-        with path.open("rb") as file:
-            return Manifest.model_validate_json(file.read(MANIFEST_BYTES))
+        return read_json(path, Manifest)
     except OSError as error:
         raise Failure(f"cannot read {quote(path)}: {reason(error)}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        location = ".".join(map(str, first["loc"])) or "its text"
-        message = (
-            f"{quote(path)} is not a manifest of packed data: "
-            f"{quote(location)} is wrong, {first['msg']}"
-        )
+    except JsonError as error:
+        message = f"{quote(path)} is not a manifest of packed data: {error}"
         raise Failure(message, "`archspec data pack` writes one") from error
 
 
@@ -176,6 +170,7 @@ def _check_sizes(root: Path, part: PackedPart) -> None:
 def _read_index(path: Path) -> NDArray[Any]:
     """Map the index into memory; nothing in it can run code, and it is no longer than its file."""
     try:
+        check_file(path)
         index: NDArray[Any] = open_memmap(path, mode="r")
     except HEADER_ERRORS as error:
         why = getattr(error, "strerror", None) or "not an index, or damaged"
@@ -224,7 +219,7 @@ def damaged_files(root: Path) -> list[tuple[str, str]]:
 
 def _damage(path: Path, digest: str) -> str:
     try:
-        with path.open("rb") as content:
+        with open_file(path) as content:
             if file_digest(content, "sha256").hexdigest() == digest:
                 return ""
     except OSError as error:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from archspec._files import open_file
 from archspec.images import ImageLike
 
 MAX_FILE_BYTES = 2**30
@@ -35,7 +36,7 @@ class FileSlice:
 
         Opening the file each time costs little beside decoding the image, and keeps none open.
         """
-        with self.path.open("rb", buffering=0) as file:
+        with open_file(self.path) as file:
             file.seek(self.offset)
             return file.read(self.size)
 

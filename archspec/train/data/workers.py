@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-from archspec._files import scratch_folder
+from archspec._files import owned, scratch_folder
 from archspec.diagnostics import Failure, MissingPackage, writing
 
 Made = TypeVar("Made", bound="tuple[Any, ...]")
@@ -49,6 +49,7 @@ def _map_in_workers(make: Callable[[int], Made], steps: range, workers: int) -> 
         flags.FLAGS.mark_as_parsed()
     with scratch_folder() as folder:
         path = folder / "make"
+        is_ours = owned()
         with writing(path, "TMPDIR names another folder; without workers no file is needed"):
             path.write_bytes(dumps(make))
         dataset: Any = grain.MapDataset.range(steps.start, steps.stop).map(_PickledFunction(path))
@@ -74,8 +75,9 @@ def _map_in_workers(make: Callable[[int], Made], steps: range, workers: int) -> 
             help = "memory or shared memory (/dev/shm) may have run out: use fewer workers, or none"
             raise Failure(message, help) from error
         finally:
-            path.unlink(missing_ok=True)
-            iterator.close()
+            if is_ours():
+                path.unlink(missing_ok=True)
+                iterator.close()
 
 
 @contextmanager
