@@ -1,4 +1,4 @@
-"""Whose code a build holds: one that this user did not build runs only if the user says so.
+"""Trust in the code of a build: one that this user did not build runs only if the user says so.
 
 A manifest is written by whoever wrote the code, so its hashes alone prove nothing. Each build is
 therefore recorded, by the hashes of its code, in the user's own state folder.

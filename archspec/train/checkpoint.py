@@ -57,7 +57,7 @@ class _EncodedArray(Record):
 
 
 class _Training(Record):
-    """How far training is, in a checkpoint's metadata."""
+    """The progress of training, in a checkpoint's metadata."""
 
     step: Natural
     best: float | None
