@@ -79,6 +79,9 @@ class Argument:
     def evaluate(self, env: Mapping[str, Any]) -> Any:
         """Return its value, or POISON if any part of it is; raise `LocatedError`."""
         if self.expr is not None:
+            poisoned = {name for name, value in env.items() if value is POISON}
+            if poisoned and not poisoned.isdisjoint(names_in(self.expr)):
+                return POISON
             try:
                 return evaluate(self.expr, env)
             except ExprError as error:

@@ -334,3 +334,12 @@ def test_python_gives_arguments_and_nothing_else() -> None:
 def test_arguments_by_the_papers_names() -> None:
     text = net("- conv: {out: '${#1x1 reduce}', kernel: 1}", args="{'#1x1 reduce': 4}")
     assert good(text, **{"#1x1 reduce": 7}).graph.nodes[1].shape[0] == 7
+
+
+@pytest.mark.parametrize(
+    "used",
+    ["c: 'int = ${a * 2}'", "c: 'bool = ${a == 2}'", "c: 'str = $a', d: 'str = ${c}'"],
+)
+def test_what_depends_on_a_value_that_is_refused_is_not_told_again(used: str) -> None:
+    blocks = f"b: {{args: {{a: int, {used}}}, body: [{{name: 'n$c', when: '${{a > 1}}', relu: }}]}}"
+    assert found(net("- b: {a: true}", blocks=blocks)) == [("AS0204", "true")]
