@@ -7,6 +7,7 @@
 
 from archspec.backend.api import Backend, BuildOption, Emit, Engine, Format, Gap, Provenance
 from archspec.backend.attribution import BackendError, BackendFault, attributed, lowering
+from archspec.backend.file_tensor import FileTensor, FileTensors
 from archspec.backend.lazy import lazy
 from archspec.backend.memory_budget import MemoryBudget, TooLarge
 from archspec.backend.registry import (
@@ -29,6 +30,8 @@ __all__ = [
     "BuildOption",
     "Emit",
     "Engine",
+    "FileTensor",
+    "FileTensors",
     "Format",
     "Gap",
     "MemoryBudget",

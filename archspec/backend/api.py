@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from archspec._numpy import Array
+from archspec.backend.file_tensor import FileTensors
 from archspec.backend.memory_budget import MemoryBudget
 from archspec.backend.process_group import ProcessGroup
 from archspec.backend.session import Mode, Precision, Session
@@ -84,6 +85,11 @@ class BuildOption:
     """The name of the value in the help text."""
 
 
+def never(_: Path) -> bool:
+    """Recognize no file."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """A kind of file in which the framework's users keep weights."""
@@ -92,10 +98,12 @@ class Format:
     """The format's name, as in `state_dict`."""
     suffixes: tuple[str, ...]
     """The file suffixes that mean this format, each with its dot, in lower case."""
-    read: Callable[[Path, MemoryBudget], Mapping[str, Array]]
-    """Return a file's tensors by the names of `Backend.tensor_layout`, in the framework's layouts.
+    read: Callable[[Path, MemoryBudget], FileTensors]
+    """Return every tensor of a file by its own name, those of `Backend.tensor_layout` in ours.
 
-    It runs nothing that the file holds. It charges the budget before it allocates, and raises
+    An array is in the framework's layout. Where a file tells more, as who multiplies by a matrix
+    and from which side, a `FileTensor` says so: other projects' files are read by it. It runs
+    nothing that the file holds. It charges the budget before it allocates, and raises
     ValueError for a file that is damaged or of another kind.
     """
     write: Callable[[Path, Graph, Provenance, Mapping[str, Array]], None]
@@ -103,6 +111,8 @@ class Format:
 
     Further files beside it are allowed; the folder is empty when this is called.
     """
+    recognizes: Callable[[Path], bool] = never
+    """Return whether a file of any suffix is of this format, by its content; it never raises."""
 
 
 class Emit(Protocol):

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     take.add_argument(
         "--mapping", metavar="NAME_OR_FILE", help="how another project calls the tensors"
     )
+    _prefix(take)
     _common(take)
     take.add_argument(
         "-o",
@@ -57,7 +58,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     convert.add_argument(
         "--mapping", metavar="NAME_OR_FILE", help="how another project calls the tensors"
     )
+    _prefix(convert)
     _common(convert)
+
+
+def _prefix(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--prefix",
+        default="",
+        metavar="PREFIX",
+        help="what the file's names begin with, as `backbone.`: others are left out",
+    )
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -108,6 +119,7 @@ def _convert(options: argparse.Namespace) -> int:
         spec,
         to=getattr(options, "to", None),
         mapping=getattr(options, "mapping", None),
+        prefix=getattr(options, "prefix", ""),
         ignore_spec=options.ignore_spec,
         allow_nonfinite=options.allow_nonfinite,
     )
@@ -124,15 +136,19 @@ def _table(contents: FileContents) -> str:
     from archspec.analysis.tables import Column, Table, text
     from archspec.diagnostics.render import visible
 
-    head = [f"{contents.format}: {len(contents.tensors):,} tensors, {contents.values:,} values"]
+    rest = len(contents.tensors) - len(contents.weights)
+    beside = f", and {rest:,} that are no weights" if rest else ""
+    count = f"{len(contents.weights):,} tensors, {contents.values:,} values{beside}"
+    head = [f"{contents.format}: {count}"]
     head += [f"{visible(key)}: {visible(str(value))}" for key, value in contents.metadata.items()]
     numbers = [Column(name, "number") for name in ("min", "mean", "max", "std", "NaN", "inf")]
     columns = (Column("tensor"), Column("shape"), Column("dtype"), *numbers)
-    return (
-        "\n".join(head)
-        + "\n\n"
-        + text(Table(columns, tuple(_row(tensor) for tensor in contents.tensors)))
-    )
+    rows = tuple(_row(tensor) for tensor in contents.tensors)
+    if rest:
+        columns = (*columns, Column("no weight"))
+        reasons = [tensor.unused for tensor in contents.tensors]
+        rows = tuple((*row, reason) for row, reason in zip(rows, reasons, strict=True))
+    return "\n".join(head) + "\n\n" + text(Table(columns, rows))
 
 
 def _row(tensor: TensorSummary) -> tuple[Any, ...]:

@@ -91,10 +91,18 @@ class Diagnostic:
     help: str = ""
 
 
+MAX_MESSAGE = 2000
+"""Characters of a failure's message."""
+MAX_WORDS = 200
+"""Characters of what a library says within it."""
+
+
 class Failure(Exception):
     """An error outside any spec's text: in a file, a folder or a framework."""
 
     def __init__(self, message: str, help: str = "") -> None:
+        if len(message) > MAX_MESSAGE:
+            message = f"{message[: MAX_MESSAGE - 4]} ..."
         super().__init__(message)
         self.message = message
         self.help = help
@@ -117,8 +125,19 @@ def reason(error: Exception) -> str:
     >>> reason(FileNotFoundError(2, "No such file or directory"))
     'no such file or directory'
     """
-    first_line = str(error).partition("\n")[0]
-    return (getattr(error, "strerror", None) or first_line or type(error).__name__).lower()
+    return library_words(error).lower()
+
+
+def library_words(error: BaseException) -> str:
+    """Return what a library says of an error, for the end of a sentence: one printable line.
+
+    Libraries put whole files into what they say.
+
+    >>> library_words(ValueError("bad header: \\x00" + 5000 * "a" + "\\nat line 3"))[:24]
+    'bad header: \\\\x00aaaaaaaa'
+    """
+    text = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
+    return _shortened(text or type(error).__name__, MAX_WORDS)
 
 
 @contextmanager
@@ -157,9 +176,14 @@ def did_you_mean(name: str, valid: Iterable[str], what: str = "") -> str:
 
 def quote(text: object) -> str:
     """Return a name as messages show it: in backticks, on one line, shortened in the middle."""
-    shown = str(text)
-    if not shown.isprintable():
-        shown = shown.encode("unicode_escape").decode()
-    if len(shown) > 80:
-        shown = f"{shown[:40]}...{shown[-37:]}"
-    return f"`{shown}`"
+    return f"`{_shortened(str(text), 80)}`"
+
+
+def _shortened(text: str, length: int) -> str:
+    """Return a text on one line, printable, with its middle left out if it is longer."""
+    if not text.isprintable():
+        text = text[: 2 * MAX_MESSAGE].encode("unicode_escape").decode()
+    if len(text) <= length:
+        return text
+    start = length // 2
+    return f"{text[:start]}...{text[start + 3 - length :]}"

@@ -5,7 +5,16 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from archspec.backend import Backend, BuildOption, Engine, Format, Gap, MemoryBudget, Provenance
+from archspec.backend import (
+    Backend,
+    BuildOption,
+    Engine,
+    FileTensor,
+    Format,
+    Gap,
+    MemoryBudget,
+    Provenance,
+)
 from archspec.backend.api import Emit
 from archspec.backend.process_group import ProcessGroup
 from archspec.backend.session import (
@@ -35,7 +44,7 @@ Where a signature says `Array`, read `numpy.ndarray`.
 
 _GROUPS: dict[str, tuple[type[Any], ...]] = {
     "The value": (Backend, Emit, Provenance, Gap, BuildOption, Engine),
-    "Tensors and files of weights": (TensorLayout, Format, MemoryBudget),
+    "Tensors and files of weights": (TensorLayout, Format, FileTensor, MemoryBudget),
     "Sessions": (Session, BaseSession, ForwardResult, Gradients, SessionState, SgdConfig),
     "Trainers": (Trainer, TrainerConfig, ParamGroup, TrainState, ProcessGroup),
     "The graph": (Graph, Node, Scope, ParamSpec),

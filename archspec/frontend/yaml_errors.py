@@ -49,12 +49,18 @@ _WORDS = {
         "an unknown escape",
         "use single quotes, or `\\\\` for a backslash",
     ),
+    "could not find expected ':'": (
+        "a key without its colon",
+        "write `key: value`; a text over several lines needs quotes",
+    ),
     "did not find expected <document start>": (
         "a spec is one document",
         "remove the `...` and what follows",
     ),
 }
 """Our message for each of the parser's, and its help."""
+_COLLECTIONS = {"mapping": "the mapping", "sequence": "the list", "quoted scalar": "the text"}
+"""Our words for what the parser says that it was reading."""
 
 
 def decode(raw: bytes, name: str, report: Report) -> Source | None:
@@ -106,7 +112,9 @@ def report_yaml_error(
     if here == "\t" or (not before.strip(" \t") and "\t" in before):
         report.error("AS0103", span, "a tab cannot indent YAML", help="indent with spaces")
         return
-    notes = [Note(context, begun)] if context and begun else []
+    if "expected ':'" in problem and begun:
+        span, here = begun, ""  # where the key begins; the parser noticed on a later line
+    notes = [Note(text, begun) for text in _begun(context) if begun and begun != span]
     is_at_end = not here and not "".join(lines[span.line :]).strip()
     if is_at_end and (begun or opened):
         # The end of the file says nothing: mark what was still open there.
@@ -119,6 +127,13 @@ def report_yaml_error(
     elif here:
         message += f", found {quote(here)}"
     report.error("AS0101", span, message, notes=notes, help=help)
+
+
+def _begun(context: str | None) -> list[str]:
+    """Return a note on what began and does not go on as it has to; none if there is nothing to
+    say."""
+    named = (ours for theirs, ours in _COLLECTIONS.items() if theirs in (context or ""))
+    return [f"{name} begins" for name in named]
 
 
 def _span(error: yaml.YAMLError, name: str, source: Source) -> Span | None:

@@ -1,8 +1,8 @@
 """Read Caffe's `.caffemodel`: the tensors of a NetParameter in protobuf's wire format.
 
-The layer `conv1` has `conv1:0`, its weight, and `conv1:1`, its bias. Layouts are those of the file,
-which are the portable ones. Only the fields that hold them are declared here; the numbers are those
-that Caffe publishes.
+The layer `conv1` has `conv1:0`, its weight, and `conv1:1`, its bias. What a layer does with its
+blobs follows from its type: a BatchNorm divides the first two by the third. Only the fields that
+are needed are declared here; the numbers are those that Caffe publishes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from archspec._numpy import Array, np
+from archspec.backend import FileTensor
 from archspec.diagnostics import MissingPackage
 
 LEGACY = ("num", "channels", "height", "width")
@@ -26,8 +27,18 @@ MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
         "shape": (7, "BlobShape", False),
         "double_data": (8, "DOUBLE", True),
     },
-    "V1LayerParameter": {"name": (4, "STRING", False), "blobs": (6, "BlobProto", True)},
-    "LayerParameter": {"name": (1, "STRING", False), "blobs": (7, "BlobProto", True)},
+    "InnerProductParameter": {"transpose": (6, "BOOL", False)},
+    "V1LayerParameter": {
+        "name": (4, "STRING", False),
+        "type": (5, "INT32", False),
+        "blobs": (6, "BlobProto", True),
+    },
+    "LayerParameter": {
+        "name": (1, "STRING", False),
+        "type": (2, "STRING", False),
+        "blobs": (7, "BlobProto", True),
+        "inner_product_param": (117, "InnerProductParameter", False),
+    },
     "NetParameter": {
         "name": (1, "STRING", False),
         "layers": (2, "V1LayerParameter", True),
@@ -37,7 +48,13 @@ MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
 """Field numbers, types and whether a field is repeated."""
 
 
-def read_caffemodel(path: Path) -> dict[str, Array]:
+V1_TYPES = {4: "Convolution", 14: "InnerProduct", 39: "Deconvolution"}
+"""The types of layers with weights, by the numbers that older files have for them."""
+AS_THEY_ARE = ("Convolution", "Deconvolution", "InnerProduct", "Scale", "Bias", "PReLU")
+"""The types of layers whose blobs are laid out as the portable tensors."""
+
+
+def read_caffemodel(path: Path) -> dict[str, FileTensor]:
     """Return the blobs of every layer.
 
     Raise ValueError if the file is damaged, `MissingPackage` if protobuf is not installed.
@@ -47,16 +64,40 @@ def read_caffemodel(path: Path) -> dict[str, Array]:
         net.ParseFromString(path.read_bytes())
     except Exception as error:  # protobuf's own DecodeError is no ValueError
         raise ValueError("protobuf cannot read it") from error
-    blobs: dict[str, Array] = {}
+    blobs: dict[str, FileTensor] = {}
     for layer in (*net.layers, *net.layer):
-        for number, blob in enumerate(layer.blobs):
+        arrays = [_array(f"{layer.name}:{number}", blob) for number, blob in enumerate(layer.blobs)]
+        for number, tensor in enumerate(_file_tensors(layer, arrays)):
             name = f"{layer.name}:{number}"
             if name in blobs:
                 raise ValueError(f"two layers are called {layer.name}")
-            blobs[name] = _array(name, blob)
+            blobs[name] = tensor
     if not blobs:
         raise ValueError("it holds no layer with weights")
     return blobs
+
+
+def _file_tensors(layer: Any, arrays: list[Array]) -> list[FileTensor]:
+    """Return a layer's blobs with what a layer of its type does with them."""
+    kind = str(V1_TYPES.get(layer.type, layer.type))
+    if kind == "BatchNorm" and len(arrays) == 3 and arrays[2].size == 1:
+        # Caffe takes 0 as a sum of nothing, whose mean is 0.
+        factor = float(arrays[2].ravel()[0])
+        running = [FileTensor(array, kind, (), divisor=factor) for array in arrays[:2]]
+        return [*running, FileTensor(arrays[2], kind, unused="the divisor of the two before it")]
+    if kind not in AS_THEY_ARE:
+        return [FileTensor(array, kind) for array in arrays]
+    is_transposed = kind == "InnerProduct" and _transposes(layer)
+    return [
+        FileTensor(array, kind, (1, 0) if is_transposed and number == 0 else (), flat_order="chw")
+        for number, array in enumerate(arrays)
+    ]
+
+
+def _transposes(layer: Any) -> bool:
+    """Return whether an InnerProduct's matrix is [in, out]; older files have no such option."""
+    options: Any = getattr(layer, "inner_product_param", None)
+    return options is not None and bool(options.transpose)
 
 
 def _array(name: str, blob: Any) -> Array:

@@ -31,7 +31,7 @@ from archspec._json import JsonError, Record, Text, convert, parse_plain
 from archspec._numpy import Array, np
 from archspec._patterns import check_patterns_match, matches
 from archspec.backend.session import SessionState
-from archspec.diagnostics import Failure, quote
+from archspec.diagnostics import Failure, library_words, quote
 from archspec.ir.graph import Graph
 from archspec.ir.types import format_shape
 from archspec.weights.fingerprint import differences, fingerprint
@@ -40,6 +40,8 @@ from archspec.weights.weight_source import WeightSource
 
 METADATA_KEY, FORMAT_VERSION = "archspec", "1"
 MAX_LINES = 20
+MAX_TEXT = 1600
+"""Characters of the lines in a message."""
 IGNORE_SPEC_HELP = "if that is meant, `--ignore-spec` accepts it"
 NONFINITE_HELP = "training may have diverged; `--allow-nonfinite` accepts it"
 
@@ -57,9 +59,25 @@ class _Metadata(_Versioned):
 
 
 def first_lines(lines: Sequence[str]) -> list[str]:
-    """Return the first lines, and how many more there are."""
-    more = len(lines) - MAX_LINES
-    return [*lines[:MAX_LINES], *([f"and {more} more"] if more > 0 else [])]
+    """Return the first lines of each kind, and how many more there are.
+
+    A line's kind is what stands before its colon: many that are missing hide none that are not.
+    """
+    by_kind: dict[str, list[str]] = {}
+    for line in lines:
+        by_kind.setdefault(line.partition(":")[0], []).append(line)
+    shares: dict[str, int] = {}
+    # The kinds of few lines leave the others more.
+    for index, (kind, members) in enumerate(sorted(by_kind.items(), key=lambda k: len(k[1]))):
+        left = MAX_LINES - sum(shares.values())
+        shares[kind] = min(len(members), left // (len(by_kind) - index))
+    shown: list[str] = []
+    for kind, members in by_kind.items():
+        shown += members[: shares[kind]]
+    while sum(map(len, shown)) > MAX_TEXT:
+        shown.pop()
+    more = len(lines) - len(shown)
+    return [*shown, *([f"and {more} more"] if more > 0 else [])]
 
 
 class CheckpointError(Failure):
@@ -202,9 +220,8 @@ def open_safetensors(path: Path) -> Generator[Any]:
     except FileNotFoundError:
         raise CheckpointError(f"no file {quote(path)}") from None
     except (OSError, SafetensorError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise CheckpointError(
-            f"{quote(path)} is no safetensors file, or a damaged one: {why}"
+            f"{quote(path)} is no safetensors file, or a damaged one: {library_words(error)}"
         ) from error
 
 

@@ -16,6 +16,7 @@ from archspec._numpy import Array
 from archspec._version import __version__
 from archspec.backend import (
     BackendError,
+    FileTensors,
     Format,
     MemoryBudget,
     Provenance,
@@ -26,7 +27,8 @@ from archspec.backend import (
     with_broken_backends,
 )
 from archspec.backend import find as find_backend
-from archspec.diagnostics import Failure, UsageError, did_you_mean, quote, reason
+from archspec.backend.api import never
+from archspec.diagnostics import Failure, UsageError, did_you_mean, library_words, quote, reason
 from archspec.ir.graph import Graph
 from archspec.weights import caffe, safetensors_file
 from archspec.weights.checkpoint import CheckpointError
@@ -44,17 +46,22 @@ class FileKind:
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path, MemoryBudget], Mapping[str, Array]]
+    read: Callable[[Path, MemoryBudget], FileTensors]
     backend: str = ""
     format: Format | None = None
+    recognizes: Callable[[Path], bool] = never
 
 
 BUILTIN_KINDS = (
     FileKind(
-        "safetensors", (PORTABLE_SUFFIX,), lambda path, _: safetensors_file.read_safetensors(path)
+        "safetensors",
+        (PORTABLE_SUFFIX,),
+        lambda path, _: safetensors_file.read_safetensors(path),
+        recognizes=safetensors_file.is_safetensors,
     ),  # neither of them packs anything
     FileKind("caffemodel", (".caffemodel",), lambda path, _: caffe.read_caffemodel(path)),
 )
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_COPIES = 4
 """Times the network's size that a file may hold: the tensors, two optimizer slots each, a mean."""
 
@@ -71,7 +78,7 @@ def file_kinds() -> Iterator[FileKind]:
         except BackendError:
             continue
         for form in backend.formats:
-            yield FileKind(form.name, form.suffixes, form.read, name, form)
+            yield FileKind(form.name, form.suffixes, form.read, name, form, form.recognizes)
 
 
 def kind_by_suffix(path: Path) -> FileKind:
@@ -83,6 +90,25 @@ def kind_by_suffix(path: Path) -> FileKind:
             f"the suffix of {quote(path)} is that of no kind of weights", help=help
         )
     return kinds[path.suffix.lower()]
+
+
+def kind_of_file(path: Path) -> FileKind:
+    """Return the kind of a file that is there: by its suffix, or by its content if that is known.
+
+    Raise `CheckpointError` if neither is that of any kind.
+    """
+    kinds = list(file_kinds())
+    by_suffix = next((kind for kind in kinds if path.suffix.lower() in kind.suffixes), None)
+    if by_suffix is not None and by_suffix.recognizes(path):
+        return by_suffix
+    if path.is_file():
+        by_content = next((kind for kind in kinds if kind.recognizes(path)), None)
+        if by_content is not None:
+            return by_content
+        if by_suffix is None and path.read_bytes()[: len(HDF5_MAGIC)] == HDF5_MAGIC:
+            help = "save the model whole, as `model.save('model.keras')`"
+            raise CheckpointError(f"{quote(path)} is HDF5, which describes no layers", help=help)
+    return by_suffix or kind_by_suffix(path)
 
 
 def kind_of_backend(backend: str, path: Path) -> FileKind:
@@ -107,7 +133,7 @@ def kind_of_backend(backend: str, path: Path) -> FileKind:
     return kinds[path.suffix.lower()]
 
 
-def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> dict[str, Array]:
+def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> FileTensors:
     """Return a file's tensors by its own names.
 
     Raise `Failure` if it is damaged, or holds much more than the graph can need.
@@ -131,7 +157,7 @@ def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> dict[st
     except Exception as error:  # frameworks raise what they like where a file is damaged
         if kind.backend:
             require_imports(find_backend(kind.backend), error)
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        why = library_words(error)
         message = f"{quote(path)} is no {kind.name} file, or a damaged one: {why}"
         raise CheckpointError(message) from error
 

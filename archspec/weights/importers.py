@@ -10,108 +10,128 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from archspec._numpy import Array, np
-from archspec.backend import BackendError, TensorLayout, attributed, available
+from archspec.backend import (
+    BackendError,
+    FileTensor,
+    FileTensors,
+    TensorLayout,
+    attributed,
+    available,
+)
 from archspec.backend import load as load_backend
 from archspec.diagnostics import quote
 from archspec.ir.graph import Graph
-from archspec.ir.types import Shape, format_shape
+from archspec.ir.types import format_shape
 from archspec.weights import mapping as mappings
 from archspec.weights.checkpoint import CheckpointError
 from archspec.weights.formats import FileKind
+from archspec.weights.mapping_rules import TensorSource
+from archspec.weights.portable import Misfit, PortableReader
 
 
 @dataclass(frozen=True, slots=True)
 class NamingScheme:
     """A scheme by which a file may name a graph's tensors.
 
-    `layouts` has, by portable name, each tensor's name and layout in the file.
+    `sources` has, by portable name, where each tensor lies in the file; `layouts` how, by the names
+    of a framework; `is_own` is set for a file of that framework.
     """
 
     title: str
-    layouts: Mapping[str, TensorLayout]
+    sources: Mapping[str, TensorSource]
+    layouts: Mapping[str, TensorLayout] = field(default_factory=dict[str, TensorLayout])
+    is_own: bool = False
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
     channels: str | None = None
     note: str = ""
 
-    def unknown_names(self, file_tensors: Mapping[str, Any]) -> list[str]:
-        """Return the names of a file that the scheme does not know."""
-        native_names = {native.name for native in self.layouts.values()}
-        rest = [name for name in file_tensors if name not in native_names]
+    def unknown_names(self, file_tensors: FileTensors) -> list[str]:
+        """Return the names of a file's weights that the scheme does not know."""
+        known = {source.name for source in self.sources.values()}
+        known |= {source.divide_by for source in self.sources.values()}
+        rest = [name for name in weight_names(file_tensors) if name not in known]
         return sorted(
             name for name in rest if not any(fnmatchcase(name, pattern) for pattern in self.ignored)
         )
 
-    def mismatch_count(self, file_tensors: Mapping[str, Any], graph: Graph) -> int:
+    def mismatch_count(self, file_tensors: FileTensors, graph: Graph) -> int:
         """Return how many names of a graph and of a file have no counterpart."""
         names = (name for name, _, _ in graph.parameters())
         missing = sum(
-            name not in self.layouts or self.layouts[name].name not in file_tensors
+            name not in self.sources or self.sources[name].name not in file_tensors
             for name in names
         )
         return missing + len(self.unknown_names(file_tensors))
 
 
+def weight_names(file_tensors: FileTensors) -> list[str]:
+    """Return the names of a file's tensors, without those that it holds for other ends."""
+    return [
+        name
+        for name, tensor in file_tensors.items()
+        if not isinstance(tensor, FileTensor) or not tensor.unused
+    ]
+
+
+def naming_schemes(
+    kind: FileKind, graph: Graph, whole: Graph, mapping: str | None = None
+) -> list[NamingScheme]:
+    """Return the schemes that a file may follow, a framework's own before those of mappings.
+
+    `graph` is the part of `whole` to load. With a mapping named, it is the only one.
+    """
+    if mapping is not None:
+        return [naming_of_mapping(mapping, mappings.find_mapping(mapping), whole)]
+    shipped = {name: mappings.find_mapping(name) for name in mappings.shipped_mappings()}
+    return [
+        *_natives(kind, graph, whole),
+        *(
+            naming_of_mapping(name, name_map, whole)
+            for name, name_map in shipped.items()
+            if kind.name in name_map.file.formats
+        ),
+    ]
+
+
 def choose_naming(
-    path: Path,
-    kind: FileKind,
-    file_tensors: Mapping[str, Any],
-    graph: Graph,
-    whole: Graph,
-    mapping: str | None = None,
+    path: Path, file_tensors: FileTensors, graph: Graph, schemes: list[NamingScheme]
 ) -> NamingScheme:
     """Return the scheme that a file's names follow, or else the nearest.
 
-    `graph` is the part of `whole` to load.
-
-    A framework's own names come first, then the mapping that fits. Raise `CheckpointError` if two
-    fit.
+    Raise `CheckpointError` if there is none, or if two mappings fit and no framework's names do.
     """
-    if mapping is not None:
-        return naming_of_mapping(mapping, mappings.find_mapping(mapping), whole)
-    framework_schemes = list(_natives(kind, graph, whole))
-    shipped = {name: mappings.find_mapping(name) for name in mappings.shipped_mappings()}
-    mapping_schemes = [
-        naming_of_mapping(name, name_map, whole)
-        for name, name_map in shipped.items()
-        if kind.name in name_map.formats
-    ]
-    gaps = {
-        way.title: way.mismatch_count(file_tensors, graph)
-        for way in (*framework_schemes, *mapping_schemes)
-    }
-    fit = [way for way in mapping_schemes if not gaps[way.title]]
-    if len(fit) > 1 and all(gaps[way.title] for way in framework_schemes):
-        choices = " and ".join(way.title for way in fit)
-        raise CheckpointError(f"{quote(path)} fits {choices}", help="choose one with `--mapping`")
-    if not framework_schemes and not mapping_schemes:
+    if not schemes:
         help = "`--mapping FILE` says how it calls them"
         raise CheckpointError(f"how {quote(path)} calls its tensors is not known", help=help)
-    return min((*framework_schemes, *mapping_schemes), key=lambda way: gaps[way.title])
+    gaps = {way.title: way.mismatch_count(file_tensors, graph) for way in schemes}
+    fit = [way for way in schemes if not gaps[way.title]]
+    if len(fit) > 1 and not any(way.layouts for way in fit):
+        choices = " and ".join(way.title for way in fit)
+        raise CheckpointError(f"{quote(path)} fits {choices}", help="choose one with `--mapping`")
+    return min(schemes, key=lambda way: gaps[way.title])
 
 
-def naming_of_mapping(title: str, mapping: mappings.NameMapping, whole: Graph) -> NamingScheme:
+def naming_of_mapping(title: str, mapping: mappings.CheckedMapping, whole: Graph) -> NamingScheme:
     """Return the scheme of a mapping, restricted to the graph's tensors."""
-    shapes = {name: param.shape for name, _, param in whole.parameters()}
-    natives = {
-        ours: TensorLayout(theirs, shapes[ours])
-        for theirs, ours in mapping.names.items()
-        if ours in shapes
-    }
+    names = {name for name, _, _ in whole.parameters()}
+    sources = {name: source for name, source in mapping.sources.items() if name in names}
+    file = mapping.file
     return NamingScheme(
-        f"the mapping {title}", natives, mapping.ignored, mapping.channels, mapping.note
+        f"the mapping {title}",
+        sources,
+        ignored=file.ignored,
+        channels=file.channels,
+        note=file.note,
     )
 
 
 def _natives(kind: FileKind, graph: Graph, whole: Graph) -> Iterator[NamingScheme]:
     """Yield the schemes of frameworks: the file's own, or all if it does not say whose it is."""
     if kind.name == "safetensors":
-        yield NamingScheme(
-            "portable names",
-            {name: TensorLayout(name, param.shape) for name, _, param in whole.parameters()},
-        )
+        layouts = {name: TensorLayout(name, param.shape) for name, _, param in whole.parameters()}
+        yield _native("portable names", layouts, is_own=True)
     if kind.backend:
         backends = [kind.backend]
     elif kind.name == "safetensors":
@@ -125,61 +145,56 @@ def _natives(kind: FileKind, graph: Graph, whole: Graph) -> Iterator[NamingSchem
             continue
         with attributed(name, "naming its tensors"):
             layout, inference_layout = map(backend.tensor_layout, (whole, graph))
-        yield NamingScheme(f"{name}'s own names", layout)
+        is_own = kind.backend == name
+        yield _native(f"{name}'s own names", layout, is_own)
         if graph is not whole:
-            yield NamingScheme(f"{name}'s own names, of the inference graph", inference_layout)
+            yield _native(f"{name}'s own names, of the inference graph", inference_layout, is_own)
+
+
+def _native(title: str, layouts: Mapping[str, TensorLayout], is_own: bool) -> NamingScheme:
+    sources = {name: TensorSource(layout.name) for name, layout in layouts.items()}
+    return NamingScheme(title, sources, layouts, is_own)
 
 
 def to_portable(
-    path: Path, way: NamingScheme, file_tensors: Mapping[str, Array], graph: Graph
+    path: Path,
+    way: NamingScheme,
+    file_tensors: FileTensors,
+    graph: Graph,
+    whole: Graph,
+    help: str = "",
 ) -> dict[str, Array]:
-    """Return the tensors of a graph, in portable layouts and float32.
+    """Return the tensors of a graph, a part of `whole`, in portable layouts and float32.
 
-    Raise `CheckpointError` listing all that is missing, unexpected, of another shape, or not of
-    floating point.
+    Raise `CheckpointError` listing all that is missing, unexpected, of another shape, not of
+    floating point, or of a meaning that the file does not state.
     """
-    if problems := tuple(_problems(way, file_tensors, graph)):
-        message = (
-            f"{quote(path)}, read by {way.title}, does not fit the network {quote(graph.name)}"
-        )
-        raise CheckpointError(
-            message, problems, "names of another project need `--mapping NAME_OR_FILE`"
-        )
+    reader = PortableReader.of(whole, file_tensors, way.layouts, way.is_own)
     tensors: dict[str, Array] = {}
-    for name, _, param in graph.parameters():
-        native = way.layouts[name]
-        neutral = native.to_portable(param.shape, file_tensors[native.name])
+    problems: list[str] = []
+    for name, node, param in graph.parameters():
+        source = way.sources.get(name)
+        if source is None or source.name not in file_tensors:
+            called = f", there {quote(source.name)}" if source and source.name != name else ""
+            problems.append(f"missing: {quote(name)}, {format_shape(param.shape)}{called}")
+            continue
+        try:
+            values = reader.read(name, node, param, source)
+        except Misfit as misfit:
+            problems.append(str(misfit))
+            continue
         with np.errstate(
             over="ignore"
         ):  # what float32 cannot hold becomes infinite, which is looked for
-            tensors[name] = np.ascontiguousarray(neutral, np.float32).reshape(param.shape)
+            tensors[name] = np.ascontiguousarray(values, np.float32).reshape(param.shape)
+    problems += [f"unexpected: {quote(name)}" for name in way.unknown_names(file_tensors)]
+    if problems:
+        message = (
+            f"{quote(path)}, read by {way.title}, does not fit the network {quote(graph.name)}"
+        )
+        help = help or "names of another project need `--mapping NAME_OR_FILE`"
+        raise CheckpointError(message, tuple(problems), help)
     return tensors
-
-
-def _problems(way: NamingScheme, file_tensors: Mapping[str, Array], graph: Graph) -> Iterator[str]:
-    for name, _, param in graph.parameters():
-        native = way.layouts.get(name)
-        if native is None or native.name not in file_tensors:
-            called = f", there {quote(native.name)}" if native else ""
-            yield f"missing: {quote(name)}, {format_shape(param.shape)}{called}"
-            continue
-        array = file_tensors[native.name]
-        if _trimmed(array.shape, len(native.shape)) != native.shape:
-            shapes = f"{format_shape(array.shape)}, expected {format_shape(native.shape)}"
-            yield f"of another shape: {quote(native.name)} is {shapes}"
-        if array.dtype.kind != "f":
-            yield (
-                f"of another type: {quote(native.name)} is {array.dtype}, "
-                "expected floating-point numbers"
-            )
-    for name in way.unknown_names(file_tensors):
-        yield f"unexpected: {quote(name)}"
-
-
-def _trimmed(shape: Shape, rank: int) -> Shape:
-    """Return a shape without the leading axes of 1 that some projects pad it with."""
-    extra = len(shape) - rank
-    return shape[extra:] if extra > 0 and all(size == 1 for size in shape[:extra]) else shape
 
 
 def reorder_input_channels(

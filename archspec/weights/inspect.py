@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from archspec._numpy import Array, np
+from archspec.backend import FileTensor
 from archspec.weights import formats, safetensors_file
 
 
 @dataclass(frozen=True, slots=True)
 class TensorSummary:
-    """A tensor; `min`, `mean`, `max` and `std` are of its finite values, None if it has none."""
+    """A tensor; `min`, `mean`, `max` and `std` are of its finite values, None if it has none.
+
+    `unused` says why it is no weight of the network; it is empty if it is one.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -28,6 +32,7 @@ class TensorSummary:
     std: float | None
     nan: int
     inf: int
+    unused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +45,20 @@ class FileContents:
     tensors: tuple[TensorSummary, ...]
 
     @property
+    def weights(self) -> tuple[TensorSummary, ...]:
+        """The tensors that are weights, and not a counter, an optimizer's slot or a shape."""
+        return tuple(tensor for tensor in self.tensors if not tensor.unused)
+
+    @property
     def values(self) -> int:
-        """The number of values in all tensors."""
-        return sum(int(np.prod(tensor.shape, dtype=np.int64)) for tensor in self.tensors)
+        """The number of values in all weights."""
+        return sum(int(np.prod(tensor.shape, dtype=np.int64)) for tensor in self.weights)
 
 
 def inspect(path: str | os.PathLike[str]) -> FileContents:
     """Return the contents of a file; raise `CheckpointError` if it is damaged."""
     path = Path(path)
-    kind = formats.kind_by_suffix(path)
+    kind = formats.kind_of_file(path)
     if kind.name != "safetensors":
         return FileContents(
             str(path), kind.name, {}, _summaries(formats.read_file(path, kind).items())
@@ -62,12 +72,17 @@ def inspect(path: str | os.PathLike[str]) -> FileContents:
     return FileContents(str(path), name, stated, _summaries(safetensors_file.iter_tensors(path)))
 
 
-def _summaries(tensors: Iterable[tuple[str, Array]]) -> tuple[TensorSummary, ...]:
-    return tuple(summarize(name, tensor) for name, tensor in tensors)
+def _summaries(tensors: Iterable[tuple[str, Array | FileTensor]]) -> tuple[TensorSummary, ...]:
+    return tuple(
+        replace(summarize(name, tensor.values), unused=tensor.unused)
+        if isinstance(tensor, FileTensor)
+        else summarize(name, tensor)
+        for name, tensor in tensors
+    )
 
 
 def summarize(name: str, tensor: Array) -> TensorSummary:
-    """Return the figures of one tensor, in float64; complex numbers are left out.
+    """Return the figures of one tensor, in float64; complex numbers and texts are left out.
 
     >>> import numpy
     >>> found = summarize("bias", numpy.array([1.0, 3.0, numpy.nan]))
@@ -77,6 +92,8 @@ def summarize(name: str, tensor: Array) -> TensorSummary:
     if tensor.dtype.kind == "c":
         numbers = np.zeros(0)
         nan, inf = int(np.isnan(tensor).sum()), int(np.isinf(tensor).sum())
+    elif tensor.dtype.kind in "OSU":
+        numbers, nan, inf = np.zeros(0), 0, 0
     else:
         values = tensor.astype(np.float64).ravel()
         nan, inf = int(np.isnan(values).sum()), int(np.isinf(values).sum())
@@ -95,5 +112,5 @@ def summarize(name: str, tensor: Array) -> TensorSummary:
 def contents_json(contents: FileContents) -> dict[str, Any]:
     """Return the contents as JSON values."""
     facts = {"file": contents.file, "format": contents.format, "metadata": contents.metadata}
-    counts = {"count": len(contents.tensors), "values": contents.values}
+    counts = {"count": len(contents.weights), "values": contents.values}
     return {**facts, **counts, "tensors": [asdict(tensor) for tensor in contents.tensors]}

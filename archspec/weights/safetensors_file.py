@@ -30,6 +30,16 @@ def is_portable(path: Path) -> bool:
         return METADATA_KEY in (file.metadata() or {})
 
 
+def is_safetensors(path: Path) -> bool:
+    """Return whether a file begins as safetensors do: a length, and an object of that length."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+    except OSError:
+        return False
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
+
+
 def file_metadata(path: Path) -> dict[str, Any]:
     """Return a file's metadata: a checkpoint's own, or the texts that another writer left."""
     with open_safetensors(path) as file:

@@ -10,10 +10,12 @@ from typing import Any, Protocol
 
 from archspec._numpy import Array
 from archspec._patterns import matches
+from archspec.backend import FileTensors
 from archspec.diagnostics import quote
 from archspec.ir.document import Document
 from archspec.ir.graph import Graph
 from archspec.weights import checkpoint, formats, importers, safetensors_file
+from archspec.weights import prefix as prefixes
 from archspec.weights.weight_source import WeightSource
 
 StrPath = str | os.PathLike[str]
@@ -45,16 +47,18 @@ def load(
     spec: NetworkSpec,
     *,
     mapping: str | None = None,
+    prefix: str = "",
     ignore_spec: bool = False,
     allow_nonfinite: bool = False,
 ) -> dict[str, Array]:
     """Return the tensors of a spec's network by portable name, from a file of any known kind.
 
     `mapping` is the name or the file of the mapping for another project's names; by default the one
-    that fits is used. Raise `CheckpointError` listing everything that does not fit.
+    that fits is used. `prefix` is what the names begin with in the file: tensors under other names
+    are left out. Raise `CheckpointError` listing everything that does not fit.
     """
     weights = WeightSource(Path(path), ignore_spec=ignore_spec, allow_nonfinite=allow_nonfinite)
-    return load_from(weights, spec, mapping=mapping).tensors
+    return load_from(weights, spec, mapping=mapping, prefix=prefix).tensors
 
 
 def load_from(
@@ -63,6 +67,7 @@ def load_from(
     *,
     graph: Graph | None = None,
     mapping: str | None = None,
+    prefix: str = "",
     slots: bool = False,
 ) -> LoadedWeights:
     """Return the tensors of a file of any known kind, and notes.
@@ -72,15 +77,20 @@ def load_from(
     `weights.reinit` are left out. Raise `CheckpointError` listing everything that does not fit.
     """
     path, part = weights.file, graph or spec.graph
-    kind = formats.kind_by_suffix(path)
-    if mapping is None and kind.name == "safetensors" and safetensors_file.is_portable(path):
+    kind = formats.kind_of_file(path)
+    if (
+        not mapping
+        and not prefix
+        and kind.name == "safetensors"
+        and safetensors_file.is_portable(path)
+    ):
         return _load_portable(weights, spec.graph, part, slots)
     if weights.reinit:
         raise checkpoint.CheckpointError(
             f"cannot take a part of {quote(path)}: it is not a portable checkpoint",
             help="`archspec weights import` makes one, by the spec that the file was made for",
         )
-    return _load_foreign(weights, spec, part, kind, mapping)
+    return _load_foreign(weights, spec, part, kind, mapping, prefix)
 
 
 def _load_portable(weights: WeightSource, whole: Graph, part: Graph, slots: bool) -> LoadedWeights:
@@ -97,19 +107,60 @@ def _load_foreign(
     part: Graph,
     kind: formats.FileKind,
     mapping: str | None,
+    prefix: str,
 ) -> LoadedWeights:
     """Load a file that has another project's or a framework's own names and layouts."""
     path = weights.file
-    arrays = formats.read_file(path, kind, spec.graph)
-    naming = importers.choose_naming(path, kind, arrays, part, spec.graph, mapping)
-    tensors = importers.to_portable(path, naming, arrays, part)
+    tensors = formats.read_file(path, kind, spec.graph)
+    notes: list[str] = []
+    if prefix:
+        whole_file, tensors = tensors, prefixes.under_prefix(tensors, prefix)
+        others = importers.weight_names(
+            {n: t for n, t in whole_file.items() if not n.startswith(prefix)}
+        )
+        notes += _listed("tensors of the file that do not begin so and are left out", others)
+    schemes = importers.naming_schemes(kind, part, spec.graph, mapping)
+    naming, tensors, note = _without_prefix(path, tensors, part, schemes)
+    portable = importers.to_portable(path, naming, tensors, part, spec.graph, note.help)
     preprocess = spec.document.preprocess
     channels = preprocess.channels if preprocess else None
-    reordered = importers.reorder_input_channels(path, tensors, part, naming, channels)
+    reordered = importers.reorder_input_channels(path, portable, part, naming, channels)
     if not weights.allow_nonfinite:
-        checkpoint.check_finite(path, tensors)
-    notes = (f"read by {naming.title}", reordered, naming.note)
-    return LoadedWeights(tensors, tuple(note for note in notes if note))
+        checkpoint.check_finite(path, portable)
+    notes = [f"read by {naming.title}", note.text, *notes, reordered, naming.note]
+    return LoadedWeights(portable, tuple(note for note in notes if note))
+
+
+@dataclass(frozen=True, slots=True)
+class _PrefixNote:
+    """A remark on the prefix that was left out, or the help that names it."""
+
+    text: str = ""
+    help: str = ""
+
+
+def _without_prefix(
+    path: Path,
+    tensors: FileTensors,
+    graph: Graph,
+    schemes: list[importers.NamingScheme],
+) -> tuple[importers.NamingScheme, FileTensors, _PrefixNote]:
+    """Return the scheme that a file's names follow, and the tensors, without a prefix if only so
+    they fit."""
+    naming = importers.choose_naming(path, tensors, graph, schemes)
+    least = naming.mismatch_count(tensors, graph)
+    nearest = _PrefixNote()
+    for renaming in prefixes.renamings(importers.weight_names(tensors)) if least else ():
+        renamed = renaming.applied(tensors)
+        chosen = importers.choose_naming(path, renamed, graph, schemes)
+        count = chosen.mismatch_count(renamed, graph)
+        if not count:
+            return chosen, renamed, _PrefixNote(f"{renaming.note}, which is left out")
+        if count < least and renaming.prefix:
+            least = count
+            flag = f"`--prefix {renaming.prefix}` leaves it out"
+            nearest = _PrefixNote(help=f"{renaming.note}: {flag}")
+    return naming, tensors, nearest
 
 
 def _slot_notes(path: Path, graph: Graph) -> list[str]:
@@ -172,6 +223,7 @@ def convert(
     *,
     to: str | None = None,
     mapping: str | None = None,
+    prefix: str = "",
     ignore_spec: bool = False,
     allow_nonfinite: bool = False,
 ) -> LoadedWeights:
@@ -183,6 +235,6 @@ def convert(
     # An unknown suffix of the target is refused before anything is read.
     keeps_slots = _kind(Path(target), to).name == "safetensors"
     weights = WeightSource(Path(source), ignore_spec=ignore_spec, allow_nonfinite=allow_nonfinite)
-    loaded = load_from(weights, spec, mapping=mapping, slots=keeps_slots)
+    loaded = load_from(weights, spec, mapping=mapping, prefix=prefix, slots=keeps_slots)
     save(target, {**loaded.tensors, **loaded.slots}, spec, to=to)
     return loaded

@@ -28,6 +28,7 @@ BACKEND = Backend(
             suffixes=(".keras",),
             read=lazy("archspec_keras.files:read_keras"),
             write=lazy("archspec_keras.files:write_keras"),
+            recognizes=lazy("archspec_keras.files:is_keras_archive"),
         ),
     ),
     engines=ENGINES,

@@ -12,50 +12,66 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archspec.backend import MemoryBudget, Provenance, TooLarge
+from archspec.backend import FileTensor, MemoryBudget, Provenance, TooLarge
 from archspec.codegen.runtime import import_model
 from archspec.ir.graph import Graph
+from archspec_keras.flat_order import flat_orders
 from archspec_keras.layout import tensor_layout
 from archspec_keras.runtime import variables_by_name
+from archspec_keras.saved_layers import Variable, variables
 from archspec_keras.source import emit
-from archspec_keras.tensor_roles import KERNEL, NORM, PRELU
 
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MAX_CONFIG_BYTES = 2**26
 """The most that the description of a model's layers may take, whatever its weights take."""
 
 
-def read_keras(path: Path, budget: MemoryBudget) -> dict[str, NDArray[Any]]:
-    """Return the tensors of a file as `LAYER/variable`.
+def is_keras_archive(path: Path) -> bool:
+    """Return whether a file is a zip with a `.keras` file's members."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {CONFIG, WEIGHTS} <= set(archive.namelist())
+    except Exception:  # damaged archives raise errors of many types
+        return False
+
+
+def read_keras(path: Path, budget: MemoryBudget) -> dict[str, FileTensor]:
+    """Return every tensor of a file as `LAYER/variable`, the layers of a nested model as
+    `MODEL-LAYER/variable`.
 
     Raises ValueError if it is damaged or not a `.keras` file, `TooLarge` if it goes over the
-    budget. HDF5 numbers the layers of a class in the order of the description, and the variables of
-    a layer in the order in which the layer creates them.
+    budget.
     """
     import h5py
 
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("config.json").file_size > MAX_CONFIG_BYTES:
+            if archive.getinfo(CONFIG).file_size > MAX_CONFIG_BYTES:
                 raise ValueError("its config.json is too large")
-            config: Any = json.loads(budget.unzip(archive, "config.json"))
-            weights = budget.unzip(archive, "model.weights.h5")
-        tensors: dict[str, NDArray[Any]] = {}
+            model: Any = json.loads(budget.unzip(archive, CONFIG))
+            weights = budget.unzip(archive, WEIGHTS)
+        orders = flat_orders(model)
+        tensors: dict[str, FileTensor] = {}
         with h5py.File(io.BytesIO(weights), "r") as file:
-            for group, layer in _groups(config["config"]["layers"]):
-                variables: Any = file.get(f"layers/{group}/vars")
-                for number in sorted(variables or (), key=int):
-                    name = f"{layer['config']['name']}/{_variable_names(layer)[int(number)]}"
-                    tensors[name] = _array(name, variables[number], budget)
+            for variable in variables(file, model):
+                values = _array(variable.name, variable.dataset, budget)
+                tensors[variable.name] = FileTensor(
+                    values,
+                    variable.layer,
+                    axes=_axes(variable, values),
+                    shape=_shape(variable, values),
+                    flat_order=orders.of(variable.path),
+                    unused=variable.unused or _unused(values),
+                )
     except (OSError, TooLarge):
         raise
     except Exception as error:
@@ -76,29 +92,28 @@ def _array(name: str, variable: Any, budget: MemoryBudget) -> NDArray[Any]:
     return np.asarray(variable)
 
 
-def _groups(layers: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the layers with their HDF5 names: the class in snake case, numbered from the second."""
-    counts: dict[str, int] = {}
-    for layer in layers:
-        name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", layer["class_name"]))
-        name = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-        number = counts[name] = counts.get(name, -1) + 1
-        yield f"{name}_{number}" if number else name, layer
+def _axes(variable: Variable, values: NDArray[Any]) -> tuple[int, ...] | None:
+    """Return the portable axes in the order of the file: kernels are [*window, in, out]."""
+    if not variable.is_known:
+        return None
+    axes = range(values.ndim)
+    if variable.role.endswith("kernel") and len(axes) > 1:
+        return (*axes[2:], 1, 0)
+    return (*axes[1:], 0) if variable.role in ("gamma", "beta") else (*axes,)
 
 
-def _variable_names(layer: Any) -> list[str]:
-    """Return the names of a layer's variables in the order in which it creates them."""
-    config = layer["config"]
-    if "center" in config:
-        running = "momentum" in config
-        has_role = {
-            "weight": config["scale"],
-            "bias": config["center"],
-            "running_mean": running,
-            "running_var": running,
-        }
-        return [variable for role, variable in NORM.items() if has_role[role]]
-    return [*(PRELU if layer["class_name"] == "PReLU" else KERNEL).values()]
+def _shape(variable: Variable, values: NDArray[Any]) -> tuple[int, ...] | None:
+    """Return the shape to read a depthwise kernel in, and a slope for each channel."""
+    if variable.is_depthwise and values.ndim > 2:
+        *window, channels, multiplier = values.shape
+        return (*window, 1, channels * multiplier)
+    return (
+        values.shape[-1:] if variable.role == "alpha" and values.size == values.shape[-1] else None
+    )
+
+
+def _unused(values: NDArray[Any]) -> str:
+    return "" if values.dtype.kind in "fV" else "not of floating point"
 
 
 def write_keras(
@@ -111,11 +126,11 @@ def write_keras(
         for file, content in emit(graph, about).items():
             (folder / file).write_bytes(content)
         model = import_model(folder).build_model(train=True)
-        variables = variables_by_name(model)
+        by_name = variables_by_name(model)
         for tensor_name, tensor in tensors.items():
             layout = layouts[tensor_name]
-            if layout.name in variables:
+            if layout.name in by_name:
                 value = layout.from_portable(np.asarray(tensor, np.float32))
-                variables[layout.name].assign(value)
+                by_name[layout.name].assign(value)
         model.save(folder / "model.keras")
         (folder / "model.keras").replace(path)

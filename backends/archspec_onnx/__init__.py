@@ -25,7 +25,7 @@ BACKEND = Backend(
         Format(
             name="onnx",
             suffixes=(".onnx",),
-            read=lazy("archspec_onnx.files:read_initializers"),
+            read=lazy("archspec_onnx.files:read_constants"),
             write=lazy("archspec_onnx.files:write_model"),
         ),
     ),

@@ -1,39 +1,39 @@
-"""`.onnx` files: read a model's initialisers without running it, write a model with given
-weights."""
+"""`.onnx` files: read a model's constants without running it, write a model with given weights."""
 
 from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, numpy_helper
+from onnx.helper import tensor_dtype_to_np_dtype
 from safetensors.numpy import save
 
-from archspec.backend import MemoryBudget, Provenance
-from archspec.diagnostics import quote
+from archspec.backend import FileTensor, MemoryBudget, Provenance
+from archspec.diagnostics import library_words, quote
 from archspec.ir.graph import Graph
+from archspec_onnx.flat_order import Use, constant_uses
 from archspec_onnx.model import build_model
 from archspec_onnx.network import lower_network
 from archspec_onnx.options import NEWEST
 from archspec_onnx.tensors import MAX_MODEL_BYTES, CheckpointTensors
 
-BYTES_PER_VALUE: dict[int, int] = {
-    TensorProto.FLOAT: 4,
-    TensorProto.DOUBLE: 8,
-    TensorProto.FLOAT16: 2,
-    TensorProto.BFLOAT16: 2,
-}
-"""The floating-point types: initialisers of other types are not weights."""
+MAX_DEPTH = 32
+"""Graphs within graphs."""
+HALF = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, *HALF)
+"""The floating-point types: constants of other types are not weights."""
 
 
-def read_initializers(path: Path, budget: MemoryBudget) -> dict[str, NDArray[Any]]:
-    """Return a model's floating-point initialisers, those in other files of its folder included.
+def read_constants(path: Path, budget: MemoryBudget) -> dict[str, FileTensor]:
+    """Return a model's initialisers, those in other files of its folder included, and its
+    Constant nodes, with what the graph uses them for.
 
     Raise ValueError if the file is not a model, is damaged, or points out of its folder.
     """
@@ -43,13 +43,70 @@ def read_initializers(path: Path, budget: MemoryBudget) -> dict[str, NDArray[Any
         raise ValueError("it is no ONNX model, or a damaged one") from error
     if not model.HasField("graph"):
         raise ValueError("it is no ONNX model, or a damaged one: it holds no graph")
-    arrays: dict[str, NDArray[Any]] = {}
-    for tensor in model.graph.initializer:
-        if tensor.name in arrays:
+    tensors: dict[str, TensorProto] = {}
+    for tensor in _constants(model.graph):
+        if tensor.name in tensors:
             raise ValueError(f"it has two initialisers {quote(tensor.name)}")
-        if tensor.data_type in BYTES_PER_VALUE:
-            arrays[tensor.name] = _array(tensor, path.parent, budget)
-    return arrays
+        tensors[tensor.name] = tensor
+    shapes = {name: tuple(tensor.dims) for name, tensor in tensors.items()}
+    uses = constant_uses(model.graph, shapes)
+    is_ours = model.producer_name == "archspec"
+    return {
+        name: _file_tensor(tensor, _array(tensor, path.parent, budget), uses.get(name), is_ours)
+        for name, tensor in tensors.items()
+    }
+
+
+def _constants(graph: GraphProto, depth: int = 0) -> Iterator[TensorProto]:
+    """Yield the constants of a graph and of the graphs in its nodes, each under its own name."""
+    yield from graph.initializer
+    if depth > MAX_DEPTH or graph.sparse_initializer:
+        raise ValueError("it holds sparse initialisers, or graphs in graphs without an end")
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _constants(attribute.g, depth + 1)
+            for inner in attribute.graphs:
+                yield from _constants(inner, depth + 1)
+        if node.op_type == "Constant" and len(node.attribute) == 1 and node.output:
+            tensor = _constant(node.attribute[0])
+            if tensor is not None:
+                tensor.name = node.output[0]
+                yield tensor
+
+
+def _constant(attribute: AttributeProto) -> TensorProto | None:
+    """Return a copy of the value of a Constant node; None for text, and for what is sparse."""
+    copied = TensorProto()
+    match attribute.type:
+        case AttributeProto.TENSOR:
+            copied.CopyFrom(attribute.t)
+        case AttributeProto.FLOAT:
+            copied = numpy_helper.from_array(np.array(attribute.f, np.float32))
+        case AttributeProto.FLOATS:
+            copied = numpy_helper.from_array(np.array(attribute.floats, np.float32))
+        case AttributeProto.INT:
+            copied = numpy_helper.from_array(np.array(attribute.i, np.int64))
+        case AttributeProto.INTS:
+            copied = numpy_helper.from_array(np.array(attribute.ints, np.int64))
+        case _:
+            return None
+    return copied
+
+
+def _file_tensor(
+    tensor: TensorProto, values: NDArray[Any], use: Use | None, is_ours: bool
+) -> FileTensor:
+    """Return a constant with what its uses tell."""
+    if tensor.data_type not in FLOATS:
+        return FileTensor(values, unused="not of floating point")
+    # A Constant node without an axis is a number of the computation, as in `x * 0.5`.
+    unused = "" if values.ndim or use is None else "a number in the graph"
+    op, layout, order = (use.op, use.layout, use.flat_order) if use else ("", None, None)
+    if is_ours:  # what is not used, or is used through a function, lies there as it is here
+        layout, order = () if layout is None else layout, order or "chw"
+    channels = values.shape[:1] if values.ndim > 1 and values.size == values.shape[0] else None
+    return FileTensor(values, op, layout, channels, order, unused=unused)
 
 
 def _array(tensor: TensorProto, folder: Path, budget: MemoryBudget) -> NDArray[Any]:
@@ -63,8 +120,9 @@ def _array(tensor: TensorProto, folder: Path, budget: MemoryBudget) -> NDArray[A
     try:
         array = numpy_helper.to_array(inline)
     except Exception as error:  # damaged data raises errors of many types
-        raise ValueError(f"the initialiser {quote(tensor.name)} is damaged: {error}") from error
-    return array.astype(np.float64 if tensor.data_type == TensorProto.DOUBLE else np.float32)
+        what = f"the initialiser {quote(tensor.name)}"
+        raise ValueError(f"{what} is damaged: {library_words(error)}") from error
+    return array.astype(np.float32) if tensor.data_type in HALF else array
 
 
 def _external_data(tensor: TensorProto, folder: Path, budget: MemoryBudget) -> bytes:
@@ -77,7 +135,7 @@ def _external_data(tensor: TensorProto, folder: Path, budget: MemoryBudget) -> b
         raise ValueError(
             f"{what} lies in {quote(location)}, which is no file of the model's folder"
         )
-    size = math.prod(tensor.dims) * BYTES_PER_VALUE[tensor.data_type]
+    size = math.prod(tensor.dims) * tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     try:
         offset = int(fields.get("offset", "0"))
         length = int(fields.get("length", str(size)))

@@ -29,6 +29,7 @@ BACKEND = Backend(
             suffixes=(".pt", ".pth"),
             read=lazy("archspec_torch.files:read_state_dict"),
             write=lazy("archspec_torch.files:write_state_dict"),
+            recognizes=lazy("archspec_torch.files:is_torch_file"),
         ),
     ),
 )

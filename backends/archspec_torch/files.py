@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from archspec.backend import MemoryBudget, Provenance, TooLarge
+from archspec.backend import FileTensor, MemoryBudget, Provenance, TooLarge
+from archspec.backend.file_tensor import stated_by_role
 from archspec.ir.graph import Graph
 from archspec_torch.layout import state_dict_keys
 
@@ -19,17 +20,39 @@ WRAPPER_KEYS = ("state_dict", "model", "model_state_dict")
 """The keys under which training scripts store a state_dict beside other things."""
 
 
-def read_state_dict(path: Path, budget: MemoryBudget) -> dict[str, NDArray[Any]]:
-    """Return a file's tensors by their keys, without the batch counters, which are not weights.
+COUNTERS = ("num_batches_tracked", "n_averaged")
+"""The last parts of keys under which torch counts batches and averaged models."""
+PICKLE_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""The first bytes of a file that torch wrote before it wrote archives."""
+
+
+def is_torch_file(path: Path) -> bool:
+    """Return whether `torch.save` wrote a file, whatever its suffix."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return any(name.endswith("/data.pkl") for name in archive.namelist())
+        with path.open("rb") as file:
+            return file.read(len(PICKLE_MAGIC)) == PICKLE_MAGIC
+    except Exception:  # damaged archives raise errors of many types
+        return False
+
+
+def read_state_dict(path: Path, budget: MemoryBudget) -> dict[str, FileTensor]:
+    """Return a file's tensors by their keys.
 
     Raise ValueError if the file is damaged, or holds objects, which torch refuses to build.
     """
     state_dict = _unwrap(_load_tensors(path, budget))
-    return {
-        key: _numpy(key, tensor, budget)
-        for key, tensor in state_dict.items()
-        if not key.endswith("num_batches_tracked")
-    }
+    return {key: _file_tensor(key, tensor, budget) for key, tensor in state_dict.items()}
+
+
+def _file_tensor(key: str, tensor: torch.Tensor, budget: MemoryBudget) -> FileTensor:
+    """Return a tensor; those that torch's own layers name are laid out as the portable ones."""
+    values, role = _numpy(key, tensor, budget), key.rpartition(".")[2]
+    if role in COUNTERS:
+        return FileTensor(values, unused="a counter")
+    return stated_by_role(key, values)
 
 
 def _load_tensors(path: Path, budget: MemoryBudget) -> Any:
@@ -39,7 +62,8 @@ def _load_tensors(path: Path, budget: MemoryBudget) -> Any:
                 # Torch allocates what the members state, and not more.
                 for info in archive.infolist():
                     budget.charge(info.file_size, info.filename)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # of a path, torch would go by the suffix
+            return torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, TooLarge):
         raise
     except Exception as error:

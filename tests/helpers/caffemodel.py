@@ -54,15 +54,20 @@ def blob(array: Any, *, legacy: bool = False, double: bool = False, packed: bool
     return shape + b"".join(varint(number * 8 + (1 if double else 5)) + value for value in values)
 
 
-def net(layers: Blobs, *, v1: bool = False, **how: bool) -> bytes:
-    """A NetParameter; `v1` has the layers as they were written before 2015."""
+def net(
+    layers: Blobs, *, v1: bool = False, types: Mapping[str, str] | None = None, **how: bool
+) -> bytes:
+    """A NetParameter of convolutions, but for the layers with other types; `v1` has the layers as
+    they were written before 2015.
+    """
     return field(1, b"net") + b"".join(
-        _layer(name, arrays, v1, how) for name, arrays in layers.items()
+        _layer(name, (types or {}).get(name, "Convolution"), arrays, v1, how)
+        for name, arrays in layers.items()
     )
 
 
-def _layer(name: str, arrays: Iterable[Any], v1: bool, how: Mapping[str, bool]) -> bytes:
+def _layer(name: str, kind: str, arrays: Iterable[Any], v1: bool, how: Mapping[str, bool]) -> bytes:
     blobs = b"".join(field(6 if v1 else 7, blob(array, **how)) for array in arrays)
     if v1:
         return field(2, field(4, name.encode()) + size(5, 4) + blobs)
-    return field(100, field(1, name.encode()) + field(2, b"Convolution") + blobs)
+    return field(100, field(1, name.encode()) + field(2, kind.encode()) + blobs)

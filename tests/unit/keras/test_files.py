@@ -77,7 +77,9 @@ def keras_file(folder: Path, put: Put, packed: int = zipfile.ZIP_STORED) -> Path
 
 def test_values_that_the_file_holds_are_read(tmp_path: Path) -> None:
     found = read(keras_file(tmp_path, inside))
-    assert {name: value.tolist() for name, value in found.items()} == {"layer/kernel": [0, 1, 2, 3]}
+    assert {name: tensor.values.tolist() for name, tensor in found.items()} == {
+        "layer/kernel": [0, 1, 2, 3]
+    }
 
 
 @pytest.mark.parametrize("put", [external, linked, virtual])

@@ -28,7 +28,8 @@ from tests.unit.onnx.test_model import SMALL
 
 
 def read(path: Path) -> Mapping[str, NDArray[Any]]:
-    return FORMAT.read(path, MemoryBudget(path))
+    found: Mapping[str, Any] = FORMAT.read(path, MemoryBudget(path))
+    return {name: tensor.values for name, tensor in found.items() if not tensor.unused}
 
 
 def with_initialisers(path: Path, *tensors: TensorProto) -> Path:

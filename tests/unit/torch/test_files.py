@@ -24,7 +24,7 @@ def saved(folder: Path, state: Any) -> Path:
 def test_half_precision_and_what_lies_beside_fit(tmp_path: Path) -> None:
     half = torch.ones(2**24, dtype=torch.half)
     path = saved(tmp_path, {"state_dict": {"w": half}, "slots": [half.clone()]})
-    assert read_state_dict(path, MemoryBudget(path))["w"].dtype == "float32"
+    assert read_state_dict(path, MemoryBudget(path))["w"].values.dtype == "float32"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.half])
@@ -48,4 +48,4 @@ def test_weights_that_unpack_to_more_than_can_be_needed_are_refused(tmp_path: Pa
     path = tmp_path / "small.pth"
     with pytest.raises(TooLarge, match=r"`w/data/0` takes 71,303,168 bytes"):
         read_state_dict(path, MemoryBudget(path))
-    assert len(read_state_dict(path, MemoryBudget(path, extra=2**27))["w"]) == LARGE
+    assert len(read_state_dict(path, MemoryBudget(path, extra=2**27))["w"].values) == LARGE

@@ -22,7 +22,8 @@ LAYERS = {
 
 def read(tmp_path: Path, data: bytes) -> dict[str, Any]:
     (tmp_path / "net.caffemodel").write_bytes(data)
-    return caffe.read_caffemodel(tmp_path / "net.caffemodel")
+    found = caffe.read_caffemodel(tmp_path / "net.caffemodel")
+    return {name: tensor.values for name, tensor in found.items()}
 
 
 @pytest.mark.parametrize("v1", [False, True])

@@ -1,0 +1,209 @@
+"""One tensor of a file as a portable one: by what the file states, by a mapping's words, or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from archspec._numpy import Array, np
+from archspec.backend import FileTensor, FileTensors, TensorLayout
+from archspec.backend.file_tensor import FlatOrder, stated_by_role
+from archspec.diagnostics import quote
+from archspec.ir.graph import Graph, Node
+from archspec.ir.op import ParamSpec
+from archspec.ir.types import Shape, format_shape
+from archspec.weights.feature_order import Orders, channels_last_orders, to_ours
+from archspec.weights.mapping_rules import TensorSource
+
+
+class Misfit(Exception):
+    """A tensor that does not fit, or of which the file does not say enough; the text says why."""
+
+
+@dataclass(frozen=True)
+class PortableReader:
+    """Reads portable tensors of a network from a file's.
+
+    `layouts` are those of a framework's own names, `is_own` is set for a file of that framework.
+    """
+
+    graph: Graph
+    """The whole network, of which a part may be read."""
+    tensors: FileTensors
+    layouts: Mapping[str, TensorLayout]
+    is_own: bool
+    orders: Orders
+
+    @classmethod
+    def of(
+        cls, graph: Graph, tensors: FileTensors, layouts: Mapping[str, TensorLayout], is_own: bool
+    ) -> PortableReader:
+        """Return a reader of a file for a network."""
+        return cls(graph, tensors, layouts, is_own, channels_last_orders(graph))
+
+    def read(self, name: str, node: Node, param: ParamSpec, source: TensorSource) -> Array:
+        """Return a tensor of a network in the portable layout; raise `Misfit`."""
+        tensor = self._stated(name, param, source)
+        if tensor.values.dtype.kind != "f":
+            raise Misfit(
+                f"of another type: {quote(source.name)} is {tensor.values.dtype}, "
+                "expected floating-point numbers"
+            )
+        shape = _of_rank(self._whole_shape(param, source), tensor.axes)
+        axes = self._axes(node, shape, tensor, source)
+        values = TensorLayout("", (), axes).to_portable(shape, tensor.values)
+        values = _part(values, name, source, self._sizes(source))
+        return self._divided(
+            self._in_our_order(values, node, param, tensor, source), tensor, source
+        )
+
+    def _stated(self, name: str, param: ParamSpec, source: TensorSource) -> FileTensor:
+        """Return a tensor with what its file, its name or a framework's layout states."""
+        entry = self.tensors[source.name]
+        if isinstance(entry, FileTensor):
+            return entry
+        by_role = stated_by_role(source.name, entry)
+        layout = self.layouts.get(name)
+        if layout is None:
+            return by_role
+        order: FlatOrder | None = "chw" if self.is_own else by_role.flat_order
+        if _trimmed(entry.shape, len(layout.shape)) != layout.shape:
+            raise _of_another_shape(source.name, entry.shape, layout.shape)
+        # The framework may have axes of size 1 that the portable layout has not.
+        lies = _laid_out(param.shape, layout.axes or (*range(len(param.shape)),))
+        return FileTensor(entry, axes=layout.axes, flat_order=order, shape=lies)
+
+    def _sizes(self, source: TensorSource) -> dict[str, int]:
+        """Return the outputs of each tensor that lies in one."""
+        return {
+            name: param.shape[0]
+            for name, _, param in self.graph.parameters()
+            if name in source.split
+        }
+
+    def _whole_shape(self, param: ParamSpec, source: TensorSource) -> Shape:
+        if not source.split:
+            return param.shape
+        return (sum(self._sizes(source).values()), *param.shape[1:])
+
+    def _axes(
+        self, node: Node, shape: Shape, tensor: FileTensor, source: TensorSource
+    ) -> tuple[int, ...]:
+        """Return the portable axes in the file's order; raise `Misfit` if they are not known."""
+        name, values = source.name, tensor.values
+        lies = _trimmed(values.shape if tensor.shape is None else tensor.shape, len(shape))
+        choices = {"none": (*range(len(shape)),), "in_out": _in_out(node, len(shape))}
+        fitting = [word for word, axes in choices.items() if _laid_out(shape, axes) == lies]
+        if source.transpose is not None:
+            axes = choices[source.transpose]
+        elif tensor.axes is not None:
+            axes = _axes_of_rank(tensor.axes, len(shape))
+        elif tensor.layer and not source.divide_by:
+            message = f"not known: what a layer {quote(tensor.layer)} does with {quote(name)}"
+            raise Misfit(f"{message}; a mapping says it with `transpose`, or `transpose: none`")
+        elif len(shape) > 1 and len(fitting) > 1:
+            raise Misfit(
+                f"not known: {quote(name)} is {format_shape(lies)}, in or out first; "
+                "a mapping says it with `transpose: in_out` or `transpose: none`"
+            )
+        else:
+            axes = choices["none"]
+        if len(axes) != len(shape) or _laid_out(shape, axes) != lies:
+            hint = next((word for word in fitting if source.transpose is None), "")
+            raise _of_another_shape(
+                name, tensor.shape or values.shape, _laid_out(shape, axes) or shape, hint
+            )
+        return axes
+
+    def _in_our_order(
+        self,
+        values: Array,
+        node: Node,
+        param: ParamSpec,
+        tensor: FileTensor,
+        source: TensorSource,
+    ) -> Array:
+        """Return a tensor with its features in the order C,H,W where a flatten or reshape orders
+        them."""
+        made = self.orders.get(node.index)
+        read = None
+        if param.shape[1:] and node.op.kind == "linear":
+            read = self.orders.get(node.inputs[0])
+        if len(node.shape) != 1 or (made is None and read is None):
+            return values
+        order = source.rows or tensor.flat_order
+        if order is None:
+            owner = f" of a layer {quote(tensor.layer)}" if tensor.layer else ""
+            raise Misfit(
+                f"not known: the order, C,H,W or H,W,C, of the features in {quote(source.name)}"
+                f"{owner}; a mapping says it with `rows: chw` or `rows: hwc`"
+            )
+        if order == "chw":
+            return values
+        values = to_ours(values, 0, made)
+        return to_ours(values, 1, read) if read is not None else values
+
+    def _divided(self, values: Array, tensor: FileTensor, source: TensorSource) -> Array:
+        """Return a tensor divided as its layer does it; by 0 it gives 0, as in Caffe."""
+        divisor = tensor.divisor
+        if source.divide_by in self.tensors:
+            entry = self.tensors[source.divide_by]
+            numbers = entry.values if isinstance(entry, FileTensor) else entry
+            if numbers.size != 1:
+                raise Misfit(
+                    f"of another shape: {quote(source.divide_by)} has {numbers.size:,} values, "
+                    "and a divisor is one"
+                )
+            divisor = float(numbers.ravel()[0])
+        elif source.divide_by:
+            try:
+                divisor = float(source.divide_by)
+            except ValueError:
+                raise Misfit(f"missing: {quote(source.divide_by)}, a divisor") from None
+        if divisor is None:
+            return values
+        return values.astype(np.float64) / divisor if divisor else np.zeros_like(values)
+
+
+def _part(values: Array, name: str, source: TensorSource, sizes: Mapping[str, int]) -> Array:
+    """Return the outputs of one tensor, of several that lie one after the other."""
+    start = 0
+    for other in source.split:
+        if other == name:
+            return values[start : start + sizes[other]]
+        start += sizes.get(other, 0)
+    return values
+
+
+def _in_out(node: Node, rank: int) -> tuple[int, ...]:
+    """Return the portable axes in the order [*kernel, in, out]."""
+    last = (0, 1) if node.op.kind == "conv_transpose" else (1, 0)
+    return (*range(2, rank), *last) if rank > 1 else (0,)
+
+
+def _of_rank(shape: Shape, axes: tuple[int, ...] | None) -> Shape:
+    """Return a shape without the kernel of size 1 that the file's layer has not."""
+    rank = len(axes or shape)
+    return shape[:rank] if all(size == 1 for size in shape[rank:]) else shape
+
+
+def _axes_of_rank(axes: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """Return axes without the first ones, a kernel of size 1 that the network's layer has not."""
+    rest = axes[max(len(axes) - rank, 0) :] if axes else range(rank)
+    return tuple(sorted(rest).index(axis) for axis in rest)
+
+
+def _laid_out(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    return tuple(shape[axis] for axis in axes)
+
+
+def _of_another_shape(name: str, actual: Shape, expected: Shape, word: str = "") -> Misfit:
+    shapes = f"{quote(name)} is {format_shape(actual)}, expected {format_shape(expected)}"
+    hint = f"; a mapping's `transpose: {word}` turns it" if word else ""
+    return Misfit(f"of another shape: {shapes}{hint}")
+
+
+def _trimmed(shape: Shape, rank: int) -> Shape:
+    """Return a shape without the leading axes of 1 that some projects pad it with."""
+    extra = len(shape) - rank
+    return shape[extra:] if extra > 0 and all(size == 1 for size in shape[:extra]) else shape
