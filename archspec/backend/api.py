@@ -113,6 +113,12 @@ class Format:
     """
     recognizes: Callable[[Path], bool] = never
     """Return whether a file of any suffix is of this format, by its content; it never raises."""
+    libraries: Mapping[str, Callable[[str, str], FileTensors]] = field(
+        default_factory=dict[str, Any]
+    )
+    """Libraries of the framework's models, by package: a function from a model's name and the name
+    of its weights (`default` for trained ones, `none` for random ones) to the tensors that a file
+    of it would have."""
 
 
 class Emit(Protocol):

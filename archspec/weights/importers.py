@@ -46,6 +46,8 @@ class NamingScheme:
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
     channels: str | None = None
     note: str = ""
+    idle: tuple[str, ...] = ()
+    """Portable names that a mapping gives and the network has not."""
 
     def unknown_names(self, file_tensors: FileTensors) -> list[str]:
         """Return the names of a file's weights that the scheme does not know."""
@@ -124,6 +126,7 @@ def naming_of_mapping(title: str, mapping: mappings.CheckedMapping, whole: Graph
         ignored=file.ignored,
         channels=file.channels,
         note=file.note,
+        idle=tuple(name for name in mapping.sources if name not in names),
     )
 
 
@@ -192,6 +195,8 @@ def to_portable(
         message = (
             f"{quote(path)}, read by {way.title}, does not fit the network {quote(graph.name)}"
         )
+        if way.idle and not help:
+            help = f"the mapping gives {quote(way.idle[0])}, which the network has not"
         help = help or "names of another project need `--mapping NAME_OR_FILE`"
         raise CheckpointError(message, tuple(problems), help)
     return tensors

@@ -14,7 +14,7 @@ from archspec.backend import FileTensors
 from archspec.diagnostics import quote
 from archspec.ir.document import Document
 from archspec.ir.graph import Graph
-from archspec.weights import checkpoint, formats, importers, safetensors_file
+from archspec.weights import checkpoint, formats, importers, library, safetensors_file
 from archspec.weights import prefix as prefixes
 from archspec.weights.weight_source import WeightSource
 
@@ -77,7 +77,7 @@ def load_from(
     `weights.reinit` are left out. Raise `CheckpointError` listing everything that does not fit.
     """
     path, part = weights.file, graph or spec.graph
-    kind = formats.kind_of_file(path)
+    kind = library.library_kind(path) or formats.kind_of_file(path)
     if (
         not mapping
         and not prefix
@@ -111,7 +111,10 @@ def _load_foreign(
 ) -> LoadedWeights:
     """Load a file that has another project's or a framework's own names and layouts."""
     path = weights.file
-    tensors = formats.read_file(path, kind, spec.graph)
+    if library.library_kind(path) is None:
+        tensors = formats.read_file(path, kind, spec.graph)
+    else:
+        tensors = library.read_library_model(str(path), kind)
     notes: list[str] = []
     if prefix:
         whole_file, tensors = tensors, prefixes.under_prefix(tensors, prefix)

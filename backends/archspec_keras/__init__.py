@@ -29,6 +29,7 @@ BACKEND = Backend(
             read=lazy("archspec_keras.files:read_keras"),
             write=lazy("archspec_keras.files:write_keras"),
             recognizes=lazy("archspec_keras.files:is_keras_archive"),
+            libraries={"keras.applications": lazy("archspec_keras.libraries:application_tensors")},
         ),
     ),
     engines=ENGINES,

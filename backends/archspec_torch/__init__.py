@@ -30,6 +30,7 @@ BACKEND = Backend(
             read=lazy("archspec_torch.files:read_state_dict"),
             write=lazy("archspec_torch.files:write_state_dict"),
             recognizes=lazy("archspec_torch.files:is_torch_file"),
+            libraries={"torchvision": lazy("archspec_torch.libraries:torchvision_tensors")},
         ),
     ),
 )

@@ -43,7 +43,13 @@ def read_state_dict(path: Path, budget: MemoryBudget) -> dict[str, FileTensor]:
 
     Raise ValueError if the file is damaged, or holds objects, which torch refuses to build.
     """
-    state_dict = _unwrap(_load_tensors(path, budget))
+    return file_tensors(_unwrap(_load_tensors(path, budget)), budget)
+
+
+def file_tensors(
+    state_dict: Mapping[str, torch.Tensor], budget: MemoryBudget
+) -> dict[str, FileTensor]:
+    """Return the tensors of a state_dict by their keys."""
     return {key: _file_tensor(key, tensor, budget) for key, tensor in state_dict.items()}
 
 
