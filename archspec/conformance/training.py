@@ -43,6 +43,26 @@ heads:
 """It has all that training treats specially: batch norm, dropout, a layer without bias, a head for
 training alone, and a layer that no head reads."""
 
+WIDE_NET = """archspec: 1
+name: wide
+input: [2, 24, 24]
+network:
+  - {name: conv, conv: {out: 4, kernel: 3, padding: 1}}
+  - {name: prelu, prelu: {}}
+  - {name: depthwise, conv: {out: 4, kernel: 3, padding: 1, groups: 4}}
+  - name: gate
+    multiply:
+      all: [identity]
+      means: [global_avg_pool, {name: conv, conv: {out: 4, kernel: 1}}, sigmoid]
+  - {name: norm, layer_norm: {axes: channels}}
+  - {name: up, conv_transpose: {out: 6, kernel: 2, stride: 2}}
+  - tanh
+  - global_avg_pool
+  - flatten
+  - {name: fc, linear: {out: 5}}
+"""
+"""Its gradients are sums over many positions, of values that do not cancel."""
+
 COMBINATIONS = {
     "sgd": Recipe(),
     "momentum": Recipe(momentum=0.9, weight_decay=0.01),

@@ -84,6 +84,7 @@ class TensorFlowJit:
         from archspec_keras.tf_state import TensorFlowState
 
         self.use_xla = config.compile
+        self.half_precision = config.recipe.precision != "float32"
         self.state = TensorFlowState()
         _check_one_gpu(config, "TensorFlow", len(tf.config.list_physical_devices("GPU")))
 
@@ -99,6 +100,10 @@ class TensorFlowJit:
     def gradients(self, loss: Loss, tensors: Tensors) -> tuple[Tensors, Any]:
         import tensorflow as tf
 
+        if self.half_precision:
+            from archspec_keras.tf_sums import gradients
+
+            return gradients(loss, tensors)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(tensors)
             total, rest = loss(tensors)
@@ -123,6 +128,7 @@ class JaxJit:
     def __init__(self, config: TrainerConfig) -> None:
         import jax
 
+        self.half_precision = config.recipe.precision != "float32"
         self.devices = jax.devices()
         self.mesh = keras.distribution.DeviceMesh(
             (len(self.devices),), ["batch"], keras.distribution.list_devices()
@@ -140,7 +146,12 @@ class JaxJit:
     def gradients(self, loss: Loss, tensors: Tensors) -> tuple[Tensors, Any]:
         import jax
 
-        return jax.grad(loss, has_aux=True)(tensors)
+        gradient: Any = jax.grad(loss, has_aux=True)
+        if self.half_precision:
+            from archspec_keras.jax_sums import summing_in_float32
+
+            gradient = summing_in_float32(gradient)
+        return gradient(tensors)
 
     def tensor(self, values: NDArray[Any], *, batch: bool = False) -> Any:
         # A batch that does not split evenly, such as an epoch's last, is replicated instead.

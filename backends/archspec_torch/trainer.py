@@ -18,6 +18,7 @@ from archspec.diagnostics import UsageError, quote
 from archspec_torch.batch_norm_cpu import use_accurate_statistics
 from archspec_torch.device import describe_device, select_device
 from archspec_torch.group_norm_workaround import work_around_group_norm
+from archspec_torch.layer_norm_cpu import use_float32_layer_norms
 from archspec_torch.layout import state_dict_keys
 from archspec_torch.loss import head_loss
 from archspec_torch.malloc import keep_freed_memory
@@ -76,6 +77,7 @@ class TorchTrainer:
         loaded: Any = load_model(folder)
         model: nn.Module = loaded.to(self.torch_device, memory_format=self.memory_format)
         work_around_group_norm(model)
+        use_float32_layer_norms(model)
         if self.group.world_size > 1:
             return synchronize_batch_norms(model, self.torch_device)
         if self.is_image and self.torch_device.type == "cpu" and not self.config.compile:

@@ -19,6 +19,7 @@ from archspec.conformance.layers import load_text
 from archspec.conformance.recipes import Choice, check_fields, choices, values
 from archspec.conformance.training import (
     RECIPES,
+    WIDE_NET,
     batches,
     open_trainer,
     reference_trainer,
@@ -231,3 +232,37 @@ def test_half_precision_learns_nearly_the_same(
     assert 1e-7 < abs(loss - exact) < 0.02 * exact
     compare_all(tested.save().tensors, reference.save().tensors, bound=0.1, what="tensors")
     assert all(str(value.dtype) == "float32" for value in tested.save().tensors.values())
+
+
+@pytest.mark.parametrize("precision", HALF_PRECISIONS)
+def test_half_precision_sums_in_single_precision(trainer: Opener, precision: str) -> None:
+    """Compare the gradient of every tensor: a sum in half precision soon stops growing."""
+    import numpy as np
+
+    spec = load_text(WIDE_NET)
+    try:
+        tested = trainer(spec, Recipe().model_copy(update={"precision": precision}))
+    except Failure as error:
+        pytest.skip(error.message)
+    rng = np.random.default_rng(0)
+    x = (0.5 + rng.standard_normal((32, *spec.graph.input))).astype(np.float32)
+    y = rng.integers(0, 5, len(x))
+    exact = _gradients(reference_trainer(spec, Recipe()), x, y)
+    rounding = {"bfloat16": 2**-8, "float16": 2**-11}[precision]
+    for name, gradient in _gradients(tested, x, y).items():
+        error = np.linalg.norm(gradient - exact[name]) / np.linalg.norm(exact[name])
+        assert error < 8 * rounding, f"the gradient of {name} is off by {error:.2%}"
+
+
+def _gradients(trainer: Trainer, x: Array, y: Array) -> dict[str, Array]:
+    """Return the gradients of a batch: by how much a step at a learning rate of 1 moves each."""
+    before = after = trainer.save()
+    # Steps whose scaled loss overflows in float16 are left out until the scale has come down.
+    for _ in range(20):
+        trainer.step(x, y, 1.0)
+        after = trainer.save()
+        if after.updates:
+            break
+    return {
+        name: value.astype(float) - after.tensors[name] for name, value in before.tensors.items()
+    }

@@ -21,7 +21,10 @@ from archspec_keras.trainer import KerasTrainer
 from tests.helpers import forked
 from tests.helpers.ranks import DEEP, RUN
 
-FEW = "(is_defined and (parts or ema)) or (bit_for_bit and ema) or (half and float16 and clipped) or exact"
+FEW = (
+    "(is_defined and (parts or ema)) or (bit_for_bit and ema) or (half and float16 and clipped)"
+    " or exact or (sums and bfloat16)"
+)
 """Of the suite's tests of a trainer: JAX compiles each step anew, which takes minutes for all of them."""
 
 
