@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from operator import eq
+import re
 
 from archspec.backend.trainer import frozen_batch_norms, microbatches, param_groups
 from archspec.checks.losses import untrainable_help, untrainable_reason
@@ -47,7 +47,7 @@ def check_losses(spec: Spec) -> None:
 
 
 def check_heads(spec: Spec, data: SplitData) -> None:
-    """Raise `Failure` unless the data have as many classes as every head with a loss.
+    """Raise `Failure` unless the data have as many classes as every head with a loss, two at least.
 
     The spec's `labels` may not order the data's classes differently.
     """
@@ -58,16 +58,47 @@ def check_heads(spec: Spec, data: SplitData) -> None:
 
 
 def _check_label_order(spec: Spec, data: SplitData) -> None:
-    labels = list(spec.document.labels or ())
-    names = list(data.classes)
-    if labels != names and sorted(labels) == sorted(names):
-        first = list(map(eq, labels, names)).index(False)
-        message = (
-            f"the `labels` of {quote(spec.name)} are the classes of {quote(data.name)} "
-            f"in another order: class {first} is {quote(names[first])}, not {quote(labels[first])}"
-        )
-        help = "reorder them, or leave them out: `archspec run` then uses the data's names"
-        raise Failure(message, help)
+    """Raise `Failure` if a name that `labels` shares with the classes stands for another one.
+
+    `dog` and `Dog` are one name. Classes of arrays have no names but their numbers: labels of such
+    data count from 1 as well as from 0.
+    """
+    labels = list(map(_comparable, spec.document.labels or ()))
+    names = list(map(_comparable, data.classes))
+    is_numbered = list(data.classes) == [str(index) for index in range(len(names))]
+    if is_numbered and sorted(labels) != sorted(names):
+        return
+    for index, (label, name) in enumerate(zip(labels, names, strict=False)):
+        if label != name and (
+            _is_elsewhere(label, labels, names) or _is_elsewhere(name, names, labels)
+        ):
+            _refuse_labels(spec, data, index)
+
+
+def _is_elsewhere(name: str, ours: list[str], theirs: list[str]) -> bool:
+    """Return whether the others have the name at an index where we have another one."""
+    return name in theirs and ours[theirs.index(name) : theirs.index(name) + 1] != [name]
+
+
+def _refuse_labels(spec: Spec, data: SplitData, index: int) -> None:
+    labels = spec.document.labels
+    assert labels is not None
+    message = (
+        f"the `labels` of {quote(spec.name)} name the classes of {quote(data.name)} "
+        f"in another order: class {index} is {quote(data.classes[index])}, "
+        f"not {quote(labels[index])}"
+    )
+    help = "reorder them, or leave them out: `archspec run` then uses the data's names"
+    raise Failure(message, help)
+
+
+def _comparable(name: str) -> str:
+    """Return a name without the case and the separators in which spellings differ.
+
+    >>> _comparable("Golden Retriever") == _comparable("golden_retriever")
+    True
+    """
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 
 def _check_head(spec: Spec, head: Head, data: SplitData) -> None:
@@ -77,6 +108,15 @@ def _check_head(spec: Spec, head: Head, data: SplitData) -> None:
     (width,) = node.shape
     # One logit separates two classes.
     is_binary = head.loss == "binary_cross_entropy" and (width, classes) == (1, 2)
+    if classes == 1:
+        message = (
+            f"{quote(data.name)} has one class, {quote(data.classes[0])}: "
+            f"{where} has nothing to tell apart"
+        )
+        raise Failure(message, "images have a folder for each class")
+    if head.loss == "cross_entropy" and width == 1:
+        message = f"{where} has one output, and cross-entropy takes one for each class"
+        raise Failure(message, "`loss: binary_cross_entropy` takes one output for two classes")
     if width != classes and not is_binary:
         help = f"--set classes={classes}" if "classes" in spec.args else ""
         message = f"{quote(data.name)} has {classes} classes, but {where} has {width} outputs"

@@ -80,15 +80,35 @@ def test_labels_are_no_names_of_other_classes(capsys: pytest.CaptureFixture[str]
     assert main(arguments) == 1
     error = capsys.readouterr().err
     assert (
-        "the `labels` of `small` are the classes of `photos` in another order: class 1 is `slate`, not `snow`"
+        "the `labels` of `small` name the classes of `photos` in another order: class 1 is `slate`, not `snow`"
         in error
     )
     assert "`archspec run` then uses the data's names" in error
     assert not Path("run").exists()
-    for labels in ("[coal, slate, snow]", "[a, b, snow]"):
+    for labels in ("[slate, ash, snow]", "[coal, snow, ash]", "[Slate, b, c]", "[a, b, slate]"):
+        Path("small.yaml").write_text(SPEC + f"labels: {labels}\n")
+        assert main(arguments) == 1, labels
+        assert "in another order: class" in capsys.readouterr().err
+    for labels in ("[coal, slate, snow]", "[a, b, snow]", "[Coal, slate, snow]", "[coal, coal, z]"):
         Path("small.yaml").write_text(SPEC + f"labels: {labels}\n")
         shutil.rmtree("run", ignore_errors=True)
         assert main(arguments) == 0
+
+
+def test_numbers_of_classes_are_no_names(capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez("noise.npz", x=np.zeros((60, 8, 8), np.uint8), y=np.arange(60) % 3)
+    for labels, code in (("['1', '2', '3']", 0), ("['1', '0', '2']", 1)):
+        Path("small.yaml").write_text(SPEC + f"labels: {labels}\n")
+        assert main(["train", "small.yaml", "--data", "noise.npz", "-o", "n", "--quiet"]) == code
+
+
+def test_one_class_has_nothing_to_be_told_from(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("small.yaml").write_text(SPEC.replace("out: 3", "out: 1"))
+    np.savez("snow.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.zeros(20, int))
+    binary = ["--set", "heads.main.loss=binary_cross_entropy"]
+    for sets, message in (([], "of which cross-entropy is always 0"), (binary, "has one class")):
+        assert main(["train", "small.yaml", "--data", "snow.npz", "-o", "n", "--quiet", *sets]) == 1
+        assert message in capsys.readouterr().err
 
 
 def test_the_best_weights_are_the_average_after_the_best_epoch() -> None:
