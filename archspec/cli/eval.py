@@ -135,9 +135,11 @@ def _evaluate(
     options: argparse.Namespace,
 ) -> list[Evaluation]:
     from archspec.cli.common import progress
+    from archspec.train.data.bad_samples import naming_remedies
     from archspec.train.evaluation import evaluate
 
-    with progress(options.quiet) as on_progress:
+    skip = "`--bad-data skip` scores without it"
+    with progress(options.quiet) as on_progress, naming_remedies(data.name, skip):
         return [
             evaluate(
                 runs,

@@ -58,6 +58,7 @@ class Display:
         self.printed_at = 0.0
         self.printed_epoch = -1
         self.bad: set[str] = set()
+        self.left_out = 0
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -67,6 +68,8 @@ class Display:
         self.progress.stop()
         if len(self.bad) > MAX_NAMED_BAD:
             self.print(f"{len(self.bad)} samples could not be read")
+        if self.left_out > MAX_NAMED_BAD:
+            self.print(f"{self.left_out} steps were left out")
 
     def print(self, text: str) -> None:
         """Print lines above the bar."""
@@ -85,6 +88,10 @@ class Display:
                     f"top-1 {event['top1']:.2%}  top-5 {event['top5']:.2%}"
                 )
                 self.print(f"epoch {event['epoch']:g}  validation: {figures}")
+            case "left_out":
+                self.left_out += 1
+                if self.left_out <= MAX_NAMED_BAD:
+                    self.print(f"step {event['step']} is left out: none of its samples can be read")
             case _:
                 self._show_unreadable(event["name"], event["validation"])
 

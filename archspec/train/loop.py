@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,7 +49,7 @@ class BatchFeed(Protocol):
 
 
 OnEvent = Callable[[Mapping[str, Any]], object]
-"""Called with each event. Its `kind` is `step`, `train`, `validation` or `bad`."""
+"""Called with each event. Its `kind` is `step`, `train`, `validation`, `bad` or `left_out`."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,10 @@ class Outcome:
 def run_loop(config: LoopConfig, trainer: Trainer, progress: Progress) -> Outcome:
     """Train from `progress` to the end of the recipe; a signal ends the step, saves and returns.
 
-    After each epoch a checkpoint is written, then scored on the validation data. Raises `Failure`
-    if the loss is not finite; the last checkpoint is from before that.
+    After each epoch a checkpoint is written, then scored on the validation data. A step without a
+    readable sample changes nothing and is counted. If the data or the log fail, what was trained
+    is saved first. Raises `Failure` if the loss is not finite; the last checkpoint is from before
+    that.
     """
     return _Loop(config, trainer, progress).run()
 
@@ -105,6 +107,11 @@ class _Loop:
         self.steps = config.batches.steps
         self.end = config.recipe.epochs * self.steps
         self.logged_step = progress.step
+        self.computed_steps = 0
+        """Steps since the last line of the log that had samples."""
+        self.left_out = 0
+        """Steps since the last line of the log of which no sample could be read."""
+        self.left_out_in_a_row = 0
         self.clock = Clock()
         self.signals = config.signals
         self.log: MetricsLog | None = None
@@ -119,13 +126,14 @@ class _Loop:
             if self.lacks_scores:
                 self.evaluate(start, self.save_state(start))
             for step in range(start, self.end):
-                batch, size = self.next_batch(batches)
+                batch, size = self.next_batch(batches, step)
                 if batch is None:
                     self.stop(step)
                     break
-                with self.clock.computing(size):
-                    rate = self.config.recipe.learning_rate_at(step, self.steps)
-                    self.trainer.step(batch.x, batch.y, rate, size)
+                if size:
+                    self.compute(batch, step, size)
+                else:
+                    self.leave_out(step)
                 self.config.on_event({"kind": "step", "step": step + 1, "end": self.end})
                 self.after_step(step + 1)
         return Outcome(self.progress, self.progress.step >= self.end and not self.lacks_scores)
@@ -137,14 +145,40 @@ class _Loop:
         epoch_ended = step > 0 and step % self.steps == 0
         return epoch_ended and self.config.validation is not None and not self.progress.scores
 
-    def next_batch(self, batches: Iterator[LabeledBatch]) -> tuple[LabeledBatch | None, int]:
+    def compute(self, batch: LabeledBatch, step: int, size: int) -> None:
+        with self.clock.computing(size):
+            rate = self.config.recipe.learning_rate_at(step, self.steps)
+            self.trainer.step(batch.x, batch.y, rate, size)
+        self.computed_steps += 1
+        self.left_out_in_a_row = 0
+
+    def leave_out(self, step: int) -> None:
+        """Count a step of which no sample can be read; raise `Failure` after an epoch of them."""
+        self.left_out += 1
+        self.left_out_in_a_row += 1
+        self.config.on_event({"kind": "left_out", "step": step + 1})
+        if self.left_out_in_a_row == self.steps:
+            message = f"no sample can be read in the {self.steps} steps before step {step + 2}"
+            self.fail(step + 1, Failure(message, "`archspec data check` says why"))
+
+    def next_batch(
+        self, batches: Iterator[LabeledBatch], done: int
+    ) -> tuple[LabeledBatch | None, int]:
         """Return the next batch and its size over all ranks; None if any rank got a signal."""
         batch = None
-        with self.clock.waiting(), fail_together(self.group, size=0, bad=0, stops=0) as flags:
-            with self.excusing_dead_workers():
-                batch = next(batches)
-                flags |= {"size": len(batch.y), "bad": len(batch.bad)}
+        failure: Exception | None = None
+        counts = {"size": 0, "bad": 0, "stops": 0, "failures": 0}
+        with self.clock.waiting(), fail_together(self.group, **counts) as flags:
+            try:
+                with self.excusing_dead_workers():
+                    batch = next(batches)
+                    flags |= {"size": len(batch.y), "bad": len(batch.bad)}
+            except Exception as error:  # every rank has to hear of it, to save together
+                failure = error
+                flags["failures"] = 1
             flags["stops"] = len(self.signals)
+        if flags["failures"]:
+            self.fail(done, failure)
         if flags["bad"]:
             self.report_unreadable(batch.bad if batch else (), validation=False)
         return None if flags["stops"] else batch, int(flags["size"])
@@ -181,6 +215,17 @@ class _Loop:
             self.write_checkpoint(state, replace(self.progress, step=done, scores={}))
             self.prune()
 
+    def fail(self, done: int, failure: Exception | None) -> None:
+        """Save what has been done on every rank, then raise the failure of the first that has one.
+
+        Every rank has to call it; `failure` is None on those that are well.
+        """
+        with suppress(Failure, SystemExit):  # a full disk fails a second time
+            self.stop(done)
+        with fail_together(self.group):
+            if failure is not None:
+                raise failure
+
     def report_unreadable(self, names: tuple[str, ...], validation: bool) -> None:
         for names_of_rank in self.group.all_gather(names):
             for name in names_of_rank:
@@ -188,10 +233,13 @@ class _Loop:
 
     def log_training(self, done: int) -> None:
         """Log the losses since the last line; raise `Failure` if one is not finite."""
+        earlier = done - self.logged_step - 1
+        self.logged_step = done
+        if not self.computed_steps:
+            return
         # Reading the losses waits for the device: this is computing time too.
         with self.clock.computing():
             losses = self.trainer.losses()
-        earlier = done - self.logged_step - 1
         self.check_finite(
             f"the loss is {{}} after step {done}, or within the {earlier} before it", losses
         )
@@ -201,14 +249,24 @@ class _Loop:
             "losses": losses,
             **self.clock.report(),
         }
+        if self.left_out:
+            values["left_out"] = self.left_out
+        self.computed_steps = 0
+        self.left_out = 0
         self.write_log(done, "train", values)
         self.config.on_event({"kind": "train", "step": done, "end": self.end, **values})
-        self.logged_step = done
 
     def write_log(self, done: int, kind: str, values: Mapping[str, Any]) -> None:
-        with fail_together(self.group):
-            if self.log:
-                self.log.add(done, kind, **values)
+        failure: Exception | None = None
+        with fail_together(self.group, failures=0) as flags:
+            try:
+                if self.log:
+                    self.log.add(done, kind, **values)
+            except Failure as error:
+                failure = error
+                flags["failures"] = 1
+        if flags["failures"]:
+            self.fail(done, failure)
 
     def check_finite(self, message: str, losses: Mapping[str, float]) -> None:
         """Raise `Failure` if one of the losses, which are the same on all ranks, is not finite."""

@@ -30,6 +30,7 @@ from archspec.train.data import (
     evaluation_batches,
     open_data,
 )
+from archspec.train.data.bad_samples import naming_remedies
 from archspec.train.data.source import Subset
 from archspec.train.distributed import fail_together
 from archspec.train.log import write_table
@@ -56,6 +57,8 @@ OUT_OF_MEMORY = (
     "OOM when allocating",
 )
 """Parts of the messages of PyTorch, TensorFlow and JAX: they share no exception for it."""
+
+SKIP = "`--bad-data skip` trains without it, and with --resume goes on from where the run ended"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +242,7 @@ class TrainingRun:
     def _loop(self, trainer: Trainer, progress: Progress) -> Outcome:
         """Run the loop; if it fails, leave the table and curves of what was logged."""
         try:
-            with self._explaining_failures():
+            with self._explaining_failures(), naming_remedies(self.options.data, SKIP):
                 return run_loop(self._loop_config(), trainer, progress)
         except Failure:
             # A full disk would be reported twice.
@@ -351,7 +354,8 @@ def _input_transform(spec: Spec, recipe: Recipe) -> InputTransform:
 def _check_first_sample(data: SplitData, transform: InputTransform, options: TrainOptions) -> None:
     """Raise `Failure` if the first sample does not fit the network: the others will not either."""
     try:
-        transform(data.train[0])
+        with naming_remedies(options.data, SKIP):
+            transform(data.train[0])
     except UnreadableSample:
         if options.bad_data == "error":
             raise

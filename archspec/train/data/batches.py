@@ -64,7 +64,7 @@ class Batches:
 
     Without a seed the samples come in their own order and are not augmented. A sample that cannot
     be read is an error. With `bad_data="skip"` the next readable one of its batch takes its place;
-    without a seed it is left out.
+    without a seed it is left out. A batch of which nothing can be read is empty.
     """
 
     source: DataSource
@@ -124,9 +124,6 @@ class Batches:
             if example is not None:
                 x[count], y[count] = example
                 count += 1
-            elif self.seed is not None:
-                message = f"no sample of the batch of step {step} can be read, as {quote(bad[0])}"
-                raise Failure(message)
         return Batch(x[:count], y[:count], tuple(bad))
 
     def _read(
