@@ -59,6 +59,11 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="what to do with a sample that cannot be read",
     )
+    group.add_argument(
+        "--accept-data-changes",
+        action="store_true",
+        help="resume although samples changed or are gone; new ones are not used",
+    )
 
 
 def _add_compute_arguments(parser: argparse.ArgumentParser) -> None:
@@ -166,6 +171,8 @@ def _check_options(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and value < least:
             raise UsageError(f"--{name.replace('_', '-')} is at least {least}")
+    if options.accept_data_changes and not options.resume:
+        raise UsageError("--accept-data-changes needs --resume")
     for name in ("reinit", "ignore_spec", "allow_nonfinite"):
         if getattr(options, name) and not options.weights:
             raise UsageError(f"--{name.replace('_', '-')} needs --weights")
@@ -186,6 +193,7 @@ def _train_options(options: argparse.Namespace) -> TrainOptions:
         save_every=options.save_every,
         keep=options.keep,
         bad_data=options.bad_data,
+        accept_data_changes=options.accept_data_changes,
         device=options.device,
         compile=options.compile,
         command=(*launch_command(), *sys.argv[1:]),

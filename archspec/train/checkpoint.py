@@ -47,6 +47,8 @@ class Progress:
     """The step after which it was reached."""
     scores: Mapping[str, float] = field(default_factory=dict[str, float])
     """The validation scores at this step; empty within an epoch."""
+    run: str = ""
+    """The id of the run, as in its run.json; empty in a checkpoint that does not say."""
 
 
 class _EncodedArray(Record):
@@ -65,6 +67,7 @@ class _Training(Record):
     scores: dict[str, float]
     updates: Natural
     backend_state: dict[str, _EncodedArray]
+    run: str = ""
 
 
 def checkpoint_path(run: Path, step: int) -> Path:
@@ -82,6 +85,7 @@ def write_checkpoint(
         "best": progress.best,
         "best_step": progress.best_step,
         "scores": dict(progress.scores),
+        "run": progress.run,
         "updates": state.updates,
         "backend_state": {name: _encode(value) for name, value in state.backend_state.items()},
     }
@@ -116,7 +120,9 @@ def read_checkpoint(path: Path, graph: Graph) -> tuple[TrainState, Progress]:
         why = f": {error}" if isinstance(error, JsonError) else ""
         raise CheckpointError(f"{quote(path)} does not say how far its run was{why}") from error
     state = TrainState(loaded.tensors, slots, average, training.updates, backend_state)
-    progress = Progress(training.step, training.best, training.best_step, training.scores)
+    progress = Progress(
+        training.step, training.best, training.best_step, training.scores, training.run
+    )
     return state, progress
 
 
@@ -136,16 +142,23 @@ def list_checkpoints(run: Path) -> list[Path]:
 
 
 def last_checkpoint(
-    run: Path, graph: Graph, on_note: Callable[[str], object]
+    run: Path, graph: Graph, on_note: Callable[[str], object], run_id: str = ""
 ) -> tuple[TrainState, Progress] | None:
     """Read the latest readable checkpoint; return None if there are none at all.
 
-    `on_note` is called for each that is skipped. Raises `Failure` if none can be read.
+    `on_note` is called for each that is skipped. Raises `Failure` if none can be read, or if it is
+    not of the run with that id.
     """
     first_error = ""
     for path in reversed(list_checkpoints(run)):
         try:
-            return read_checkpoint(path, graph)
+            state, progress = read_checkpoint(path, graph)
+            if run_id and progress.run != run_id:
+                raise Failure(
+                    f"{quote(path)} is a checkpoint of another run",
+                    "move those of other runs away; --weights can start a new run from one",
+                )
+            return state, progress
         except CheckpointError as error:
             first_error = first_error or error.message
             on_note(f"{error.message}; skipped")

@@ -11,7 +11,8 @@ import numpy as np
 from archspec.diagnostics import Failure, UsageError, did_you_mean, quote
 from archspec.train.data import DataSource, Sample, SplitData, open_dataset, split_dataset
 from archspec.train.data.source import Dataset, Subset
-from archspec.train.run_folder import data_location, describe_samples
+from archspec.train.run_folder import data_location
+from archspec.train.sample_record import check_samples, describe_samples, restore_samples
 from archspec.train.trained_run import TrainedRun
 
 SCORE_ALONE = "score each by itself"
@@ -36,7 +37,14 @@ def evaluation_data(
     dataset = open_dataset(name)
     trained = _splits_of_runs(runs, name, dataset)
     samples = {share: describe_samples(data) for share, data in trained.items()}
-    owners = [run for run in runs if _was_trained_on(run, name, samples[run.run_info["val_split"]])]
+    owned: list[SplitData] = []
+    owners: list[TrainedRun] = []
+    for run in runs:
+        share = run.run_info["val_split"]
+        own = _own_samples(run, name, trained[share], samples[share])
+        if own is not None:
+            owners.append(run)
+            owned.append(own)
     for other in owners[1:]:
         _check_same_samples(owners[0], other)
     if owners:
@@ -46,7 +54,7 @@ def evaluation_data(
                 f"when {quote(owners[0].folder)} was trained on it"
             )
             raise UsageError(message, "leave out --val-split")
-        data = trained[owners[0].run_info["val_split"]]
+        data = owned[0]
     else:
         data = _split_other(name, dataset, val_split)
     if not len(data.validation):
@@ -94,14 +102,21 @@ def _check_same_samples(first: TrainedRun, other: TrainedRun) -> None:
         raise Failure(message, help)
 
 
-def _was_trained_on(run: TrainedRun, name: str, samples: Mapping[str, Any]) -> bool:
-    """Return whether the run was trained on these very samples of the data."""
+def _own_samples(
+    run: TrainedRun, name: str, data: SplitData, samples: Mapping[str, Any]
+) -> SplitData | None:
+    """Return the data as the run was trained on them, or None if it was trained on others."""
     if samples == run.run_info["samples"]:
-        return True
-    if data_location(name) == run.run_info["data"]:
-        message = f"{quote(name)} has changed since {quote(run.folder)} was trained on it"
-        raise Failure(message, f"restore the data, or train again; {SCORE_OTHER_DATA}")
-    return False
+        return data
+    if data_location(name) != run.run_info["data"]:
+        return None
+    # Changes may have been accepted when it was resumed: then its own record is of what is there.
+    record, changes = check_samples(run.folder, data, accept=True)
+    if record is not None and not changes:
+        return restore_samples(record, data)
+    named = f": {changes}" if changes else ""
+    message = f"{quote(name)} has changed since {quote(run.folder)} was trained on it{named}"
+    raise Failure(message, f"restore the data, or train again; {SCORE_OTHER_DATA}")
 
 
 def _relabel(data: SplitData, run: TrainedRun) -> SplitData:

@@ -133,7 +133,7 @@ class _Loop:
                 if size:
                     self.compute(batch, step, size)
                 else:
-                    self.leave_out(step)
+                    self.leave_out(step, batch.bad)
                 self.config.on_event({"kind": "step", "step": step + 1, "end": self.end})
                 self.after_step(step + 1)
         return Outcome(self.progress, self.progress.step >= self.end and not self.lacks_scores)
@@ -152,13 +152,14 @@ class _Loop:
         self.computed_steps += 1
         self.left_out_in_a_row = 0
 
-    def leave_out(self, step: int) -> None:
+    def leave_out(self, step: int, bad: tuple[str, ...]) -> None:
         """Count a step of which no sample can be read; raise `Failure` after an epoch of them."""
         self.left_out += 1
         self.left_out_in_a_row += 1
         self.config.on_event({"kind": "left_out", "step": step + 1})
         if self.left_out_in_a_row == self.steps:
-            message = f"no sample can be read in the {self.steps} steps before step {step + 2}"
+            example = f", as {quote(bad[0])}" if bad else ""
+            message = f"no sample of the last {self.steps} steps can be read{example}"
             self.fail(step + 1, Failure(message, "`archspec data check` says why"))
 
     def next_batch(

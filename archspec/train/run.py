@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +33,7 @@ from archspec.train.data import (
 from archspec.train.data.bad_samples import naming_remedies
 from archspec.train.data.source import Subset
 from archspec.train.distributed import fail_together
+from archspec.train.framework_failures import explaining_failures
 from archspec.train.log import write_table
 from archspec.train.loop import LoopConfig, OnEvent, Outcome, run_loop
 from archspec.train.preflight import (
@@ -41,22 +42,20 @@ from archspec.train.preflight import (
     check_losses,
     complete_recipe,
 )
-from archspec.train.run_folder import run_info, shell_command, write_run_info
+from archspec.train.run_folder import other_samples, run_info, shell_command, write_run_info
 from archspec.train.run_lock import check_same_on_all, enter_folder, lock_folder
+from archspec.train.sample_record import (
+    Entry,
+    check_samples,
+    describe_samples,
+    restore_samples,
+    write_record,
+)
 from archspec.weights.checkpoint import network_metadata, save_checkpoint
 from archspec.weights.weight_source import SEED_0, WeightSource
 
 OnNote = Callable[[str], object]
 """Called with a note for the user."""
-
-OUT_OF_MEMORY = (
-    "out of memory",
-    "OutOfMemory",
-    "can't allocate memory",
-    "RESOURCE_EXHAUSTED",
-    "OOM when allocating",
-)
-"""Parts of the messages of PyTorch, TensorFlow and JAX: they share no exception for it."""
 
 SKIP = "`--bad-data skip` trains without it, and with --resume goes on from where the run ended"
 
@@ -73,6 +72,8 @@ class TrainOptions:
     save_every: int | None = None
     keep: int = 2
     bad_data: Literal["error", "skip"] = "error"
+    accept_data_changes: bool = False
+    """True to resume although samples changed or are gone since the run was begun."""
     device: str | None = None
     compile: bool = False
     command: tuple[str, ...] = ()
@@ -155,13 +156,16 @@ class TrainingRun:
         """
         check_same_on_all(self.group, self._inputs())
         with ExitStack() as stack:
-            checkpoint = self._enter(stack)
+            checkpoint, record = self._enter(stack)
+            if record is not None:
+                self.data = restore_samples(record, self.data)
             trainer = self._open_trainer(checkpoint)
             self.info["device"] = trainer.device
             self._write_info()
             # From here to the end: a second signal may arrive while the model is written.
             stack.enter_context(record_signals(self.signals))
-            outcome = self._loop(trainer, checkpoint[1] if checkpoint else Progress())
+            progress = checkpoint[1] if checkpoint else Progress(run=self.info["id"])
+            outcome = self._loop(trainer, progress)
             self._finish(trainer, outcome)
         return outcome
 
@@ -184,24 +188,49 @@ class TrainingRun:
             "command": settings,
         }
 
-    def _enter(self, stack: ExitStack) -> tuple[TrainState, Progress] | None:
-        """Lock the folder until the stack closes; return its last checkpoint, if it has one."""
+    def _enter(
+        self, stack: ExitStack
+    ) -> tuple[tuple[TrainState, Progress] | None, list[Entry] | None]:
+        """Lock the folder until the stack closes; return its last checkpoint, if it has one.
+
+        The list is of the samples that the run was begun with, if its data have changed since.
+        """
         checkpoint = None
+        record = None
         with fail_together(self.group):
             if self.group.is_main:
                 stack.enter_context(lock_folder(self.folder))
-                self.info, checkpoint = enter_folder(
+                entered = enter_folder(
                     self.folder, self.spec.graph, self.info, self.resume, self.on_note
                 )
+                self.info = entered.info
+                checkpoint = entered.checkpoint
+                if self.resume:
+                    self.on_note(f"note: {entered.where_it_begins}")
+                if checkpoint and entered.before:
+                    record = self._check_samples(entered.before)
                 command = shell_command(self.backend, self.options.command)
                 self.info["commands"] = [*self.info["commands"], command]
-        checkpoint = self.group.broadcast(checkpoint)
+        checkpoint, record = self.group.broadcast((checkpoint, record))
         if checkpoint and self.options.weights.path and self.group.is_main:
             self.on_note(
                 f"note: {quote(self.options.weights.path)} is ignored: "
                 "the run resumes from its own checkpoint"
             )
-        return checkpoint
+        return checkpoint, record
+
+    def _check_samples(self, before: Mapping[str, Any]) -> list[Entry] | None:
+        """Return the samples that the run was begun with, or None if they are the data's own."""
+        if before["samples"] == self.info["samples"]:
+            return None
+        accept = self.options.accept_data_changes
+        record, changes = check_samples(self.folder, self.data, accept)
+        if record is None:
+            raise other_samples(self.folder, before)
+        if changes:
+            self.on_note(f"note: the data have changed: {changes}")
+        self.info["samples"] = describe_samples(restore_samples(record, self.data))
+        return record
 
     def _open_trainer(self, checkpoint: tuple[TrainState, Progress] | None) -> Trainer:
         config = TrainerConfig(
@@ -237,12 +266,14 @@ class TrainingRun:
     def _write_info(self) -> None:
         with fail_together(self.group):
             if self.group.is_main:
+                write_record(self.folder, self.data)
                 write_run_info(self.folder, self.info, self.spec)
 
     def _loop(self, trainer: Trainer, progress: Progress) -> Outcome:
         """Run the loop; if it fails, leave the table and curves of what was logged."""
         try:
-            with self._explaining_failures(), naming_remedies(self.options.data, SKIP):
+            explaining = explaining_failures(compiled=self.options.compile)
+            with explaining, naming_remedies(self.options.data, SKIP):
                 return run_loop(self._loop_config(), trainer, progress)
         except Failure:
             # A full disk would be reported twice.
@@ -250,26 +281,6 @@ class TrainingRun:
                 if self.group.is_main:
                     self._report(trainer)
             raise
-
-    @contextmanager
-    def _explaining_failures(self) -> Generator[None]:
-        """Turn a framework's exception into a `Failure` if memory or the compiler explains it."""
-        try:
-            yield
-        except Failure:
-            raise
-        except Exception as error:
-            first_line = str(error).partition("\n")[0]
-            if isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY):
-                help = (
-                    "--set train.accumulate=2 computes a batch in two parts; "
-                    "--resume continues from the last checkpoint"
-                )
-                raise Failure(f"there is not enough memory: {first_line}", help) from error
-            if not self.options.compile:
-                raise
-            help = "leave out --compile"
-            raise Failure(f"the compiled model fails: {first_line}", help) from error
 
     def _loop_config(self) -> LoopConfig:
         options = self.options

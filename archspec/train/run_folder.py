@@ -1,7 +1,8 @@
 """A run's folder: a build as `archspec build` writes it, and beside it how it was trained.
 
-RUN/ holds `run.json` (below), `spec.yaml`, `checkpoints/`, `metrics.jsonl` and an event file for
-TensorBoard; once it has ended, `metrics.csv`, `curves.svg` and `best.safetensors` too.
+RUN/ holds `run.json` (below), `spec.yaml`, `samples.jsonl.gz`, `checkpoints/`, `metrics.jsonl` and
+an event file for TensorBoard; once it has ended, `metrics.csv`, `curves.svg` and
+`best.safetensors` too.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import secrets
 import shlex
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,9 +28,9 @@ from archspec.frontend.loader import Spec
 from archspec.frontend.yaml_writer import annotated_yaml
 from archspec.ir.recipe import Recipe
 from archspec.ir.types import Natural
-from archspec.train.data import Sample, SplitData
+from archspec.train.data import SplitData
 from archspec.train.data.builtin import BUILTIN
-from archspec.train.data.source import FileSlice, iter_samples
+from archspec.train.sample_record import describe_samples
 from archspec.weights.fingerprint import fingerprint
 
 RUN_FILE, SPEC_FILE = "run.json", "spec.yaml"
@@ -60,6 +61,8 @@ def run_info(spec: Spec, backend: Backend, recipe: Recipe, data: SplitData) -> d
     """Return the contents of `run.json`, but for the device and commands, as values of JSON."""
     preprocess = spec.document.preprocess
     return {
+        # Its checkpoints have it too: those of another run are told from them.
+        "id": secrets.token_hex(8),
         "commands": [],
         "trained": 0,  # the steps behind the weights in the build
         "spec": {
@@ -97,39 +100,6 @@ def data_location(data: str) -> str:
     return data if data in BUILTIN else str(Path(data).resolve())
 
 
-def describe_samples(data: SplitData) -> dict[str, Any]:
-    """Return the numbers of training and validation samples, and a digest of both."""
-    digest = sha256()
-    for source in (data.train, data.validation):
-        for sample in iter_samples(source):
-            name = sample.name.encode("utf-8", "surrogateescape")
-            digest.update(b"%b\0%d\0%b\0" % (name, sample.label, _content(sample)))
-        digest.update(b"\0")
-    return {
-        "train": len(data.train),
-        "validation": len(data.validation),
-        "digest": digest.hexdigest(),
-    }
-
-
-def _content(sample: Sample) -> bytes:
-    """Return all of a sample in memory, and the size of one in a file.
-
-    Reading every file would take as long as an epoch.
-    """
-    image = sample.image
-    if isinstance(image, bytes):
-        return image
-    if isinstance(image, FileSlice):
-        return b"%d" % image.size
-    if isinstance(image, Path):
-        try:
-            return b"%d" % image.stat().st_size
-        except OSError:  # an unreadable sample is reported where it is read
-            return b""
-    return b"%b %b" % (str(image.shape).encode(), image.tobytes())
-
-
 def _versions(backend: Backend) -> dict[str, str]:
     versions = {"archspec": __version__, "python": platform.python_version()}
     engines = [engine.package for engine in backend.engines.values()]
@@ -165,13 +135,9 @@ def write_run_info(folder: Path, info: Mapping[str, Any], spec: Spec) -> None:
 
 
 def check_resumable(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise `Failure` if a run would resume with other data, or with a state that does not fit."""
-    if (before["samples"], before["classes"]) != (now["samples"], now["classes"]):
-        message = (
-            f"{quote(folder)} was trained on {quote(before['data'])} "
-            f"with a validation split of {before['val_split']:g}; these are other samples"
-        )
-        raise Failure(message, "validation samples of a run may not be trained on")
+    """Raise `Failure` if a run would resume with another split or a state that does not fit."""
+    if (before["val_split"], before["classes"]) != (now["val_split"], now["classes"]):
+        raise other_samples(folder, before)
     if before.get("network") != now["network"]:
         help = "`-o` names another folder, --weights what to take over from this one"
         raise Failure(f"{quote(folder)} was trained as another network", help)
@@ -186,3 +152,12 @@ def check_resumable(folder: Path, before: Mapping[str, Any], now: Mapping[str, A
             )
             help = "start a new run; --weights can start it from a checkpoint of this one"
             raise Failure(message, help)
+
+
+def other_samples(folder: Path, before: Mapping[str, Any]) -> Failure:
+    """Return the error of a run that would resume on samples that are not its own."""
+    message = (
+        f"{quote(folder)} was trained on {quote(before['data'])} "
+        f"with a validation split of {before['val_split']:g}; these are other samples"
+    )
+    return Failure(message, "validation samples of a run may not be trained on")

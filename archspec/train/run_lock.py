@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,34 @@ def _lock(folder: Path, stack: ExitStack) -> None:
         raise Failure(f"another process trains into {quote(folder)}", help) from None
 
 
+@dataclass(frozen=True)
+class EnteredRun:
+    """The run of a folder, as the folder has it: `info` alone of a new one."""
+
+    info: dict[str, Any]
+    checkpoint: tuple[TrainState, Progress] | None = None
+    before: Mapping[str, Any] | None = None
+    """Its run.json so far."""
+
+    @property
+    def where_it_begins(self) -> str:
+        """Say where a run begins that was asked to resume."""
+        if self.checkpoint is not None:
+            return f"the run resumes after step {self.checkpoint[1].step}"
+        if self.before is None:
+            return "there is no run to resume: training begins at step 0"
+        trained = self.before["trained"]
+        lost = f", and the {trained:,} steps of the run so far are lost" if trained else ""
+        return f"the run has no checkpoint: training begins at step 0{lost}"
+
+
 def enter_folder(
     folder: Path,
     graph: Graph,
     info: dict[str, Any],
     resume: bool,
     on_note: Callable[[str], object],
-) -> tuple[dict[str, Any], tuple[TrainState, Progress] | None]:
+) -> EnteredRun:
     """Return `info` completed by what the folder says of its run, and the last checkpoint if any.
 
     Raises `Failure` if the folder holds something else, or a run that cannot be resumed.
@@ -67,14 +89,21 @@ def enter_folder(
         raise _already_exists(folder, "; `--resume` continues it" if has_run else "")
     # The build is written here at the end, and refused then would be too late.
     check_replaceable(folder)
+    checkpoints = list_checkpoints(folder)
     if not has_run:
-        return info, None
+        if checkpoints:
+            message = f"{quote(folder)} has checkpoints, but no {RUN_FILE} says of which run"
+            help = "restore it, or move them away; --weights can start a new run from one"
+            raise Failure(message, help)
+        return EnteredRun(info)
     before = read_run_info(folder)
-    checkpoint = None
-    if list_checkpoints(folder):
-        check_resumable(folder, before, info)
-        checkpoint = last_checkpoint(folder, graph, on_note)
-    return info | {"commands": before["commands"], "trained": before["trained"]}, checkpoint
+    info |= {"commands": before["commands"], "trained": before["trained"]}
+    if not checkpoints:
+        return EnteredRun(info, None, before)
+    check_resumable(folder, before, info)
+    run_id = before.get("id", "")
+    checkpoint = last_checkpoint(folder, graph, on_note, run_id)
+    return EnteredRun(info | {"id": run_id}, checkpoint, before)
 
 
 def _already_exists(folder: Path, more_help: str = "") -> Failure:

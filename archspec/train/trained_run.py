@@ -59,7 +59,7 @@ class TrainedRun:
         manifest = read_model_manifest(folder)
         check_trusted(folder, manifest, trust, on_note)
         spec = load(folder / SPEC_FILE)
-        best_state = _best_state(folder, spec, on_note) if best else None
+        best_state = _best_state(folder, spec, run_info, on_note) if best else None
         # The trainer scores the validation data in training: scoring with it computes on the same
         # device and in the same precision.
         config = TrainerConfig(spec.graph, complete_recipe(spec), device, training=False)
@@ -99,8 +99,10 @@ class TrainedRun:
         return outputs.reshape(len(x), -1, self.width).swapaxes(0, 1)
 
 
-def _best_state(folder: Path, spec: Spec, on_note: Callable[[str], object]) -> TrainState:
-    last = last_checkpoint(folder, spec.graph, on_note)
+def _best_state(
+    folder: Path, spec: Spec, run_info: Mapping[str, Any], on_note: Callable[[str], object]
+) -> TrainState:
+    last = last_checkpoint(folder, spec.graph, on_note, run_info.get("id", ""))
     if last is None or last[1].best_step is None:
         help = "a run has one after an epoch with validation data"
         raise Failure(f"the run in {quote(folder)} has no best epoch yet", help)

@@ -1,4 +1,4 @@
-"""What can be done about a sample that cannot be read, for the help of its error."""
+"""Remedies for a sample that cannot be read, for the help of its error."""
 
 from __future__ import annotations
 

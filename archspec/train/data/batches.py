@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from archspec.backend.trainer import rank_slices
 from archspec.diagnostics import Failure, UsageError, quote
 from archspec.images import UnreadableSample
+from archspec.train.data.prepare import RemovedSample
 from archspec.train.data.source import DataSource, Sample
 from archspec.train.data.workers import map_steps
 
@@ -139,8 +140,8 @@ class Batches:
             sample = self.source[index]
             try:
                 return skipped, (self.transform(sample, self._random(epoch, index)), sample.label)
-            except UnreadableSample:
-                if self.bad_data == "error":
+            except UnreadableSample as error:
+                if self.bad_data == "error" and not isinstance(error, RemovedSample):
                     raise
                 skipped.append(sample.name)
         return skipped, None

@@ -41,6 +41,7 @@ from archspec.train.data.source import (
     DataSource,
     FileSlice,
     OnProgress,
+    RemovedImage,
     Sample,
     ignore_progress,
 )
@@ -232,6 +233,8 @@ def _content(sample: Sample) -> bytes:
     image = sample.image
     if isinstance(image, np.ndarray):
         return _png(image)
+    if isinstance(image, RemovedImage):
+        raise UnreadableSample(f"{quote(sample.name)} is gone")
     return image if isinstance(image, bytes) else _read_file(sample.name, image)
 
 

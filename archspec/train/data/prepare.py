@@ -25,9 +25,13 @@ from archspec.ir.document import Preprocess
 from archspec.ir.recipe import Augment
 from archspec.ir.types import format_shape
 from archspec.train.data.augment import augment_image
-from archspec.train.data.source import FileSlice, Sample
+from archspec.train.data.source import FileSlice, RemovedImage, Sample
 
 NO_AUGMENT = Augment()
+
+
+class RemovedSample(UnreadableSample):
+    """A sample that is known to be gone: it is skipped even where others are errors."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ def naming_sample(sample: Sample) -> Generator[None]:
 def read_sample(sample: Sample, preprocess: Preprocess) -> Image.Image | NDArray[np.float32]:
     """Return the whole image, or the values; raise `UnreadableSample` if they cannot be read."""
     image = sample.image
+    if isinstance(image, RemovedImage):
+        raise RemovedSample(f"{quote(sample.name)} is gone")
     if isinstance(image, FileSlice):
         try:
             image = image.read()

@@ -42,13 +42,18 @@ class FileSlice:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovedImage:
+    """Stands for the image of a sample that a run was begun with and that is gone since."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """An image, or float32 values of the input's shape, and its class.
 
     Its name is the same in every run.
     """
 
-    image: ImageLike | FileSlice | NDArray[np.float32]
+    image: ImageLike | FileSlice | RemovedImage | NDArray[np.float32]
     label: int
     name: str
 

@@ -106,7 +106,7 @@ def test_an_epoch_that_nothing_can_be_read_of_ends_the_run(tmp_path: Path) -> No
             for at, batch in enumerate(super().from_step(step), step):
                 yield batch if at < 3 else Batch(batch.x[:0], batch.y[:0], ("a.png",))
 
-    with pytest.raises(Failure, match="no sample can be read in the 5 steps before step 9"):
+    with pytest.raises(Failure, match="no sample of the last 5 steps can be read, as `a.png`"):
         run_loop(run(tmp_path, Gone()), trainer(), Progress())
 
 

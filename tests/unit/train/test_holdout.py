@@ -107,7 +107,14 @@ def test_data_that_have_changed_since_are_refused(
     else:
         first.write_bytes(first.read_bytes() + b"more")
     error = refused(capsys, 1, *(["--data", "own"] if named else []))
-    assert "own` has changed since `run` was trained on it\n  help: restore the data" in error
+    assert "own` has changed since `run` was trained on it: " in error
+    assert {
+        "more": "new: `ash/more.png`",
+        "fewer": "gone: `ash/own",
+        "other": "changed: `ash/own",
+        "validation": "gone: ",
+    }[change] in error
+    assert "\n  help: restore the data" in error
 
 
 def test_other_data_are_scored_as_a_whole_or_by_a_share_or_by_their_part_for_it(

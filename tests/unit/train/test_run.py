@@ -295,7 +295,7 @@ def test_more_samples_of_the_same_name_are_refused(capsys: pytest.CaptureFixture
     with np.load("bright.npz") as found:
         np.savez("bright.npz", x=found["x"][:80], y=found["y"][:80])
     assert trained("--resume") == 1
-    assert "these are other samples" in capsys.readouterr().err
+    assert "have changed since `run` was trained: gone: `x[80]`" in capsys.readouterr().err
 
 
 def test_fewer_epochs_than_it_has_is_the_end(capsys: pytest.CaptureFixture[str]) -> None:

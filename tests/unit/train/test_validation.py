@@ -14,7 +14,8 @@ from PIL import Image
 from archspec.cli import main
 from archspec.train.data import open_data, pack
 from archspec.train.data.source import iter_samples
-from archspec.train.run_folder import data_location, describe_samples
+from archspec.train.run_folder import data_location
+from archspec.train.sample_record import describe_samples
 from tests.helpers.recorder import recorded
 
 SPEC = """archspec: 1
@@ -93,7 +94,7 @@ def test_other_values_and_other_labels_are_other_samples(
     parts("run")
     again = ["small.yaml", "-o", "run", "--resume", "--quiet", "--data"]
     assert [main(["train", *again, name]) for name in ("same.npz", inverted, turned)] == [0, 1, 1]
-    assert "these are other samples" in capsys.readouterr().err
+    assert "have changed since `run` was trained: changed: `x[" in capsys.readouterr().err
 
 
 def test_of_files_the_names_and_the_sizes_say_which_samples_they_are(tmp_path: Path) -> None:
