@@ -26,10 +26,14 @@ ImageLike: TypeAlias = "Path | bytes | Array"
 """An image file, its content, or its pixels (H, W) or (H, W, 3)."""
 MAX_PIXELS = 2**28
 """The most pixels of an image that is computed with."""
-FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""The formats that are read, told by an image's content. Pillow knows more, and starts Ghostscript
-for one of them."""
 PILLOW_MODES = {"rgb": "RGB", "bgr": "RGB", "gray": "L"}
+FORMATS = (
+    "AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP"
+)  # fmt: skip
+"""Pillow's formats that are read: it decodes them itself and tells them by their first bytes.
+
+For PostScript it would run a program, whatever the suffix of the file.
+"""
 HIGH_DEPTH_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's modes with more than 8 bits per value."""
 INTERPOLATIONS: tuple[str, ...] = get_args(Preprocess.model_fields["interpolation"].annotation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archspec.cli.common import add_actions, print_note, progress
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
 HELP = "check data, and pack them into shards"
 DATA_HELP = "a folder of images, shards, an .npz file, or the name of a built-in set"
-MAX_NAMED_FILES = 3
-"""The most ignored files that are named."""
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 PART_NAMES = {"train": "training", "val": "validation"}
 
@@ -55,6 +54,7 @@ def _check(options: argparse.Namespace) -> int:
     from archspec.diagnostics import UsageError
     from archspec.diagnostics.render import visible
     from archspec.train.data import check_data
+    from archspec.train.data.folder import describe_ignored
 
     if options.workers < 0:
         raise UsageError("--workers is at least 0")
@@ -65,23 +65,10 @@ def _check(options: argparse.Namespace) -> int:
         return int(bool(report.bad))
     for bad in report.bad:
         print(visible(bad.reason if bad.name in bad.reason else f"{bad.name}: {bad.reason}"))
-    _note_ignored(report, options)
+    if report.ignored:
+        print_note(describe_ignored(report.ignored), options)
     print_note(_summary(report), options)
     return int(bool(report.bad))
-
-
-def _note_ignored(report: DataReport, options: argparse.Namespace) -> None:
-    from archspec.diagnostics import quote
-
-    if not report.ignored:
-        return
-    names = ", ".join(map(quote, report.ignored[:MAX_NAMED_FILES]))
-    if report.ignored[MAX_NAMED_FILES:]:
-        names += ", ..."
-    count = len(report.ignored)
-    print_note(
-        f"files that are not images of a class, ignored: {names} ({count:,} in all)", options
-    )
 
 
 def _summary(report: DataReport) -> str:
@@ -117,6 +104,7 @@ def _pack(options: argparse.Namespace) -> int:
             shard_size=shard_size,
             size=options.size,
             on_progress=on_progress,
+            on_note=partial(print_note, options=options),
         )
     shards = [shard for part in manifest.parts.values() for shard in part.shards]
     images = sum(shard.samples for shard in shards)

@@ -31,6 +31,7 @@ from archspec.train.data import (
     open_data,
 )
 from archspec.train.data.bad_samples import naming_remedies
+from archspec.train.data.folder import describe_ignored
 from archspec.train.data.source import Subset
 from archspec.train.distributed import fail_together
 from archspec.train.framework_failures import explaining_failures
@@ -100,6 +101,8 @@ def train_spec(
         run = TrainingRun.prepare(spec, backend, folder, options, group, resume)
     run.on_event = on_event
     run.on_note = on_note
+    if run.data.ignored and group.is_main:
+        on_note(f"note: {describe_ignored(run.data.ignored)}")
     return run.execute()
 
 

@@ -28,6 +28,8 @@ class SplitData:
     validation: DataSource
     val_split: float
     """The share of the samples that was split off; 0 if the set has a validation part."""
+    ignored: tuple[str, ...] = ()
+    """Files beside the samples that are not any."""
 
 
 def open_data(where: str | PathLike[str], val_split: float | None = None) -> SplitData:
@@ -51,7 +53,7 @@ def split_dataset(
         raise UsageError(message, "leave out --val-split")
     if not len(train):
         raise Failure(f"{quote(where)} has no sample left to train on")
-    return SplitData(str(where), dataset.classes, train, validation, share)
+    return SplitData(str(where), dataset.classes, train, validation, share, dataset.ignored)
 
 
 def check_not_inside(where: str | PathLike[str], output: Path) -> None:

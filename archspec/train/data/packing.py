@@ -8,7 +8,7 @@ are evaluated. The index keeps the set's order.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import file_digest, sha256
 from io import BufferedWriter, BytesIO
@@ -25,6 +25,7 @@ from archspec.build_folder import replace_folder
 from archspec.diagnostics import Failure, quote, reason, writing
 from archspec.images import UnreadableSample, open_image, read_image, shorter_side
 from archspec.ir.document import Preprocess
+from archspec.train.data.folder import describe_ignored
 from archspec.train.data.opening import check_not_inside, open_dataset
 from archspec.train.data.shards import (
     FORMAT,
@@ -58,6 +59,7 @@ def pack(
     shard_size: int = SHARD_SIZE,
     size: int | None = None,
     on_progress: OnProgress = ignore_progress,
+    on_note: Callable[[str], object] = str,
 ) -> Manifest:
     """Write the shards of a set, with their index and manifest, into a new folder.
 
@@ -67,11 +69,13 @@ def pack(
     ...     sorted(path.name for path in Path(folder, "packed").iterdir()), packed.train.samples
     (['shards.json', 'train-00000.tar', 'train.npy'], 1797)
 
-    With `size`, images are scaled down to that shorter side. Raises `Failure`, and leaves nothing
-    behind, if a file cannot be read or written or is not an image. The pixels of images that are
-    packed as they are get checked by `check_data` alone.
+    With `size`, images are scaled down to that shorter side. `on_note` is called with notes for the
+    user. Raises `Failure`, and leaves nothing behind, if a file cannot be read or written or is not
+    an image. The pixels of images that are packed as they are get checked by `check_data` alone.
     """
     dataset = open_dataset(where)
+    if dataset.ignored:
+        on_note(f"note: {describe_ignored(dataset.ignored)}")
     check_not_inside(where, output)
     _check_output(output)
     _check_class_names(dataset.classes)

@@ -70,11 +70,15 @@ class DataSource(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set as it comes: its classes, training samples, and its own validation part if any."""
+    """A data set as it comes: its classes, training samples, and its own validation part if any.
+
+    `ignored` names the files beside the samples that are not any.
+    """
 
     classes: tuple[str, ...]
     train: DataSource
     validation: DataSource | None = None
+    ignored: tuple[str, ...] = ()
 
 
 OnProgress = Callable[[str, int, int], object]

@@ -84,8 +84,8 @@ def test_files_that_are_no_images_of_a_class_are_named(
     passed = (
         "README",
         "test/a/1.png",
-        "train/a/1.gif",
-        "train/a/deeper/2.png",
+        "train/a/1.psd",
+        "train/a/deeper/2.txt",
         "train/b.png",
         "validation/a/note\n",
     )

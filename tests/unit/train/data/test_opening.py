@@ -10,9 +10,13 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from archspec.cli import main
 from archspec.diagnostics import Failure, MissingPackage
-from archspec.train.data import SplitData, open_data
+from archspec.images import FORMATS, UnreadableSample
+from archspec.ir.document import Preprocess
+from archspec.train.data import InputTransform, SplitData, open_data
 from archspec.train.data.source import DataSource, iter_samples
 from tests.unit.train.data.common import image_file
 
@@ -98,7 +102,7 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
         (["a/1.png", "b/notes.txt"], r"the class `.*/b` has no images"),
         (
             ["train/a/1.png", "train/b/notes.txt"],
-            r"the class `.*/train/b` has no images; images are files that end in bmp, ",
+            r"the class `.*/train/b` has no images; images are files that end in avif, bmp, ",
         ),
         (["train/1.png"], "train` has no folders"),
         (["train/1.png", "test/1.png", "val/1.png"], "train` has no folders"),
@@ -111,6 +115,70 @@ def test_a_folder_without_images_is_named(tmp_path: Path, names: list[str], mess
         path.write_bytes(b"")
     with pytest.raises(Failure, match=message):
         open_data(tmp_path)
+
+
+def test_images_in_deeper_folders_are_of_their_class(tmp_path: Path) -> None:
+    for name in ("a/2024/may/1.png", "a/2024/2.png", "a/3.png", "a/.cache/4.png", "b/x/5.png"):
+        image_file(tmp_path / name)
+    (tmp_path / "a/loop").symlink_to(tmp_path / "a", target_is_directory=True)
+    (tmp_path / "elsewhere").mkdir()
+    image_file(tmp_path / "elsewhere/6.png")
+    (tmp_path / "b/more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "elsewhere").rename(tmp_path / ".elsewhere")
+    (tmp_path / "b/more").unlink()
+    (tmp_path / "b/more").symlink_to(tmp_path / ".elsewhere", target_is_directory=True)
+    data = open_data(tmp_path, val_split=0)
+    assert found(data.train) == [
+        ("a/2024/2.png", 0), ("a/2024/may/1.png", 0), ("a/3.png", 0),
+        ("b/more/6.png", 1), ("b/x/5.png", 1),
+    ]  # fmt: skip
+    assert data.ignored == ()
+
+
+def test_every_suffix_of_a_format_that_is_read_is_taken(tmp_path: Path) -> None:
+    Image.init()
+    suffixes = {suffix for suffix, kind in Image.EXTENSION.items() if kind in FORMATS}
+    for suffix in suffixes:
+        (tmp_path / "a").mkdir(exist_ok=True)
+        (tmp_path / f"a/1{suffix.upper()}").touch()
+    taken = {Path(name).suffix.lower() for name, _ in found(open_data(tmp_path, 0).train)}
+    # Of floats, of animations, of a stream without a header, and of several images.
+    assert suffixes - taken == {".pfm", ".apng", ".jpc", ".avifs"}
+
+
+@pytest.mark.parametrize("kind", sorted({*FORMATS} - {"DIB"}))
+def test_an_image_of_each_format_is_read(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    pixels = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
+    suffix = {"JPEG2000": "jp2", "QOI": "qoi"}.get(kind, kind.lower())
+    if kind == "QOI":  # Pillow reads it and does not write it: a header, then runs of one colour
+        (tmp_path / "a/1.qoi").write_bytes(
+            b"qoif" + bytes([0, 0, 0, 32, 0, 0, 0, 32, 3, 0]) + b"\xfd" * 17 + bytes(8)
+        )
+    else:
+        Image.fromarray(pixels).save(tmp_path / f"a/1.{suffix}", kind)
+    (sample,) = iter_samples(open_data(tmp_path, 0).train)
+    assert InputTransform((3, 32, 32), Preprocess())(sample).shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PCX"])
+def test_another_format_is_not_read_whatever_its_suffix(kind: str, tmp_path: Path) -> None:
+    image_file(tmp_path / "a/1.png")
+    with Image.open(tmp_path / "a/1.png") as image:
+        image.save(tmp_path / "a/2.jpg", kind)
+    (_, other) = iter_samples(open_data(tmp_path, 0).train)
+    with pytest.raises(UnreadableSample, match="not a readable image"):
+        InputTransform((3, 8, 8), Preprocess())(other)
+
+
+def test_what_is_left_out_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("own/a/1.png", "own/b/1.png", "own/b/2.png"):
+        image_file(tmp_path / name)
+    for name in ("own/a/x.psd", "own/README"):
+        (tmp_path / name).touch()
+    assert main(["data", "pack", str(tmp_path / "own"), "-o", str(tmp_path / "packed")]) == 0
+    line = "note: files that are not images of a class, ignored: `README`, `a/x.psd` (2 in all)\n"
+    assert line in capsys.readouterr().err
 
 
 def saved(path: Path, **arrays: Any) -> SplitData:
