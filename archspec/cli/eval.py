@@ -134,10 +134,15 @@ def _evaluate(
     crop_counts: Sequence[int],
     options: argparse.Namespace,
 ) -> list[Evaluation]:
-    from archspec.cli.common import progress
+    from archspec.cli.common import print_note, progress
     from archspec.train.data.bad_samples import naming_remedies
+    from archspec.train.data.multi_crop import note_on_crops
     from archspec.train.evaluation import evaluate
 
+    if any(crops > 1 for crops in crop_counts):
+        notes = (note_on_crops(run.preprocess, run.input[-1]) for run in runs)
+        for note in dict.fromkeys(filter(None, notes)):
+            print_note(note, options)
     skip = "`--bad-data skip` scores without it"
     with progress(options.quiet) as on_progress, naming_remedies(data.name, skip):
         return [

@@ -23,9 +23,40 @@ from archspec.train.data.prepare import naming_sample, read_sample
 from archspec.train.data.source import Sample
 
 CropCount: TypeAlias = Literal[10, 144]
+Resize: TypeAlias = "int | tuple[int, ...]"
+"""The shorter side, or the height and the width."""
 CROP_COUNTS: tuple[CropCount, ...] = (10, 144)
 SCALES = (256, 288, 320, 352)
-"""Shorter sides of the resized image for an input of 224; other inputs scale in proportion."""
+"""Shorter sides of the resized image in the paper, for an input of 224.
+
+The first one is `resize` of `preprocess`, and the others are in proportion to it.
+"""
+
+
+def crop_resize(preprocess: Preprocess, side: int) -> tuple[Resize, str]:
+    """Return the `resize` that crops of that side are cut from, and why if it is not the spec's.
+
+    >>> crop_resize(Preprocess(resize=40), 32)
+    (40, '')
+    >>> crop_resize(Preprocess(resize=32), 32)
+    (37, '`resize: 32` leaves nothing around an input of 32')
+    """
+    resize = preprocess.resize
+    papers = round(side * SCALES[0] / 224)
+    if preprocess.crop == "none":
+        return papers, "`crop: none` has the model see whole images"
+    if resize is None:
+        return papers, "`preprocess` states no `resize`"
+    shorter = resize if isinstance(resize, int) else min(resize)
+    if shorter <= side:
+        return papers, f"`resize: {shorter}` leaves nothing around an input of {side}"
+    return resize if isinstance(resize, int) or len(resize) == 2 else resize[0], ""
+
+
+def note_on_crops(preprocess: Preprocess, side: int) -> str:
+    """Return a note for the user if crops do not follow `resize` of `preprocess`."""
+    resize, reason = crop_resize(preprocess, side)
+    return f"note: crops are cut from images resized to {resize}: {reason}" if reason else ""
 
 
 @dataclass(frozen=True)
@@ -48,14 +79,21 @@ class MultiCropTransform:
             raise Failure(f"{self.count} crops need images and a square input")
         with naming_sample(sample):
             method = resampling(self.preprocess.interpolation)
-            cropped = crops(image, self.input[1], self.count, method)
+            resize, _ = crop_resize(self.preprocess, self.input[1])
+            cropped = crops(image, self.input[1], self.count, method, resize)
             return np.stack([to_input(crop, self.preprocess) for crop in cropped])
 
 
 def crops(
-    image: Image.Image, side: int, count: CropCount, method: Any = Image.Resampling.BILINEAR
+    image: Image.Image,
+    side: int,
+    count: CropCount,
+    method: Any = Image.Resampling.BILINEAR,
+    resize: Resize | None = None,
 ) -> Iterator[Image.Image]:
     """Yield the crops, each `side` x `side`, and after each its mirror image.
+
+    The image is resized first, by `resize` or by the paper's proportion to `side`.
 
     Ten: the corners and the centre of the image's central square. 144: at each of four scales, from
     the squares at the left, middle and right (top, middle and bottom of a portrait), the corners,
@@ -63,13 +101,23 @@ def crops(
     """
     is_all = count == 144
     for scale in SCALES if is_all else SCALES[:1]:
-        shorter = round(side * scale / 224)
-        resized = image.resize(shorter_side(image.size, shorter), method)
+        resized = image.resize(_resized_size(image.size, side, resize, scale), method)
         for square in _squares(resized, all=is_all):
             whole = (square.resize((side, side), method),) if is_all else ()
             for crop in (*_corners_and_centre(square, side), *whole):
                 yield crop
                 yield ImageOps.mirror(crop)
+
+
+def _resized_size(
+    size: tuple[int, int], side: int, resize: Resize | None, scale: int
+) -> tuple[int, int]:
+    if resize is None:
+        return shorter_side(size, round(side * scale / 224))
+    if isinstance(resize, int):
+        return shorter_side(size, round(resize * scale / SCALES[0]))
+    height, width = resize
+    return round(width * scale / SCALES[0]), round(height * scale / SCALES[0])
 
 
 def _squares(image: Image.Image, *, all: bool) -> Iterator[Image.Image]:

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from archspec.diagnostics import Failure
 from archspec.ir.document import Preprocess
 from archspec.train.data import MultiCropTransform, Sample
-from archspec.train.data.multi_crop import SCALES, crops
+from archspec.train.data.multi_crop import SCALES, crops, note_on_crops
 from tests.helpers import torchvision_cpu
 
 torchvision_cpu.load()
@@ -84,6 +84,48 @@ def test_the_crops_of_a_square_are_its_corners_and_its_centre() -> None:
         for x, y in corners
     )
     assert sides == Counter([(-1, -1), (1, -1), (-1, 1), (1, 1), (0, 0)])
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 45), (45, 60)])
+def test_ten_are_torchvisions_of_the_specs_resize(width: int, height: int) -> None:
+    image = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    )
+    square = v2.CenterCrop(40)(v2.Resize(40)(image))
+    theirs = [np.asarray(one) for one in v2.TenCrop(32)(square)]
+    prepare = MultiCropTransform((3, 32, 32), Preprocess(resize=40, scale=1), 10)
+    ours = prepare(Sample(np.asarray(image), 0, "x")).transpose(0, 2, 3, 1)
+    for one, at in zip(ours, [0, 6, 1, 5, 2, 8, 3, 7, 4, 9], strict=True):
+        assert np.abs(one - theirs[at]).max() <= 1
+
+
+def test_a_height_and_a_width_to_resize_to_are_followed() -> None:
+    prepare = MultiCropTransform((3, 32, 32), Preprocess(resize=(64, 40), scale=1), 144)
+    found = prepare(Sample(np.asarray(coordinates(100, 100)), 0, "x"))
+    # At the first scale, a corner of the upper square: half of the height and 4/5 of the width.
+    spans = np.ptp(found[0], axis=(1, 2))[:2]
+    assert spans == pytest.approx([255 * 32 / 40, 255 * 32 / 64], abs=8)
+    # At the last one it shows as much less as the scale is larger.
+    spans = np.ptp(found[36 * 3], axis=(1, 2))[:2]
+    assert spans == pytest.approx([255 * 32 / 55, 255 * 32 / 88], abs=8)
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "why"),
+    [
+        (Preprocess(resize=256), ""),
+        (Preprocess(resize=(230, 300)), ""),
+        (Preprocess(resize=224), "`resize: 224` leaves nothing around an input of 224"),
+        (Preprocess(resize=(224, 300)), "`resize: 224` leaves nothing"),
+        (Preprocess(), "states no `resize`"),
+        (Preprocess(resize=256, crop="none"), "`crop: none` has the model see whole images"),
+    ],
+)
+def test_where_they_do_not_follow_the_spec_it_is_said_why(preprocess: Preprocess, why: str) -> None:
+    note = note_on_crops(preprocess, 224)
+    assert why in note
+    assert bool(note) == bool(why)
+    assert "resized to 256" in note or not why
 
 
 def test_they_are_normalised_as_the_spec_says() -> None:
