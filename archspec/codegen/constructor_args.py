@@ -5,13 +5,13 @@ On the way, find an expression for the channels of every value between the calls
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from archspec.codegen.call_sites import CallSites
 from archspec.codegen.expressions import const, name, substitute, sum_of, to_python
 from archspec.codegen.layer_args import flattened_channels, hints_for, is_value, written_args
-from archspec.codegen.lifting import GLOBAL, lift
+from archspec.codegen.lifting import GLOBAL, lift, passed
 from archspec.codegen.loops import LoopBuilder
 from archspec.codegen.lowering import REQUIRED, Arg
 from archspec.codegen.module_tree import (
@@ -30,18 +30,25 @@ from archspec.codegen.symbols import Symbols
 from archspec.ir.expr import Attribute, Expr, names_in
 from archspec.ir.graph import Graph, Scope
 
+NO_ARGUMENTS: Mapping[str, Any] = {}
 
-def resolve_class(graph: Graph, cls: EmittedClass) -> None:
-    """Set the parameters of a class, its channels, and the code that constructs its children."""
-    args = ConstructorArgs(graph, cls)
+
+def resolve_class(
+    graph: Graph, cls: EmittedClass, arguments: Mapping[str, Any] = NO_ARGUMENTS
+) -> None:
+    """Set the parameters of a class, its channels, and the code that constructs its children.
+
+    `arguments` are those of the spec that the network's own class may have, with their defaults.
+    """
+    args = ConstructorArgs(graph, cls, arguments)
     args.resolve()
     if cls.scope is graph.root:
         # A parameter of the network that cannot be changed would mislead: where a value that
         # follows from it has to be a number, all of them become numbers.
         excluded: set[str] = set()
-        while hardcoded := args.resolver.hardcoded & args.symbols.used:
+        while hardcoded := (args.resolver.hardcoded | args.resolver.lost) & args.symbols.used:
             excluded |= hardcoded
-            args = ConstructorArgs(graph, cls, excluded)
+            args = ConstructorArgs(graph, cls, arguments, excluded)
             args.resolve()
 
 
@@ -51,10 +58,16 @@ class ConstructorArgs:
     Methods take nodes that are `alike`: one per call site, to be constructed by the same code.
     """
 
-    def __init__(self, graph: Graph, cls: EmittedClass, excluded: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        cls: EmittedClass,
+        arguments: Mapping[str, Any] = NO_ARGUMENTS,
+        excluded: Collection[str] = (),
+    ) -> None:
         self.graph = graph
         self.cls = cls
-        self.symbols = Symbols(graph, cls, excluded)
+        self.symbols = Symbols(graph, cls, arguments, excluded)
         self.resolver = Resolver(self.symbols)
         self.loops = LoopBuilder(self.resolver, self.node)
         self.class_scopes = frozenset(instance.scope for instance in cls.instances)
@@ -83,6 +96,7 @@ class ConstructorArgs:
         """Set the class's parameters and channels, once all of its constructors are resolved."""
         cls = self.cls
         cls.params = self.symbols.params()
+        cls.lost = frozenset(self.symbols.candidates[text].source for text in self.resolver.lost)
         candidates = self.symbols.candidates.items()
         cls.input_channels = tuple(text for text, param in candidates if param.source[0] == "in")
         names = {param.name for param in cls.params} | set(cls.input_channels)
@@ -178,6 +192,9 @@ class ConstructorArgs:
             if param.default is None or not is_value(expr, param.default):
                 keyword = param.keyword or param.default is not None
                 args.append((param.name if keyword else "", to_python(expr)))
+        for source in cls.lost:
+            exprs_lost = [self.written(instance, source) for instance in instances]
+            self.resolver.lose(expr for expr in exprs_lost if expr is not None)
         for a, b in cls.equal_channels:
             self.require_equal(substitute(a, exprs), substitute(b, exprs))
         leaving = [
@@ -191,7 +208,7 @@ class ConstructorArgs:
     ) -> Expr:
         """Return the expression for one parameter of an inner class."""
         hints = entering[param.source[1] :][:1] if param.source[0] == "in" else ()
-        written = [self.written(instance, param) for instance in instances]
+        written = [self.written(instance, param.source) for instance in instances]
         return self.resolver.settle(
             [param.values[instance.index] for instance in instances],
             sites,
@@ -202,9 +219,9 @@ class ConstructorArgs:
             default=param.default,
         )
 
-    def written(self, instance: Instance, param: Param) -> Expr | None:
-        """Return what the spec passes to an instance for a parameter, in terms of this class."""
-        match param.source:
+    def written(self, instance: Instance, source: tuple[Any, ...]) -> Expr | None:
+        """Return what the spec passes for a parameter of that source, in terms of this class."""
+        match source:
             case ("global", key):
                 return name(GLOBAL + key)
             case ("arg", key, attribute):
@@ -213,7 +230,7 @@ class ConstructorArgs:
                 expr: Expr | None = name(key)
                 scope: Scope | None = instance.scope
                 if scope.kind in ("block", "head"):
-                    expr, scope = scope.exprs.get(key), scope.parent
+                    expr, scope = passed(scope, key), scope.parent
                 if expr is None or scope is None:
                     return None
                 if attribute:

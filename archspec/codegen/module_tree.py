@@ -129,7 +129,8 @@ class EmittedClass:
 
     `input_channels` names the channels of its inputs. `output_channels` gives those of its outputs
     in terms of its parameters and inputs, None where that is not possible. `equal_channels` are
-    pairs that must agree because the class adds or multiplies them. `constructors` is the code that
+    pairs that must agree because the class adds or multiplies them. `lost` are the sources of names
+    that a value depends on without containing them. `constructors` is the code that
     builds each child of `example`.
     """
 
@@ -140,6 +141,7 @@ class EmittedClass:
     input_channels: tuple[str, ...] = ()
     output_channels: tuple[Expr | None, ...] = ()
     equal_channels: tuple[tuple[Expr, Expr], ...] = ()
+    lost: frozenset[tuple[Any, ...]] = frozenset()
     constructors: dict[TreeNode, Any] = field(default_factory=dict[TreeNode, Any])
 
     @property

@@ -29,7 +29,8 @@ class Resolver:
     """Resolve the values of a class, given as one list per value with an entry per call site.
 
     `names_read` are the names used so far. `hardcoded` are names that a value depends on but that
-    its expression does not contain, so that they cannot be changed.
+    its expression does not contain, so that they cannot be changed; `lost` are those of them that
+    the spec's own expression contains.
     """
 
     def __init__(self, symbols: Symbols) -> None:
@@ -37,6 +38,7 @@ class Resolver:
         self.max_length = MAX_LENGTH_IN_NETWORK if symbols.is_network else MAX_LENGTH
         self.names_read: set[str] = set()
         self.hardcoded: set[str] = set()
+        self.lost: set[str] = set()
 
     def settle(
         self,
@@ -76,17 +78,20 @@ class Resolver:
         entering: Expr | None = None,
     ) -> Expr | None:
         """Return an expression that holds at every call site, or None."""
+        candidates = list(dict.fromkeys(written))
         for hint in hints:
             if hint is not None and self._can_use(hint, values, sites):
+                self.lose(candidates)
                 return hint
         is_constant = all(same(value, values[0]) for value in values)
-        for expr in list(dict.fromkeys(written))[:MAX_SPEC_EXPRESSIONS]:
+        for expr in candidates[:MAX_SPEC_EXPRESSIONS]:
             translated = self.symbols.translate(expr, entering, sites)
             # A counter in the expression of a value that stays the same only confuses the reader.
             if translated is None or (is_constant and sites.counter in names_in(translated)):
                 continue
             if self._can_use(translated, values, sites):
                 return translated
+        self.lose(candidates)
         if is_constant:
             return const(values[0])
         return self._express_varying(values, sites, hints)
@@ -102,6 +107,11 @@ class Resolver:
         if all(isinstance(value, tuple) for value in values):
             return self._express_tuple(values, sites, hints)
         return None
+
+    def lose(self, written: Iterable[Expr]) -> None:
+        """Note that a value follows from expressions of the spec without containing their names."""
+        for expr in written:
+            self.lost |= self.symbols.read_by(expr)
 
     def _can_use(self, expr: Expr, values: list[Any], sites: CallSites) -> bool:
         """Return whether an expression that is not just a number holds; if not, it is hardcoded."""
@@ -141,12 +151,11 @@ class Resolver:
         self, candidates: Iterable[Expr | None], values: list[Any], sites: CallSites
     ) -> Expr | None:
         """Return the first candidate that holds everywhere, else the number if all values agree."""
-        for candidate in candidates:
-            if candidate is None:
-                continue
+        tried = [candidate for candidate in candidates if candidate is not None]
+        for candidate in tried:
             if self.holds(candidate, values, sites):
                 return candidate
-            self.hardcoded |= names_in(candidate)
+        self.hardcoded |= frozenset[str]().union(*map(names_in, tried))
         return const(values[0]) if all(same(value, values[0]) for value in values) else None
 
     def in_loop(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from archspec.codegen.call_sites import CallSites
@@ -13,7 +13,7 @@ from archspec.codegen.lowering import compact
 from archspec.codegen.module_tree import EmittedClass, Param
 from archspec.codegen.names import Namespace
 from archspec.codegen.scopes import scopes_to_block
-from archspec.ir.expr import Apply, Attribute, Const, Expr, Name
+from archspec.ir.expr import Apply, Attribute, Const, Expr, Name, names_in
 from archspec.ir.graph import Graph, Scope
 from archspec.ir.types import Patch
 
@@ -25,12 +25,20 @@ _DEFAULTS = {"stride": 1, "dilation": 1, "groups": 1}
 class Symbols:
     """The candidate parameters of a class, without those `excluded`.
 
+    `arguments` are those of the spec that the network's own class may have, with their defaults.
     `used` are the candidates that some value needs: these become parameters of the class.
     """
 
-    def __init__(self, graph: Graph, cls: EmittedClass, excluded: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        cls: EmittedClass,
+        arguments: Mapping[str, Any],
+        excluded: Collection[str] = (),
+    ) -> None:
         self.graph = graph
         self.cls = cls
+        self.arguments = arguments
         self.identifier = cls.dialect.identifier
         self.is_network = cls.scope is graph.root
         self.candidates: dict[str, Param] = {}
@@ -65,7 +73,9 @@ class Symbols:
         if scopes[-1].kind == "network":
             count = len(self.cls.instances)
             for key, value in self.graph.root.args.items():
-                default = value if self.is_network else None
+                if self.is_network and key not in self.arguments:
+                    continue
+                default = self.arguments[key] if self.is_network else None
                 self._declare(key, "", [value] * count, ("global", key), default=default)
 
     def _declare_scope_arguments(self, scope: Scope, per_instance: list[Scope]) -> None:
@@ -175,6 +185,22 @@ class Symbols:
         if text is None and not attribute and key in self.graph.root.args and not self.is_network:
             text = self.global_argument(key)
         return None if text is None else name(text)
+
+    def read_by(self, expr: Expr) -> set[str]:
+        """Return the candidates that a spec expression reads, in whatever way."""
+        match expr:
+            case Const():
+                return set()
+            case Name(key) if key.startswith(GLOBAL) and not self.is_network:
+                return {self.global_argument(key[1:])}
+            case Name(key):
+                parts = {text for (other, _), text in self.names.items() if other == key}
+                parameter = self._parameter(key, "")
+                return parts if parameter is None else parts | names_in(parameter)
+            case Attribute(of):
+                return self.read_by(of)
+            case Apply(_, args):
+                return set[str]().union(*map(self.read_by, args))
 
     def params(self) -> list[Param]:
         """Return the used parameters: numbers first, then keywords, then those with defaults."""

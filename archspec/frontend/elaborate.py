@@ -15,6 +15,7 @@ from archspec.frontend.arguments import coerce
 from archspec.frontend.frame import Frame, Value
 from archspec.frontend.graph_builder import GraphBuilder, expressions
 from archspec.frontend.heads import Heads
+from archspec.frontend.influence import NOTHING, ShapeInfluence, of_argument
 from archspec.frontend.merge_errors import report_merge_error
 from archspec.frontend.stated_inputs import StatedInputs
 from archspec.frontend.step import POISON, Argument, Block, Body, Parameter, Step
@@ -42,11 +43,19 @@ class Elaborator:
         self.row_unknown = False
         """True once a row is so malformed that any unattached head may belong to it."""
 
-    def network(self, body: Body, shape: Shape | None) -> tuple[Frame, Value]:
-        """Elaborate the network's body; return its frame, with the steps by name, and its value."""
+    def network(
+        self, body: Body, shape: Shape | None, shape_reads: frozenset[str] = NOTHING
+    ) -> tuple[Frame, Value]:
+        """Elaborate the network's body; return its frame, with the steps by name, and its value.
+
+        `shape_reads` are the arguments that the input's shape depends on.
+        """
         root = self.graph.root
         entry = self.graph.add_node(Input(), "input", (), shape, root) if shape else None
+        if entry is not None:
+            self.graph.influences[entry] = ShapeInfluence(shape_reads, shape_reads)
         frame = Frame(self.graph.report, root, dict(root.args), entry)
+        frame.influence.update({name: frozenset({name}) for name in root.args})
         frame.names["input"] = entry
         return frame, self.body(frame, body, entry)
 
@@ -70,7 +79,9 @@ class Elaborator:
         name = frame.number(step) if stated is None else ""
         if not self.is_present(frame, step):
             return value
-        name = name or frame.stated_name(step)
+        if not name:
+            name = frame.stated_name(step)
+            self.graph.decide(frame, step.reserved["name"])
         frame.declare(name, step.span if stated is None else stated.span)
         sources = self.sources(frame, step, value)
         self.check_init(frame, step)
@@ -103,6 +114,7 @@ class Elaborator:
         if argument is None:
             return True
         condition = frame.evaluate(argument)
+        self.graph.decide(frame, argument)
         if not isinstance(condition, bool) and condition is not POISON:
             message = f"`when` is true or false, found {describe(condition)}"
             frame.fail("AS0506", argument.span, message)
@@ -117,6 +129,7 @@ class Elaborator:
         if argument is None:
             return [value]
         stated = frame.evaluate(argument)
+        self.graph.decide(frame, argument)
         names = cast("list[Any]", stated) if isinstance(stated, list) else [stated]
         items = [argument] * len(names)
         if isinstance(argument.items, list):
@@ -166,6 +179,7 @@ class Elaborator:
         argument = step.reserved.get("aux")
         if argument is not None:
             head = frame.evaluate(argument)
+            self.graph.decide(frame, argument)
             if not is_root:
                 message = "a head attaches to a step of the network itself"
                 frame.fail("AS0405", argument.span, message, "use `aux` outside blocks")
@@ -187,12 +201,13 @@ class Elaborator:
             return None
         block = self.blocks[step.kind]
         self.graph.charge(frame, step, block.cost)
-        env: dict[str, Any] = dict(self.graph.root.args)
+        callee = Frame(self.graph.report, frame.scope, dict(self.graph.root.args), None)
+        callee.influence.update({name: frozenset({name}) for name in self.graph.root.args})
         # Not a generator in `all`: every argument at fault is reported.
-        bound = [self.bind(frame, step, name, env, p) for p in block.parameters.values()]
+        bound = [self.bind(frame, step, name, callee, p) for p in block.parameters.values()]
         if not all(bound):
             return None
-        args = {key: env[key] for key in block.parameters}
+        args = {key: callee.env[key] for key in block.parameters}
         scope = Scope(
             name,
             kind,
@@ -203,14 +218,17 @@ class Elaborator:
             expressions(step),
             step.is_row,
             block.doc,
+            {k: e for k, e in block.default_exprs.items() if k not in step.arguments},
         )
-        inside = frame.block_frame(scope, value, env, block.parameters, step)
+        inside = frame.block_frame(
+            scope, value, callee.env, callee.influence, block.parameters, step
+        )
         return self.body(inside, block.body, value)
 
     def bind(
-        self, frame: Frame, step: Step, name: str, env: dict[str, Any], parameter: Parameter
+        self, frame: Frame, step: Step, name: str, callee: Frame, parameter: Parameter
     ) -> bool:
-        """Put an argument's value into a block's environment; False if it has an error."""
+        """Put an argument's value into the environment of a block; False if it has an error."""
         passed = step.arguments.get(parameter.name)
         argument = passed or parameter.default
         if argument is None:
@@ -220,11 +238,11 @@ class Elaborator:
             notes = (Note(f"{parameter.name} is declared", parameter.span),)
             frame.fail("AS0207", step.end if step.is_row else step.span, message, notes=notes)
             return False
-        if passed is not None:
-            value = frame.evaluate(passed)
-        else:
-            # A default sees the arguments before it, and none of the caller's.
-            value = Frame(self.graph.report, frame.scope, env, None).evaluate(argument)
+        # A default sees the arguments before it, and none of the caller's.
+        written_in = callee if passed is None else frame
+        value = written_in.evaluate(argument)
+        if self.graph.root.args:
+            callee.influence[parameter.name] = of_argument(argument, written_in.influence)
         if value is not POISON:
             try:
                 value = coerce(parameter.type, value)
@@ -233,7 +251,7 @@ class Elaborator:
                 help = error.help or argument.hint
                 frame.fail(error.code, frame.origin(argument).span, message, help)
                 value = POISON
-        env[parameter.name] = value
+        callee.env[parameter.name] = value
         return value is not POISON
 
     def merge(self, frame: Frame, step: Step, name: str, sources: list[Value]) -> Value:
@@ -278,6 +296,7 @@ class Elaborator:
             return None
         counter = step.arguments["as"].constant if "as" in step.arguments else None
         outer = frame.env.get(counter) if counter else None
+        outer_influence = frame.influence.get(counter, NOTHING) if counter else NOTHING
         scope = Scope(name, "repeat", step.span, frame.scope)
         for i in range(count):
             args = {counter: i} if counter else {}
@@ -285,6 +304,7 @@ class Elaborator:
             inside = frame.child(iteration, value)
             inside.path_length += len(name) + 1
             frame.env.update(args)
+            frame.influence.update(dict.fromkeys(args, NOTHING))
             self.graph.charge(inside, step, 8)
             value = self.body(inside, step.body or [], value)
             frame.names[f"{name}.{i}"] = value
@@ -292,12 +312,14 @@ class Elaborator:
             frame.env.pop(counter, None)
             if outer is not None:
                 frame.env[counter] = outer
+                frame.influence[counter] = outer_influence
         return value
 
     def iterations(self, frame: Frame, step: Step) -> int | None:
         """Return the value of `times`; None if it has an error, which is reported."""
         argument = step.arguments["times"]
         times = frame.evaluate(argument)
+        self.graph.decide(frame, argument)
         if times is POISON:
             return None
         try:

@@ -29,7 +29,8 @@ class Frame:
     """A scope, the values of the arguments, and the step names that `from` can reach.
 
     `declared` holds the names of this body and where each was declared. `call` is the step that
-    instantiates the block around it, and `caller` that step's frame.
+    instantiates the block around it, and `caller` that step's frame. `influence` says of each name
+    of `env` which arguments of the network its value depends on.
     """
 
     report: Report
@@ -45,6 +46,7 @@ class Frame:
     depth: int = 0
     path_length: int = 0
     """The characters of the scope's path."""
+    influence: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
     def child(self, scope: Scope, entry: Value) -> Frame:
         """Return the frame of a branch or an iteration, which can read all names of this one."""
@@ -59,6 +61,7 @@ class Frame:
             caller=self.caller,
             depth=self.depth + 1,
             path_length=self.path_length + len(scope.name) + 1,
+            influence=self.influence,
         )
 
     def block_frame(
@@ -66,12 +69,14 @@ class Frame:
         scope: Scope,
         entry: Value,
         env: dict[str, Any],
+        influence: dict[str, frozenset[str]],
         parameters: Mapping[str, Parameter],
         call: Step,
     ) -> Frame:
         """Return the frame of a block's body, which sees its own arguments and no step outside."""
         inside = self.child(scope, entry)
         inside.env = env
+        inside.influence = influence
         inside.names = ChainMap({"input": entry})
         inside.parameters = parameters
         inside.call = call
@@ -121,8 +126,10 @@ class Frame:
         try:
             return argument.evaluate(self.env)
         except LocatedError as failure:
-            # Without `in`, the step before failed, and that error has been reported.
-            if "in" in self.env or "in" not in argument.names_read():
+            # Without `in` the step before failed, and an argument may have: that is reported.
+            names = argument.names_read()
+            is_known = all(self.env.get(name) is not POISON for name in names)
+            if is_known and ("in" in self.env or "in" not in names):
                 error = failure.error
                 self.fail(error.code, failure.span, error.message, error.help)
             return POISON

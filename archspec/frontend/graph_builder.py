@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from archspec.diagnostics import Note, Report, Span, quote
 from archspec.frontend.cache import input_features, make_op, output_shape
 from archspec.frontend.frame import Frame, Value
+from archspec.frontend.influence import CHANNELS, ShapeInfluence, of_argument, of_output
 from archspec.frontend.init_rules import read_init
 from archspec.frontend.pydantic_errors import report_validation_error
 from archspec.frontend.shapes import matches_claim, parse_shape
@@ -34,7 +35,11 @@ Origin = tuple[Step, Frame]
 
 
 class GraphBuilder:
-    """Collects the nodes and claims of one network; `root` is the network's own scope."""
+    """Collects the nodes and claims of one network; `root` is the network's own scope.
+
+    `influences` says of each node which arguments of the network its shape depends on; `decisive`
+    are those on which the steps themselves depend.
+    """
 
     def __init__(self, report: Report, root: Scope, inputs: StatedInputs) -> None:
         self.report = report
@@ -45,6 +50,8 @@ class GraphBuilder:
         self.nodes: list[Node] = []
         self.origins: list[Origin | None] = []
         self.claims: list[Claim] = []
+        self.influences: list[ShapeInfluence] = []
+        self.decisive: set[str] = set()
         self.work = 0
         self.max_work = MAX_WORK
 
@@ -63,6 +70,11 @@ class GraphBuilder:
             frame.env.pop("in", None)
         else:
             frame.env["in"] = input_features(self.nodes[value].shape)
+            frame.influence[CHANNELS], frame.influence["in"] = self.influences[value]
+
+    def decide(self, frame: Frame, argument: Argument) -> None:
+        """Note that the steps themselves depend on this value."""
+        self.decisive |= of_argument(argument, frame.influence)
 
     # Nodes
 
@@ -81,8 +93,12 @@ class GraphBuilder:
         exprs: Mapping[str, Expr] = {}
         init: Mapping[str, Any] = {}
         is_row = False
+        influence = ShapeInfluence()
         if origin is not None:
             step, frame = origin
+            if self.root.args:
+                entering = [self.influences[i] for i in inputs]
+                influence = of_output(op, shape, step, frame.influence, entering)
             if index > MAX_LAYERS:
                 message = f"the network has more than {MAX_LAYERS:,} layers"
                 self.report.stop("AS0701", step.span, message, help="repeat less")
@@ -92,6 +108,7 @@ class GraphBuilder:
             is_row = step.is_row
         self.nodes.append(Node(index, name, op, inputs, shape, scope, span, exprs, init, is_row))
         self.origins.append(origin)
+        self.influences.append(influence)
         return index
 
     def add_stand_in(self, frame: Frame, name: str, shape: Shape) -> int:

@@ -12,18 +12,18 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from operator import index
 from pathlib import Path
 from typing import Any
 
 from archspec.analysis.stats import Stats, stats
-from archspec.diagnostics import Diagnostic, Report, Source, quote
+from archspec.diagnostics import Diagnostic, Report, Source, SpecError, quote
 from archspec.frontend.files import SpecReader, find_spec
 from archspec.frontend.network import read_network
 from archspec.frontend.overrides import apply_edit
-from archspec.frontend.tree import YamlMap, YamlScalar, from_python, tree_depth
+from archspec.frontend.tree import YamlMap, YamlScalar, copy_tree, from_python, tree_depth
 from archspec.frontend.yaml import MAX_DEPTH, parse_yaml
 from archspec.ir.check_input import OVERRIDE, CheckInput
 from archspec.ir.document import Document
@@ -101,8 +101,25 @@ def read_spec(
         return None
     texts = [*reader.texts, repr([sets, sorted(args.items())]).encode()]
     digest = hashlib.sha256(b"\0".join(texts)).hexdigest()
-    graph = network.graph
+    graph = replace(network.graph, vary=partial(_vary, tree, path.stem))
+    network = replace(network, graph=graph)
     return Spec(str(path), graph.name, graph, network.document, digest, tree), network
+
+
+def _vary(tree: YamlMap, default_name: str, args: Mapping[str, Any]) -> Graph | None:
+    """Return the graph of the same spec with other values of arguments; None if it has an error."""
+    report = Report()
+    changed = copy_tree(tree)
+    assert isinstance(changed, YamlMap)
+    try:
+        for name, value in args.items():
+            _apply_argument(changed, name, value, report)
+        network = None if report.failed else read_network(changed, default_name, report)
+    except SpecError:  # the report is full
+        return None
+    if network is None or report.failed:
+        return None
+    return replace(network.graph, vary=partial(_vary, changed, default_name))
 
 
 def _apply_argument(tree: YamlMap, name: str, value: Any, report: Report) -> None:

@@ -97,7 +97,7 @@ def read_network(
 
     build_at = partial(_at_other_input, body, root, blocks, forms, tree)
     elaborator.graph.legal_inputs = NearestInputs(shape, build_at)
-    frame, value = elaborator.network(body, shape)
+    frame, value = elaborator.network(body, shape, sizes)
     outputs = heads.outputs(value, frame, elaborator.row_unknown)
     inputs.report_unchecked(shape, report)
     if report.failed or value is None or document is None:
@@ -105,7 +105,16 @@ def read_network(
     built = elaborator.graph
     stated = {source: build_at(other) for source, other in inputs.others.items()}
     report_uncovered_pools(built, stated, inputs.others, report)
-    graph = Graph(title, tuple(built.nodes), outputs, root, values, tuple(built.claims))
+    graph = Graph(
+        title,
+        tuple(built.nodes),
+        outputs,
+        root,
+        values,
+        tuple(built.claims),
+        frozenset(built.decisive) | _names_of_heads(tree, parser),
+        frozenset[str]().union(*(shape.positions for shape in built.influences)),
+    )
     used = parser.used | {form.block for form in document.heads.values()}
     find_span = span_finder(tree)
     return CheckInput(
@@ -275,6 +284,22 @@ def _document(tree: YamlMap, parser: BodyParser, values: Mapping[str, Any]) -> D
     computed = {name: value for name, value in sections.items() if value is not POISON}
     document = _validate(computed, tree, parser.report)
     return document if len(computed) == len(sections) else None
+
+
+def _names_of_heads(tree: YamlMap, parser: BodyParser) -> frozenset[str]:
+    """Return the arguments that decide which heads there are, and where."""
+    heads = tree.get("heads")
+    if not isinstance(heads, YamlMap):
+        return frozenset()
+    return frozenset[str]().union(
+        *(
+            parser.argument(key.span, value, parser.globals).names_read()
+            for _, head in heads
+            if isinstance(head, YamlMap)
+            for key, value in head
+            if key.text in ("block", "from", "only")
+        )
+    )
 
 
 def _validate(value: Any, tree: Tree, report: Report) -> Document | None:

@@ -168,3 +168,13 @@ class Block:
         """The approximate work of giving its arguments values."""
         defaults = (parameter.default for parameter in self.parameters.values())
         return 8 + sum(2 + default.cost if default else 2 for default in defaults)
+
+    @cached_property
+    def default_exprs(self) -> Mapping[str, Expr]:
+        """The defaults of arguments that are expressions, over the arguments before them."""
+        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
+        return {
+            name: default.expr
+            for name, default in defaults.items()
+            if default is not None and default.expr is not None
+        }

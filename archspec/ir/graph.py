@@ -6,7 +6,7 @@ block instances, branches of merges, iterations of repeats, heads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -31,7 +31,8 @@ class Scope:
     """The part of a spec that nodes were written in.
 
     `args` are a block instance's arguments by the spec's names, or a repeat's counter; `exprs` are
-    the expressions that some of them were given as, in terms of the parent's arguments.
+    the expressions that some of them were given as, in terms of the parent's arguments. `defaults`
+    are those of arguments that the block's own defaults give, in terms of the arguments before.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Scope:
     exprs: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
     row: bool = False
     doc: str = ""
+    defaults: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
 
     @cached_property
     def path(self) -> str:
@@ -101,9 +103,18 @@ class Claim:
     span: Span
 
 
+def _no_variant(args: Mapping[str, Any], /) -> None:
+    """Stand for a spec that is not known, so that no other value of an argument is."""
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A network with all shapes resolved; `heads[0]` is the main output."""
+    """A network with all shapes resolved; `heads[0]` is the main output.
+
+    `decisive` are the arguments on which the steps themselves depend, by a `when`, a `repeat` or a
+    name; `sizing` those that sizes of windows or maps depend on. `vary` returns the network of the
+    same spec with other values of some arguments, None if the spec has an error then.
+    """
 
     name: str
     nodes: tuple[Node, ...]
@@ -111,6 +122,9 @@ class Graph:
     root: Scope
     args: Mapping[str, Any] = field(default_factory=dict[str, Any])
     claims: tuple[Claim, ...] = ()
+    decisive: frozenset[str] = frozenset()
+    sizing: frozenset[str] = frozenset()
+    vary: Callable[[Mapping[str, Any]], Graph | None] = _no_variant
 
     @property
     def input(self) -> Shape:

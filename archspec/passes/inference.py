@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from archspec.ir.graph import Graph, Node
 
@@ -22,4 +24,9 @@ def inference_graph(graph: Graph) -> Graph:
         now[node.index] = len(nodes)
         nodes.append(replace(node, index=len(nodes), inputs=tuple(now[i] for i in node.inputs)))
     heads = tuple(replace(head, node=now[head.node]) for head in graph.heads if not head.train_only)
-    return replace(graph, nodes=tuple(nodes), heads=heads)
+
+    def vary(args: Mapping[str, Any]) -> Graph | None:
+        other = graph.vary(args)
+        return None if other is None else inference_graph(other)
+
+    return replace(graph, nodes=tuple(nodes), heads=heads, vary=vary)

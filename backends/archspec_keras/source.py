@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from archspec.backend import Provenance
 from archspec.codegen import packaged
 from archspec.codegen.classes import form_classes
-from archspec.codegen.constructor_args import resolve_class
+from archspec.codegen.constructor_args import NO_ARGUMENTS, resolve_class
 from archspec.codegen.describe import describe
 from archspec.codegen.file import (
     code_only,
@@ -24,6 +24,7 @@ from archspec.codegen.function_body import FunctionBody
 from archspec.codegen.literals import WIDTH, display_width, literal
 from archspec.codegen.lowering import Merge, Module
 from archspec.codegen.module_tree import EmittedClass, LayerCall, MergeCall, TreeNode, flatten
+from archspec.codegen.offered import EmittedSource, emit_with_arguments
 from archspec.codegen.packaged import needed_helpers, template_blocks
 from archspec.codegen.printer import Call, List, function_header, statement
 from archspec.codegen.schedule import train_only_outputs
@@ -62,7 +63,17 @@ def emit(
 def source(graph: Graph, about: Provenance) -> str:
     """Return the text of `model.py`."""
     helpers = helper_sources()
-    functions = block_functions(graph, helpers)
+
+    def write(graph: Graph, arguments: Mapping[str, Any]) -> EmittedSource:
+        functions = block_functions(graph, helpers, arguments)
+        return EmittedSource(_module(graph, functions, about, helpers), functions[-1])
+
+    return emit_with_arguments(graph, write).text
+
+
+def _module(
+    graph: Graph, functions: list[EmittedClass], about: Provenance, helpers: Mapping[str, str]
+) -> str:
     *blocks, network = functions
     targets = {target for cls in functions for target in _targets(cls.example.children)}
     writer = FunctionWriter(graph, functions)
@@ -74,11 +85,15 @@ def source(graph: Graph, about: Provenance) -> str:
     return f"{docstring}\n\n{_PYRIGHT_COMMENT}\n\n{imports(body)}\n\n\n{body}\n"
 
 
-def block_functions(graph: Graph, helpers: Collection[str]) -> list[EmittedClass]:
+def block_functions(
+    graph: Graph, helpers: Collection[str], arguments: Mapping[str, Any] = NO_ARGUMENTS
+) -> list[EmittedClass]:
     """Return a function for each structure, the network's own last."""
-    return form_classes(
-        graph, build_tree(graph, KERAS), KERAS, helpers, lambda cls: resolve_class(graph, cls)
-    )
+
+    def resolve(cls: EmittedClass) -> None:
+        resolve_class(graph, cls, arguments)
+
+    return form_classes(graph, build_tree(graph, KERAS), KERAS, helpers, resolve)
 
 
 def _targets(calls: list[TreeNode]) -> Iterator[str]:

@@ -4,13 +4,14 @@ loader."""
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from archspec.backend import Provenance
 from archspec.codegen import packaged
 from archspec.codegen.classes import form_classes
-from archspec.codegen.constructor_args import resolve_class
+from archspec.codegen.constructor_args import NO_ARGUMENTS, resolve_class
 from archspec.codegen.describe import describe
 from archspec.codegen.file import (
     code_only,
@@ -21,6 +22,7 @@ from archspec.codegen.file import (
     standard_imports,
 )
 from archspec.codegen.module_tree import EmittedClass, Instance, LayerCall, MergeCall, flatten
+from archspec.codegen.offered import EmittedSource, emit_with_arguments
 from archspec.codegen.packaged import needed_helpers, template_blocks
 from archspec.codegen.printer import function_header
 from archspec.codegen.table import Assignment, assignment, format_assignments
@@ -42,7 +44,21 @@ def emit(graph: Graph, provenance: Provenance, weights: Path | None = None) -> d
 def source(graph: Graph, provenance: Provenance) -> str:
     """Return the module's text."""
     helpers = helper_sources()
-    *inner, top = classes = _classes(graph, helpers)
+
+    def write(graph: Graph, arguments: Mapping[str, Any]) -> EmittedSource:
+        classes = _classes(graph, helpers, arguments)
+        return EmittedSource(_module(graph, classes, provenance, helpers), classes[-1])
+
+    return emit_with_arguments(graph, write).text
+
+
+def _module(
+    graph: Graph,
+    classes: list[EmittedClass],
+    provenance: Provenance,
+    helpers: Mapping[str, str],
+) -> str:
+    *inner, top = classes
     outputs = NetworkOutputs(graph, f"{top.name}Output")
     layers = [
         part
@@ -64,10 +80,14 @@ def network_parts(graph: Graph) -> Instance:
     return _classes(graph, helper_sources())[-1].example
 
 
-def _classes(graph: Graph, helpers: Collection[str]) -> list[EmittedClass]:
+def _classes(
+    graph: Graph, helpers: Collection[str], arguments: Mapping[str, Any] = NO_ARGUMENTS
+) -> list[EmittedClass]:
     top = build_tree(graph, TORCH)
     overwrite_inputs(graph, top)
-    return form_classes(graph, top, TORCH, helpers, lambda cls: resolve_class(graph, cls))
+    return form_classes(
+        graph, top, TORCH, helpers, lambda cls: resolve_class(graph, cls, arguments)
+    )
 
 
 _TORCH = {r"\btorch\.": "import torch", r"\bF\.": "import torch.nn.functional as F"}

@@ -208,6 +208,13 @@ def test_using_a_block_that_could_not_be_read_says_nothing_more() -> None:
 # Values given to blocks
 
 
+def test_an_error_in_an_argument_is_not_repeated_at_a_default_that_reads_it() -> None:
+    blocks = (
+        """u: {args: {out: int, mid: "int = ${out + 1}"}, body: [{conv: {out: $mid, kernel: 1}}]}"""
+    )
+    assert found(net("- {name: first, u: {out: wide}}", blocks=blocks)) == [("AS0204", "wide")]
+
+
 def test_an_argument_without_a_value() -> None:
     blocks = f"u: {{args: {{out: int, extra: int = 1}}, {BODY}}}"
     diagnostic = the(net("- {name: first, u: }", blocks=blocks), "AS0207", "u")
