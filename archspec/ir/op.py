@@ -80,6 +80,17 @@ class EvalContext:
             self, train=self.train and path not in self.frozen_batch_norms, running_stats={}
         )
 
+    def mean(self, values: Array, axes: tuple[int, ...]) -> Array:
+        """Return the mean over some axes, which stay with length 1.
+
+        A sum of n values rounds in about log2 n levels, relative to the values however small the
+        sum is; the mean's rounding is the same in all values that it is subtracted from.
+        """
+        mean = values.mean(axis=axes, keepdims=True)
+        size = abs(values).mean(axis=axes, keepdims=True)
+        levels = max((values.size // max(mean.size, 1)).bit_length() - 1, 1)
+        return mean + levels * (self.perturb(size) - size)
+
 
 Window = tuple[tuple[int, ...], tuple[int | Fraction, ...], tuple[int, ...]]
 """Per axis: effective kernel, stride (1/2 for an upsampling by two), padding before."""

@@ -279,7 +279,8 @@ class Softmax(_Activation):
         cotangent: Array,
     ) -> Derivatives:
         y = context.perturb(self.apply(inputs[0]))
-        return (y * (cotangent - (cotangent * y).sum(axis=1, keepdims=True)),), {}
+        mean = context.mean(cotangent * y, (1,)) * y.shape[1]
+        return (y * (cotangent - mean),), {}
 
 
 class Prelu(Op):

@@ -67,8 +67,8 @@ class _Norm(Op):
             # Mean and deviation move with x, so that neither a constant in the derivative nor a
             # multiple of y has an effect.
             y, _ = self._grouped(y)
-            along = y * (share * y).mean(axis=axes, keepdims=True)
-            share = context.perturb(share) - share.mean(axis=axes, keepdims=True) - along
+            along = y * context.mean(share * y, axes)
+            share = context.perturb(share) - context.mean(share, axes) - along
         return ((share / deviation).reshape(x.shape),), gradients
 
     def _uses_batch_stats(self, context: EvalContext) -> bool:
@@ -82,7 +82,7 @@ class _Norm(Op):
         values, axes = self._grouped(x)
         deviation = np.sqrt(values.var(axis=axes, keepdims=True) + self.eps)
         # The difference is as exact as the values: where these hardly differ, it is only rounding.
-        centred = context.perturb(values) - values.mean(axis=axes, keepdims=True)
+        centred = context.perturb(values) - context.mean(values, axes)
         return (centred / deviation).reshape(x.shape), deviation
 
 

@@ -12,11 +12,12 @@ import pytest
 from archspec.backend.session import ForwardResult, Gradients, Mode, SessionState
 from archspec.equivalence.inputs import fixed_cotangents, random_weights, verify_inputs
 from archspec.equivalence.layer import layer_spec
-from archspec.equivalence.measure import ROUNDING, Expected
+from archspec.equivalence.measure import ROUNDING, Expected, Jitter, relative_error
 from archspec.equivalence.modes import MODES, OPTIMIZER, Quantity, expected_values, measure
 from archspec.equivalence.plan import compare_quantities
 from archspec.equivalence.report import ReportLine
 from archspec.frontend.loader import Spec
+from archspec.ir.op import EvalContext
 from archspec.reference import ReferenceSession
 from tests.helpers.specs import checked
 
@@ -262,3 +263,47 @@ def test_an_activation_may_be_as_far_away_as_rounding_takes_it(spec: Spec) -> No
     for known, passes in ((wanted, False), (wider, True)):
         told = compare_quantities(spec.graph, "it", "eval", "float64", found, known, DOUBLE)
         assert [line.passed for line in told if line.quantity == "activations"] == [passes]
+
+
+LOST = {
+    "batch_norm": "[{conv: {out: 1, kernel: 2}}, {batch_norm: {eps: 0.001}}]",
+    "group_norm": "[{conv: {out: 2, kernel: 2}}, {group_norm: {groups: 1}}]",
+    "softmax": "[{conv: {out: 1, kernel: 2}}, {reshape: {to: [25]}}, softmax]",
+}
+
+
+@pytest.mark.parametrize("network", LOST)
+def test_a_bias_that_a_mean_takes_away_may_be_what_rounding_leaves(
+    network: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its derivative is 0; weight decay makes what a step does to it another number."""
+    graph = checked(f"archspec: 1\ninput: [2, 6, 6]\nnetwork: {LOST[network]}\n").graph
+    exact = EvalContext.mean
+
+    def rounded(context: EvalContext, values: Any, axes: tuple[int, ...]) -> Any:
+        # As an engine that adds in order does: by a few digits of what is added.
+        return exact(context, values, axes) + 2.0**-48 * exact(context, np.abs(values), axes)
+
+    for seed in range(40):
+        given = verify_inputs(graph, seed, 2)
+        expected = expected_values(graph, given, "step", DOUBLE)
+        with monkeypatch.context() as patch:
+            patch.setattr(EvalContext, "mean", rounded)
+            found = measure(ReferenceSession(graph, given.tensors), given, "step")
+        lines = compare_quantities(graph, "it", "step", "float64", found, expected, DOUBLE)
+        assert [line for line in lines if line.first] == []
+
+
+def test_a_single_number_is_moved_several_times() -> None:
+    graph = checked(f"archspec: 1\ninput: [2, 6, 6]\nnetwork: {LOST['batch_norm']}\n").graph
+    given = verify_inputs(graph, 0, 2)
+    slots = expected_values(graph, given, "step", DOUBLE)["slots"]
+    for seed in range(1, 5):
+        jitter = Jitter(DOUBLE, seed)
+        tensors = {name: jitter(value) for name, value in given.tensors.items()}
+        moved = measure(
+            ReferenceSession(graph, tensors, jitter), replace(given, tensors=tensors), "step"
+        )
+        bias = moved["slots"]["conv.bias@momentum"]
+        away = relative_error(bias, slots.values["conv.bias@momentum"])
+        assert away <= slots.moves["conv.bias@momentum"]
