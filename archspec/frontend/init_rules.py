@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -46,7 +46,7 @@ def read_init(
             rules[role] = _RULE.validate_python(value[role])
         except ValidationError:
             takes = describe_schema(_RULE.json_schema())
-            stated: Any = value[role]
+            stated = cast("dict[str, Any]", value)[role]
             message = f"{quote(role)} takes {takes}, found {describe(stated)}"
             help = suggest(stated, get_args(InitRule)) if isinstance(stated, str) else ""
             fail("AS0204", part.span, message, help)

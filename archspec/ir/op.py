@@ -92,8 +92,35 @@ class EvalContext:
         return mean + levels * (self.perturb(size) - size)
 
 
-Window = tuple[tuple[int, ...], tuple[int | Fraction, ...], tuple[int, ...]]
-"""Per axis: effective kernel, stride (1/2 for an upsampling by two), padding before."""
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """The positions that outputs read along an axis of the input.
+
+    Output i of a period reads `first[i]` to `last[i]`, one in `step`, and output i + period the
+    same moved by `advance`. None stands for an output that reads nothing. A window has a period of
+    one; behind an upsampling by two, two neighbours differ. Fractions are a bound for periods that
+    are too long to list.
+
+    >>> Reads.sliding(extent=3, stride=2, before=1)
+    Reads(first=(-1,), last=(1,), advance=2, step=1)
+    """
+
+    first: tuple[int | Fraction | None, ...]
+    last: tuple[int | Fraction | None, ...]
+    advance: int | Fraction
+    step: int = 1
+
+    @classmethod
+    def sliding(cls, extent: int, stride: int = 1, before: int = 0, step: int = 1) -> Reads:
+        """Return what windows of an extent read, `before` positions of padding before the input."""
+        return cls((-before,), (extent - 1 - before,), stride, step)
+
+
+MAX_PERIOD = 256
+"""The most outputs that `Reads` lists."""
+
+Window = tuple[Reads, ...]
+"""What outputs read along each axis after the channels."""
 
 
 class Op(BaseModel):
@@ -131,7 +158,7 @@ class Op(BaseModel):
         return 0
 
     def window(self, *inputs: Shape) -> Window | None:
-        """Return the window of an output element along each spatial axis; None if elementwise."""
+        """Return what output elements read along each spatial axis; None if elementwise."""
         return None
 
     def reference(

@@ -9,7 +9,16 @@ from fractions import Fraction
 from pydantic import Field
 
 from archspec._numpy import Array
-from archspec.ir.op import Derivatives, EvalContext, Op, ParamSpec, ShapeError, Window
+from archspec.ir.op import (
+    MAX_PERIOD,
+    Derivatives,
+    EvalContext,
+    Op,
+    ParamSpec,
+    Reads,
+    ShapeError,
+    Window,
+)
 from archspec.ir.types import Amount, Padding, Pads, Positive, Shape, Size
 from archspec.ops import window
 from archspec.ops.correlation import Correlation
@@ -129,8 +138,7 @@ class Conv(_Convolution):
         return self._window(shape, shape[1:], self.shape(shape)[1:])
 
     def window(self, *inputs: Shape) -> Window:
-        sliding = self.sliding_window(inputs[0])
-        return sliding.extent, sliding.stride, tuple(before for before, _ in sliding.pads)
+        return self.sliding_window(inputs[0]).reads()
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
@@ -234,10 +242,9 @@ class ConvTranspose(_Convolution):
         return math.prod(x) * (self.out // self.groups) * math.prod(kernel)
 
     def window(self, *inputs: Shape) -> Window:
-        # About kernel/stride inputs reach an output element; its neighbour lies 1/stride further.
-        sliding = self.sliding_window(inputs[0])
-        reach = tuple(-(-e // s) for e, s in zip(sliding.extent, sliding.stride, strict=True))
-        return reach, tuple(Fraction(1, s) for s in sliding.stride), (0,) * len(reach)
+        kernel, stride, dilation = self.axes(inputs[0])
+        rows = zip(kernel, stride, dilation, self.pads(inputs[0]), strict=True)
+        return tuple(_transposed_reads(k, s, d, before) for k, s, d, (before, _) in rows)
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
@@ -257,6 +264,24 @@ class ConvTranspose(_Convolution):
         weight = correlation.weight_vjp(cotangent, x)
         gradients = {"weight": weight, **self._bias_vjp(cotangent)}
         return (correlation.correlate(cotangent, params["weight"]),), gradients
+
+
+def _transposed_reads(kernel: int, stride: int, dilation: int, before: int) -> Reads:
+    """Return the inputs that are added into each output: those with i * stride + t * dilation."""
+    if stride > MAX_PERIOD:
+        start = Fraction(before - dilation * (kernel - 1), stride)
+        return Reads((start,), (Fraction(before, stride),), Fraction(1, stride))
+    common = math.gcd(dilation, stride)
+    cycle = stride // common
+    first: list[int | None] = []
+    last: list[int | None] = []
+    for output in range(before, before + stride):
+        taps = range(min(kernel, cycle))
+        tap = next((t for t in taps if (output - t * dilation) % stride == 0), None)
+        far = None if tap is None else tap + (kernel - 1 - tap) // cycle * cycle
+        last.append(None if tap is None else (output - tap * dilation) // stride)
+        first.append(None if far is None else (output - far * dilation) // stride)
+    return Reads(tuple(first), tuple(last), 1, dilation // common)
 
 
 OPS = (Conv, ConvTranspose)

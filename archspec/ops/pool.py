@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from functools import reduce
 from itertools import accumulate
 
 from pydantic import Field
 
 from archspec._numpy import Array, np
-from archspec.ir.op import Derivatives, EvalContext, Op, ShapeError, Window
+from archspec.ir.op import MAX_PERIOD, Derivatives, EvalContext, Op, Reads, ShapeError, Window
 from archspec.ir.types import Padding, Pads, Shape, Size
 from archspec.ops import window
 from archspec.ops.window import Rounding, SlidingWindow
@@ -80,8 +81,7 @@ class _Sliding(_Pool):
         return False
 
     def window(self, *inputs: Shape) -> Window:
-        sliding = self.sliding_window(inputs[0])
-        return sliding.extent, sliding.stride, tuple(before for before, _ in sliding.pads)
+        return self.sliding_window(inputs[0]).reads()
 
     def _taps(self, x: Array, border: float, overhang: float) -> Array:
         """Return the cells under each window of a batch, [N, C, taps, *out].
@@ -212,8 +212,7 @@ class _Global(_Pool):
         return (x[0], *(1,) * len(window.spatial_size(x, self.kind)))
 
     def window(self, *inputs: Shape) -> Window:
-        size = inputs[0][1:]
-        return size, (1,) * len(size), (0,) * len(size)
+        return tuple(map(Reads.sliding, inputs[0][1:]))
 
 
 class GlobalAvgPool(_Global):
@@ -280,10 +279,8 @@ class _Adaptive(_Pool):
         return (x[0], *window.per_axis(self.size, len(window.spatial_size(x, self.kind)), "size"))
 
     def window(self, *inputs: Shape) -> Window:
-        rows = list(zip(inputs[0][1:], self.shape(*inputs)[1:], strict=True))
-        # Bins differ in width and distance: the widest one, and about how far apart they are.
-        widest = tuple(-(-(n + m - math.gcd(n, m)) // m) for n, m in rows)
-        return widest, tuple(max(n // m, 1) for n, m in rows), (0,) * len(rows)
+        rows = zip(inputs[0][1:], self.shape(*inputs)[1:], strict=True)
+        return tuple(_bin_reads(n, m) for n, m in rows)
 
     def _bins(self, shape: Shape, axis: int) -> list[slice]:
         """Return the bins of one axis of a batch, for samples of that shape."""
@@ -334,6 +331,18 @@ class _Adaptive(_Pool):
 
     def _order(self, x: Array) -> range:
         return range(x.ndim - 1, 1, -1)
+
+
+def _bin_reads(n: int, m: int) -> Reads:
+    """Return the cells of each of m bins over n cells."""
+    common = math.gcd(n, m)
+    period = m // common
+    if period > MAX_PERIOD:
+        widest = -(-(n + m - common) // m)
+        return Reads((Fraction(0),), (Fraction(widest - 1),), Fraction(n, m))
+    first = tuple(i * n // m for i in range(period))
+    last = tuple(-(-(i + 1) * n // m) - 1 for i in range(period))
+    return Reads(first, last, n // common)
 
 
 class AdaptiveAvgPool(_Adaptive):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from archspec._numpy import Array, np
-from archspec.ir.op import Derivatives, EvalContext, Op, ShapeError, Window
+from archspec.ir.op import MAX_PERIOD, Derivatives, EvalContext, Op, Reads, ShapeError, Window
 from archspec.ir.types import LIMIT, Padding, Pads, Positive, Shape, Size, format_shape
 from archspec.ops import indexing, window
 
@@ -208,8 +208,7 @@ class Pad(_Move):
         return (x[0], *(n + sum(pair) for n, pair in zip(x[1:], pads, strict=True)))
 
     def window(self, *inputs: Shape) -> Window:
-        pads = self.pads(inputs[0])
-        return (1,) * len(pads), (1,) * len(pads), tuple(before for before, _ in pads)
+        return tuple(Reads.sliding(1, 1, before) for before, _ in self.pads(inputs[0]))
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
@@ -288,8 +287,7 @@ class Crop(_Move):
         return (x[0], *out)
 
     def window(self, *inputs: Shape) -> Window:
-        margins = self.margins(inputs[0])
-        return (1,) * len(margins), (1,) * len(margins), tuple(-before for before, _ in margins)
+        return tuple(Reads.sliding(1, 1, -before) for before, _ in self.margins(inputs[0]))
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext
@@ -349,9 +347,27 @@ class Resize(_Move):
         return (x[0], *(n * s for n, s in zip(size, scale, strict=True)))
 
     def window(self, *inputs: Shape) -> Window:
-        rows = list(zip(inputs[0][1:], self.shape(*inputs)[1:], strict=True))
-        reach = 1 if self.mode == "nearest" else 2
-        return (reach,) * len(rows), tuple(Fraction(n, m) for n, m in rows), (0,) * len(rows)
+        rows = zip(inputs[0][1:], self.shape(*inputs)[1:], strict=True)
+        return tuple(self._reads(n, m) for n, m in rows)
+
+    def _reads(self, n: int, m: int) -> Reads:
+        """Return the positions around each output, the second only where it has a weight."""
+        if self.coordinates == "align_corners":
+            advance, start = Fraction(max(n - 1, 1), max(m - 1, 1)), Fraction(0)
+        else:
+            advance = Fraction(n, m)
+            is_half = self.coordinates == "half_pixel"
+            start = (advance - 1) / 2 if is_half else Fraction(0)
+        period = advance.denominator
+        reach = 0 if self.mode == "nearest" else 1
+        if period > MAX_PERIOD:
+            return Reads((start,), (start + reach,), advance)
+        # The nearest position is that on or below the middle of the output.
+        shift = Fraction(1, 2) if not reach and self.coordinates == "half_pixel" else 0
+        at = [start + i * advance + shift for i in range(period)]
+        first = tuple(map(math.floor, at))
+        last = tuple(map(math.ceil, at)) if reach else first
+        return Reads(first, last, advance.numerator)
 
     def reference(
         self, inputs: Sequence[Array], params: Mapping[str, Array], context: EvalContext

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from archspec._numpy import Array, np
-from archspec.ir.op import ShapeError
+from archspec.ir.op import Reads, ShapeError, Window
 from archspec.ir.types import Pads, Shape, format_shape
 
 Rounding = Literal["floor", "ceil"]
@@ -47,6 +47,11 @@ class SlidingWindow:
     def extent(self) -> tuple[int, ...]:
         """The length of the dilated kernel: dilation * (kernel - 1) + 1."""
         return tuple(extent(k, d) for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    def reads(self) -> Window:
+        """Return the positions that outputs read along each axis."""
+        rows = zip(self.extent, self.stride, self.pads, self.dilation, strict=True)
+        return tuple(Reads.sliding(e, s, before, d) for e, s, (before, _), d in rows)
 
     @property
     def covers_all(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from archspec.ir.op import EvalContext, Op, ShapeError
+from archspec.ir.op import EvalContext, Op, Reads, ShapeError
 from archspec.ir.types import Shape
 from archspec.ops import OPS
 
@@ -50,6 +50,15 @@ def evaluate(
     for x, old in zip(inputs, before, strict=True):
         np.testing.assert_array_equal(x, old)
     return y
+
+
+def positions(reads: Reads, output: int) -> range:
+    """The positions that an output reads along an axis, those past the border included."""
+    turns, index = divmod(output, len(reads.first))
+    first, last, moved = reads.first[index], reads.last[index], turns * reads.advance
+    if first is None or last is None:
+        return range(0)
+    return range(int(first + moved), int(last + moved) + 1, reads.step)
 
 
 def tensors(params: Mapping[str, Array]) -> dict[str, torch.Tensor]:

@@ -115,12 +115,11 @@ def test_upsampling_divides_the_stride() -> None:
     b.add("resize", "resize", up, scale=4, mode="nearest", coordinates="asymmetric")
     fields = receptive_fields(b.graph())
     assert [field.stride[0] for field in fields] == [1, 4, 2, Fraction(1, 2)]
-    assert fields[2].size == (
-        2,
-        2,
-    )  # a 2x2 kernel at stride 2 reads one position for each it writes
+    # A 2x2 kernel at stride 2 reads one position for each that it writes.
+    assert fields[2].size == (2, 2)
     b.add("conv", "conv", out=1, kernel=3)
-    assert receptive_fields(b.graph())[-1].size == (2 + 1, 2 + 1)
+    # Of twelve positions in a row that are copies of three, three neighbours show two at most.
+    assert receptive_fields(b.graph())[-1].size == (2 + 4, 2 + 4)
 
 
 def test_a_field_after_upsampling_holds_all_that_an_output_depends_on() -> None:
@@ -129,9 +128,127 @@ def test_a_field_after_upsampling_holds_all_that_an_output_depends_on() -> None:
     b.add("up", "conv_transpose", out=1, kernel=3, stride=2, bias=False)
     b.add("smooth", "conv", out=1, kernel=3, bias=False)
     b.add("resize", "resize", scale=2, mode="linear", coordinates="half_pixel")
-    field = receptive_fields(b.graph())[-1]
-    widths = [np.ptp(np.flatnonzero(row)) + 1 for row in touched(b.graph())]
-    assert max(widths) <= field.size[0] <= max(widths) + 2
+    perturb(b.graph())
+
+
+ups = st.one_of(
+    st.builds(
+        lambda kernel, stride, dilation, padding: (
+            "conv_transpose",
+            {"kernel": kernel, "stride": stride, "dilation": dilation, "padding": padding},
+        ),
+        st.integers(1, 5),
+        st.integers(2, 4),
+        st.integers(1, 3),
+        st.integers(0, 1),
+    ),
+    st.builds(
+        lambda scale, how: (
+            "resize",
+            {"scale": scale, "mode": how[0], "coordinates": how[1]},
+        ),
+        st.integers(2, 4),
+        st.sampled_from(
+            [("nearest", "half_pixel"), ("nearest", "asymmetric"), ("linear", "half_pixel")]
+        ),
+    ),
+    st.builds(lambda rows: ("resize_to", {"add": rows}), st.integers(1, 30)),
+    st.builds(lambda rows: ("adaptive_avg_pool", {"add": rows}), st.integers(-9, 30)),
+)
+
+
+def grow(b: Builder, name: str, up: tuple[str, dict[str, Any]]) -> int:
+    """Add an upsampling behind the last node; `add` is how many positions its output has more."""
+    kind, fields = up
+    size = b.nodes[-1].shape[1] + fields.get("add", 0)
+    if kind == "resize_to":
+        return b.add(name, "resize", size=size, mode="linear", coordinates="align_corners")
+    if "add" in fields:
+        return b.add(name, kind, size=size)
+    weights: dict[str, Any] = {"out": 1, "bias": False} if kind == "conv_transpose" else {}
+    return b.add(name, kind, **fields, **weights)
+
+
+def perturb(graph: Graph) -> None:
+    """Hold the field behind an upsampling against what each output depends on.
+
+    No output sees more, and one whose field lies inside the input sees as much.
+    """
+    field = receptive_fields(graph)[-1]
+    seen = np.abs(touched_values(graph)) > 1e-9
+    inside: list[int] = []
+    for row in seen:
+        positions = np.flatnonzero(row)
+        if not len(positions):
+            continue
+        width = int(positions[-1] - positions[0] + 1)
+        assert width <= field.size[0]
+        if positions[0] > 0 and positions[-1] < seen.shape[1] - 1:
+            inside.append(width)
+    period = Fraction(field.stride[0]).denominator
+    if len(inside) >= 2 * period:
+        assert max(inside) == field.size[0]
+
+
+def touched_values(graph: Graph) -> np.ndarray:
+    """[out, in]: the derivative of each output by each position, with weights that do not cancel."""
+    values = [np.eye(graph.input[1])[:, None]]
+    for node in graph.nodes[1:]:
+        params = {p.role: np.full(p.shape, 1.0) for p in graph.params(node)}
+        values.append(node.op.reference([values[i] for i in node.inputs], params, EvalContext()))
+    return values[-1].sum(axis=1).T
+
+
+@given(layers, ups, layers, st.one_of(st.none(), ups), st.lists(layers, max_size=2))
+def test_behind_upsamplings_the_field_is_the_most_that_an_output_depends_on(
+    down: tuple[str, int, int, tuple[int, int]],
+    up: tuple[str, dict[str, Any]],
+    smooth: tuple[str, int, int, tuple[int, int]],
+    again: tuple[str, dict[str, Any]] | None,
+    last: list[tuple[str, int, int, tuple[int, int]]],
+) -> None:
+    b = Builder(1, 40)
+    add(b, "down", 0, down)
+    grow(b, "up", up)
+    add(b, "smooth", len(b.nodes) - 1, smooth)
+    if again is not None:
+        grow(b, "again", again)
+    for i, layer in enumerate(last):
+        add(b, f"last{i}", len(b.nodes) - 1, layer)
+    perturb(b.graph())
+
+
+def test_small_windows_behind_an_upsampling_add_up_without_rounding() -> None:
+    """Three neighbours of a doubled row are copies of two positions, however they are read."""
+    b = Builder(1, 40)
+    b.add("up", "resize", scale=2, mode="nearest", coordinates="half_pixel")
+    b.add("one", "conv", out=1, kernel=2, bias=False)
+    b.add("two", "conv", out=1, kernel=2, bias=False)
+    assert receptive_fields(b.graph())[-1].size == (2,)
+    perturb(b.graph())
+
+
+def test_a_skip_connection_joins_what_both_see() -> None:
+    b = Builder(1, 32)
+    skip = b.add("skip", "conv", out=1, kernel=3, padding=1, bias=False)
+    b.add("down", "avg_pool", kernel=2)
+    b.add("deep", "conv", out=1, kernel=3, padding=1, bias=False)
+    up = b.add("up", "conv_transpose", out=1, kernel=2, stride=2, bias=False)
+    b.add("join", "concat", skip, up)
+    b.add("last", "conv", out=1, kernel=3, padding=1, bias=False)
+    perturb(b.graph())
+
+
+def test_patterns_too_long_to_list_are_bounded() -> None:
+    b = Builder(1, 1000)
+    b.add("up", "resize", size=2003, mode="linear", coordinates="half_pixel")
+    b.add("conv", "conv", out=1, kernel=3, bias=False)
+    (width,) = receptive_fields(b.graph())[-1].size
+    assert 3 <= width <= 4
+    big = Builder(1, 10**12)
+    big.add("up", "conv_transpose", out=1, kernel=10**6, stride=10**6)
+    big.add("conv", "conv", out=1, kernel=10**9)
+    assert receptive_fields(big.graph())[-1].stride == (Fraction(1, 10**6),)
 
 
 def test_a_gate_sees_everything() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from archspec.ir.op import ShapeError
+from archspec.ir.op import Reads, ShapeError
 from tests.helpers.ops import (
     assert_refused,
     assert_same,
@@ -19,6 +19,7 @@ from tests.helpers.ops import (
     evaluate,
     flat_pads,
     parameters,
+    positions,
     refusal,
     tensors,
 )
@@ -247,14 +248,29 @@ def test_the_window_is_what_an_output_sees(case: tuple[tuple[int, ...], dict[str
     """With positive weights, an output depends on an input only inside its declared window."""
     _, fields = case
     k, s, d = fields["kernel"][0], fields["stride"][0], fields["dilation"][0]
-    op = build("conv", out=1, kernel=k, stride=s, dilation=d, padding="same", bias=False)
+    op: Any = build("conv", out=1, kernel=k, stride=s, dilation=d, padding="same", bias=False)
     touched = (
         evaluate(op, np.eye(11)[:, None], params={"weight": np.ones((1, 1, k))})[:, 0].T > 0
     )  # [out, in]
     window = op.window((1, 11))
     assert window is not None
-    (reach,), (step,), (before,) = window
+    assert window == (Reads.sliding(d * (k - 1) + 1, s, op.pads((1, 11))[0][0], d),)
     for j, row in enumerate(touched):
-        start = j * int(step) - before
-        inside = [i for i in range(start, start + reach, d) if 0 <= i < 11]
+        inside = [i for i in positions(window[0], j) if 0 <= i < 11]
+        assert np.flatnonzero(row).tolist() == inside
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.integers(0, 2))
+def test_a_transposed_convolution_reads_what_is_added_into_an_output(
+    k: int, s: int, d: int, padding: int
+) -> None:
+    fields = {"kernel": k, "stride": s, "dilation": d, "padding": padding, "bias": False}
+    op = build("conv_transpose", out=1, **fields)
+    if refusal(op, (1, 9)):
+        return
+    touched = evaluate(op, np.eye(9)[:, None], params={"weight": np.ones((1, 1, k))})[:, 0].T > 0
+    window = op.window((1, 9))
+    assert window is not None
+    for j, row in enumerate(touched):
+        inside = [i for i in positions(window[0], j) if 0 <= i < 9]
         assert np.flatnonzero(row).tolist() == inside
