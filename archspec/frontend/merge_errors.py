@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from archspec.frontend.graph_builder import GraphBuilder
 from archspec.frontend.merge_fixes import Mismatch, fix
 from archspec.frontend.size_changes import (
     Change,
+    Scale,
     changes,
     channel_changes,
     common_ancestor,
+    net_scale,
     size_culprits,
 )
 from archspec.frontend.step import Step
@@ -55,8 +58,8 @@ def report_merge_error(
     noun = "value" if step.branches is None else "branch"
     agree = _same_size if error.code == "AS0301" else _broadcast
     start = None if entry is None or step.branches is None else entry
-    entering = _entering(graph, operands, start)
-    usual = _usual([operand.shape for operand in operands], entering, agree)
+    standard = _standard_size(graph, operands, start)
+    usual = _usual([operand.shape for operand in operands], standard, agree)
     fitting = [operand for operand in operands if agree(usual, operand.shape)]
     agreement = _agreement(noun, fitting, usual)
     for operand in operands:
@@ -77,28 +80,55 @@ def _operand_names(frame: Frame, step: Step) -> list[tuple[str, Span]]:
     return [(str(frame.evaluate(item)), item.span) for item in argument.children or [argument]]
 
 
-def _entering(graph: GraphBuilder, operands: Sequence[Operand], start: int | None) -> Shape:
-    """Return the shape that enters the merge: under `from`, that of the value computed first."""
-    if start is not None:
-        return graph.nodes[start].shape
-    return min(operands, key=lambda operand: operand.value).shape
+def _standard_size(graph: GraphBuilder, operands: Sequence[Operand], start: int | None) -> Shape:
+    """Return the size that enters the merge, or what all of the operands scale it to.
+
+    Under `from` it is the value that they come from, if one of them has its size, or else the one
+    that is computed first.
+    """
+    first = min(operands, key=lambda operand: operand.value)
+    if start is None:
+        common = _common_source(graph, operands)
+        if common is None or all(common[1:] != operand.shape[1:] for operand in operands):
+            return first.shape[1:]
+        return common[1:]
+    size = graph.nodes[start].shape[1:]
+    scales = {_size_scale(graph, operand.value, start) for operand in operands}
+    scale = next(iter(scales))
+    if len(scales) > 1 or not scale:
+        return size
+    scaled = tuple(math.ceil(n * factor) for n, factor in zip(size, scale, strict=True))
+    fits = any(operand.shape[1:] == scaled for operand in operands)
+    return scaled if fits else first.shape[1:]
 
 
-def _usual(shapes: Sequence[Shape], entering: Shape, agree: Agree) -> Shape:
-    """Return the shape that most of them agree with, if two do; else what enters the merge."""
+def _common_source(graph: GraphBuilder, operands: Sequence[Operand]) -> Shape | None:
+    """Return the shape of the last node that all of the operands come from."""
+    common: int | None = operands[0].value
+    for operand in operands[1:]:
+        common = None if common is None else common_ancestor(graph, operand.value, common)
+    return None if common is None else graph.nodes[common].shape
+
+
+def _size_scale(graph: GraphBuilder, value: int, start: int) -> Scale | None:
+    """Return the factor by which a branch scales what enters it; None if it does not."""
+    steps = [step for step in changes(graph, value, start) if step.size != step.before[1:]]
+    scale = net_scale(steps)
+    return scale if scale and any(factor != 1 for factor in scale) else None
+
+
+def _usual(shapes: Sequence[Shape], standard: Shape, agree: Agree) -> Shape:
+    """Return the shape that most of them agree with, if two do; else one of the standard size."""
     counts = Counter(shapes)
 
     def support(shape: Shape) -> tuple[int, bool]:
         count = sum(count for other, count in counts.items() if agree(shape, other))
-        return count, agree(shape, entering)
+        return count, shape[1:] == standard
 
     # A shape that broadcasts agrees with all: one that is not stretched says more.
     candidates = sorted([*counts][:MAX_CANDIDATES], key=lambda shape: 1 in shape[1:])
     best = max(candidates, key=support)
-    if support(best) != (1, False):
-        return best
-    # No two agree: the size that enters is the standard, and its channels are not.
-    return next((s for s in candidates if _same_size(s, entering)), (shapes[0][0], *entering[1:]))
+    return (best[0], *standard) if support(best) == (1, False) else best
 
 
 def _agreement(noun: str, fitting: Sequence[Operand], usual: Shape) -> str:

@@ -262,3 +262,40 @@ def test_a_window_larger_than_its_map_names_the_smallest_input() -> None:
     assert diagnostic.help.endswith("or use an input of 3x31x31")
     good(text.replace("21, 21", "31, 31"))
     assert found(text.replace("21, 21", "30, 30"))[0][0] == "AS0304"
+
+
+def test_branches_that_all_scale_are_held_to_what_they_scale_to() -> None:
+    steps = """
+    - concat:
+        short: [{max_pool: {kernel: 4, stride: 2}}]
+        whole: [{conv: {out: 4, kernel: 3, stride: 2, padding: 1}}]
+    """
+    diagnostic = only(net(steps, input="[2, 16, 16]"))
+    assert marked(diagnostic.span) == "short"
+    assert noted(diagnostic) == [("short became 7x7 by its stride, 1 row and 1 column lost", "2")]
+
+
+def test_values_under_from_are_held_to_what_they_come_from() -> None:
+    steps = """
+    - {name: a, conv: {out: 4, kernel: 5}}
+    - {name: b, from: input, conv: {out: 4, kernel: 5, padding: 2}}
+    - {from: [a, b], concat: }
+    """
+    diagnostic = only(net(steps, input="[2, 16, 16]"))
+    assert (marked(diagnostic.span), noted(diagnostic)) == (
+        "a",
+        [("a became 12x12 by its kernel, 4 rows and 4 columns lost", "5")],
+    )
+
+
+def test_values_that_share_no_size_are_held_to_the_first() -> None:
+    steps = """
+    - {name: a, max_pool: {kernel: 2}}
+    - {name: b, from: input, max_pool: {kernel: 4}}
+    - {from: [b, a], add: }
+    """
+    diagnostic = only(net(steps, input="[2, 16, 16]"))
+    assert (marked(diagnostic.span), noted(diagnostic)) == (
+        "b",
+        [("b became 4x4 by its stride of 4", "4")],
+    )
