@@ -117,20 +117,22 @@ def _joined(fields: Sequence[Field]) -> Field:
 def _union(axes: Sequence[_Axis]) -> _Axis:
     period = math.lcm(*(axis.period for axis in axes))
     if len({axis.stride for axis in axes}) == 1 and period <= MAX_PERIOD:
-        spans = [[axis.span(range(i, i + 1)) for axis in axes] for i in range(period)]
-        lows = ([low for low, _ in row if low is not None] for row in spans)
-        highs = ([high for _, high in row if high is not None] for row in spans)
-        first = tuple(min(row, default=None) for row in lows)
-        return _Axis(
-            first,
-            tuple(max(row, default=None) for row in highs),
-            axes[0].advance * (period // axes[0].period),
-        )
+        spans = [_union_at(axes, output) for output in range(period)]
+        first, last = zip(*spans, strict=True)
+        return _Axis(first, last, axes[0].advance * (period // axes[0].period))
     # One is broadcast along the others, or the pattern is too long to list.
     bounds = [axis.bound() for axis in axes]
     start = min(axis.start for axis in bounds)
     end = max(axis.start + axis.size for axis in bounds)
     return _Axis((start,), (end - 1,), max(axis.stride for axis in bounds))
+
+
+def _union_at(axes: Sequence[_Axis], output: int) -> tuple[Number | None, Number | None]:
+    """Return the first and the last position that an output sees along any of these."""
+    spans = [axis.span(range(output, output + 1)) for axis in axes]
+    low = min((low for low, _ in spans if low is not None), default=None)
+    high = max((high for _, high in spans if high is not None), default=None)
+    return low, high
 
 
 def _through(node: Node, inputs: tuple[Shape, ...], field: Field) -> Field:

@@ -21,6 +21,11 @@ CLASS_LOSSES = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
 @check("AS0670")
 def trainable_losses(spec: CheckInput, report: Report) -> None:
     """AS0670: a loss that `train` has no data for; a note for a spec without a recipe."""
+    main = spec.graph.heads[0]
+    if spec.document.train is not None and main.loss == "none":
+        message = "the main head has no loss, so the recipe cannot train it"
+        help = "state one, as in `heads: {main: {loss: cross_entropy}}`"
+        report.warning("AS0670", _loss_span(spec, main), message, help=help)
     for head in spec.graph.heads:
         reason = untrainable_reason(head, spec.graph)
         if not reason or not _is_stated(spec, head):

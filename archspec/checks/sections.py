@@ -65,10 +65,12 @@ def unused_init(spec: CheckInput, report: Report) -> None:
     graph = spec.graph
     tensors = {(node.op.kind, param.role) for _, node, param in graph.parameters()}
     kinds = {kind for kind, _ in tensors}
-    for kind, rules in spec.document.init.items():
-        for role in rules if kind in kinds else ("",):
-            span = spec.find_span(("init", kind, role) if role else ("init", kind), True)
-            if (kind, role) not in tensors and span.source is graph.root.span.source:
-                what = f"has a tensor {quote(role)}" if role else "is in the network"
-                message = f"no {quote(kind)} {what}, so nothing starts by this"
-                report.warning("AS0677", span, message, help="remove it")
+    entries = [(kind, role) for kind, rules in spec.document.init.items() for role in rules]
+    unused = [entry for entry in entries if entry not in tensors]
+    for kind, role in unused:
+        is_there = kind in kinds
+        span = spec.find_span(("init", kind, role) if is_there else ("init", kind), True)
+        if span.source is graph.root.span.source:
+            what = f"has a tensor {quote(role)}" if is_there else "is in the network"
+            message = f"no {quote(kind)} {what}, so nothing starts by this"
+            report.warning("AS0677", span, message, help="remove it")

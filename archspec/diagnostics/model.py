@@ -164,7 +164,9 @@ def did_you_mean(name: str, valid: Iterable[str], what: str = "") -> str:
     from itertools import islice
 
     names = list(islice(valid, 500))
-    near = get_close_matches(name[:80], names, n=1, cutoff=0.6)
+    near = get_close_matches(name[:80], names, n=3, cutoff=0.6)
+    # `aux1` is not `aux2` misspelt, but one of its kind that is not there.
+    near = [other for other in near if _without_digits(other) != _without_digits(name)]
     if near:
         return f"did you mean {quote(near[0])}?"
     if not names:
@@ -172,6 +174,11 @@ def did_you_mean(name: str, valid: Iterable[str], what: str = "") -> str:
     listed = ", ".join(quote(n) for n in names[:12])
     more = ", ..." if len(names) > 12 else ""
     return f"known {what or 'names'}: {listed}{more}"
+
+
+def _without_digits(name: str) -> str:
+    """Return a name without its numbers; one that has none is told apart by itself."""
+    return re.sub(r"[0-9]+", "0", name) if re.search("[0-9]", name) else f"{name}:"
 
 
 def quote(text: object) -> str:

@@ -74,6 +74,12 @@ def test_a_loss_that_no_data_can_train(network: str, loss: str, mark: str) -> No
     assert told(network, heads=heads, train=recipe) == [("AS0670", "warning", mark)]
 
 
+def test_a_recipe_without_a_loss() -> None:
+    recipe = "{learning_rate: 0.1, epochs: 1, batch: 8}"
+    told_of = told(vector(), heads="main: {loss: none}", train=recipe)
+    assert told_of == [("AS0670", "warning", "none")]
+
+
 def test_a_map_without_a_word_on_training_is_fine() -> None:
     assert told(MAP) == []
     assert told(MAP, heads="main: {loss: none}") == []

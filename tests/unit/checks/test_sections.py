@@ -151,3 +151,39 @@ def test_the_momentum_of_keras(momentum: str, share: str) -> None:
     )
     assert diagnostic.help.endswith(f"write {share}")
     assert found(classifier().replace("batch_norm: ", f"batch_norm: {{momentum: {share}}}")) == []
+
+
+@pytest.mark.parametrize(
+    ("input", "fits"), [("[3, 8, 8]", True), ("[1, 8, 8]", True), ("[4, 8, 8]", False)]
+)
+def test_augmentation_takes_images(input: str, fits: bool) -> None:
+    text = classifier(input=input, train="{augment: {flip: true}}")
+    assert found(text) == ([] if fits else [("AS0472", "augment")])
+    assert found(classifier(input=input, train="{augment: {}}")) == []
+    spec, (diagnostic,) = read(classifier(train="{augment: {shift: 1}}"), sets=["input=[4, 8, 8]"])
+    assert spec is not None
+    assert (diagnostic.code, diagnostic.severity) == ("AS0472", "warning")
+
+
+def test_a_recipe_that_freezes_everything() -> None:
+    assert found(classifier(train="{freeze: ['*']}")) == [("AS0473", "['*']")]
+    parts = "{freeze: ['c.*', 'n.*', 'fc.*']}"
+    assert found(classifier(train=parts)) == [("AS0473", parts[len("{freeze: ") : -1])]
+    assert found(classifier(train="{freeze: ['c.*', 'n.*', 'fc.weight']}")) == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "mark"),
+    [
+        ("{batch: 1}", "1"),
+        ("{batch: 4, accumulate: 4}", "4"),
+        ("{batch: 5, accumulate: 3}", "5"),
+        ("{batch: 4, accumulate: 2}", ""),
+        ("{batch: 1, freeze: ['n.*']}", ""),
+    ],
+)
+def test_batches_of_one_sample(recipe: str, mark: str) -> None:
+    network = "- {name: n, batch_norm: }\n- {name: fc, linear: {out: 2}}"
+    vector = net(network, input="[4]", train=recipe)
+    assert found(vector) == ([("AS0474", mark)] if mark else [])
+    assert found(classifier(train="{batch: 1}")) == []

@@ -31,6 +31,7 @@ MARKS = {  # of the failing spec of each code's page
     "AS0603": "conv", "AS0604": "relu", "AS0605": "2.7K", "AS0606": "c1", "AS0701": "identity", "AS0702": "b101",
     "AS0370": "[cat, dog]", "AS0371": "[0.485, 0.456, 0.406]", "AS0470": "stem", "AS0471": "[norm.running_mean]",
     "AS0670": "global_avg_pool", "AS0671": "16x16x8", "AS0672": "16", "AS0673": "softmax", "AS0674": "batch_norm", "AS0675": "crane",
+    "AS0472": "augment", "AS0473": '["*"]', "AS0474": "8",
     "AS0676": "[32, 3, 224, 224]", "AS0677": "bias", "AS0678": "cross_entropy",
 }  # fmt: skip
 
