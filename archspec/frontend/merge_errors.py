@@ -59,7 +59,8 @@ def report_merge_error(
     agree = _same_size if error.code == "AS0301" else _broadcast
     start = None if entry is None or step.branches is None else entry
     standard = _standard_size(graph, operands, start)
-    usual = _usual([operand.shape for operand in operands], standard, agree)
+    source = graph.nodes[start].shape if start is not None else None
+    usual = _usual([operand.shape for operand in operands], standard, source, agree)
     fitting = [operand for operand in operands if agree(usual, operand.shape)]
     agreement = _agreement(noun, fitting, usual)
     for operand in operands:
@@ -117,18 +118,21 @@ def _size_scale(graph: GraphBuilder, value: int, start: int) -> Scale | None:
     return scale if scale and any(factor != 1 for factor in scale) else None
 
 
-def _usual(shapes: Sequence[Shape], standard: Shape, agree: Agree) -> Shape:
-    """Return the shape that most of them agree with, if two do; else one of the standard size."""
+def _usual(shapes: Sequence[Shape], standard: Shape, entering: Shape | None, agree: Agree) -> Shape:
+    """Return the shape that most of them agree with, if two do; else one of the standard size.
+
+    Of several of that size it is the one that enters the merge, a shortcut.
+    """
     counts = Counter(shapes)
 
-    def support(shape: Shape) -> tuple[int, bool]:
+    def support(shape: Shape) -> tuple[int, bool, bool]:
         count = sum(count for other, count in counts.items() if agree(shape, other))
-        return count, shape[1:] == standard
+        return count, shape[1:] == standard, shape == entering
 
     # A shape that broadcasts agrees with all: one that is not stretched says more.
     candidates = sorted([*counts][:MAX_CANDIDATES], key=lambda shape: 1 in shape[1:])
     best = max(candidates, key=support)
-    return (best[0], *standard) if support(best) == (1, False) else best
+    return (best[0], *standard) if support(best)[:2] == (1, False) else best
 
 
 def _agreement(noun: str, fitting: Sequence[Operand], usual: Shape) -> str:

@@ -58,7 +58,9 @@ def fix(mismatch: Mismatch, code: str, legal_inputs: LegalInputs) -> str:
     """Return the help for an operand: the changes that would make it fit."""
     if mismatch.is_rank:
         if len(mismatch.shape) == 1:
-            return f"remove the `flatten` of {quote(mismatch.name)}, or flatten every one"
+            linear = any(step.node.op.kind == "linear" for step in mismatch.changes)
+            instead = " and use a `conv` of kernel 1 in place of `linear`" if linear else ""
+            return f"remove the `flatten` of {quote(mismatch.name)}{instead}, or flatten every one"
         return "give every one the same number of axes"
     elementwise = code != "AS0301"
     parts: list[str] = []

@@ -203,9 +203,10 @@ def test_each_kind_of_step_says_what_it_did(branch: str, note: str, mark: str, h
     assert help in diagnostic.help
 
 
-def test_a_wrong_channel_count_has_a_note() -> None:
+@pytest.mark.parametrize("order", ["x: [], body: BODY", "body: BODY, x: []"])
+def test_a_wrong_channel_count_has_a_note(order: str) -> None:
     body = "[{conv: {out: 16, kernel: 3, padding: 1}}, {conv: {out: 6, kernel: 1}}, relu]"
-    text = net(f"- add: {{x: [], body: {body}}}", input="[8, 9, 9]")
+    text = net(f"- add: {{{order.replace('BODY', body)}}}", input="[8, 9, 9]")
     diagnostic = only(text)
     assert marked(diagnostic.span) == "body"
     assert noted(diagnostic) == [("body became 6 channels by its out", "6")]
@@ -299,3 +300,16 @@ def test_values_that_share_no_size_are_held_to_the_first() -> None:
         "b",
         [("b became 4x4 by its stride of 4", "4")],
     )
+
+
+def test_a_gate_that_is_flattened_keeps_its_axes() -> None:
+    gate = "[global_avg_pool, flatten, {linear: {out: 3}}, relu, {linear: {out: 8}}, sigmoid]"
+    text = net(f"- multiply: {{x: [], gate: {gate}}}", input="[8, 9, 9]")
+    diagnostic = only(text)
+    assert (marked(diagnostic.span), noted(diagnostic)[0]) == (
+        "gate",
+        ("gate became a vector by `flatten`", "flatten"),
+    )
+    assert "use a `conv` of kernel 1 in place of `linear`" in diagnostic.help
+    mended = text.replace(" flatten,", "").replace("linear: {", "conv: {kernel: 1, ")
+    good(mended)
