@@ -101,12 +101,17 @@ def read_spec(
         return None
     texts = [*reader.texts, repr([sets, sorted(args.items())]).encode()]
     digest = hashlib.sha256(b"\0".join(texts)).hexdigest()
-    graph = replace(network.graph, vary=partial(_vary, tree, path.stem))
+    graph = replace(network.graph, vary=partial(_vary, tree, path.stem, reader.inputs))
     network = replace(network, graph=graph)
     return Spec(str(path), graph.name, graph, network.document, digest, tree), network
 
 
-def _vary(tree: YamlMap, default_name: str, args: Mapping[str, Any]) -> Graph | None:
+def _vary(
+    tree: YamlMap,
+    default_name: str,
+    stated_inputs: Mapping[Source, YamlMap],
+    args: Mapping[str, Any],
+) -> Graph | None:
     """Return the graph of the same spec with other values of arguments; None if it has an error."""
     report = Report()
     changed = copy_tree(tree)
@@ -114,12 +119,14 @@ def _vary(tree: YamlMap, default_name: str, args: Mapping[str, Any]) -> Graph | 
     try:
         for name, value in args.items():
             _apply_argument(changed, name, value, report)
-        network = None if report.failed else read_network(changed, default_name, report)
+        if report.failed:
+            return None
+        network = read_network(changed, default_name, report, stated_inputs)
     except SpecError:  # the report is full
         return None
     if network is None or report.failed:
         return None
-    return replace(network.graph, vary=partial(_vary, changed, default_name))
+    return replace(network.graph, vary=partial(_vary, changed, default_name, stated_inputs))
 
 
 def _apply_argument(tree: YamlMap, name: str, value: Any, report: Report) -> None:

@@ -55,6 +55,8 @@ class Change:
     def scale(self) -> Scale | None:
         """The factor of each axis, without rounding and borders; None if the size is set."""
         op = self.node.op
+        if self.size == self.before[1:]:
+            return (Fraction(1),) * len(self.size)
         if isinstance(op, Conv | MaxPool | AvgPool):
             return tuple(Fraction(1, s) for s in op.sliding_window(self.before).stride)
         if isinstance(op, ConvTranspose):
@@ -132,12 +134,18 @@ def _count(count: int, word: str) -> str:
 
 
 def chain(graph: Built, value: int) -> Iterator[Node]:
-    """Yield the node of a value and those before it, each the first input of the one after it."""
+    """Yield the node of a value and those before it, each an input of the one after it."""
     node = graph.nodes[value]
     yield node
     while node.inputs:
-        node = graph.nodes[node.inputs[0]]
+        node = _input_of(graph, node)
         yield node
+
+
+def _input_of(graph: Built, node: Node) -> Node:
+    """Return the input that gives a node its size: of a product, the one that is not stretched."""
+    inputs = [graph.nodes[index] for index in node.inputs]
+    return next((one for one in inputs if one.shape[1:] == node.shape[1:]), inputs[0])
 
 
 def common_ancestor(graph: Built, one: int, other: int) -> int | None:
@@ -152,7 +160,7 @@ def changes(graph: Built, value: int, start: int | None) -> list[Change]:
     for node in chain(graph, value):
         if node.index == start or not node.inputs:
             break
-        before = graph.nodes[node.inputs[0]].shape
+        before = _input_of(graph, node).shape
         origin = graph.origins[node.index]
         if node.shape != before and origin is not None:
             found.append(Change(node, before, *origin))

@@ -313,3 +313,21 @@ def test_a_gate_that_is_flattened_keeps_its_axes() -> None:
     assert "use a `conv` of kernel 1 in place of `linear`" in diagnostic.help
     mended = text.replace(" flatten,", "").replace("linear: {", "conv: {kernel: 1, ")
     good(mended)
+
+
+def test_merges_on_the_way_do_not_hide_the_pool() -> None:
+    """Neither a concatenation, which changes channels, nor a gate, which is stretched."""
+    deep = """
+    - {name: d3, conv: {out: 4, kernel: 1}}
+    - concat: {same: [], more: [{conv: {out: 4, kernel: 1}}]}
+    - multiply: {gate: [global_avg_pool, {conv: {out: 8, kernel: 1}}], x: []}
+    """
+    steps = skip(UPSAMPLING["conv_transpose"]).replace(
+        "    - {name: d3, conv: {out: 4, kernel: 1}}\n", f"    {deep.strip()}\n"
+    )
+    text = net(steps, input="[3, 150, 128]")
+    diagnostic = only(text)
+    assert [note for note, _ in noted(diagnostic)] == [
+        "p2 became 37x32 by its stride of 2, 1 row of 75 left out"
+    ]
+    assert "give `u2` `output_padding: [1, 0]`" in diagnostic.help
