@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.helpers import forked
+from tests.helpers import effort, forked
 
 # pytest-xdist shares out the cores; torch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -48,3 +49,22 @@ def _forked_workers() -> None:
 
     quick = {**vars(subprocess), "Popen": forked.Popen}
     remote.subprocess = SimpleNamespace(**quick)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send what this process tried to the one that started it, if pytest-xdist did."""
+    sent: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if sent is not None:
+        sent["tried"] = dict(effort.TRIED)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    effort.TRIED.update(getattr(node, "workeroutput", {}).get("tried", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many inputs were made up and tried."""
+    if effort.TRIED:
+        counts = [f"{count:,} {kind}" for kind, count in sorted(effort.TRIED.items())]
+        terminalreporter.write_line(f"tried: {', '.join(counts)}")

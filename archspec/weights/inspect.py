@@ -15,6 +15,9 @@ from archspec._numpy import Array, np
 from archspec.backend import FileTensor
 from archspec.weights import formats, safetensors_file
 
+MAX_SQUARED = 1e100
+"""The largest number of which many squares can be added."""
+
 
 @dataclass(frozen=True, slots=True)
 class TensorSummary:
@@ -95,18 +98,23 @@ def summarize(name: str, tensor: Array) -> TensorSummary:
     elif tensor.dtype.kind in "OSU":
         numbers, nan, inf = np.zeros(0), 0, 0
     else:
-        values = tensor.astype(np.float64).ravel()
+        with np.errstate(invalid="ignore"):  # NaN of any kind is counted, and not warned of
+            values = tensor.astype(np.float64).ravel()
         nan, inf = int(np.isnan(values).sum()), int(np.isinf(values).sum())
         numbers = values[np.isfinite(values)] if nan or inf else values
-    figures = (
-        (numbers.min(), numbers.mean(), numbers.max(), numbers.std())
-        if numbers.size
-        else (None,) * 4
-    )
-    low, mean, high, deviation = (None if figure is None else float(figure) for figure in figures)
-    return TensorSummary(
-        name, tensor.shape, tensor.dtype.name, low, mean, high, deviation, nan, inf
-    )
+    return TensorSummary(name, tensor.shape, tensor.dtype.name, *_figures(numbers), nan, inf)
+
+
+def _figures(numbers: Array) -> tuple[float | None, float | None, float | None, float | None]:
+    """Return the least, the mean, the greatest and the standard deviation of finite numbers."""
+    if not numbers.size:
+        return None, None, None, None
+    low, high = float(numbers.min()), float(numbers.max())
+    # The squares of what lies beyond 1e154 are infinite.
+    largest = max(-low, high)
+    scale = largest if largest > MAX_SQUARED else 1.0
+    scaled = numbers if scale == 1 else numbers / scale
+    return low, float(scaled.mean()) * scale, high, float(scaled.std()) * scale
 
 
 def contents_json(contents: FileContents) -> dict[str, Any]:

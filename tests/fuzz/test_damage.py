@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archspec.analysis.stats import stats
@@ -21,7 +22,7 @@ from archspec.frontend.files import shipped_folder
 from archspec.frontend.loader import Spec
 from archspec.frontend.yaml_writer import annotated_yaml
 from tests.helpers import damage
-from tests.helpers.effort import examples
+from tests.helpers.effort import TRIED, examples, of_share, shares
 from tests.helpers.specs import written
 
 # By name, a base is found from any folder.
@@ -80,9 +81,11 @@ def within(span: Span) -> None:
     assert (span.line, span.column) <= (span.end_line, span.end_column)
 
 
-@examples(400)
-@given(damage.damaged(valid))
-def test_damaged_specs(text: str) -> None:
+@pytest.mark.parametrize("share", shares())
+@settings(max_examples=of_share(400, deep=50_000))
+@given(text=damage.damaged(valid))
+def test_damaged_specs(share: int, text: str) -> None:
+    TRIED["mutated specs"] += 1
     hold(text)
 
 

@@ -1,4 +1,4 @@
-"""Strategies for wrong specs: damaged text, random data in the language's words, random bytes."""
+"""Wrong inputs: strategies for specs of damaged text, of random data in the language's words, and damaged bytes of any file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import yaml
 from hypothesis import strategies as st
 
@@ -245,3 +246,40 @@ def data() -> st.SearchStrategy[str]:
     return st.one_of(whole, trees).map(
         lambda value: yaml.safe_dump(value, allow_unicode=True, sort_keys=False)
     )
+
+
+SIZES = [
+    bytes(4),
+    b"\xff" * 4,
+    b"\x7f" + b"\xff" * 3,
+    b"\xff" * 3 + b"\x7f",
+    b"\1" + bytes(3),
+    bytes(3) + b"\1",
+]
+"""Numbers at which a reader's sums go wrong, in both orders of their bytes."""
+HEAD = 160
+"""The first bytes of a file, which say how to read the others."""
+
+
+def damaged_bytes(random: np.random.Generator, raw: bytes) -> bytes:
+    """Damage a file in up to three places, most of them in its head or at its end."""
+    content = bytearray(raw)
+    for _ in range(random.integers(1, 4)):
+        length = len(content)
+        near = int(random.integers(0, min(length, HEAD) + 1))
+        at = [near, length - near, int(random.integers(0, length + 1))][random.integers(3)]
+        few = int(random.integers(1, 9))
+        match int(random.integers(6)):
+            case 0:
+                content[at : at + 1] = random.bytes(1)
+            case 1:
+                content[at : at + 4] = SIZES[random.integers(len(SIZES))]
+            case 2:
+                del content[at:]
+            case 3:
+                del content[at : at + few]
+            case 4:
+                content[at:at] = random.bytes(few)
+            case _:
+                content[at:at] = content[near : near + few]
+    return bytes(content)

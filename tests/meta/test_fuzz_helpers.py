@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from archspec.compiler import check
-from archspec.diagnostics import Diagnostic
-from tests.fuzz import test_commands, test_damage, test_hostile_names
-from tests.helpers import language
+from archspec.diagnostics import Diagnostic, Failure
+from archspec.images import UnreadableSample
+from tests.fuzz import test_commands, test_damage, test_files, test_hostile_names
+from tests.helpers import damage, effort, language
 from tests.helpers.language import net
 
 GOOD, BAD = net("- relu"), net("- rellu")
@@ -99,6 +102,47 @@ def test_a_hostile_spec_that_computes_something_else_is_told(
     )
     with pytest.raises(AssertionError):
         test_hostile_names.hold(text)
+
+
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("ours"), Failure("of another kind"), UnreadableSample(" "), UnreadableSample("x" * 2001)]
+)  # fmt: skip
+def test_a_reader_of_damaged_files_that_ends_otherwise_is_told_and_the_file_kept(
+    tmp_path: Path, error: Exception
+) -> None:
+    with test_files.judged(tmp_path, b"damaged", UnreadableSample):
+        raise UnreadableSample("cannot read it")
+    with (
+        pytest.raises((AssertionError, type(error))),
+        test_files.judged(tmp_path, b"damaged", UnreadableSample),
+    ):
+        raise error
+
+
+def test_a_reader_that_takes_too_long_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(test_files, "SECONDS", 0)
+    with pytest.raises(AssertionError), test_files.judged(tmp_path, b"damaged", UnreadableSample):
+        sum(range(10**6))
+    assert (tmp_path / "kept.bin").read_bytes() == b"damaged"
+
+
+def test_files_are_damaged_in_their_head_their_end_and_between() -> None:
+    random, raw = np.random.default_rng(0), bytes(range(256)) * 8
+    found = [damage.damaged_bytes(random, raw) for _ in range(300)]
+    assert sum(content != raw for content in found) > 290
+    assert len({len(content) for content in found}) > 20
+    assert {content[:40] == raw[:40] for content in found} == {True, False}
+    assert {content[-40:] == raw[-40:] for content in found} == {True, False}
+    assert damage.damaged_bytes(random, b"") is not None
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_shares_of_a_large_number_add_up(monkeypatch: pytest.MonkeyPatch, deep: bool) -> None:
+    monkeypatch.setattr(effort, "is_deep", lambda: deep)
+    tried = len(effort.shares()) * effort.of_share(400, deep=50_001)
+    assert tried == (50_010 if deep else 400)
 
 
 def test_what_is_good_and_what_is_the_one_error_are_told_apart() -> None:
