@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from archspec._files import check_destination, check_file, flush_folder, move_files, staging_folder
+from archspec._files import (
+    check_destination,
+    check_file,
+    flush_folder,
+    move_files,
+    read_bytes,
+    staging_folder,
+)
 from archspec._numpy import Array
 from archspec._version import __version__
 from archspec.backend import (
@@ -99,13 +106,14 @@ def kind_of_file(path: Path) -> FileKind:
     """
     kinds = list(file_kinds())
     by_suffix = next((kind for kind in kinds if path.suffix.lower() in kind.suffixes), None)
-    if by_suffix is not None and by_suffix.recognizes(path):
-        return by_suffix
+    # Nothing else is opened to look into it: a pipe would be waited for.
     if path.is_file():
+        if by_suffix is not None and by_suffix.recognizes(path):
+            return by_suffix
         by_content = next((kind for kind in kinds if kind.recognizes(path)), None)
         if by_content is not None:
             return by_content
-        if by_suffix is None and path.read_bytes()[: len(HDF5_MAGIC)] == HDF5_MAGIC:
+        if by_suffix is None and read_bytes(path, len(HDF5_MAGIC)) == HDF5_MAGIC:
             help = "save the model whole, as `model.save('model.keras')`"
             raise CheckpointError(f"{quote(path)} is HDF5, which describes no layers", help=help)
     return by_suffix or kind_by_suffix(path)
@@ -147,9 +155,8 @@ def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> FileTen
     except OSError as error:
         raise CheckpointError(f"cannot read {quote(path)}: {reason(error)}") from None
     try:
-        return dict(
-            kind.read(path, MemoryBudget(path, extra=MAX_COPIES * _bytes(graph) if graph else 0))
-        )
+        budget = MemoryBudget(path, extra=MAX_COPIES * _bytes(graph) if graph else 0)
+        return _with_text_names(kind.read(path, budget))
     except Failure:
         raise
     except TooLarge as error:
@@ -160,6 +167,14 @@ def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> FileTen
         why = library_words(error)
         message = f"{quote(path)} is no {kind.name} file, or a damaged one: {why}"
         raise CheckpointError(message) from error
+
+
+def _with_text_names(tensors: FileTensors) -> FileTensors:
+    """Return the tensors; raise ValueError for a name that protobuf left as bytes."""
+    for name in tensors:
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"the name {quote(name)} is not UTF-8")
+    return dict(tensors)
 
 
 def _bytes(graph: Graph) -> int:

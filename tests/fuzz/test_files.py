@@ -145,11 +145,11 @@ def sound(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> dict[str, byt
     torch.save(
         {"state_dict": state, "epoch": 3}, folder / "old.pt", _use_new_zipfile_serialization=False
     )
-    layers = {name.rpartition(".")[0]: [value] for name, value in tensors.items()}
-    (folder / "w.caffemodel").write_bytes(caffemodel.net(layers))
-    keras.saving.save_model(
-        keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), folder / "other.keras"
-    )
+    blobs = {name.rpartition(".")[0]: [value] for name, value in tensors.items()}
+    (folder / "w.caffemodel").write_bytes(caffemodel.net(blobs))
+    layers = keras.layers
+    inner = keras.Sequential([keras.Input((3, 4)), layers.LSTM(2), layers.Dense(2)])
+    keras.Sequential([keras.Input((3, 4)), inner]).save(folder / "nested.keras")
     for path in folder.iterdir():
         inspect(path)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

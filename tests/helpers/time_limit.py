@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+class OutOfTime(BaseException):
+    """The time is over; nothing that catches errors catches this, as it would a TimeoutError."""
+
+
 @contextmanager
 def time_limit(seconds: float) -> Generator[None]:
-    """Raise TimeoutError in the block once that time is over."""
+    """Raise `OutOfTime` in the block once that time is over."""
 
     def expire(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"still at it after {seconds} seconds")
+        raise OutOfTime(f"still at it after {seconds} seconds")
 
     previous = signal.signal(signal.SIGALRM, expire)
     signal.setitimer(signal.ITIMER_REAL, seconds)
