@@ -10,6 +10,7 @@ from archspec.backend.attribution import BackendError, BackendFault, attributed,
 from archspec.backend.file_tensor import FileTensor, FileTensors
 from archspec.backend.lazy import lazy
 from archspec.backend.memory_budget import MemoryBudget, TooLarge
+from archspec.backend.model_file import FileRun
 from archspec.backend.registry import (
     MissingFramework,
     UnknownBackend,
@@ -30,6 +31,7 @@ __all__ = [
     "BuildOption",
     "Emit",
     "Engine",
+    "FileRun",
     "FileTensor",
     "FileTensors",
     "Format",

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from archspec._numpy import Array
 from archspec.backend.file_tensor import FileTensors
 from archspec.backend.memory_budget import MemoryBudget
+from archspec.backend.model_file import FileRun
 from archspec.backend.process_group import ProcessGroup
 from archspec.backend.session import Mode, Precision, Session
 from archspec.backend.tensor_layout import TensorLayout
@@ -188,6 +189,11 @@ class Backend:
     """The ops computed with a float32 constant even in float64, each with that constant."""
     formats: tuple[Format, ...] = ()
     """The kinds of weight files that its users have; empty if there are none."""
+    file_runners: Mapping[str, Callable[[Path, Array], FileRun]] = field(
+        default_factory=dict[str, Any]
+    )
+    """Functions that run the model in a file on a batch [N, *input], by the file's suffix. The file
+    may be anyone's; it is run in a process of its own, and what it executes is the framework's."""
     options: Mapping[str, BuildOption] = field(default_factory=dict[str, BuildOption])
     """The options of a build for it, by name."""
     engines: Mapping[str, Engine] = field(default_factory=dict[str, Engine])

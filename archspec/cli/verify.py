@@ -30,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", metavar="FILE", help="a portable checkpoint, in place of random weights"
     )
     parser.add_argument(
+        "--against",
+        metavar="FILE",
+        help="run the model in a .keras, .onnx or .pt2 file, and name the first layer that differs",
+    )
+    parser.add_argument(
         "--precision", choices=("float32", "float64"), help="in place of the usual one of each mode"
     )
     parser.add_argument(
@@ -56,6 +61,7 @@ def execute(options: argparse.Namespace) -> int:
         weights=options.weights,
         precision=options.precision,
         repro=options.repro or f"repro-{Path(options.spec).stem}",
+        against=options.against,
     )
     print(report.json() if options.format == "json" else report.table())
     print_note(

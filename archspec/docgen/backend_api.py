@@ -9,6 +9,7 @@ from archspec.backend import (
     Backend,
     BuildOption,
     Engine,
+    FileRun,
     FileTensor,
     Format,
     Gap,
@@ -44,7 +45,7 @@ Where a signature says `Array`, read `numpy.ndarray`.
 
 _GROUPS: dict[str, tuple[type[Any], ...]] = {
     "The value": (Backend, Emit, Provenance, Gap, BuildOption, Engine),
-    "Tensors and files of weights": (TensorLayout, Format, FileTensor, MemoryBudget),
+    "Tensors and files of weights": (TensorLayout, Format, FileTensor, MemoryBudget, FileRun),
     "Sessions": (Session, BaseSession, ForwardResult, Gradients, SessionState, SgdConfig),
     "Trainers": (Trainer, TrainerConfig, ParamGroup, TrainState, ProcessGroup),
     "The graph": (Graph, Node, Scope, ParamSpec),

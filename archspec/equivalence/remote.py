@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from archspec._numpy import Array
-from archspec.backend import Backend, BackendError, UnknownBackend, find, require
+from archspec.backend import Backend, BackendError, FileRun, UnknownBackend, find, require
 from archspec.backend.session import (
     ForwardResult,
     Gradients,
@@ -136,6 +136,15 @@ class Remote:
         self._call(
             {"call": "open", "folder": str(folder), "spec": str(spec), "precision": precision}
         )
+
+    def run_file(self, file: Path, x: Array) -> FileRun:
+        """Run the model in a file, of any origin, on a batch."""
+        self._send({"call": "run_file", "file": str(file)}, {"x": x})
+        reply, arrays = self._answer()
+        groups = grouped(arrays)
+        outputs, values = groups.get("outputs", {}), groups.get("values", {})
+        named = [(name, values[str(i)]) for i, name in enumerate(reply["names"])]
+        return FileRun([outputs[str(i)] for i in range(len(outputs))], named)
 
     def forward(
         self,

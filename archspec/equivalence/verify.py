@@ -13,6 +13,7 @@ from archspec.backend import BackendError, MissingFramework, available
 from archspec.backend.session import Mode, Precision
 from archspec.compiler import load
 from archspec.diagnostics import UsageError, did_you_mean, quote
+from archspec.equivalence.against import compare_with_file, runner_of, weights_of_file
 from archspec.equivalence.inputs import verify_inputs
 from archspec.equivalence.measure import ROUNDING
 from archspec.equivalence.modes import MODES
@@ -34,36 +35,47 @@ def verify(
     weights: str | os.PathLike[str] | None = None,
     precision: Precision | None = None,
     repro: str | os.PathLike[str] | None = None,
+    against: str | os.PathLike[str] | None = None,
     **args: Any,
 ) -> VerifyReport:
     """Check a spec's models against the float64 reference, and report where they first differ.
 
     `backends` are targets as in `["torch", "keras@jax"]`, by default every backend whose framework
     is installed. The weights are random, so that no value hides another, or those of a portable
-    checkpoint. A difference is written to the folder `repro`, if one is named. `args` are values of
-    the spec's arguments. Raise `UsageError` if there would be nothing to compare.
+    checkpoint. A difference is written to the folder `repro`, if one is named. `against` is a
+    framework's own file of a model that computes the same, which is run and compared in eval mode:
+    its weights are taken unless `weights` are named, and no backends are unless they are. `args`
+    are values of the spec's arguments. Raise `UsageError` if there would be nothing to compare.
     """
     started = time.perf_counter()
     _check_request(backends, modes, precision, batch, seed)
     loaded = spec if isinstance(spec, Spec) else load(spec, **args)
-    # A backend may be named twice, once with its usual engine and once without.
-    targets = (
-        installed()
-        if backends is None
-        else [*{str(t): t for t in map(Target.parse, backends)}.values()]
-    )
+    targets = _targets(backends, alone=against is not None)
     tensors = load_weights(Path(weights), loaded.graph) if weights is not None else None
+    if against is not None:
+        runner_of(Path(against))  # before anything is computed
+        tensors = weights_of_file(loaded, Path(against), seed) if tensors is None else tensors
     plan = VerifyPlan(
         loaded, targets, modes, verify_inputs(loaded.graph, seed, batch, tensors), precision
     )
     written = None
     with scratch_folder(prefix="archspec-verify-") as folder:
-        lines = run_plan(plan, folder)
+        lines = run_plan(plan, folder) if targets else ()
         if repro is not None and not all(line.passed for line in lines):
             written = write_repro(plan, lines, Path(repro), folder)
+    if against is not None:
+        lines = (*lines, compare_with_file(loaded.graph, plan.inputs, Path(against)))
     return VerifyReport(
         loaded.name, loaded.path, batch, seed, lines, time.perf_counter() - started, written
     )
+
+
+def _targets(backends: Sequence[str] | None, alone: bool) -> list[Target]:
+    """Return the targets of a request; by default all, or none beside a file that is run."""
+    if backends is None:
+        return [] if alone else installed()
+    # A backend may be named twice, once with its usual engine and once without.
+    return [*{str(target): target for target in map(Target.parse, backends)}.values()]
 
 
 def _check_request(

@@ -58,6 +58,12 @@ class Worker:
                     folder, load_spec(head["spec"]).graph, head["precision"]
                 )
                 return {}, {}
+            case "run_file":
+                path = Path(head["file"])
+                run = self.backend.file_runners[path.suffix.lower()](path, arrays["x"])
+                named = {f"values/{i}": value for i, (_, value) in enumerate(run.values)}
+                outputs = {f"outputs/{i}": value for i, value in enumerate(run.outputs)}
+                return {"names": [name for name, _ in run.values]}, {**outputs, **named}
             case "forward":
                 how = {name: head[name] for name in ("train", "return_activations", "dropout")}
                 result = self._open().forward(arrays["x"], **how)

@@ -106,6 +106,8 @@ def kind_of_file(path: Path) -> FileKind:
     """
     kinds = list(file_kinds())
     by_suffix = next((kind for kind in kinds if path.suffix.lower() in kind.suffixes), None)
+    if by_suffix is not None and by_suffix.recognizes is never:
+        return by_suffix
     # Nothing else is opened to look into it: a pipe would be waited for.
     if path.is_file():
         if by_suffix is not None and by_suffix.recognizes(path):

@@ -26,6 +26,7 @@ from archspec.ir.graph import Graph
 from archspec.ir.types import format_shape
 from archspec.weights import mapping as mappings
 from archspec.weights.checkpoint import CheckpointError
+from archspec.weights.feature_order import channels_last_orders
 from archspec.weights.formats import FileKind
 from archspec.weights.mapping_rules import TensorSource
 from archspec.weights.portable import Misfit, PortableReader
@@ -172,7 +173,8 @@ def to_portable(
     Raise `CheckpointError` listing all that is missing, unexpected, of another shape, not of
     floating point, or of a meaning that the file does not state.
     """
-    reader = PortableReader.of(whole, file_tensors, way.layouts, way.is_own)
+    orders = channels_last_orders(graph)
+    reader = PortableReader(whole, file_tensors, way.layouts, way.is_own, orders)
     tensors: dict[str, Array] = {}
     problems: list[str] = []
     for name, node, param in graph.parameters():

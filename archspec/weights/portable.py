@@ -12,7 +12,7 @@ from archspec.diagnostics import quote
 from archspec.ir.graph import Graph, Node
 from archspec.ir.op import ParamSpec
 from archspec.ir.types import Shape, format_shape
-from archspec.weights.feature_order import Orders, channels_last_orders, to_ours
+from archspec.weights.feature_order import Orders, to_ours
 from archspec.weights.mapping_rules import TensorSource
 
 
@@ -33,13 +33,7 @@ class PortableReader:
     layouts: Mapping[str, TensorLayout]
     is_own: bool
     orders: Orders
-
-    @classmethod
-    def of(
-        cls, graph: Graph, tensors: FileTensors, layouts: Mapping[str, TensorLayout], is_own: bool
-    ) -> PortableReader:
-        """Return a reader of a file for a network."""
-        return cls(graph, tensors, layouts, is_own, channels_last_orders(graph))
+    """Those of the graph whose nodes are read."""
 
     def read(self, name: str, node: Node, param: ParamSpec, source: TensorSource) -> Array:
         """Return a tensor of a network in the portable layout; raise `Misfit`."""

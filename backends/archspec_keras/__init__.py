@@ -22,13 +22,14 @@ BACKEND = Backend(
     trainer=lazy("archspec_keras.engines:open_trainer"),
     modes=("eval", "train", "grad", "step"),
     precisions=("float32", "float64"),
+    file_runners={".keras": lazy("archspec_keras.saved_model:run_saved_model")},
     formats=(
         Format(
             name="keras",
             suffixes=(".keras",),
             read=lazy("archspec_keras.files:read_keras"),
             write=lazy("archspec_keras.files:write_keras"),
-            recognizes=lazy("archspec_keras.files:is_keras_archive"),
+            recognizes=lazy("archspec_keras.recognition:is_keras_archive"),
             libraries={"keras.applications": lazy("archspec_keras.libraries:application_tensors")},
         ),
     ),

@@ -26,22 +26,13 @@ from archspec.codegen.runtime import import_model
 from archspec.ir.graph import Graph
 from archspec_keras.flat_order import flat_orders
 from archspec_keras.layout import tensor_layout
+from archspec_keras.recognition import CONFIG, WEIGHTS
 from archspec_keras.runtime import variables_by_name
 from archspec_keras.saved_layers import Variable, variables
 from archspec_keras.source import emit
 
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MAX_CONFIG_BYTES = 2**26
 """The most that the description of a model's layers may take, whatever its weights take."""
-
-
-def is_keras_archive(path: Path) -> bool:
-    """Return whether a file is a zip with a `.keras` file's members."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {CONFIG, WEIGHTS} <= set(archive.namelist())
-    except Exception:  # damaged archives raise errors of many types
-        return False
 
 
 def read_keras(path: Path, budget: MemoryBudget) -> dict[str, FileTensor]:

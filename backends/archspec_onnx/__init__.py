@@ -21,6 +21,7 @@ BACKEND = Backend(
     open=lazy("archspec_onnx.session:OnnxSession"),
     modes=("eval", "train"),
     precisions=("float32",),
+    file_runners={".onnx": lazy("archspec_onnx.model_run:run_model")},
     formats=(
         Format(
             name="onnx",

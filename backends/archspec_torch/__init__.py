@@ -23,13 +23,14 @@ BACKEND = Backend(
     init_process_group=lazy("archspec_torch.process_group:init_process_group"),
     modes=("eval", "train", "grad", "step"),
     precisions=("float32", "float64"),
+    file_runners={".pt2": lazy("archspec_torch.exported:run_exported")},
     formats=(
         Format(
             name="state_dict",
             suffixes=(".pt", ".pth"),
             read=lazy("archspec_torch.files:read_state_dict"),
             write=lazy("archspec_torch.files:write_state_dict"),
-            recognizes=lazy("archspec_torch.files:is_torch_file"),
+            recognizes=lazy("archspec_torch.recognition:is_torch_file"),
             libraries={"torchvision": lazy("archspec_torch.libraries:torchvision_tensors")},
         ),
     ),

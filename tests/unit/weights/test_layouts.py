@@ -15,9 +15,11 @@ from safetensors.numpy import save_file
 
 from archspec import weights
 from archspec.frontend.loader import Spec
+from archspec.passes.inference import inference_graph
 from archspec.reference import evaluate
 from archspec.weights import CheckpointError
 from archspec.weights.inspect import inspect
+from archspec.weights.weight_source import WeightSource
 from tests.helpers.caffemodel import net
 from tests.helpers.specs import checked
 
@@ -123,6 +125,18 @@ def test_a_keras_models_own_file_gives_its_outputs(case: str, tmp_path: Path) ->
     theirs = np.moveaxis(theirs, -1, 1)
     ours = outputs(spec_of(network), tmp_path / "model.keras", x)
     assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
+
+
+def test_rows_of_the_part_that_inference_needs(tmp_path: Path) -> None:
+    """Its nodes are counted anew, without what inference leaves out."""
+    text = CONV + "  - dropout: {rate: 0.5}\n  - identity\n  - flatten\n"
+    spec = spec_of(text + "  - {name: fc, linear: {out: 4}}\n")
+    model = [layers.Input((6, 5, 3)), layers.Conv2D(4, 3, name="conv"), layers.Flatten()]
+    keras.Sequential([*model, layers.Dense(4, name="fc")]).save(tmp_path / "model.keras")
+    source = WeightSource(tmp_path / "model.keras")
+    part = weights.load_from(source, spec, graph=inference_graph(spec.graph)).tensors
+    whole = weights.load(tmp_path / "model.keras", spec)
+    assert all((part[name] == whole[name]).all() for name in whole)
 
 
 def test_every_variable_of_a_keras_file_is_listed(tmp_path: Path) -> None:

@@ -1,0 +1,17 @@
+"""Recognize `.keras` files by their content, without importing Keras."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+
+
+def is_keras_archive(path: Path) -> bool:
+    """Return whether a file is a zip with a `.keras` file's members."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {CONFIG, WEIGHTS} <= set(archive.namelist())
+    except Exception:  # damaged archives raise errors of many types
+        return False
