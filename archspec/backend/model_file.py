@@ -49,13 +49,17 @@ def in_batches(x: Array, size: int | None, run: RunFile) -> FileRun:
         return run(x)
     padded = np.concatenate([x, np.repeat(x[-1:], -len(x) % size, axis=0)])
     runs = [run(padded[start : start + size]) for start in range(0, len(padded), size)]
+    return _joined(runs, size, len(x))
+
+
+def _joined(runs: Sequence[FileRun], size: int, count: int) -> FileRun:
+    """Return the runs of parts of `size` samples as one of the first `count` samples."""
     outputs = [
-        np.concatenate(parts)[: len(x)]
-        for parts in zip(*(part.outputs for part in runs), strict=True)
+        np.concatenate(parts)[:count] for parts in zip(*(run.outputs for run in runs), strict=True)
     ]
-    values = [
-        (parts[0][0], np.concatenate([value for _, value in parts])[: len(x)])
-        for parts in zip(*(part.values for part in runs), strict=True)
-        if all(value.ndim and len(value) == size for _, value in parts)
-    ]
+    values: list[tuple[str, Array]] = []
+    for parts in zip(*(run.values for run in runs), strict=True):
+        arrays = [value for _, value in parts]
+        if all(np.shape(value)[:1] == (size,) for value in arrays):
+            values.append((parts[0][0], np.concatenate(arrays)[:count]))
     return FileRun(outputs, values)

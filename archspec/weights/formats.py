@@ -106,19 +106,21 @@ def kind_of_file(path: Path) -> FileKind:
     """
     kinds = list(file_kinds())
     by_suffix = next((kind for kind in kinds if path.suffix.lower() in kind.suffixes), None)
-    if by_suffix is not None and by_suffix.recognizes is never:
+    if not path.is_file():  # nothing else is opened: a pipe would be waited for
+        return by_suffix or kind_by_suffix(path)
+    if by_suffix is not None and (by_suffix.recognizes is never or by_suffix.recognizes(path)):
         return by_suffix
-    # Nothing else is opened to look into it: a pipe would be waited for.
-    if path.is_file():
-        if by_suffix is not None and by_suffix.recognizes(path):
-            return by_suffix
-        by_content = next((kind for kind in kinds if kind.recognizes(path)), None)
-        if by_content is not None:
-            return by_content
-        if by_suffix is None and read_bytes(path, len(HDF5_MAGIC)) == HDF5_MAGIC:
-            help = "save the model whole, as `model.save('model.keras')`"
-            raise CheckpointError(f"{quote(path)} is HDF5, which describes no layers", help=help)
-    return by_suffix or kind_by_suffix(path)
+    kind = next((kind for kind in kinds if kind.recognizes(path)), by_suffix)
+    if kind is None:
+        _check_hdf5(path)
+    return kind or kind_by_suffix(path)
+
+
+def _check_hdf5(path: Path) -> None:
+    """Raise `CheckpointError` for a file of HDF5 alone, as `model.save_weights` writes it."""
+    if read_bytes(path, len(HDF5_MAGIC)) == HDF5_MAGIC:
+        help = "save the model whole, as `model.save('model.keras')`"
+        raise CheckpointError(f"{quote(path)} is HDF5, which describes no layers", help=help)
 
 
 def kind_of_backend(backend: str, path: Path) -> FileKind:

@@ -23,6 +23,7 @@ from archspec.backend import (
 from archspec.backend import load as load_backend
 from archspec.diagnostics import quote
 from archspec.ir.graph import Graph
+from archspec.ir.op import ParamSpec
 from archspec.ir.types import format_shape
 from archspec.weights import mapping as mappings
 from archspec.weights.checkpoint import CheckpointError
@@ -178,12 +179,8 @@ def to_portable(
     tensors: dict[str, Array] = {}
     problems: list[str] = []
     for name, node, param in graph.parameters():
-        source = way.sources.get(name)
-        if source is None or source.name not in file_tensors:
-            called = f", there {quote(source.name)}" if source and source.name != name else ""
-            problems.append(f"missing: {quote(name)}, {format_shape(param.shape)}{called}")
-            continue
         try:
+            source = _source(way, name, param, file_tensors)
             values = reader.read(name, node, param, source)
         except Misfit as misfit:
             problems.append(str(misfit))
@@ -202,6 +199,17 @@ def to_portable(
         help = help or "names of another project need `--mapping NAME_OR_FILE`"
         raise CheckpointError(message, tuple(problems), help)
     return tensors
+
+
+def _source(
+    way: NamingScheme, name: str, param: ParamSpec, file_tensors: FileTensors
+) -> TensorSource:
+    """Return where a tensor lies in the file; raise `Misfit` if it is not there."""
+    source = way.sources.get(name)
+    if source is not None and source.name in file_tensors:
+        return source
+    called = f", there {quote(source.name)}" if source and source.name != name else ""
+    raise Misfit(f"missing: {quote(name)}, {format_shape(param.shape)}{called}")
 
 
 def reorder_input_channels(

@@ -60,18 +60,20 @@ class RuleExpansion:
                 return
             self._taken.add(theirs)
             divide_by = _filled(rule["divide_by"], foreign)
+            if divide_by and not _is_number(divide_by):
+                divide_by = prefix + divide_by
+            split = tuple(ours) if rule["split"] else ()
             source = TensorSource(
-                prefix + theirs,
-                rule["transpose"],
-                rule["rows"],
-                divide_by if _is_number(divide_by) or not divide_by else prefix + divide_by,
-                tuple(ours) if rule["split"] else (),
+                prefix + theirs, rule["transpose"], rule["rows"], divide_by, split
             )
-            for tensor in ours:
-                if tensor in self.sources:
-                    self._fail(name, f"two rules give {quote(tensor)}", code="AS0108")
-                    return
-                self.sources[tensor] = source
+            self._give(name, ours, source)
+
+    def _give(self, rule: str, names: Sequence[str], source: TensorSource) -> None:
+        """Add where portable tensors lie; report one that another rule has given."""
+        for name in names:
+            if name in self.sources:
+                self._fail(rule, f"two rules give {quote(name)}", code="AS0108")
+            self.sources.setdefault(name, source)
 
     def check_words(self) -> None:
         """Report the words that no rule uses."""

@@ -84,29 +84,21 @@ class PortableReader:
         self, node: Node, shape: Shape, tensor: FileTensor, source: TensorSource
     ) -> tuple[int, ...]:
         """Return the portable axes in the file's order; raise `Misfit` if they are not known."""
-        name, values = source.name, tensor.values
-        lies = _trimmed(values.shape if tensor.shape is None else tensor.shape, len(shape))
+        file_shape = tensor.values.shape if tensor.shape is None else tensor.shape
+        lies = _trimmed(file_shape, len(shape))
         choices = {"none": (*range(len(shape)),), "in_out": _in_out(node, len(shape))}
         fitting = [word for word, axes in choices.items() if _laid_out(shape, axes) == lies]
         if source.transpose is not None:
             axes = choices[source.transpose]
         elif tensor.axes is not None:
             axes = _axes_of_rank(tensor.axes, len(shape))
-        elif tensor.layer and not source.divide_by:
-            message = f"not known: what a layer {quote(tensor.layer)} does with {quote(name)}"
-            raise Misfit(f"{message}; a mapping says it with `transpose`, or `transpose: none`")
-        elif len(shape) > 1 and len(fitting) > 1:
-            raise Misfit(
-                f"not known: {quote(name)} is {format_shape(lies)}, in or out first; "
-                "a mapping says it with `transpose: in_out` or `transpose: none`"
-            )
         else:
+            _check_known(tensor, source, is_ambiguous=len(shape) > 1 and len(fitting) > 1)
             axes = choices["none"]
         if len(axes) != len(shape) or _laid_out(shape, axes) != lies:
             hint = next((word for word in fitting if source.transpose is None), "")
-            raise _of_another_shape(
-                name, tensor.shape or values.shape, _laid_out(shape, axes) or shape, hint
-            )
+            expected = _laid_out(shape, axes) or shape
+            raise _of_another_shape(source.name, file_shape, expected, hint)
         return axes
 
     def _in_our_order(
@@ -119,20 +111,12 @@ class PortableReader:
     ) -> Array:
         """Return a tensor with its features in the order C,H,W where a flatten or reshape orders
         them."""
+        is_matrix = node.op.kind == "linear" and len(param.shape) > 1
         made = self.orders.get(node.index)
-        read = None
-        if param.shape[1:] and node.op.kind == "linear":
-            read = self.orders.get(node.inputs[0])
+        read = self.orders.get(node.inputs[0]) if is_matrix else None
         if len(node.shape) != 1 or (made is None and read is None):
             return values
-        order = source.rows or tensor.flat_order
-        if order is None:
-            owner = f" of a layer {quote(tensor.layer)}" if tensor.layer else ""
-            raise Misfit(
-                f"not known: the order, C,H,W or H,W,C, of the features in {quote(source.name)}"
-                f"{owner}; a mapping says it with `rows: chw` or `rows: hwc`"
-            )
-        if order == "chw":
+        if _known_order(tensor, source) == "chw":
             return values
         values = to_ours(values, 0, made)
         return to_ours(values, 1, read) if read is not None else values
@@ -157,6 +141,31 @@ class PortableReader:
         if divisor is None:
             return values
         return values.astype(np.float64) / divisor if divisor else np.zeros_like(values)
+
+
+def _check_known(tensor: FileTensor, source: TensorSource, is_ambiguous: bool) -> None:
+    """Raise `Misfit` if neither the file nor the tensor's shape says how it lies there."""
+    name = quote(source.name)
+    if tensor.layer and not source.divide_by:
+        message = f"not known: what a layer {quote(tensor.layer)} does with {name}"
+        raise Misfit(f"{message}; a mapping says it with `transpose`, or `transpose: none`")
+    if is_ambiguous:
+        raise Misfit(
+            f"not known: {name} is {format_shape(tensor.values.shape)}, in or out first; "
+            "a mapping says it with `transpose: in_out` or `transpose: none`"
+        )
+
+
+def _known_order(tensor: FileTensor, source: TensorSource) -> FlatOrder:
+    """Return the order of a tensor's features; raise `Misfit` if it is not known."""
+    order = source.rows or tensor.flat_order
+    if order is not None:
+        return order
+    owner = f" of a layer {quote(tensor.layer)}" if tensor.layer else ""
+    raise Misfit(
+        f"not known: the order, C,H,W or H,W,C, of the features in {quote(source.name)}"
+        f"{owner}; a mapping says it with `rows: chw` or `rows: hwc`"
+    )
 
 
 def _part(values: Array, name: str, source: TensorSource, sizes: Mapping[str, int]) -> Array:

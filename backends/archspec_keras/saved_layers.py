@@ -155,14 +155,7 @@ def _variable_names(layer: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
     if not is_ours and not is_keras_layer(layer):
         return (), False
     if "center" in config:
-        running = "momentum" in config
-        has_role = {
-            "weight": config["scale"],
-            "bias": config["center"],
-            "running_mean": running,
-            "running_var": running,
-        }
-        return tuple(variable for role, variable in NORM.items() if has_role[role]), True
+        return _norm_names(config), True
     if is_ours:
         return tuple(KERNEL.values()), True
     if kind.startswith("Separable"):
@@ -171,3 +164,15 @@ def _variable_names(layer: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
         return tuple(KERNEL.values()), True
     names = NAMES.get(re.sub(r"(\dD|Cell)$", "", kind), ())
     return names, kind in ("Dense", "PReLU", "Embedding")
+
+
+def _norm_names(config: Any) -> tuple[str, ...]:
+    """Return the names of a normalization's variables."""
+    running = "momentum" in config
+    has_role = {
+        "weight": config["scale"],
+        "bias": config["center"],
+        "running_mean": running,
+        "running_var": running,
+    }
+    return tuple(variable for role, variable in NORM.items() if has_role[role])
