@@ -27,6 +27,7 @@ BENCHMARKS = (
     "loader",
     "train_step",
     "train_loop",
+    "data_parallel",
 )
 COLUMNS = ("figure", "ours", "peer", "ratio", "quartiles", "target", "met")
 

@@ -93,7 +93,7 @@ def torch_peers() -> dict[str, Call]:
 def _torch_by_hand() -> Call:
     import torch
 
-    _, loss, optimizer = _torch_model()
+    _, loss, optimizer = torch_model()
     x, y = map(torch.as_tensor, samples())
 
     def epoch() -> None:
@@ -122,7 +122,7 @@ def _lightning() -> Call:
     pytorch: Any = import_module("lightning.pytorch")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
-    model, loss, optimizer = _torch_model()
+    model, loss, optimizer = torch_model()
 
     base: Any = pytorch.LightningModule
 
@@ -155,7 +155,7 @@ def _lightning() -> Call:
     return epoch
 
 
-def _torch_model() -> tuple[Any, Callable[..., Any], Any]:
+def torch_model(wrap: Callable[[Any], Any] = lambda model: model) -> tuple[Any, Any, Any]:
     """Return the emitted model, its loss over all heads, and a fused SGD optimizer."""
     import torch
     from torch.nn import functional as F
@@ -163,6 +163,7 @@ def _torch_model() -> tuple[Any, Callable[..., Any], Any]:
     from archspec_torch.runtime import load_model
 
     model: Any = load_model(build("torch")).to(memory_format=torch.channels_last).train()
+    model = wrap(model)
     optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, MOMENTUM, fused=True)
 
     def loss(x: Any, y: Any) -> Any:

@@ -102,14 +102,3 @@ def _select_gpu(local_rank: int) -> None:
         message = f"process {local_rank} of this machine has no GPU: there are {count}"
         raise UsageError(message, f"--nproc-per-node {count}")
     torch.cuda.set_device(local_rank)
-
-
-def all_reduce_tensors(tensors: list[torch.Tensor]) -> None:
-    """Replace each tensor by its sum over the group, in one collective for all of them."""
-    if not tensors:
-        return
-    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-    distributed.all_reduce(flat)
-    sums = flat.split([tensor.numel() for tensor in tensors])
-    for tensor, total in zip(tensors, sums, strict=True):
-        tensor.copy_(total.view(tensor.shape))

@@ -16,6 +16,7 @@ from archspec.backend.optimizer import update_rule
 from archspec.backend.trainer import LOSS_SCALE, ParamGroup, TrainerConfig, TrainState, rank_slices
 from archspec.diagnostics import UsageError, quote
 from archspec_torch.batch_norm_cpu import use_accurate_statistics
+from archspec_torch.data_parallel import TrainingPass
 from archspec_torch.device import describe_device, select_device
 from archspec_torch.group_norm_workaround import work_around_group_norm
 from archspec_torch.layer_norm_cpu import use_float32_layer_norms
@@ -23,7 +24,7 @@ from archspec_torch.layout import state_dict_keys
 from archspec_torch.loss import head_loss
 from archspec_torch.malloc import keep_freed_memory
 from archspec_torch.optimizer import get_slots, make_optimizer, set_slots
-from archspec_torch.process_group import all_reduce_tensors
+from archspec_torch.process_group import TorchProcessGroup
 from archspec_torch.runtime import load_model
 from archspec_torch.sync_batch_norm import synchronize_batch_norms
 from archspec_torch.tensors import as_tuple, to_numpy
@@ -42,6 +43,7 @@ class TorchTrainer:
     def __init__(self, folder: Path, config: TrainerConfig) -> None:
         self.config = config
         self.group = config.group
+        self.is_distributed = isinstance(self.group, TorchProcessGroup)
         self.torch_device = _select_device(config)
         if self.torch_device.type == "cpu":
             keep_freed_memory()
@@ -53,13 +55,13 @@ class TorchTrainer:
         self.is_image = len(config.graph.input) == 3
         self.memory_format = torch.channels_last if self.is_image else torch.contiguous_format
         self.model = self._prepare_model(folder)
-        self.forward: Any = self.model
-        if config.compile:
-            self.forward = torch.compile(self.model)  # pyright: ignore[reportUnknownMemberType]
         self.heads = sorted(config.graph.heads, key=lambda head: head.train_only)
         self._select_parameters()
         recipe = config.recipe
         self.averaged_model = deepcopy(self.model) if recipe.average != "none" else None
+        self.training_pass = TrainingPass(self.model, compile=config.compile)
+        if self.is_distributed and config.training:
+            self.training_pass.sum_gradients(self._parameters_with_gradients())
         self.autocast = torch.autocast(
             self.torch_device.type,
             AUTOCAST_DTYPES.get(recipe.precision),
@@ -78,7 +80,7 @@ class TorchTrainer:
         model: nn.Module = loaded.to(self.torch_device, memory_format=self.memory_format)
         work_around_group_norm(model)
         use_float32_layer_norms(model)
-        if self.group.world_size > 1:
+        if self.is_distributed:
             return synchronize_batch_norms(model, self.torch_device)
         if self.is_image and self.torch_device.type == "cpu" and not self.config.compile:
             return use_accurate_statistics(model)
@@ -105,6 +107,17 @@ class TorchTrainer:
         self.updates = 0
         set_slots(self.optimizer, self.rule, self.parameters, {}, self.updates)
 
+    def _parameters_with_gradients(self) -> list[nn.Parameter]:
+        """Return those to train that some loss depends on."""
+        graph = self.config.graph
+        trained = set(self.trained)
+        read = graph.reachable(tuple(head for head in graph.heads if head.loss != "none"))
+        return [
+            self.parameters[name]
+            for name, node, _ in graph.parameters()
+            if node.index in read and self.parameters.get(name) in trained
+        ]
+
     def step(self, x: Array, y: Array, learning_rate: float, size: int | None = None) -> None:
         if not self.model.training:
             self.model.train()
@@ -124,16 +137,21 @@ class TorchTrainer:
             size, self.config.recipe.accumulate, self.group.rank, self.group.world_size
         )
         ends = np.cumsum([part.stop - part.start for part in parts])[:-1]
-        for values, labels in zip(np.split(x, ends), np.split(y, ends), strict=True):
+        all_have_samples = size // len(parts) >= self.group.world_size
+        pairs = zip(np.split(x, ends), np.split(y, ends), strict=True)
+        for number, (values, labels) in enumerate(pairs, start=1):
             targets = torch.as_tensor(labels).to(self.torch_device)
-            loss = self._loss(self._tensor(values), targets, len(values) / size)
-            if loss.requires_grad:
-                self.scaler.scale(loss).backward()  # pyright: ignore[reportUnknownMemberType]
+            with self.training_pass.accumulate(more=number < len(parts)):
+                with self.autocast:
+                    outputs: Any = self.training_pass.forward(
+                        self._tensor(values), all_have_samples=all_have_samples
+                    )
+                loss = self._loss(as_tuple(outputs), targets, len(values) / size)
+                if loss.requires_grad:
+                    self.scaler.scale(loss).backward()  # pyright: ignore[reportUnknownMemberType]
         for parameter in self.trained:
             if parameter.grad is None:  # torch would leave it out, and its weight decay with it
                 parameter.grad = torch.zeros_like(parameter)
-        if self.group.world_size > 1:
-            all_reduce_tensors([p.grad for p in self.trained if p.grad is not None])
 
     def _update(self, learning_rate: float) -> bool:
         """Take the optimizer's step; return False if an overflow in float16 skipped it."""
@@ -149,13 +167,13 @@ class TorchTrainer:
         self.scaler.update()
         return self.scaler.get_scale() >= scale_before
 
-    def _loss(self, x: torch.Tensor, y: torch.Tensor, weight: float) -> torch.Tensor:
+    def _loss(
+        self, outputs: tuple[torch.Tensor, ...], y: torch.Tensor, weight: float
+    ) -> torch.Tensor:
         """Return a microbatch's part of the batch's loss, and add it to the sums of `losses`."""
         smoothing = self.config.recipe.label_smoothing
-        with self.autocast:
-            result: Any = self.forward(x)
         total = torch.zeros((), device=self.torch_device)
-        for head, output in zip(self.heads, as_tuple(result), strict=True):
+        for head, output in zip(self.heads, outputs, strict=True):
             if head.loss == "none":
                 continue
             if len(y):

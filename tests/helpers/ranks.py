@@ -31,6 +31,30 @@ RECIPES = {
     "in parts": Recipe(accumulate=3, average="polyak"),
     "frozen": Recipe(freeze=("one.*", "bn.*"), lr_multipliers={"two.*": 3.0}),
 }
+UNREAD = """archspec: 1
+name: net
+input: [2, 6, 6]
+network:
+  - {name: one, conv: {out: 4, kernel: 3}, aux: side}
+  - {name: act, tanh: , aux: idle}
+  - flatten
+  - {name: two, linear: {out: 4}}
+  - {name: aside, linear: {out: 2}}
+  - {name: end, from: two, tanh: }
+blocks:
+  auxiliary: {body: [global_avg_pool, flatten, {name: fc, linear: {out: 4}}]}
+heads:
+  main: {}
+  side: {block: auxiliary, weight: 0.3, only: train}
+  idle: {block: auxiliary, loss: none}
+"""
+"""With a layer that nothing reads, and a head without a loss."""
+OTHERS = {
+    "unread": (UNREAD, Recipe(momentum=0.9, weight_decay=0.01, accumulate=2)),
+    "unread alone": (UNREAD, Recipe(weight_decay=0.1, freeze=("one.*", "two.*", "side.*"))),
+}
+"""Specs that leave tensors without a gradient, with their recipes; in the last all tensors."""
+CASES = {name: (TWO_HEADS, recipe) for name, recipe in RECIPES.items()} | OTHERS
 SIZES = (8, 7, 3, 2, 5)
 """Of whole batches: with three processes the one of two samples leaves one process without any."""
 RATES = (0.1, 0.2, 0.05, 0.1, 0.1)
@@ -45,13 +69,15 @@ def batches() -> list[tuple[Any, Any, float]]:
     return [(x, y, rate) for (x, y), rate in zip(drawn, RATES, strict=True)]
 
 
-def stepped(recipe: Recipe, folder: Path, group: Any, drop: float = 0.0) -> dict[str, Any]:
+def stepped(
+    text: str, recipe: Recipe, folder: Path, group: Any, *, compile: bool = False
+) -> dict[str, Any]:
     """Losses of each step, and where it stood after the last one."""
-    spec, backend = checked(TWO_HEADS.replace("drop: 0.0", f"drop: {drop}")), load("torch")
+    spec, backend = checked(text), load("torch")
     assert backend.trainer is not None
     trainer = backend.trainer(
         write_build(spec, backend, folder, weights=WeightSource(seed=0)),
-        TrainerConfig(spec.graph, recipe, group=group),
+        TrainerConfig(spec.graph, recipe, group=group, compile=compile),
     )
     losses: list[Any] = []
     for x, y, rate in batches():
@@ -131,10 +157,13 @@ def main(out: Path) -> None:
         here = out / f"{group.rank}"
         here.mkdir()
         found: dict[str, Any] = {
-            name: stepped(recipe, here / name.replace(", ", "-"), group)
-            for name, recipe in RECIPES.items()
+            name: stepped(text, recipe, here / name.replace(", ", "-"), group)
+            for name, (text, recipe) in CASES.items()
         }
-        found["dropped"] = stepped(Recipe(), here / "dropped", group, drop=0.5)
+        dropping = TWO_HEADS.replace("drop: 0.0", "drop: 0.5")
+        found["dropped"] = stepped(dropping, Recipe(), here / "dropped", group)
+        if DEEP:
+            found["compiled"] = stepped(*CASES["sgd"], here / "compiled", group, compile=True)
         found["runs"] = runs(out, group)
     (out / f"{group.rank}.pickle").write_bytes(pickle.dumps(found))
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = os.environ | {
     "OMP_NUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "",
-    "PYTHONPATH": str(ROOT),
+    "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "backends")]),
 }
 
 

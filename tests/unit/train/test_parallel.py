@@ -19,8 +19,8 @@ from archspec.train.checkpoint import list_checkpoints, read_checkpoint
 from archspec.train.log import read_metrics
 from archspec.train.run import TrainOptions, train_spec
 from archspec.weights.init import initial_tensors
-from tests.helpers.ranks import DEEP, RECIPES, RUN, STOP, batches
-from tests.helpers.specs import TWO_HEADS, checked
+from tests.helpers.ranks import CASES, DEEP, RUN, STOP, batches
+from tests.helpers.specs import checked
 from tests.helpers.torchrun import started, torchrun
 
 RANKS = 3
@@ -56,11 +56,12 @@ def ends(name: str, found: list[dict[str, Any]]) -> list[str]:
     return [one["runs"][name] for one in found]
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", CASES)
 def test_losses_and_weights_are_those_of_the_reference_on_whole_batches(
     name: str, found: list[dict[str, Any]]
 ) -> None:
-    spec, recipe = checked(TWO_HEADS), RECIPES[name]
+    text, recipe = CASES[name]
+    spec = checked(text)
     wanted = ReferenceTrainer(TrainerConfig(spec.graph, recipe), initial_tensors(spec.graph, 0))
     losses: list[Any] = []
     for x, y, rate in batches():
@@ -78,7 +79,7 @@ def test_losses_and_weights_are_those_of_the_reference_on_whole_batches(
             compare(kept.average[key], value, bound=2e-5, what=key)
 
 
-@pytest.mark.parametrize("name", [*RECIPES, "dropped"])
+@pytest.mark.parametrize("name", [*CASES, "dropped"])
 def test_all_processes_hold_the_same_bits(name: str, found: list[dict[str, Any]]) -> None:
     first, *others = (one[name]["standing"] for one in found)
     for other in others:
@@ -92,6 +93,13 @@ def test_each_process_drops_others_and_all_states_are_kept(found: list[dict[str,
     states = found[0]["dropped"]["standing"].backend_state["torch.random"]
     assert len(states) == RANKS
     assert len(np.unique(states, axis=0)) == RANKS
+
+
+@pytest.mark.skipif(not DEEP, reason="a compiler takes its time")
+def test_compiled_it_learns_the_same(found: list[dict[str, Any]]) -> None:
+    for one in found:
+        compiled, plain = (one[name]["standing"].tensors for name in ("compiled", "sgd"))
+        compare_all(compiled, plain, bound=1e-5)
 
 
 def test_it_says_how_many_compute(found: list[dict[str, Any]]) -> None:
