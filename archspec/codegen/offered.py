@@ -14,6 +14,7 @@ from itertools import chain, islice
 from typing import Any
 
 from archspec.codegen.module_tree import EmittedClass
+from archspec.codegen.parsing import parse
 from archspec.ir.graph import Graph
 
 MAX_PROBES = 4
@@ -113,7 +114,7 @@ def _other_values(value: int | float, *, sizes: bool) -> Iterator[Any]:
 
 def _program(text: str) -> str:
     """Return what a source does, without its docstrings, which state shapes."""
-    tree = ast.parse(text)
+    tree = parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
             node, clean=False

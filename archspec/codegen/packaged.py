@@ -18,9 +18,10 @@ from __future__ import annotations
 import ast
 import re
 import symtable
-import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.resources import files
+
+from archspec.codegen.parsing import parse
 
 
 def template_blocks(package: str, name: str) -> list[str]:
@@ -106,10 +107,6 @@ def join_blocks(blocks: Sequence[str]) -> str:
     return text
 
 
-_PARSING = threading.Lock()
-"""One parse at a time: CPython 3.11 counts the depth of two at once together, and gives up."""
-
-
 def _text(package: str, name: str) -> str:
     text = files(package).joinpath(name).read_text("utf-8")
     return re.sub(r"  # pyright: ignore.*", "", text)
@@ -119,9 +116,7 @@ def _definitions(text: str) -> Iterator[tuple[str, str]]:
     """Iterate over the top-level definitions of a module: their names and their source."""
     lines = text.splitlines()
     previous_end = 0
-    with _PARSING:
-        module = ast.parse(text)
-    for node in module.body:
+    for node in parse(text).body:
         end = node.end_lineno or node.lineno
         name = _defined_name(node)
         if name:

@@ -141,7 +141,7 @@ def test_no_two_threads_parse_at_once(package: str, monkeypatch: pytest.MonkeyPa
         parsing.pop()
         return parse(text)
 
-    monkeypatch.setattr("archspec.codegen.packaged.ast.parse", slowly)
+    monkeypatch.setattr("archspec.codegen.parsing.ast.parse", slowly)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(helper_sources, [package] * 4))
     assert most == [1] * 4
