@@ -115,10 +115,10 @@ def convert(value: Any, form: type[Form]) -> Form:
 
 def _first_fault(value: Any, error: ValidationError) -> str:
     fault = error.errors(include_url=False)[0]
-    found, place = value, list[str]()
+    inner, place = value, list[str]()
     for key in fault["loc"]:
         try:
-            found = found[key]
+            inner = inner[key]
         except (LookupError, TypeError):  # a missing key, or pydantic's own name for a type
             break
         place.append(str(key))
@@ -126,7 +126,7 @@ def _first_fault(value: Any, error: ValidationError) -> str:
         return f"{quote('.'.join([*place, str(fault['loc'][-1])]))} is wrong: it is missing"
     if not place:
         return "it is not a JSON object"
-    return f"{quote('.'.join(place))} is wrong: found {quote(_shown(found))}"
+    return f"{quote('.'.join(place))} is wrong: found {quote(_shown(inner))}"
 
 
 def _shown(value: Any) -> str:

@@ -65,12 +65,12 @@ def unused_init(spec: CheckInput, report: Report) -> None:
     graph = spec.graph
     tensors = {(node.op.kind, param.role) for _, node, param in graph.parameters()}
     kinds = {kind for kind, _ in tensors}
-    entries = [(kind, role) for kind, rules in spec.document.init.items() for role in rules]
-    unused = [entry for entry in entries if entry not in tensors]
-    for kind, role in unused:
-        is_there = kind in kinds
-        span = spec.find_span(("init", kind, role) if is_there else ("init", kind), True)
+    entries = {(kind, role) for kind, rules in spec.document.init.items() for role in rules}
+    for kind, role in sorted(entries - tensors):
+        path, what = ("init", kind), "is in the network"
+        if kind in kinds:
+            path, what = ("init", kind, role), f"has a tensor {quote(role)}"
+        span = spec.find_span(path, True)
         if span.source is graph.root.span.source:
-            what = f"has a tensor {quote(role)}" if is_there else "is in the network"
             message = f"no {quote(kind)} {what}, so nothing starts by this"
             report.warning("AS0677", span, message, help="remove it")

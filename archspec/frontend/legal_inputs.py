@@ -29,14 +29,14 @@ class NearestInputs:
     shape: Shape | None
     build: Callable[[Shape], GraphBuilder]
     work: int = 0
-    found: list[Shape] | None = None
+    nearest: list[Shape] | None = None
     tried: dict[Shape, bool] = field(default_factory=dict[Shape, bool])
 
     def __call__(self) -> list[Shape]:
         """Return up to two inputs, larger and smaller; none if no trial is legal."""
-        if self.found is None:
-            self.found = [] if self.shape is None else self._search(self.shape)
-        return self.found
+        if self.nearest is None:
+            self.nearest = [] if self.shape is None else self._search(self.shape)
+        return self.nearest
 
     def _search(self, shape: Shape) -> list[Shape]:
         larger = [*self._multiples(shape, upwards=True), *self._next_larger(shape)]

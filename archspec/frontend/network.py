@@ -37,7 +37,7 @@ from archspec.frontend.tree import (
 from archspec.ir.check_input import CheckInput
 from archspec.ir.document import Document, HeadSection
 from archspec.ir.expr import ExprError
-from archspec.ir.graph import Graph, Scope
+from archspec.ir.graph import Graph, Head, Scope
 from archspec.ir.synonyms import suggest_op
 from archspec.ir.types import Shape
 from archspec.ops import OPS
@@ -105,16 +105,7 @@ def read_network(
     built = elaborator.graph
     stated = {source: build_at(other) for source, other in inputs.others.items()}
     report_uncovered_pools(built, stated, inputs.others, report)
-    graph = Graph(
-        title,
-        tuple(built.nodes),
-        outputs,
-        root,
-        values,
-        tuple(built.claims),
-        frozenset(built.decisive) | _names_of_heads(tree, parser),
-        frozenset[str]().union(*(shape.positions for shape in built.influences)),
-    )
+    graph = _graph(title, built, outputs, decisive=_names_of_heads(tree, parser))
     used = parser.used | {form.block for form in document.heads.values()}
     find_span = span_finder(tree)
     return CheckInput(
@@ -127,6 +118,22 @@ def read_network(
         tree.key("claims").span if tree.get("claims") else tree.source.start,
         find_span,
         overridden,
+    )
+
+
+def _graph(
+    title: str, built: GraphBuilder, outputs: tuple[Head, ...], decisive: frozenset[str]
+) -> Graph:
+    """Return what was built as a graph; `decisive` are arguments that decide its heads."""
+    return Graph(
+        title,
+        tuple(built.nodes),
+        outputs,
+        built.root,
+        built.root.args,
+        tuple(built.claims),
+        decisive.union(built.decisive),
+        frozenset[str]().union(*(influence.positions for influence in built.influences)),
     )
 
 

@@ -156,15 +156,15 @@ def common_ancestor(graph: Built, one: int, other: int) -> int | None:
 
 def changes(graph: Built, value: int, start: int | None) -> list[Change]:
     """Return the steps from `start` to a value that changed its shape, in their order."""
-    found: list[Change] = []
+    changes: list[Change] = []
     for node in chain(graph, value):
         if node.index == start or not node.inputs:
             break
         before = _input_of(graph, node).shape
         origin = graph.origins[node.index]
         if node.shape != before and origin is not None:
-            found.append(Change(node, before, *origin))
-    return found[::-1]
+            changes.append(Change(node, before, *origin))
+    return changes[::-1]
 
 
 def channel_changes(steps: Sequence[Change]) -> list[Change]:

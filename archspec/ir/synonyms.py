@@ -269,8 +269,8 @@ def suggest(name: str, valid: Iterable[str], what: str = "") -> str:
 def suggest_argument(name: str, valid: Collection[str], kind: str) -> str:
     """Return the help for an option that the op or block `kind` does not have."""
     whole, _ = fold(name)
-    found = _alike(name, valid) or _synonym(name, valid) or _ADVICE.get(whole)
-    return found or did_you_mean(name, valid, f"arguments of {kind[:40]}")
+    hint = _alike(name, valid) or _synonym(name, valid) or _ADVICE.get(whole)
+    return hint or did_you_mean(name, valid, f"arguments of {kind[:40]}")
 
 
 def suggest_op(
@@ -284,10 +284,10 @@ def suggest_op(
     if own.startswith("did you mean"):
         return own
     is_none = whole in _NONE or short in _NONE
-    found = "" if is_none else _alike(name, names)
-    found = found or _synonym(name, names) or _ADVICE.get(whole, "")
-    if found:
-        return found
+    hint = "" if is_none else _alike(name, names)
+    hint = hint or _synonym(name, names) or _ADVICE.get(whole, "")
+    if hint:
+        return hint
     if is_none:
         return f"archspec has none; {_LIST}"
     near = did_you_mean(name, names)

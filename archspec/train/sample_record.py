@@ -96,7 +96,7 @@ class SampleChanges:
 def compare_samples(before: Sequence[Entry], data: SplitData) -> SampleChanges:
     """Return what has changed in the data since the entries were made."""
     now = {name: (label, content) for _, name, label, content in sample_entries(data)}
-    known = {name for _, name, _, _ in before}
+    earlier_names = {name for _, name, _, _ in before}
     changed = [
         name
         for _, name, label, content in before
@@ -105,7 +105,7 @@ def compare_samples(before: Sequence[Entry], data: SplitData) -> SampleChanges:
     ]
     removed = [name for _, name, _, content in before if name not in now and content]
     return SampleChanges(
-        tuple(changed), tuple(removed), tuple(name for name in now if name not in known)
+        tuple(changed), tuple(removed), tuple(name for name in now if name not in earlier_names)
     )
 
 

@@ -53,9 +53,9 @@ class NamingScheme:
 
     def unknown_names(self, file_tensors: FileTensors) -> list[str]:
         """Return the names of a file's weights that the scheme does not know."""
-        known = {source.name for source in self.sources.values()}
-        known |= {source.divide_by for source in self.sources.values()}
-        rest = [name for name in weight_names(file_tensors) if name not in known]
+        used_names = {source.name for source in self.sources.values()}
+        used_names |= {source.divide_by for source in self.sources.values()}
+        rest = [name for name in weight_names(file_tensors) if name not in used_names]
         return sorted(
             name for name in rest if not any(fnmatchcase(name, pattern) for pattern in self.ignored)
         )

@@ -43,10 +43,10 @@ def renamings(names: Sequence[str]) -> Iterator[StrippedNames]:
         prefix = common[: end.end()]
         note = f"every name in the file begins with {quote(prefix)}"
         yield StrippedNames(prefix, {name: name.removeprefix(prefix) for name in names}, note)
-    found = dict.fromkeys(word for name in names for word in _WRAPPED.findall(name))
+    prefixes = dict.fromkeys(word for name in names for word in _WRAPPED.findall(name))
     bare = {name: _WRAPPED.sub("", name) for name in names}
-    if found and len(set(bare.values())) == len(bare):
-        words = " and ".join(quote(word) for word in found)
+    if prefixes and len(set(bare.values())) == len(bare):
+        words = " and ".join(quote(word) for word in prefixes)
         yield StrippedNames(
             "", bare, f"names in the file hold {words}, as those of a wrapped model do"
         )
@@ -55,13 +55,13 @@ def renamings(names: Sequence[str]) -> Iterator[StrippedNames]:
 def under_prefix(tensors: FileTensors, prefix: str) -> FileTensors:
     """Return the tensors whose names begin so, without the prefix; raise `UsageError` if there
     are none."""
-    found = {
+    stripped = {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
-    if not found:
+    if not stripped:
         message = f"no name in the file begins with {quote(prefix)}"
         firsts = dict.fromkeys(re.split(r"(?<=[./])", name)[0] for name in tensors)
         raise UsageError(message, did_you_mean(prefix, firsts, "beginnings"))
-    return found
+    return stripped

@@ -19,9 +19,9 @@ def torchvision_tensors(model: str, weights: str) -> dict[str, FileTensor]:
     """
     import torchvision.models
 
-    known = torchvision.models.list_models(module=torchvision.models)
-    if model not in known:
-        help = did_you_mean(model, known, "models")
+    models = torchvision.models.list_models(module=torchvision.models)
+    if model not in models:
+        help = did_you_mean(model, models, "models")
         raise UsageError(f"torchvision has no model {quote(model)}", help)
     entry = {"none": None, "default": "DEFAULT"}.get(weights, weights)
     built = torchvision.models.get_model(model, weights=entry)
