@@ -16,8 +16,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+from itertools import islice
 
 from archspec.diagnostics import did_you_mean, quote
+
+MAX_COMPARED = 500
+"""The names that one unknown name is compared with: a spec may declare very many."""
 
 _OPS = {
     "conv": "convolution convolve convlayer depthwiseconv depthwiseconvolution pointwiseconv",
@@ -236,6 +241,7 @@ _ADVICE = {
 """What to do about options of other frameworks that no option of ours is for."""
 
 
+@lru_cache(maxsize=2**12)
 def fold(name: str) -> tuple[str, str]:
     """Return a name without case, signs and module, and that without `2d` and the like.
 
@@ -262,22 +268,23 @@ _OURS = _index(_OPS, _FIELDS, _KEYS, _VALUES)
 
 def suggest(name: str, valid: Iterable[str], what: str = "") -> str:
     """Return the help for an unknown name: the valid one that it stands for, or a near one."""
-    names = [*valid]
+    names = [*islice(valid, MAX_COMPARED)]
     return _alike(name, names) or _synonym(name, names) or did_you_mean(name, names, what)
 
 
 def suggest_argument(name: str, valid: Collection[str], kind: str) -> str:
     """Return the help for an option that the op or block `kind` does not have."""
     whole, _ = fold(name)
-    hint = _alike(name, valid) or _synonym(name, valid) or _ADVICE.get(whole)
-    return hint or did_you_mean(name, valid, f"arguments of {kind[:40]}")
+    names = [*islice(valid, MAX_COMPARED)]
+    hint = _alike(name, names) or _synonym(name, names) or _ADVICE.get(whole)
+    return hint or did_you_mean(name, names, f"arguments of {kind[:40]}")
 
 
 def suggest_op(
     name: str, ops: Iterable[str], blocks: Iterable[str] = (), others: Iterable[str] = ()
 ) -> str:
     """Return the help for an unknown op or block; `others` may stand in its place too."""
-    blocks = [*blocks]
+    blocks = [*islice(blocks, MAX_COMPARED)]
     names = [*blocks, *ops, *others]
     whole, short = fold(name)
     own = did_you_mean(name, blocks)
