@@ -71,9 +71,11 @@ def images() -> list[bytes]:
         "DIB": [("RGB", {})],
         "GIF": [("P", {}), ("RGB", frames)],
         "JPEG": [("RGB", {}), ("L", {}), ("CMYK", {}), ("RGB", {"progressive": True})],
+        "JPEG2000": [("RGB", {}), ("L", {}), ("RGBA", {"irreversible": True})],
         "MPO": [("RGB", frames)],
         "PNG": [(mode, {}) for mode in ("RGB", "RGBA", "P", "1", "L", "LA", "I;16")],
         "PPM": [("RGB", {}), ("L", {}), ("1", {})],
+        "QOI": [("RGB", {}), ("RGBA", {})],
         "TIFF": [
             *(("RGB", {"compression": name}) for name in (None, "tiff_lzw", "jpeg", "packbits")),
             *(("RGB", {"compression": name}) for name in ("tiff_adobe_deflate", "tiff_lzma")),
