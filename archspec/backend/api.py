@@ -105,7 +105,8 @@ class Format:
     An array is in the framework's layout. Where a file tells more, as who multiplies by a matrix
     and from which side, a `FileTensor` says so: other projects' files are read by it. It runs
     nothing that the file holds. It charges the budget before it allocates, and raises
-    ValueError for a file that is damaged or of another kind.
+    ValueError for a file that is damaged or of another kind; a note on it (`add_note`) is shown as
+    the fix.
     """
     write: Callable[[Path, Graph, Provenance, Mapping[str, Array]], None]
     """Write portable tensors, float32, by portable name, as a file that the framework loads.

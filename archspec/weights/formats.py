@@ -170,7 +170,8 @@ def read_file(path: Path, kind: FileKind, graph: Graph | None = None) -> FileTen
             require_imports(find_backend(kind.backend), error)
         why = library_words(error)
         message = f"{quote(path)} is no {kind.name} file, or a damaged one: {why}"
-        raise CheckpointError(message) from error
+        # A reader adds the way out as a note, where it knows one.
+        raise CheckpointError(message, help=" ".join(getattr(error, "__notes__", ()))) from error
 
 
 def _with_text_names(tensors: FileTensors) -> FileTensors:

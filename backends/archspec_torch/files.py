@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from archspec.backend import FileTensor, MemoryBudget, Provenance, TooLarge
 from archspec.backend.file_tensor import stated_by_role
+from archspec.diagnostics import quote
 from archspec.ir.graph import Graph
 from archspec_torch.layout import state_dict_keys
 
@@ -22,6 +24,13 @@ WRAPPER_KEYS = ("state_dict", "model", "model_state_dict")
 
 COUNTERS = ("num_batches_tracked", "n_averaged")
 """The last parts of keys under which torch counts batches and averaged models."""
+
+
+_RESAVE_HELP = (
+    "if you trust the file, save its tensors alone: "
+    "`torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pth')`, "
+    "or the `.state_dict()` of what it holds"
+)
 
 
 def read_state_dict(path: Path, budget: MemoryBudget) -> dict[str, FileTensor]:
@@ -59,6 +68,11 @@ def _load_tensors(path: Path, budget: MemoryBudget) -> Any:
     except (OSError, TooLarge):
         raise
     except Exception as error:
+        if held := re.search(r"GLOBAL ([\w.]+) was not an allowed", str(error)):
+            what = f"it holds objects beside the weights, as {quote(held[1])}, and objects are code"
+            refused = ValueError(what)
+            refused.add_note(_RESAVE_HELP)
+            raise refused from error
         first_sentence = str(error).partition("\n")[0].partition(". ")[0]
         raise ValueError(f"torch does not read it as weights: {first_sentence}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,15 @@ def test_hdf5_alone_is_named(spec: Spec, tmp_path: Path) -> None:
         file["kernel"] = [1.0]
     with pytest.raises(CheckpointError, match=r"is HDF5, .*model\.save\('model\.keras'\)"):
         weights.load(tmp_path / "w.h5", spec)
+
+
+def test_objects_beside_the_weights_are_named_with_a_way_out(
+    spec: Spec, state: dict[str, Any], tmp_path: Path
+) -> None:
+    torch.save({"state_dict": state, "options": argparse.Namespace(lr=1)}, tmp_path / "w.ckpt")
+    with pytest.raises(CheckpointError, match=r"as `argparse\.Namespace`") as caught:
+        weights.load(tmp_path / "w.ckpt", spec)
+    assert "torch.save(torch.load(FILE, weights_only=False)['state_dict']" in caught.value.help
 
 
 def test_counters_are_listed_and_are_no_weights(spec: Spec, tmp_path: Path) -> None:
