@@ -30,8 +30,8 @@ test: $(VENV)/test.stamp
 unit: $(VENV)/test.stamp
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --durations 30 --archspec-seed "$(COMMIT)"
 
-deep: $(VENV)/test.stamp  # as `unit`, with many more random specs
-	ARCHSPEC_PROFILE=deep $(BIN)/pytest -n $(JOBS) --dist worksteal
+deep: $(VENV)/test.stamp  # as `unit`, with many more random specs, and on every engine
+	ARCHSPEC_PROFILE=deep $(BIN)/pytest -n $(JOBS) --dist worksteal --archspec-backend keras@torch
 
 mutants: $(VENV)/test.stamp  # mistakes put into the code, each of which some test has to see
 	$(BIN)/python -m tests.mutants --jobs $(JOBS)

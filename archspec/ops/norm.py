@@ -82,7 +82,7 @@ class _Norm(Op):
         values, axes = self._grouped(x)
         deviation = np.sqrt(values.var(axis=axes, keepdims=True) + self.eps)
         # The difference is as exact as the values: where these hardly differ, it is only rounding.
-        centred = context.perturb(values) - context.mean(values, axes)
+        centred = context.perturb(values) - values.mean(axis=axes, keepdims=True)
         return (centred / deviation).reshape(x.shape), deviation
 
 

@@ -53,6 +53,8 @@ def test_it_is_one_network_everywhere(name: str) -> None:
     assert not spec.warnings
     modes: Sequence[Mode] = MODES
     targets: Sequence[str] = TARGETS
+    if os.environ.get("ARCHSPEC_PROFILE") == "deep":
+        targets = (*TARGETS, "keras@torch")
     if os.environ.get("ARCHSPEC_PROFILE") != "deep" and stats(spec).macs >= 1e7:
         modes = ("eval", "train")
         if "\nextends: " in (shipped_folder() / f"{name}.yaml").read_text(encoding="utf-8"):

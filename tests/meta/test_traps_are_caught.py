@@ -16,7 +16,8 @@ from archspec.backend import Backend, BackendFault, load
 from archspec.conformance.backend_under_test import BackendUnderTest
 from archspec.conformance.dropout_laws import RATE
 from archspec.conformance.layers import load_text
-from archspec.conformance.traps import TRAPS, DropoutTrap, Trap
+from archspec.conformance.trap import DropoutTrap, Trap
+from archspec.conformance.traps import TRAPS
 from archspec.ir.graph import Graph
 from archspec.ops import OPS
 from archspec.reference import ReferenceSession
@@ -73,6 +74,38 @@ class Wrong(nn.BatchNorm1d):
         centred = input - input.mean(0)
         return centred / (input.var(0) + self.eps).sqrt() * self.weight + self.bias
 """
+
+
+def naive(base: str, parts: int, axes: str, shape: str) -> str:
+    """Return a norm whose variance is the squared mean from the mean square, as Keras's on torch."""
+    return f"""
+class Wrong({base}):
+    def forward(self, input: Tensor) -> Tensor:
+        super().forward(input)
+        x = input.unflatten(1, ({parts}, -1))
+        mean = x.mean({axes}, keepdim=True)
+        variance = (x * x).mean({axes}, keepdim=True) - mean * mean
+        y = ((x - mean) / (variance + self.eps).sqrt()).reshape(input.shape)
+        if self.weight is None:
+            return y
+        return y * self.weight.reshape{shape} + self.bias.reshape{shape}
+"""
+
+
+CHANNEL = "(-1, 1, 1)"
+NAIVE = {
+    "batch_norm": ("nn.BatchNorm2d", 4, "(0, 2, 3, 4)", CHANNEL),
+    "layer_norm": ("nn.LayerNorm", 1, "(1, 2, 3, 4)", "(4, 5, 5)"),
+    "group_norm_1": ("nn.GroupNorm", 1, "(1, 2, 3, 4)", CHANNEL),
+    "instance_norm": ("nn.InstanceNorm2d", 4, "(2, 3, 4)", CHANNEL),
+}
+SHORTCUT = (
+    "mean, square = input.mean(1, True), (input * input).mean(1, True); "
+    "y = (input - mean) / (square - mean * mean + self.eps).sqrt(); "
+    "return y * self.weight.reshape(-1, 1, 1) + self.bias.reshape(-1, 1, 1)"
+)
+FAR = "keeps_its_digits_far_from_zero"
+
 CHANNELS_LAST = """
 class Wrong(nn.Flatten):
     def forward(self, input: Tensor) -> Tensor:
@@ -219,6 +252,21 @@ TORCH: tuple[tuple[str, Mutation, str], ...] = (
         "one variance for both",
     ),
     *((f"{norm}_{LITTLE}", fields(eps=1.5e-5), "half as large again") for norm in NORMS),
+    *(
+        (f"{norm}_{FAR}", instead_of(row[0], naive(*row)), "the variance of a shortcut")
+        for norm, row in NAIVE.items()
+    ),
+    (
+        f"layer_norm_channels_{FAR}",
+        text(r"(class ChannelNorm.*\n.*\n\n)(.*)\n", rf"\1\2\n        {SHORTCUT}\n"),
+        "the variance of a shortcut",
+    ),
+    ("a_convolution_may_have_one_filter", instead_of("nn.Conv2d", KERNEL_FIRST), "Keras' layout"),
+    (
+        "a_transposed_convolution_may_have_one_channel",
+        instead_of("nn.ConvTranspose2d", FLIPPED),
+        "a correlation",
+    ),
     ("channel_shuffle_goes_by_its_groups", fields(groups=3), "groups and channels swapped"),
     ("flatten_keeps_channels_first", instead_of("nn.Flatten", CHANNELS_LAST), "H, W, C"),
     (
@@ -481,7 +529,11 @@ def test_a_law_holds_of_the_reference(trap: DropoutTrap) -> None:
 
 def test_every_norm_has_a_trap_for_its_eps() -> None:
     with_eps = {kind for kind, op in OPS.items() if "eps" in op.model_fields}
-    assert with_eps == {norm.removesuffix("_of_channels") for norm in NORMS}
+    assert all(any(norm.startswith(kind) for norm in NORMS) for kind in with_eps)
+
+
+def test_every_norm_has_a_trap_for_its_digits() -> None:
+    assert {f"{norm}_{FAR}" for norm in NORMS} <= set(NAMED)
 
 
 def test_every_trap_has_a_mutation() -> None:
@@ -508,9 +560,9 @@ ROWS = {
     "max pool": "max_pool",
     "LRN": "lrn",
     "batch norm": "batch_norm",
-    "other norms": "(layer|group|instance)_norm.*eps",
+    "other norms": "(layer|group|instance)_norm.*(eps|digits)",
     "flatten": "flatten|reshape|shuffle",
-    "weights": "layout",
+    "weights": "layout|one_filter|one_channel",
     "dropout": "dropout",
     "activations": "gelu|hard_|leaky|elu|softmax",
     "resize": "nearest|linear",

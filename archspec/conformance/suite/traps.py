@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archspec.conformance.backend_under_test import BackendUnderTest
-from archspec.conformance.traps import Trap
+from archspec.conformance.trap import Trap
 
 
 def test_trap(backend_under_test: BackendUnderTest, trap: Trap) -> None:

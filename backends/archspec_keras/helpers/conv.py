@@ -17,6 +17,16 @@ from keras import layers, ops
 
 
 @keras.saving.register_keras_serializable(package="archspec")
+class SingleConv2D(layers.Conv2D):
+    """Keras's own with one filter, which PyTorch on a CPU only differentiates beside another."""
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        kernel = ops.cast(kernel, inputs.dtype)
+        two = ops.concatenate([kernel, ops.zeros_like(kernel)], -1)
+        return super().convolution_op(inputs, two)[..., :1]
+
+
+@keras.saving.register_keras_serializable(package="archspec")
 class SpreadConv2D(layers.Conv2D):
     """A convolution with any stride, dilation and groups: zeros spread the kernel's taps."""
 
@@ -42,10 +52,15 @@ class SpreadConv2D(layers.Conv2D):
         pairs = zip(
             ops.split(inputs, self.groups, -1), ops.split(kernel, self.groups, -1), strict=True
         )
-        y = ops.concatenate(
-            [ops.conv(x, k, list(self.strides), self.padding) for x, k in pairs], -1
-        )
+        y = ops.concatenate([self._convolve(x, k) for x, k in pairs], -1)
         return y if self.bias is None else ops.add(y, self.bias)
+
+    def _convolve(self, x: Any, kernel: Any) -> Any:
+        # PyTorch on a CPU cannot differentiate a single filter: one of zeros goes beside it.
+        one = kernel.shape[-1] == 1
+        kernel = ops.concatenate([kernel, ops.zeros_like(kernel)], -1) if one else kernel
+        y = ops.conv(x, kernel, list(self.strides), self.padding)
+        return y[..., :1] if one else y
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         rows = zip(input_shape[1:-1], self.kernel_size, self.strides, self.spread, strict=True)
@@ -111,9 +126,7 @@ class CroppedConv2DTranspose(layers.Layer):
         pairs = zip(
             ops.split(inputs, self.groups, -1), ops.split(kernel, self.groups, -1), strict=True
         )
-        whole = ops.concatenate(
-            [ops.conv_transpose(x, k, self.strides, "valid") for x, k in pairs], -1
-        )
+        whole = ops.concatenate([self._convolve(x, k) for x, k in pairs], -1)
         rows = [
             (before, m)
             for (before, _), m in zip(self.sides, self._sizes(inputs.shape), strict=True)
@@ -128,6 +141,12 @@ class CroppedConv2DTranspose(layers.Layer):
         )
         y = whole[(slice(None), *(slice(before, before + m) for before, m in rows))]
         return y if self.bias is None else ops.add(y, self.bias)
+
+    def _convolve(self, x: Any, kernel: Any) -> Any:
+        # PyTorch on a CPU cannot differentiate a single channel: one of zeros goes beside it.
+        if x.shape[-1] == 1:
+            x, kernel = (ops.concatenate([part, ops.zeros_like(part)], -1) for part in (x, kernel))
+        return ops.conv_transpose(x, kernel, self.strides, "valid")
 
     def _sizes(self, shape: Any) -> list[int]:
         rows = zip(

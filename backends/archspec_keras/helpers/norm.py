@@ -37,6 +37,25 @@ class BatchNormalization(layers.BatchNormalization):
 
 
 @keras.saving.register_keras_serializable(package="archspec")
+class GroupNormalization(layers.GroupNormalization):
+    """Keras's own, which subtracts the mean first: values far from 0 keep their digits."""
+
+    def _apply_normalization(self, reshaped_inputs: Any, input_shape: Any) -> Any:
+        x = ops.cast(reshaped_inputs, keras.backend.result_type(reshaped_inputs.dtype, "float32"))
+        # The channels are split into groups, on the axis before the last.
+        axes = [axis for axis in range(1, len(x.shape)) if axis != len(x.shape) - 2]
+        centred = x - ops.mean(x, axes, keepdims=True)
+        variance = ops.mean(ops.square(centred), axes, keepdims=True)
+        y = centred * ops.rsqrt(variance + self.epsilon)
+        shape = self._create_broadcast_shape(input_shape)
+        if self.scale:
+            y = y * ops.cast(ops.reshape(self.gamma, shape), x.dtype)
+        if self.center:
+            y = y + ops.cast(ops.reshape(self.beta, shape), x.dtype)
+        return ops.cast(y, reshaped_inputs.dtype)
+
+
+@keras.saving.register_keras_serializable(package="archspec")
 class LocalResponseNormalization(layers.Layer):
     """x / (k + alpha / size * sum of squares) ** beta over `size` neighbouring channels."""
 

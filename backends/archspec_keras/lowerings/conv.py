@@ -40,6 +40,8 @@ def conv(op: Conv, x: Shape) -> Module:
     )
     if spread or (op.groups > 1 and spatial_rank(x) == 3):
         return Module(f"SpreadConv{spatial_rank(x)}D", args, helper=True, before=before)
+    if op.out == 1 < x[0] and spatial_rank(x) == 2 and max(kernel) > max(dilation) == 1:
+        return Module("SingleConv2D", args, helper=True, before=before)
     return Module(f"layers.Conv{spatial_rank(x)}D", args, before=before)
 
 
@@ -53,7 +55,9 @@ def conv_transpose(op: ConvTranspose, x: Shape) -> Module:
     )
     bias = field_arg(op, "bias", "use_bias", True)
     rows = list(zip(x[1:], pads, kernel, stride, out, strict=True))
-    plainly = op.groups == 1 and max(dilation) == 1
+    # PyTorch on a CPU cannot differentiate Keras's own of a single channel.
+    single = x[0] == 1 < op.out and spatial_rank(x) == 2
+    plainly = op.groups == 1 and max(dilation) == 1 and not single
     # Keras's "valid" adds rows where the window is below the stride.
     whole = all(k >= s and p[0] == 0 and m == (n - 1) * s + k for n, p, k, s, m in rows)
     if plainly and whole:

@@ -20,12 +20,14 @@ def layer_norm(op: LayerNorm, x: Shape) -> Module:
 
 
 def group_norm(op: GroupNorm, x: Shape) -> Module:
-    return Module("layers.GroupNormalization", (field_arg(op, "groups", default=32), *_tail(op)))
+    groups = field_arg(op, "groups", default=32)
+    return Module("GroupNormalization", (groups, *_tail(op)), helper=True)
 
 
 def instance_norm(op: InstanceNorm, x: Shape) -> Module:
     # A group for each channel.
-    return Module("layers.GroupNormalization", (Arg("groups", -1, keyword=True), *_tail(op)))
+    groups = Arg("groups", -1, keyword=True)
+    return Module("GroupNormalization", (groups, *_tail(op)), helper=True)
 
 
 def lrn(op: LRN, x: Shape) -> Module:
