@@ -95,7 +95,7 @@ def test_same_of_a_transposed_convolution_is_what_keras_computes(
     layer.build((None, *shape[1:], 3))
     kernels = np.moveaxis(params["weight"], (1, 0), (-2, -1))  # Keras's has [*kernel, out, in]
     layer.set_weights([kernels, params["bias"]])
-    y = keras.ops.convert_to_numpy(layer(np.moveaxis(x, 1, -1)))
+    y: Any = keras.ops.convert_to_numpy(layer(np.moveaxis(x, 1, -1)))
     assert_same(evaluate(op, x, params=params), np.moveaxis(y, -1, 1))
 
 
