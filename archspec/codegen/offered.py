@@ -77,17 +77,27 @@ def _first_wrong(
         return other is not None and _program(write(other, offered).text) == program
 
     values = {name: _legal_values(graph, name, value) for name, value in offered.items()}
-    if fixed := {name for name, legal in values.items() if not legal}:
-        return fixed
-    for number in range(max(map(len, values.values()), default=0)):
-        together = {name: legal[number] for name, legal in values.items() if number < len(legal)}
-        if is_same(together):
-            continue
-        # Values may exclude each other though each is right: then each is tried by itself.
-        alone = {name for name, value in together.items() if not is_same({name: value})}
-        if alone or graph.vary(together) is not None:
-            return alone or set(together)
+    fixed = {name for name, legal in values.items() if not legal}
+    return fixed or _first_different(graph, values, is_same)
+
+
+def _first_different(
+    graph: Graph, values: Mapping[str, list[Any]], is_same: Callable[[Mapping[str, Any]], bool]
+) -> set[str]:
+    """Return the arguments that make the source another at the first values where it is."""
+    for args in _together(values):
+        if not is_same(args):
+            # Values may exclude each other though each is right: then each is tried by itself.
+            alone = {name for name, value in args.items() if not is_same({name: value})}
+            if alone or graph.vary(args) is not None:
+                return alone or set(args)
     return set()
+
+
+def _together(values: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the first values of all arguments, then the second ones of those that have them."""
+    for number in range(max(map(len, values.values()), default=0)):
+        yield {name: legal[number] for name, legal in values.items() if number < len(legal)}
 
 
 def _legal_values(graph: Graph, name: str, value: Any) -> list[Any]:
