@@ -294,9 +294,10 @@ def test_a_bias_that_a_mean_takes_away_may_be_what_rounding_leaves(
         assert [line for line in lines if line.first] == []
 
 
-def test_a_single_number_is_moved_several_times() -> None:
+@pytest.mark.parametrize("batch", [2, 3, 4, 5])
+def test_a_single_number_is_moved_several_times(batch: int) -> None:
     graph = checked(f"archspec: 1\ninput: [2, 6, 6]\nnetwork: {LOST['batch_norm']}\n").graph
-    given = verify_inputs(graph, 0, 2)
+    given = verify_inputs(graph, 0, batch)
     slots = expected_values(graph, given, "step", DOUBLE)["slots"]
     for seed in range(1, 5):
         jitter = Jitter(DOUBLE, seed)
