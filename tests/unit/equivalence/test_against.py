@@ -113,6 +113,16 @@ def test_the_first_layer_that_differs_is_named(
         assert f":{number}:" in line.first.location
 
 
+def test_a_layer_that_is_joined_with_the_next_one_is_not_blamed(tmp_path: Path) -> None:
+    spec = checked(RIGHT.replace("pool, max_pool", "pool, avg_pool"))
+    inputs = verify_inputs(spec.graph, 0, 2, weights.load(keras_file(tmp_path), spec))
+    run = run_saved_model(tmp_path / "model.keras", inputs.x)
+    joined = FileRun(run.outputs, [(n, v) for n, v in run.values if n not in ("conv", "bn")])
+    line = compare_run(spec.graph, inputs, "joined", joined)
+    assert line.first is not None
+    assert line.first.name == "pool"
+
+
 def test_a_model_that_goes_on_differs_at_its_output(tmp_path: Path) -> None:
     spec = checked(RIGHT)
     inputs = verify_inputs(spec.graph, 0, 2, weights.load(keras_file(tmp_path), spec))
