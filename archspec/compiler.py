@@ -210,7 +210,7 @@ def write_build(
         # A byte of a file's name that is not UTF-8 becomes \udcff, as JSON escapes it.
         (staging / MANIFEST).write_text(text, encoding="utf-8", errors="backslashreplace")
 
-    replace_folder(folder, fill)
+    replace_folder(folder, fill, on_note)
     if record:
         record_build(folder, on_note)
     return folder

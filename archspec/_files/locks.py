@@ -43,6 +43,30 @@ def folder_lock(folder: Path, wait: bool = True) -> Generator[None]:
             os.close(descriptor)
 
 
+@contextmanager
+def folder_lock_if_free(folder: Path) -> Generator[bool]:
+    """Lock a folder if nobody holds it; yield whether this process holds it now.
+
+    It does not where the system or the file system has no locks.
+    """
+    if fcntl is None:
+        yield False
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    _held.add(descriptor)
+    try:
+        is_locked = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            is_locked = False
+        yield is_locked
+    finally:
+        if descriptor in _held:
+            _held.remove(descriptor)
+            os.close(descriptor)
+
+
 def _leave_to_parent() -> None:
     """Close the copies of the parent's locks, which would outlive it in a forked process."""
     for descriptor in _held:

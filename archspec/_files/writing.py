@@ -10,22 +10,28 @@
 Everything is written beside its destination first, flushed to the disk, then renamed onto it. A
 failure removes the staged data and leaves the destination as it was. Staged names start with a dot,
 so that a process that is killed outright leaves nothing that could be taken for a result. A process
-that is forked meanwhile, and ends on its own, removes nothing.
+that is forked meanwhile, and ends on its own, removes nothing. A staged folder is held by its
+process: the next one to write there knows it by that for a leftover.
 """
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from archspec._files.held import held_folder, remove_leftovers
 from archspec._files.reading import check_file
-from archspec._files.scratch import owned, remove_folder
+from archspec._files.scratch import owned
 from archspec._signals import interrupt_on_sigterm
+from archspec.diagnostics import quote
 
+TOKEN_BYTES = 8
+"""Random bytes in the name of what is staged."""
 MAX_STEM = 40
 """Characters of a name that its staged name repeats; at four bytes each they still fit."""
 
@@ -75,20 +81,17 @@ def write_text(path: Path, content: str, errors: str = "strict") -> None:
 
 
 @contextmanager
-def staging_folder(destination: Path) -> Generator[Path]:
+def staging_folder(destination: Path, on_note: Callable[[str], object] = str) -> Generator[Path]:
     """Make a folder beside `destination`, and remove it, with what is still in it, on exit.
 
-    SIGTERM ends the block as Ctrl-C does, so that a scheduler's notice leaves nothing behind.
+    SIGTERM ends the block as Ctrl-C does, so that a scheduler's notice leaves nothing behind. What
+    processes left that were killed outright is removed first, with a note for each.
     """
-    staging = _staged_path(destination)
-    is_ours = owned()
-    with interrupt_on_sigterm():
-        staging.mkdir()
-        try:
-            yield staging
-        finally:
-            if is_ours():
-                remove_folder(staging)
+    stem = glob.escape(destination.name[:MAX_STEM])
+    for path in remove_leftovers(destination.parent, f".{stem}.{'[0-9a-f]' * 2 * TOKEN_BYTES}"):
+        on_note(f"note: removed {quote(path)}, which a killed process left")
+    with interrupt_on_sigterm(), held_folder(_staged_path(destination)) as staging:
+        yield staging
 
 
 def check_destination(path: Path) -> None:
@@ -121,4 +124,4 @@ def move_files(staging: Path, folder: Path, last: str) -> None:
 
 def _staged_path(path: Path) -> Path:
     # A path such as `.` has no name that `with_name` could replace.
-    return path.parent / f".{path.name[:MAX_STEM]}.{secrets.token_hex(8)}"
+    return path.parent / f".{path.name[:MAX_STEM]}.{secrets.token_hex(TOKEN_BYTES)}"

@@ -12,17 +12,20 @@ from archspec.build_folder.manifest import MANIFEST, file_digest, read_manifest
 from archspec.diagnostics import Failure, quote, reason
 
 
-def replace_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
+def replace_folder(
+    folder: Path, fill: Callable[[Path], None], on_note: Callable[[str], object] = str
+) -> Path:
     """Have `fill` write into a new folder, then put that in the place of `folder`.
 
     A failure leaves everything as it was. Builds that end at the same time are put in place one
-    after the other, each of them whole. Raise `Failure` if `folder` holds anything but a build.
+    after the other, each of them whole. `on_note` is called with a note for each leftover of a
+    killed process that is removed. Raise `Failure` if `folder` holds anything but a build.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with folder_lock(folder.parent):  # a build that is half in place looks like an edited one
             check_replaceable(folder)
-        with staging_folder(folder) as staging:
+        with staging_folder(folder, on_note) as staging:
             fill(staging)
             flush_folder(staging)
             with folder_lock(folder.parent):

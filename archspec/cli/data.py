@@ -51,13 +51,12 @@ def execute(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     import json
 
-    from archspec.diagnostics import UsageError
     from archspec.diagnostics.render import visible
     from archspec.train.data import check_data
     from archspec.train.data.folder import describe_ignored
+    from archspec.train.data.workers import check_workers
 
-    if options.workers < 0:
-        raise UsageError("--workers is at least 0")
+    check_workers(options.workers)
     with progress(options.quiet) as on_progress:
         report = check_data(options.data, options.workers, on_progress)
     if options.format == "json":

@@ -77,10 +77,12 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     from archspec.cli.common import note_builtin_data
     from archspec.diagnostics import UsageError
+    from archspec.train.data.workers import check_workers
     from archspec.train.holdout import evaluation_data
 
-    if options.batch < 1 or options.workers < 0:
-        raise UsageError("--batch is at least 1, --workers at least 0")
+    if options.batch < 1:
+        raise UsageError("--batch is at least 1")
+    check_workers(options.workers)
     crop_counts = _parse_crops(options.crops)
     runs = _open_runs(options)
     if options.data:

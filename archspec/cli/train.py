@@ -165,8 +165,10 @@ def execute(options: argparse.Namespace) -> int:
 def _check_options(options: argparse.Namespace) -> None:
     """Raise `Failure` for a number that is too small, or for a flag that needs --weights."""
     from archspec.diagnostics import UsageError
+    from archspec.train.data.workers import check_workers
 
-    smallest = {"workers": 0, "log_every": 1, "save_every": 1, "keep": 1}
+    check_workers(options.workers)
+    smallest = {"log_every": 1, "save_every": 1, "keep": 1}
     for name, least in smallest.items():
         value = getattr(options, name)
         if value is not None and value < least:

@@ -35,31 +35,40 @@ def evaluation_data(
             _check_same_samples(first, other)
     name = location or first.run_info["data"]
     dataset = open_dataset(name)
+    own = _data_of_owners(runs, name, dataset)
+    if own is None:
+        data = _split_other(name, dataset, val_split)
+    elif val_split is None:
+        data = own[1]
+    else:
+        message = (
+            f"the validation part of {quote(name)} was chosen "
+            f"when {quote(own[0].folder)} was trained on it"
+        )
+        raise UsageError(message, "leave out --val-split")
+    if not len(data.validation):
+        raise Failure(f"{quote(name)} has no validation samples", SCORE_OTHER_DATA)
+    return _relabel(data, first)
+
+
+def _data_of_owners(
+    runs: Sequence[TrainedRun], name: str, dataset: Dataset
+) -> tuple[TrainedRun, SplitData] | None:
+    """Return the first run that was trained on these data, and the data as it was.
+
+    None if no run was. Raises `Failure` if several were, and on different samples.
+    """
     trained = _splits_of_runs(runs, name, dataset)
     samples = {share: describe_samples(data) for share, data in trained.items()}
-    owned: list[SplitData] = []
-    owners: list[TrainedRun] = []
+    owners: list[tuple[TrainedRun, SplitData]] = []
     for run in runs:
         share = run.run_info["val_split"]
         own = _own_samples(run, name, trained[share], samples[share])
         if own is not None:
-            owners.append(run)
-            owned.append(own)
-    for other in owners[1:]:
-        _check_same_samples(owners[0], other)
-    if owners:
-        if val_split is not None:
-            message = (
-                f"the validation part of {quote(name)} was chosen "
-                f"when {quote(owners[0].folder)} was trained on it"
-            )
-            raise UsageError(message, "leave out --val-split")
-        data = owned[0]
-    else:
-        data = _split_other(name, dataset, val_split)
-    if not len(data.validation):
-        raise Failure(f"{quote(name)} has no validation samples", SCORE_OTHER_DATA)
-    return _relabel(data, first)
+            owners.append((run, own))
+    for other, _ in owners[1:]:
+        _check_same_samples(owners[0][0], other)
+    return owners[0] if owners else None
 
 
 def _splits_of_runs(

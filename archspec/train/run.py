@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from archspec._files import owned, scratch_folder
+from archspec._files import owned
 from archspec._numpy import np
 from archspec._signals import record_signals
 from archspec.backend import Backend, BackendError, attributed, require_imports
@@ -35,6 +35,7 @@ from archspec.train.data.folder import describe_ignored
 from archspec.train.data.source import Subset
 from archspec.train.distributed import fail_together
 from archspec.train.framework_failures import explaining_failures
+from archspec.train.guard import guarded_folder, remove_leftovers_of_runs
 from archspec.train.log import write_table
 from archspec.train.loop import LoopConfig, OnEvent, Outcome, run_loop
 from archspec.train.preflight import (
@@ -101,6 +102,9 @@ def train_spec(
         run = TrainingRun.prepare(spec, backend, folder, options, group, resume)
     run.on_event = on_event
     run.on_note = on_note
+    if group.is_main:
+        for note in remove_leftovers_of_runs():
+            on_note(note)
     if run.data.ignored and group.is_main:
         on_note(f"note: {describe_ignored(run.data.ignored)}")
     return run.execute()
@@ -250,8 +254,9 @@ class TrainingRun:
         weights = WeightSource(seed=self.recipe.seed)
         if new:
             weights = replace(self.options.weights, seed=self.recipe.seed)
-        with scratch_folder() as scratch:
-            folder = scratch / "build"
+        with guarded_folder() as scratch:
+            # A build locks the folder that it lies in, which for the scratch itself is done.
+            folder = scratch / "trainer" / "build"
             build = write_build(
                 self.spec, self.backend, folder, weights, record=False, on_note=self.on_note
             )

@@ -53,27 +53,27 @@ def _evaluate(closed: Any, *args: Any) -> list[Any]:
 
 
 def _apply(equation: Any, inputs: list[Any]) -> list[Any]:
-    primitive = equation.primitive
-    if primitive.name in CALLS:
+    name = equation.primitive.name
+    if name in CALLS:
         called = equation.params.get("jaxpr") or equation.params["call_jaxpr"]
         return _evaluate(called, *inputs)
-    halves = [getattr(value, "dtype", None) in HALF_TYPES for value in inputs]
-    is_sum = primitive.name in SUMS and any(halves)
-    if is_sum:
-        inputs = [
-            value.astype(jnp.float32) if is_half else value
-            for value, is_half in zip(inputs, halves, strict=True)
-        ]
-    # Functions inside, such as the body of a loop, are computed in the same way.
+    if name not in SUMS or not any(map(_is_half, inputs)):
+        return _bind(equation, inputs)
+    wide = [value.astype(jnp.float32) if _is_half(value) else value for value in inputs]
+    results = zip(_bind(equation, wide), equation.outvars, strict=True)
+    return [value.astype(variable.aval.dtype) for value, variable in results]
+
+
+def _is_half(value: Any) -> bool:
+    return getattr(value, "dtype", None) in HALF_TYPES
+
+
+def _bind(equation: Any, inputs: list[Any]) -> list[Any]:
+    """Apply an equation's primitive; functions inside, as of a loop, sum in float32 too."""
+    primitive = equation.primitive
     params = {name: _map_jaxprs(value) for name, value in equation.params.items()}
     result = primitive.bind(*inputs, **params)
-    results = result if primitive.multiple_results else [result]
-    if is_sum:
-        results = [
-            value.astype(variable.aval.dtype)
-            for value, variable in zip(results, equation.outvars, strict=True)
-        ]
-    return results
+    return result if primitive.multiple_results else [result]
 
 
 def _map_jaxprs(value: Any) -> Any:

@@ -171,3 +171,42 @@ def test_a_lock_is_held_by_one_process_and_ends_with_it(tmp_path: Path) -> None:
     with folder_lock(tmp_path, wait=False):
         pass
     assert content(tmp_path) == {}
+
+
+STAGE = """
+import sys
+from pathlib import Path
+from archspec._files import staging_folder
+
+with staging_folder(Path(sys.argv[1])) as staging:
+    (staging / "half").write_text("1")
+    print(staging, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+def test_what_a_killed_process_staged_is_removed_by_the_next(tmp_path: Path) -> None:
+    destination = tmp_path / "net[1]"
+    user = tmp_path / ".net[1].notes"
+    user.mkdir()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", STAGE, str(destination)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    staged = Path(holder.stdout.readline().strip())
+    notes: list[str] = []
+    with staging_folder(destination, notes.append):
+        assert staged.exists(), "it is still written to"
+    holder.kill()
+    holder.communicate()
+    with staging_folder(destination.with_name("other"), notes.append):
+        assert staged.exists(), "it is of something else"
+    assert notes == []
+    with staging_folder(destination, notes.append):
+        assert not staged.exists()
+    assert [note.startswith("note: removed `") for note in notes] == [True]
+    assert list(tmp_path.iterdir()) == [user]

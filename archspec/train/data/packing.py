@@ -92,7 +92,7 @@ def pack(
         (staging / MANIFEST).write_text(text, encoding="utf-8")
         manifests.append(manifest)
 
-    replace_folder(output, fill)
+    replace_folder(output, fill, on_note)
     return manifests[0]
 
 

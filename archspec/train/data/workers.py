@@ -17,13 +17,16 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-from archspec._files import owned, scratch_folder
-from archspec.diagnostics import Failure, MissingPackage, writing
+from archspec._files import owned
+from archspec.diagnostics import Failure, MissingPackage, UsageError, reason, writing
+from archspec.train.guard import guarded_folder, share_memory_as
 
 Made = TypeVar("Made", bound="tuple[Any, ...]")
 
 PREFETCH = 2
 """Results that each worker has ready."""
+WORKERS_PER_CORE = 32
+"""Workers that mostly wait for a network may be more than there are cores, up to here."""
 GRACE = 5
 """Seconds that a worker has to end by itself."""
 
@@ -47,7 +50,7 @@ def _map_in_workers(make: Callable[[int], Made], steps: range, workers: int) -> 
     if not flags.FLAGS.is_parsed():
         # Beside JAX, Grain 0.2.18 reads an option of its own: an error before absl has parsed any.
         flags.FLAGS.mark_as_parsed()
-    with scratch_folder() as folder:
+    with guarded_folder() as folder:
         path = folder / "make"
         is_ours = owned()
         with writing(path, "TMPDIR names another folder; without workers no file is needed"):
@@ -59,9 +62,10 @@ def _map_in_workers(make: Callable[[int], Made], steps: range, workers: int) -> 
         results = dataset.to_iter_dataset(read_options).mp_prefetch(
             options, worker_init_fn=partial(_watch_parent, path)
         )
-        iterator = iter(results)
+        with _explaining_refusals(workers):
+            iterator = iter(results)
         try:
-            with _block_signals():
+            with _block_signals(), _explaining_refusals(workers):
                 # Start the workers now, and not some time later with the first batch.
                 iterator.get_state()
                 iterator.start_prefetch()
@@ -78,6 +82,26 @@ def _map_in_workers(make: Callable[[int], Made], steps: range, workers: int) -> 
             if is_ours():
                 path.unlink(missing_ok=True)
                 iterator.close()
+
+
+def check_workers(count: int) -> None:
+    """Raise `UsageError` for a number of workers that cannot be meant."""
+    cores = os.cpu_count() or 1
+    most = WORKERS_PER_CORE * cores
+    if not 0 <= count <= most:
+        message = f"--workers is at least 0 and here at most {most:,}, found {count:,}"
+        raise UsageError(message, f"this machine has {cores} processors: use about as many")
+
+
+@contextmanager
+def _explaining_refusals(workers: int) -> Generator[None]:
+    """Turn what the system raises if it starts no more processes into `UsageError`."""
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        why = reason(error) if isinstance(error, OSError) else "not enough memory"
+        message = f"{workers:,} worker processes cannot be started: {why}"
+        raise UsageError(message, "use fewer --workers, or none") from error
 
 
 @contextmanager
@@ -119,6 +143,7 @@ class _PickledFunction:
 
 
 def _watch_parent(path: Path, _index: int, _count: int) -> None:
+    share_memory_as(path.parent)
     Thread(target=_exit_after_parent, args=(path,), daemon=True).start()
 
 

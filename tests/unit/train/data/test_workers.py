@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -15,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from archspec.diagnostics import Failure, MissingPackage
+from archspec.cli import main
+from archspec.diagnostics import Failure, MissingPackage, UsageError
 from archspec.images import UnreadableSample
 from archspec.ir.document import Preprocess
 from archspec.ir.recipe import Augment
@@ -217,6 +219,32 @@ def _runs(process: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.parametrize("command", [["data", "check"], ["train", "x.yaml", "--data"], ["eval"]])
+def test_more_workers_than_can_be_meant_are_wrong_usage(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "digits", "--workers", "100000"]) == 2
+    assert "--workers is at least 0 and here at most" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "cannot allocate"),
+        (MemoryError(), "not enough"),
+    ],
+)
+def test_workers_that_the_system_refuses_are_wrong_usage(
+    error: Exception, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr("multiprocessing.context.SpawnContext.Event", refuse)
+    with pytest.raises(UsageError, match=f"2 worker processes cannot be started: {why}"):
+        next(Batches(numbered(8), PLAIN, 2, 0, workers=2).from_step(0))
 
 
 def test_without_grain_there_is_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

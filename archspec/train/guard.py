@@ -1,0 +1,112 @@
+"""A guard over what a run keeps outside its folder: temporary files, and memory of its workers.
+
+>>> with guarded_folder() as folder:
+...     folder.is_dir()
+True
+>>> folder.exists()
+False
+
+Both have the name of one temporary folder, which the run holds. A process outside the run's process
+group removes them if all of that is killed. If that process is killed too, as when a container
+ends, the next run finds that nobody holds the folder and removes both.
+"""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from multiprocessing import shared_memory
+from pathlib import Path
+
+from archspec._files import held_folder, owned, remove_leftovers
+from archspec.diagnostics import quote
+
+PREFIX = "archspec-run-"
+SHARED_MEMORY = Path("/dev/shm")
+GUARD = """
+import glob, os, shutil, sys, time
+folder, shared = sys.argv[1:]
+sys.stdin.buffer.read()
+for _ in range(10):
+    for path in glob.glob(glob.escape(shared) + ".*"):
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
+    shutil.rmtree(folder, ignore_errors=True)
+    if not os.path.exists(folder) and not glob.glob(glob.escape(shared) + ".*"):
+        break
+    time.sleep(1)
+"""
+"""Waits for the end of its standard input, which is that of the run, then removes what is left.
+
+Workers end within seconds after the run, and may share memory until then.
+"""
+
+
+@contextmanager
+def guarded_folder() -> Generator[Path]:
+    """Make a temporary folder, and remove it on exit, with the memory shared under its name."""
+    is_ours = owned()
+    path = Path(tempfile.gettempdir(), PREFIX + secrets.token_hex(8))
+    with _guard(path), held_folder(path, 0o700):
+        try:
+            yield path
+        finally:
+            if is_ours():
+                _unlink_shared(path.name)
+
+
+def share_memory_as(folder: Path) -> None:
+    """Have this process name the memory that it shares after a guarded folder."""
+
+    def make_name() -> str:
+        return f"/{folder.name}.{secrets.token_hex(8)}"
+
+    # Python has no public way to name what a library shares.
+    setattr(shared_memory, "_make_filename", make_name)  # noqa: B010
+
+
+def remove_leftovers_of_runs() -> list[str]:
+    """Remove what killed runs of this user left; return a note for each of them."""
+    notes: list[str] = []
+    for folder in remove_leftovers(Path(tempfile.gettempdir()), f"{PREFIX}*[0-9a-f]"):
+        size = _unlink_shared(folder.name)
+        shared = f" with {size:,} bytes of shared memory" if size else ""
+        notes.append(f"note: removed {quote(folder)}{shared}, which a killed run left")
+    return notes
+
+
+@contextmanager
+def _guard(folder: Path) -> Generator[None]:
+    """Have a process outside this process group watch over a folder to come."""
+    if not SHARED_MEMORY.is_dir():
+        yield
+        return
+    command = [sys.executable, "-I", "-S", "-c", GUARD, folder, SHARED_MEMORY / folder.name]
+    nowhere = subprocess.DEVNULL
+    guard = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
+    )
+    is_ours = owned()
+    try:
+        yield
+    finally:
+        if is_ours():
+            assert guard.stdin is not None
+            guard.stdin.close()
+            guard.wait()
+
+
+def _unlink_shared(name: str) -> int:
+    """Remove the memory that is shared under a name; return its bytes."""
+    size = 0
+    for path in SHARED_MEMORY.glob(f"{name}.*"):
+        with suppress(OSError):
+            size += path.stat().st_size
+            path.unlink()
+    return size
