@@ -13,6 +13,7 @@ ends, the next run finds that nobody holds the folder and removes both.
 
 from __future__ import annotations
 
+import multiprocessing
 import secrets
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from multiprocessing import shared_memory
 from pathlib import Path
+from typing import Any
 
 from archspec._files import held_folder, owned, remove_leftovers
 from archspec.diagnostics import quote
@@ -29,16 +31,18 @@ PREFIX = "archspec-run-"
 SHARED_MEMORY = Path("/dev/shm")
 GUARD = """
 import glob, os, shutil, sys, time
-folder, shared = sys.argv[1:]
+folder, *patterns = sys.argv[1:]
+def left():
+    return [path for pattern in patterns for path in glob.glob(pattern)]
 sys.stdin.buffer.read()
 for _ in range(10):
-    for path in glob.glob(glob.escape(shared) + ".*"):
+    for path in left():
         try:
             os.unlink(path)
         except OSError:
             pass
     shutil.rmtree(folder, ignore_errors=True)
-    if not os.path.exists(folder) and not glob.glob(glob.escape(shared) + ".*"):
+    if not os.path.exists(folder) and not left():
         break
     time.sleep(1)
 """
@@ -71,6 +75,22 @@ def share_memory_as(folder: Path) -> None:
     setattr(shared_memory, "_make_filename", make_name)  # noqa: B010
 
 
+@contextmanager
+def semaphores_named_after(folder: Path) -> Generator[None]:
+    """Name the semaphores that this process makes in the block after a guarded folder."""
+    if not SHARED_MEMORY.is_dir():  # other systems allow short names only
+        yield
+        return
+    # Python has no public way for this either.
+    config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config")  # noqa: B009
+    previous = config["semprefix"]
+    config["semprefix"] = f"/{folder.name}"
+    try:
+        yield
+    finally:
+        config["semprefix"] = previous
+
+
 def remove_leftovers_of_runs() -> list[str]:
     """Remove what killed runs of this user left; return a note for each of them."""
     notes: list[str] = []
@@ -87,7 +107,8 @@ def _guard(folder: Path) -> Generator[None]:
     if not SHARED_MEMORY.is_dir():
         yield
         return
-    command = [sys.executable, "-I", "-S", "-c", GUARD, folder, SHARED_MEMORY / folder.name]
+    patterns = [SHARED_MEMORY / pattern for pattern in _shared_names(folder.name)]
+    command = [sys.executable, "-I", "-S", "-c", GUARD, folder, *patterns]
     nowhere = subprocess.DEVNULL
     guard = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
@@ -105,8 +126,13 @@ def _guard(folder: Path) -> Generator[None]:
 def _unlink_shared(name: str) -> int:
     """Remove the memory that is shared under a name; return its bytes."""
     size = 0
-    for path in SHARED_MEMORY.glob(f"{name}.*"):
+    for path in (path for names in _shared_names(name) for path in SHARED_MEMORY.glob(names)):
         with suppress(OSError):
             size += path.stat().st_size
             path.unlink()
     return size
+
+
+def _shared_names(name: str) -> tuple[str, str]:
+    """Return the patterns of the memory and of the semaphores that are shared under a name."""
+    return f"{name}.*", f"sem.{name}-*"

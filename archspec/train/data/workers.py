@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from archspec._files import owned
 from archspec.diagnostics import Failure, MissingPackage, UsageError, reason, writing
-from archspec.train.guard import guarded_folder, share_memory_as
+from archspec.train.guard import guarded_folder, semaphores_named_after, share_memory_as
 
 Made = TypeVar("Made", bound="tuple[Any, ...]")
 
@@ -62,10 +62,10 @@ def _map_in_workers(make: Callable[[int], Made], steps: range, workers: int) -> 
         results = dataset.to_iter_dataset(read_options).mp_prefetch(
             options, worker_init_fn=partial(_watch_parent, path)
         )
-        with _explaining_refusals(workers):
+        with _explaining_refusals(workers), semaphores_named_after(folder):
             iterator = iter(results)
         try:
-            with _block_signals(), _explaining_refusals(workers):
+            with _block_signals(), _explaining_refusals(workers), semaphores_named_after(folder):
                 # Start the workers now, and not some time later with the first batch.
                 iterator.get_state()
                 iterator.start_prefetch()

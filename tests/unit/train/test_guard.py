@@ -32,7 +32,16 @@ if __name__ == "__main__":
 
 
 def shared_by(folder: Path) -> list[Path]:
-    return list(SHARED_MEMORY.glob(f"{folder.name}.*"))
+    """The memory of its workers, and their semaphores."""
+    return [
+        path
+        for names in (f"{folder.name}.*", f"sem.{folder.name}-*")
+        for path in SHARED_MEMORY.glob(names)
+    ]
+
+
+def kinds(folder: Path) -> set[bool]:
+    return {path.name.startswith("sem.") for path in shared_by(folder)}
 
 
 def test_nothing_outlives_a_killed_process_group(tmp_path: Path) -> None:
@@ -54,9 +63,9 @@ def test_nothing_outlives_a_killed_process_group(tmp_path: Path) -> None:
         (folder,) = temporary.glob("archspec-run-*")
         assert (folder / "make").exists()
         until = time.monotonic() + 10
-        while not shared_by(folder) and time.monotonic() < until:
+        while len(kinds(folder)) < 2 and time.monotonic() < until:
             time.sleep(0.01)
-        assert shared_by(folder), "its workers have nothing ready"
+        assert len(kinds(folder)) == 2, "its workers have nothing ready"
         os.killpg(parent.pid, signal.SIGKILL)
     until = time.monotonic() + 15
     while (folder.exists() or shared_by(folder)) and time.monotonic() < until:
@@ -75,6 +84,7 @@ def test_what_a_guard_that_was_killed_too_left_the_next_run_removes(
     left.mkdir()
     Path(left, "make").write_bytes(b"task")
     Path(f"{left}.one").write_bytes(b"12345")
+    Path(f"sem.{left}-abcdefgh").touch()
     Path("psm_another").touch()
     Path("archspec-other").mkdir()
     Path("archspec-run-0123456789abcdee").symlink_to("archspec-other")
