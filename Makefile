@@ -1,5 +1,5 @@
 # `make demo` shows the main job on a real photograph, `make test` checks everything. Both install what they need into
-# .venv with the machine's own pip settings. Also: lint, generate, docs, wheel, deep, mutants, bench, clean.
+# .venv with the machine's own pip settings. Also: lint, generate, docs, wheel, deep, gpu, mutants, bench, clean.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +11,7 @@ COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
 REQUIREMENTS := pyproject.toml constraints.txt
 PHOTO = $$($(BIN)/python -c 'import skimage; print(skimage.__path__[0])')/data/chelsea.png
 
-.PHONY: demo test unit deep mutants bench lint format generate networks docs wheel clean
+.PHONY: demo test unit deep gpu mutants bench lint format generate networks docs wheel clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/archspec stats googlenet --by row
@@ -32,6 +32,11 @@ unit: $(VENV)/test.stamp
 
 deep: $(VENV)/test.stamp  # as `unit`, with many more random specs, and on every engine
 	ARCHSPEC_PROFILE=deep $(BIN)/pytest -n $(JOBS) --dist worksteal --archspec-backend keras@torch
+
+gpu: $(VENV)/test.stamp  # the tests that need a GPU, and its speed
+	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; \
+	then $(BIN)/pytest -m gpu tests/gpu && $(BIN)/python -m benchmarks gpu; \
+	else echo "there is no GPU that CUDA knows: skipped"; fi
 
 mutants: $(VENV)/test.stamp  # mistakes put into the code, each of which some test has to see
 	$(BIN)/python -m tests.mutants --jobs $(JOBS)

@@ -28,6 +28,7 @@ BENCHMARKS = (
     "train_step",
     "train_loop",
     "data_parallel",
+    "gpu",
 )
 COLUMNS = ("figure", "ours", "peer", "ratio", "quartiles", "target", "met")
 
@@ -47,7 +48,8 @@ def main() -> int:
         # One process per benchmark: none inherits the memory of the one before.
         with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
             figures = pool.submit(figures_of, name).result()
-        print(_table(figures), flush=True)
+        if figures:
+            print(_table(figures), flush=True)
         all_figures += figures
     targeted = [figure for figure in all_figures if figure.target]
     met = sum(figure.met for figure in targeted)
@@ -102,7 +104,7 @@ def _row(figure: Figure) -> tuple[str, ...]:
 
 
 def _quantity(value: float, unit: str) -> str:
-    digits = {"s": 3, "ms": 1, "MB": 0, "": 0}[unit]
+    digits = {"s": 3, "ms": 1, "MB": 0, "images/s": 0, "TFLOPS": 1, "": 0}[unit]
     return f"{value:.{digits}f} {unit}".rstrip()
 
 

@@ -62,7 +62,7 @@ class Figure:
     """
 
     what: str
-    unit: Literal["s", "ms", "MB", ""]
+    unit: Literal["s", "ms", "MB", "images/s", "TFLOPS", ""]
     ours: float
     target: Target | None
     peer: str = ""

@@ -34,10 +34,13 @@ Array = NDArray[Any]
 class TorchSession(BaseSession):
     """The emitted model, under torch's own autograd and SGD."""
 
-    def __init__(self, folder: Path, graph: Graph, precision: Precision) -> None:
+    def __init__(
+        self, folder: Path, graph: Graph, precision: Precision, device: str = "cpu"
+    ) -> None:
         super().__init__(graph)
         self.dtype: torch.dtype = getattr(torch, precision)
-        self.model: nn.Module = load_model(folder).to(self.dtype)
+        self.device = torch.device(device)
+        self.model: nn.Module = load_model(folder).to(self.device, self.dtype)
         work_around_group_norm(self.model)
         top = network_parts(graph)
         self.attributes = tensor_attributes(graph, top)
@@ -120,7 +123,7 @@ class TorchSession(BaseSession):
         self.optimizer.step()  # pyright: ignore[reportUnknownMemberType]
 
     def _tensor(self, values: Array) -> torch.Tensor:
-        return torch.tensor(values, dtype=self.dtype)
+        return torch.tensor(values, dtype=self.dtype, device=self.device)
 
     def _outputs(
         self, x: torch.Tensor, train: bool, dropout: bool = False
