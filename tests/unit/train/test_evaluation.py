@@ -325,7 +325,7 @@ def test_what_some_crops_cannot_be_made_of_is_counted_for_those(
     assert main(["eval", "run", "--data", "strips", "--crops", "1,10", "--bad-data", "skip"]) == 0
     printed = capsys.readouterr()
     rows = [line.split() for line in printed.out.splitlines()]
-    assert [row[rows[0].index("samples")] for row in rows[1:3]] == ["25", "24"]
+    assert [row[rows[0].index("samples")] for row in rows[2:4]] == ["25", "24"]
     assert "25 samples of `strips`, 1 unreadable" in printed.out
     assert "cannot read b/strip.png; it is left out" in printed.err
 
