@@ -4,7 +4,7 @@ Where a map is flattened, or a vector reshaped to a map, our order is C,H,W and 
 channels-last framework H,W,C. The layers beside it have their weights in that order.
 
 >>> import archspec
->>> graph = archspec.load("lenet5", sets=["c5.kernel=4"]).graph
+>>> graph = archspec.load("lenet5", sets=["input=[1, 36, 36]"]).graph
 >>> {graph.nodes[index].name: order.size for index, order in channels_last_orders(graph).items()}
 {'flatten': 480}
 """

@@ -1,7 +1,7 @@
 """A prefix that every name in a file has: wrappers of a model put one before its own names.
 
->>> [choice.prefix for choice in renamings(["module.conv.weight", "module.conv.bias"])]
-['module.']
+>>> [choice.prefix for choice in renamings(["net.conv1.weight", "net.conv2.weight"])]
+['net.']
 """
 
 from __future__ import annotations
