@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from archspec._numpy import Array
 from archspec._patterns import matches
@@ -160,6 +160,8 @@ class TrainerConfig:
     """True to use the framework's compiler, if it is optional there."""
     group: ProcessGroup = field(default_factory=SingleProcess)
     """The processes that train together."""
+    shard: Literal["none", "full"] = "none"
+    """`full` to divide parameters, gradients and slots among the processes of the group."""
     training: bool = True
     """True if it takes steps, False if it only predicts."""
 

@@ -79,6 +79,12 @@ def _add_compute_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compile the model first (torch.compile, TensorFlow's XLA)",
     )
+    group.add_argument(
+        "--shard",
+        choices=("none", "full"),
+        default="none",
+        help="full: divide weights, gradients and optimizer state among torchrun's processes",
+    )
 
 
 def _add_weight_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +129,7 @@ def execute(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from archspec.backend import load as load_backend
-    from archspec.diagnostics import MissingPackage
+    from archspec.diagnostics import MissingPackage, UsageError
     from archspec.train.distributed import fail_together, join_group
     from archspec.train.run import train_spec
 
@@ -139,6 +145,9 @@ def execute(options: argparse.Namespace) -> int:
     folder = Path(options.output or default)
     with join_group(backend) as group:
         options.quiet |= not group.is_main
+        if options.shard != "none" and group.world_size == 1:
+            message = "`--shard full` divides a model among processes, and there is one"
+            raise UsageError(message, "start several by torchrun, with `--backend torch`")
         with fail_together(group):
             spec = load_spec(options)
         note_builtin_data(options.data, options)
@@ -198,6 +207,7 @@ def _train_options(options: argparse.Namespace) -> TrainOptions:
         accept_data_changes=options.accept_data_changes,
         device=options.device,
         compile=options.compile,
+        shard=options.shard,
         command=(*launch_command(), *sys.argv[1:]),
     )
 

@@ -78,6 +78,7 @@ class TrainOptions:
     """True to resume although samples changed or are gone since the run was begun."""
     device: str | None = None
     compile: bool = False
+    shard: Literal["none", "full"] = "none"
     command: tuple[str, ...] = ()
 
 
@@ -186,6 +187,7 @@ class TrainingRun:
             options.keep,
             options.bad_data,
             options.compile,
+            options.shard,
             self.resume,
         )
         return {
@@ -241,7 +243,12 @@ class TrainingRun:
 
     def _open_trainer(self, checkpoint: tuple[TrainState, Progress] | None) -> Trainer:
         config = TrainerConfig(
-            self.spec.graph, self.recipe, self.options.device, self.options.compile, self.group
+            self.spec.graph,
+            self.recipe,
+            self.options.device,
+            self.options.compile,
+            self.group,
+            self.options.shard,
         )
         with fail_together(self.group):
             trainer = self._build_trainer(config, new=checkpoint is None)

@@ -44,6 +44,8 @@ class TrainingPass:
 
     def accumulate(self, *, more: bool) -> AbstractContextManager[None]:
         """Return the block of a microbatch; gradients are not yet summed if `more` follow."""
+        if hasattr(self.model, "set_requires_gradient_sync"):  # sharded: an `FSDPModule`
+            self.model.set_requires_gradient_sync(not more)
         return self.sums.no_sync() if self.sums is not None and more else nullcontext()
 
 

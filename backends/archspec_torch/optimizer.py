@@ -12,7 +12,7 @@ from torch import nn
 from archspec.backend.optimizer import SGD, AdamW, UpdateRule
 from archspec.backend.session import slot_name
 from archspec.backend.trainer import ParamGroup
-from archspec_torch.tensors import to_numpy
+from archspec_torch.tensors import set_values, to_numpy
 
 Array = NDArray[Any]
 
@@ -21,9 +21,9 @@ SLOT_KEYS = {"momentum": "momentum_buffer", "mean": "exp_avg", "square": "exp_av
 
 
 def make_optimizer(
-    rule: UpdateRule, groups: Mapping[ParamGroup, list[nn.Parameter]]
+    rule: UpdateRule, groups: Mapping[ParamGroup, list[nn.Parameter]], *, fused: bool = True
 ) -> torch.optim.Optimizer:
-    """Return torch's optimizer for a rule.
+    """Return torch's optimizer for a rule; the fused ones take no sharded parameters.
 
     Each group's `lr` has to be set before a step: the step's learning rate times its `factor`.
     """
@@ -36,10 +36,10 @@ def make_optimizer(
     match rule:
         case SGD(momentum, nesterov):
             return torch.optim.SGD(
-                param_groups, lr=1.0, momentum=momentum, nesterov=nesterov, fused=True
+                param_groups, lr=1.0, momentum=momentum, nesterov=nesterov, fused=fused
             )
         case AdamW(betas, eps):
-            return torch.optim.AdamW(param_groups, lr=1.0, betas=betas, eps=eps, fused=True)
+            return torch.optim.AdamW(param_groups, lr=1.0, betas=betas, eps=eps, fused=fused)
         case _:
             assert_never(rule)
 
@@ -68,7 +68,7 @@ def set_slots(
     optimizer.state.clear()
     for name, parameter in parameters.items():
         state: dict[str, torch.Tensor] = {
-            key: torch.empty_like(parameter).copy_(torch.as_tensor(slots[slot_name(name, slot)]))
+            key: _filled(parameter, slots[slot_name(name, slot)])
             for slot, key in SLOT_KEYS.items()
             if slot_name(name, slot) in slots
         }
@@ -84,3 +84,9 @@ def set_slots(
                 assert_never(rule)
         if state:
             optimizer.state[parameter] = state
+
+
+def _filled(parameter: nn.Parameter, values: Array) -> torch.Tensor:
+    slot = torch.empty_like(parameter, requires_grad=False)
+    set_values(slot, values)
+    return slot

@@ -26,8 +26,9 @@ from archspec_torch.malloc import keep_freed_memory
 from archspec_torch.optimizer import get_slots, make_optimizer, set_slots
 from archspec_torch.process_group import TorchProcessGroup
 from archspec_torch.runtime import load_model
+from archspec_torch.sharding import WholeModel, check_shardable, shard
 from archspec_torch.sync_batch_norm import synchronize_batch_norms
-from archspec_torch.tensors import as_tuple, to_numpy
+from archspec_torch.tensors import as_tuple, local, set_values, to_numpy
 
 Array = NDArray[Any]
 
@@ -45,6 +46,9 @@ class TorchTrainer:
         self.group = config.group
         self.is_distributed = isinstance(self.group, TorchProcessGroup)
         self.torch_device = _select_device(config)
+        self.is_sharded = self.is_distributed and config.training and config.shard == "full"
+        if self.is_sharded:
+            check_shardable(config)
         if self.torch_device.type == "cpu":
             keep_freed_memory()
         self.device = describe_device(self.torch_device)
@@ -58,9 +62,13 @@ class TorchTrainer:
         self.heads = sorted(config.graph.heads, key=lambda head: head.train_only)
         self._select_parameters()
         recipe = config.recipe
-        self.averaged_model = deepcopy(self.model) if recipe.average != "none" else None
+        self.averaged_model: nn.Module | None = None
+        if recipe.average != "none":
+            self.averaged_model = (
+                self._prepare_model(folder) if self.is_sharded else deepcopy(self.model)
+            )
         self.training_pass = TrainingPass(self.model, compile=config.compile)
-        if self.is_distributed and config.training:
+        if self.is_distributed and config.training and not self.is_sharded:
             self.training_pass.sum_gradients(self._parameters_with_gradients())
         self.autocast = torch.autocast(
             self.torch_device.type,
@@ -77,6 +85,11 @@ class TorchTrainer:
     def _prepare_model(self, folder: Path) -> nn.Module:
         """Load the folder's model on the device, with its norms made fit for training."""
         loaded: Any = load_model(folder)
+        if self.is_sharded:
+            self.whole_model = WholeModel(deepcopy(loaded), self.torch_device)
+            work_around_group_norm(loaded)
+            loaded = synchronize_batch_norms(loaded, self.torch_device)
+            return shard(loaded, self.torch_device)
         model: nn.Module = loaded.to(self.torch_device, memory_format=self.memory_format)
         work_around_group_norm(model)
         use_float32_layer_norms(model)
@@ -103,7 +116,7 @@ class TorchTrainer:
         for name, setting in settings.items():
             groups.setdefault(setting, []).append(self.parameters[name])
         self.rule = update_rule(self.config.recipe)
-        self.optimizer = make_optimizer(self.rule, groups)
+        self.optimizer = make_optimizer(self.rule, groups, fused=not self.is_sharded)
         self.updates = 0
         set_slots(self.optimizer, self.rule, self.parameters, {}, self.updates)
 
@@ -119,6 +132,8 @@ class TorchTrainer:
         ]
 
     def step(self, x: Array, y: Array, learning_rate: float, size: int | None = None) -> None:
+        if self.is_sharded:
+            self.whole_model.forget()
         if not self.model.training:
             self.model.train()
             for norm in self.frozen_norms:
@@ -203,6 +218,10 @@ class TorchTrainer:
 
     def predict(self, x: Array) -> Array:
         model = self.model if self.averaged_model is None else self.averaged_model
+        if self.is_sharded:
+            if self.whole_model.is_old:
+                self.save()
+            model = self.whole_model.use()
         with torch.inference_mode(), self.autocast:
             result: Any = model.eval()(self._tensor(x))
         return as_tuple(result)[0].float().cpu().numpy()
@@ -214,9 +233,10 @@ class TorchTrainer:
         average: dict[str, Array] = {}
         if self.averaged_model is not None and self.updates:
             average = self._tensors(self.averaged_model)
-        return TrainState(
-            self._tensors(self.model), slots, average, self.updates, self._backend_state()
-        )
+        tensors = self._tensors(self.model)
+        if self.is_sharded:
+            self._load(self.whole_model.renew(), average or tensors)
+        return TrainState(tensors, slots, average, self.updates, self._backend_state())
 
     def _backend_state(self) -> dict[str, Array]:
         """Return the random generators of every process, and the scale of float16 losses."""
@@ -234,6 +254,8 @@ class TorchTrainer:
         self._load(self.model, state.tensors)
         if self.averaged_model is not None:
             self._load(self.averaged_model, state.average or state.tensors)
+        if self.is_sharded:
+            self._load(self.whole_model.renew(), state.average or state.tensors)
         self.updates = state.updates
         set_slots(self.optimizer, self.rule, self.parameters, state.slots, self.updates)
         self._restore_backend_state(state.backend_state)
@@ -265,7 +287,7 @@ class TorchTrainer:
         else:
             weight = 1 - recipe.ema_decay
         averages, tensors = (
-            [t for t in model.state_dict().values() if t.is_floating_point()]
+            [local(t) for t in model.state_dict().values() if t.is_floating_point()]
             for model in (self.averaged_model, self.model)
         )
         torch._foreach_lerp_(averages, tensors, weight)  # pyright: ignore
@@ -289,11 +311,9 @@ class TorchTrainer:
 
     def _load(self, model: nn.Module, tensors: Mapping[str, Array]) -> None:
         """Set a model's tensors, given by portable name."""
-        state = {
-            self.attributes[name]: torch.as_tensor(np.array(value, np.float32))
-            for name, value in tensors.items()
-        }
-        model.load_state_dict(state, strict=False)
+        state = model.state_dict()
+        for name, value in tensors.items():
+            set_values(state[self.attributes[name]], np.array(value, np.float32))
 
 
 def _select_device(config: TrainerConfig) -> torch.device:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import distributed
@@ -16,14 +18,14 @@ from tests.gpu.test_training import DEVICE, follow, open_on
 NAMES = ("sgd", "in parts", "frozen")
 
 
-def main(folder: Path, *, compile: bool) -> None:
+def main(folder: Path, **options: Any) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     spec = training_net()
     with init_process_group() as group:
         assert DEVICE == "cpu" or distributed.get_backend_config() == "cpu:gloo,cuda:nccl"
         found = {
             name: follow(
-                open_on(DEVICE, folder / name, spec, RECIPES[name], group=group, compile=compile),
+                open_on(DEVICE, folder / name, spec, RECIPES[name], group=group, **options),
                 spec,
             )
             for name in NAMES
@@ -32,4 +34,4 @@ def main(folder: Path, *, compile: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), compile=sys.argv[2] == "1")
+    main(Path(sys.argv[1]), **json.loads(sys.argv[2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -94,14 +95,14 @@ def test_it_resumes_with_the_same_dropout(recipe: str, tmp_path: Path) -> None:
     compare_all(second.save().tensors, whole.save().tensors, bound=1e-6)
 
 
-@pytest.mark.parametrize("compile", [False, True], ids=["plain", "compiled"])
+@pytest.mark.parametrize("given", [{}, {"compile": True}, {"shard": "full"}], ids=str)
 def test_a_process_group_over_nccl_trains_as_the_reference_does(
-    compile: bool, tmp_path: Path
+    given: dict[str, Any], tmp_path: Path
 ) -> None:
     options = ("--standalone", "--nproc-per-node=1", "-m", "tests.gpu.process")
     paths = os.pathsep.join([str(ROOT), str(ROOT / "backends")])
     subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", *options, str(tmp_path), str(int(compile))],
+        [sys.executable, "-m", "torch.distributed.run", *options, str(tmp_path), json.dumps(given)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": paths},
         check=True,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from archspec.backend import load
-from archspec.backend.trainer import TrainerConfig, rank_slices
+from archspec.backend.trainer import TrainerConfig, TrainState, rank_slices
 from archspec.compiler import write_build
 from archspec.diagnostics import Failure
 from archspec.frontend.loader import Spec
@@ -69,15 +69,13 @@ def batches() -> list[tuple[Any, Any, float]]:
     return [(x, y, rate) for (x, y), rate in zip(drawn, RATES, strict=True)]
 
 
-def stepped(
-    text: str, recipe: Recipe, folder: Path, group: Any, *, compile: bool = False
-) -> dict[str, Any]:
+def stepped(text: str, recipe: Recipe, folder: Path, group: Any, **options: Any) -> dict[str, Any]:
     """Losses of each step, and where it stood after the last one."""
     spec, backend = checked(text), load("torch")
     assert backend.trainer is not None
     trainer = backend.trainer(
         write_build(spec, backend, folder, weights=WeightSource(seed=0)),
-        TrainerConfig(spec.graph, recipe, group=group, compile=compile),
+        TrainerConfig(spec.graph, recipe, group=group, **options),
     )
     losses: list[Any] = []
     for x, y, rate in batches():
@@ -86,6 +84,28 @@ def stepped(
             trainer.step(x[own], y[own], rate, len(x))
             losses.append(trainer.losses())
     return {"losses": losses, "standing": trainer.save(), "device": trainer.device}
+
+
+def restored(state: TrainState, folder: Path, group: Any) -> dict[str, Any]:
+    """What a sharded trainer has, saves and predicts after it took up the state of another."""
+    spec, backend = checked(TWO_HEADS), load("torch")
+    build = write_build(spec, backend, folder, weights=WeightSource(seed=1))
+    recipe = RECIPES["adamw, clipped"]
+    x = batches()[0][0]
+    trainers: list[Any] = []
+    for shard in ("full", "none"):
+        assert backend.trainer is not None
+        config = TrainerConfig(spec.graph, recipe, group=group, shard=shard)
+        trainers.append(backend.trainer(build, config))
+        trainers[-1].restore(state)
+    sharded, whole = trainers
+    predictions = sharded.predict(x) if group.is_main else None  # not a collective
+    return {
+        "standing": sharded.save(),
+        "predictions": (predictions, whole.predict(x)),
+        "values": sum(p.to_local().numel() for p in sharded.model.parameters()),
+        "of": sum(p.numel() for p in sharded.model.parameters()),
+    }
 
 
 RUN = """archspec: 1
@@ -139,6 +159,8 @@ def runs(out: Path, group: Any) -> dict[str, str]:
     found = {
         "whole": seen(spec, "whole", "noise.npz"),
         "stopped": seen(spec, "stopped", "noise.npz", watch=stop),
+        "sharded": seen(spec, "sharded", "noise.npz", shard="full"),
+        "stopped, sharded": seen(spec, "stopped, sharded", "noise.npz", watch=stop, shard="full"),
         "taken": seen(spec, "whole", "noise.npz"),
         "unreadable": seen(spec, "unreadable", "images"),
         "skipped": seen(spec, "skipped", "images", bad_data="skip"),
@@ -162,6 +184,10 @@ def main(out: Path) -> None:
         }
         dropping = TWO_HEADS.replace("drop: 0.0", "drop: 0.5")
         found["dropped"] = stepped(dropping, Recipe(), here / "dropped", group)
+        for name, (text, recipe) in CASES.items():
+            folder = here / f"sharded {name.replace(', ', '-')}"
+            found[f"{name}, sharded"] = stepped(text, recipe, folder, group, shard="full")
+        found["restored"] = restored(found["adamw, clipped"]["standing"], here / "restored", group)
         if DEEP:
             found["compiled"] = stepped(*CASES["sgd"], here / "compiled", group, compile=True)
         found["runs"] = runs(out, group)

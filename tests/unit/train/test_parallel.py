@@ -56,9 +56,10 @@ def ends(name: str, found: list[dict[str, Any]]) -> list[str]:
     return [one["runs"][name] for one in found]
 
 
+@pytest.mark.parametrize("sharded", ["", ", sharded"])
 @pytest.mark.parametrize("name", CASES)
 def test_losses_and_weights_are_those_of_the_reference_on_whole_batches(
-    name: str, found: list[dict[str, Any]]
+    name: str, sharded: str, found: list[dict[str, Any]]
 ) -> None:
     text, recipe = CASES[name]
     spec = checked(text)
@@ -69,7 +70,7 @@ def test_losses_and_weights_are_those_of_the_reference_on_whole_batches(
             wanted.step(x, y, rate)
             losses.append(wanted.losses())
     known = wanted.save()
-    for own in (one[name] for one in found):
+    for own in (one[f"{name}{sharded}"] for one in found):
         for mine, right in zip(own["losses"], losses, strict=True):
             compare_all(mine, right, bound=1e-5, what="losses")
         kept = own["standing"]
@@ -93,6 +94,26 @@ def test_each_process_drops_others_and_all_states_are_kept(found: list[dict[str,
     states = found[0]["dropped"]["standing"].backend_state["torch.random"]
     assert len(states) == RANKS
     assert len(np.unique(states, axis=0)) == RANKS
+
+
+def test_a_sharded_trainer_takes_up_a_whole_state_and_gives_it_back(
+    found: list[dict[str, Any]],
+) -> None:
+    for one in found:
+        given, back = one["adamw, clipped"]["standing"], one["restored"]["standing"]
+        assert given.updates == back.updates
+        for part in ("tensors", "slots", "average"):
+            before, after = getattr(given, part), getattr(back, part)
+            assert before.keys() == after.keys()
+            assert all((before[key] == after[key]).all() for key in before), part
+    sharded, whole = found[0]["restored"]["predictions"]
+    compare(sharded, whole, bound=1e-6)
+
+
+def test_each_process_holds_its_share_of_the_parameters(found: list[dict[str, Any]]) -> None:
+    shares = [one["restored"]["values"] for one in found]
+    assert sum(shares) == found[0]["restored"]["of"]
+    assert max(shares) < 0.6 * sum(shares)
 
 
 @pytest.mark.skipif(not DEEP, reason="a compiler takes its time")
@@ -122,7 +143,7 @@ def test_shares_hold_each_sample_once_and_of_each_part_alike(
 def test_a_run_ends_alike_on_all_and_with_the_weights_of_one_process(
     here: Path, found: list[dict[str, Any]]
 ) -> None:
-    names = ["whole", *(["workers"] if DEEP else [])]
+    names = ["whole", "sharded", *(["workers"] if DEEP else [])]
     spec = checked(RUN)
     train_spec(spec, load("torch"), here / "alone", TrainOptions(data=str(here / "noise.npz")))
     wanted, lines = last(here / "alone", spec), read_metrics(here / "alone")
@@ -133,22 +154,23 @@ def test_a_run_ends_alike_on_all_and_with_the_weights_of_one_process(
             assert figures(line) == pytest.approx(figures(right), rel=1e-5)
 
 
+@pytest.mark.parametrize("name", ["stopped", "stopped, sharded"])
 def test_a_signal_to_one_stops_all_at_one_step_and_another_number_resumes(
-    here: Path, found: list[dict[str, Any]]
+    name: str, here: Path, found: list[dict[str, Any]]
 ) -> None:
-    assert ends("stopped", found) == [f"{STOP}, stopped"] * RANKS
+    assert ends(name, found) == [f"{STOP}, stopped"] * RANKS
     spec = checked(RUN)
-    assert [path.name for path in list_checkpoints(here / "stopped")] == [
+    assert [path.name for path in list_checkpoints(here / name)] == [
         f"step-0000000{STOP}.safetensors"
     ]
     train_spec(
         spec,
         load("torch"),
-        here / "stopped",
+        here / name,
         TrainOptions(data=str(here / "noise.npz")),
         resume=True,
     )
-    compare_all(last(here / "stopped", spec), last(here / "whole", spec), bound=1e-5)
+    compare_all(last(here / name, spec), last(here / "whole", spec), bound=1e-5)
 
 
 @pytest.mark.parametrize(
