@@ -156,9 +156,12 @@ def writing(path: object, help: str = "") -> Generator[None]:
 
 
 def did_you_mean(name: str, valid: Iterable[str], what: str = "") -> str:
-    """Return a help line for an unknown name: the nearest valid one, or the first twelve.
+    """Return a help line for an unknown name: the nearest valid one, or twelve of them.
 
     At most 500 names are compared.
+
+    >>> did_you_mean("lenet6", ["alexnet", "lenet5", "vgg11"], "networks")
+    'known networks: `lenet5`, `alexnet`, `vgg11`'
     """
     from difflib import get_close_matches
     from itertools import islice
@@ -166,11 +169,12 @@ def did_you_mean(name: str, valid: Iterable[str], what: str = "") -> str:
     names = list(islice(valid, 500))
     near = get_close_matches(name[:80], names, n=3, cutoff=0.6)
     # `aux1` is not `aux2` misspelt, but one of its kind that is not there.
-    near = [other for other in near if _without_digits(other) != _without_digits(name)]
-    if near:
+    of_its_kind = [other for other in near if _without_digits(other) == _without_digits(name)]
+    if near and near[0] not in of_its_kind:
         return f"did you mean {quote(near[0])}?"
     if not names:
         return f"there are no {what} here" if what else ""
+    names = list(dict.fromkeys([*of_its_kind, *names]))
     listed = ", ".join(quote(n) for n in names[:12])
     more = ", ..." if len(names) > 12 else ""
     return f"known {what or 'names'}: {listed}{more}"

@@ -201,13 +201,13 @@ def test_an_ensemble_is_scored_with_its_members(capsys: pytest.CaptureFixture[st
     capsys.readouterr()
     assert main(["eval", "run0", "run1", "--classes", "--crops", "1,10,144"]) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert [(*row.split()[:3], row.split()[-1]) for row in rows[1:10]] == [
+    assert [(*row.split()[:3], row.split()[-1]) for row in rows[2:11]] == [
         (f"{models}", f"{crops}", f"{models * crops}", name)
         for crops in (1, 10, 144)
         for models, name in ((1, "run0"), (1, "run1"), (2, "ensemble"))
     ]
-    assert rows[10] == "18 validation samples"
-    assert len(rows) == 10 + 1 + 2 + 3
+    assert rows[11] == "18 validation samples"
+    assert len(rows) == 11 + 1 + 3 + 3
 
 
 def test_crops_that_no_one_takes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,9 +106,9 @@ def test_one_class_has_nothing_to_be_told_from(capsys: pytest.CaptureFixture[str
     Path("small.yaml").write_text(SPEC.replace("out: 3", "out: 1"))
     np.savez("snow.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.zeros(20, int))
     binary = ["--set", "heads.main.loss=binary_cross_entropy"]
-    for sets, message in (([], "of which cross-entropy is always 0"), (binary, "has one class")):
+    for sets in ([], binary):
         assert main(["train", "small.yaml", "--data", "snow.npz", "-o", "n", "--quiet", *sets]) == 1
-        assert message in capsys.readouterr().err
+        assert "has one class, `0`" in capsys.readouterr().err
 
 
 def test_the_best_weights_are_the_average_after_the_best_epoch() -> None:

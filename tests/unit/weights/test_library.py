@@ -135,7 +135,7 @@ def test_a_model_of_keras_applications(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
-        ("torchvision:squeezenet1_2@none", UsageError, "did you mean `squeezenet1_"),
+        ("torchvision:squeezenet1_2@none", UsageError, "known models: `squeezenet1_"),
         ("torchvision:squeezenet1_1@BEST", Failure, "torchvision does not give `squeezenet1_1`"),
         ("keras.applications:MobileNt", UsageError, "did you mean `MobileNet`"),
         ("keras.applications:MobileNet@coco", UsageError, "known are `default` and `none`"),
