@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -201,12 +202,22 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
+_STDERR = threading.Lock()
+"""Held while stderr is another: a second thread would take that for the one to put back."""
+
+
 @contextmanager
 def _silenced(image: Image.Image) -> Generator[None]:
     """Keep libtiff from writing on stderr what it thinks of a file, past Python."""
     if image.format != "TIFF":
         yield
         return
+    with _STDERR, _without_stderr():
+        yield
+
+
+@contextmanager
+def _without_stderr() -> Generator[None]:
     try:
         stderr = os.dup(2)
     except OSError:  # there is no stderr

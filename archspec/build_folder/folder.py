@@ -21,15 +21,17 @@ def replace_folder(
     after the other, each of them whole. `on_note` is called with a note for each leftover of a
     killed process that is removed. Raise `Failure` if `folder` holds anything but a build.
     """
+    # Beside a path such as `.` would be inside it.
+    place = folder if folder.name not in ("", "..") else folder.resolve()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder_lock(folder.parent):  # a build that is half in place looks like an edited one
-            check_replaceable(folder)
-        with staging_folder(folder, on_note) as staging:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with folder_lock(place.parent):  # a build that is half in place looks like an edited one
+            check_replaceable(place)
+        with staging_folder(place, on_note) as staging:
             fill(staging)
             flush_folder(staging)
-            with folder_lock(folder.parent):
-                _put_in_place(staging, folder)
+            with folder_lock(place.parent):
+                _put_in_place(staging, place)
     except OSError as error:
         raise Failure(
             f"cannot write {quote(folder)}: {reason(error)}", "nothing was changed"

@@ -34,7 +34,7 @@ def record_build(folder: Path, on_note: Callable[[str], object] = str) -> None:
         records.mkdir(mode=0o700, parents=True, exist_ok=True)
         (records / _identity(read_model_manifest(folder))).touch()
     except (OSError, RuntimeError) as error:  # RuntimeError if there is no home
-        on_note(f"this build cannot be recorded, to run it takes `--trust`: {reason(error)}")
+        on_note(f"this build cannot be recorded ({reason(error)}): running it takes `--trust`")
 
 
 def check_trusted(

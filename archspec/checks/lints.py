@@ -49,10 +49,12 @@ def keras_momentum(spec: CheckInput, report: Report) -> None:
                 f"with momentum {momentum:g}, the running statistics of {quote(node.path)} "
                 f"are nearly those of the last batch"
             )
-            help = (
-                "here it is the share of the batch, as in PyTorch; in Keras it is that of the "
-                f"past: for Keras' {momentum:g}, write {1 - momentum:.6g}"
-            )
+            help = "here it is the share of the batch, as in PyTorch"
+            if momentum < 1:
+                help += (
+                    f"; in Keras it is that of the past: for Keras' {momentum:g}, "
+                    f"write {1 - momentum:.6g}"
+                )
             report.warning("AS0674", node.span, message, help=help)
 
 

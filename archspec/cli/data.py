@@ -74,7 +74,13 @@ def _summary(report: DataReport) -> str:
     """Return a line such as `2 classes, 21 training images, 1 unreadable`."""
     counts = [f"{count:,} {PART_NAMES[part]} images" for part, count in report.samples.items()]
     unreadable = f"{len(report.bad):,} unreadable" if report.bad else "all readable"
-    return ", ".join([f"{report.classes} classes", *(counts or ["no images"]), unreadable])
+    return ", ".join(
+        [_count(report.classes, "class", "classes"), *(counts or ["no images"]), unreadable]
+    )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _report_json(report: DataReport) -> dict[str, Any]:
@@ -108,10 +114,9 @@ def _pack(options: argparse.Namespace) -> int:
     shards = [shard for part in manifest.parts.values() for shard in part.shards]
     images = sum(shard.samples for shard in shards)
     size = sum(shard.bytes for shard in shards)
-    classes = len(manifest.classes)
-    print_note(
-        f"{images:,} images of {classes} classes in {len(shards)} shards, {size:,} bytes", options
-    )
+    classes = _count(len(manifest.classes), "class", "classes")
+    count = _count(len(shards), "shard", "shards")
+    print_note(f"{images:,} images of {classes} in {count}, {size:,} bytes", options)
     print(visible(options.output))
     return 0
 

@@ -217,11 +217,11 @@ _LIST = "`archspec ops` lists the ops"
 _ADVICE = {
     **dict.fromkeys(
         ("activation", "act", "nonlinearity", "activationfn", "actlayer"),
-        "an activation is a step of its own: put `- relu` behind it",
+        "an activation is a step of its own, as in `- relu`",
     ),
     **dict.fromkeys(
         ("norm", "normlayer", "batchnorm", "bn", "normalizer"),
-        "a normalisation is a step of its own: put `- batch_norm` behind it",
+        "a normalisation is a step of its own, as in `- batch_norm`",
     ),
     **dict.fromkeys(
         ("inchannels", "infeatures", "inputchannels", "cin", "inplanes", "numinputs", "inputdim"),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from archspec.diagnostics import UsageError
+from archspec.ir.types import LIMIT
+
 
 @dataclass(frozen=True, slots=True)
 class WeightSource:
@@ -23,6 +26,10 @@ class WeightSource:
     """Take a checkpoint of another spec whose tensors fit."""
     allow_nonfinite: bool = False
     """Take NaN and infinite values."""
+
+    def __post_init__(self) -> None:
+        if abs(self.seed) > LIMIT:
+            raise UsageError(f"a seed lies between -2^62 and 2^62, found {self.seed}")
 
     @property
     def file(self) -> Path:

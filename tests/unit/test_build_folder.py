@@ -18,7 +18,8 @@ import pytest
 
 from archspec._files import folder_lock
 from archspec.build_folder import MANIFEST, read_manifest, replace_folder
-from archspec.diagnostics import Failure
+from archspec.diagnostics import Failure, UsageError
+from archspec.weights.weight_source import WeightSource
 
 
 def writer(files: dict[str, str]) -> Callable[[Path], None]:
@@ -281,3 +282,17 @@ def test_what_a_stranger_puts_there_meanwhile_is_not_touched(tmp_path: Path) -> 
         replace_folder(folder, overtaken)
     assert snapshot(folder) == {"thesis": b"years of work"}
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+def test_the_current_folder_may_be_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    replace_folder(Path(), writer({"a.txt": "one"}))
+    replace_folder(Path(), writer({"a.txt": "two"}))
+    assert Path("a.txt").read_text() == "two"
+    assert sorted(os.listdir(tmp_path)) == ["here"]
+
+
+def test_a_seed_that_no_manifest_can_hold_is_refused_before_anything_is_written() -> None:
+    with pytest.raises(UsageError, match="a seed lies between"):
+        WeightSource(seed=2**63)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -309,3 +310,13 @@ def test_one_logit_stands_for_two_classes() -> None:
 def test_labels_have_to_match_the_classes() -> None:
     with pytest.raises(Failure, match="2 labels for 3 classes"):
         top_classes(np.zeros(3, np.float32), "cross_entropy", ["a", "b"], 1)
+
+
+def test_threads_that_read_tiffs_put_stderr_back(tmp_path: Path) -> None:
+    """Each redirects file descriptor 2; the later one must not take /dev/null for stderr."""
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.tiff")
+    before = os.fstat(2)
+    preprocess = Preprocess()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: read_image(tmp_path / "a.tiff", preprocess), range(40)))
+    assert os.path.samestat(os.fstat(2), before)
