@@ -290,7 +290,7 @@ def test_the_current_folder_may_be_filled(tmp_path: Path, monkeypatch: pytest.Mo
     replace_folder(Path(), writer({"a.txt": "one"}))
     replace_folder(Path(), writer({"a.txt": "two"}))
     assert Path("a.txt").read_text() == "two"
-    assert sorted(os.listdir(tmp_path)) == ["here"]
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
 def test_a_seed_that_no_manifest_can_hold_is_refused_before_anything_is_written() -> None:
