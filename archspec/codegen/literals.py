@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from itertools import accumulate, takewhile
 from typing import Any, cast
 
 WIDTH = 100
@@ -55,12 +56,14 @@ def wrap(text: str, width: int) -> list[str]:
 
 def _longest_prefix(text: str, width: int) -> int:
     """Return how many characters of a text fit into `width` columns."""
-    lengths = range(len(text) - 1, -1, -1)
-    return next(length for length in lengths if display_width(text[:length]) <= width)
+    columns = accumulate(map(display_width, text))
+    return sum(1 for _ in takewhile(lambda total: total <= width, columns))
 
 
 def display_width(text: str) -> int:
     """Return the number of columns in which a line is displayed."""
+    if text.isascii():
+        return len(text)
     return len(text) + sum(unicodedata.east_asian_width(c) in "WF" for c in text)
 
 

@@ -56,8 +56,8 @@ SUMS = st.builds(
 CODES = st.recursive(ATOMS | SUMS, codes, max_leaves=12)
 
 
-@examples(4)
-@given(st.lists(st.tuples(CODES, st.booleans()), min_size=100, max_size=200))
+@examples(5)
+@given(st.lists(st.tuples(CODES, st.booleans()), min_size=30, max_size=60))
 def test_a_formatter_leaves_statements_as_they_are(drawn: list[tuple[Code, bool]]) -> None:
     lines = ["def function(self):"]
     for number, (code, returned) in enumerate(drawn):

@@ -26,7 +26,7 @@ from archspec.ir.expr import MAX_TEXT
 from archspec.ir.types import LIMIT
 from tests.helpers.language import good, net, read, the
 
-SECONDS, MEGABYTES = 4.0, 300  # of processor time, on a slow machine; most take a tenth
+SECONDS, MEGABYTES = 8.0, 300  # of processor time, on a slow machine; most take a tenth
 DOCS = Path(__file__).parents[3] / "docs"
 
 
