@@ -195,6 +195,9 @@ class Backend:
     )
     """Functions that run the model in a file on a batch [N, *input], by the file's suffix. The file
     may be anyone's; it is run in a process of its own, and what it executes is the framework's."""
+    program_suffixes: Collection[str] = ()
+    """The suffixes of `file_runners` whose files are programs: to load one can run any code. They
+    are run only if the user trusts them."""
     options: Mapping[str, BuildOption] = field(default_factory=dict[str, BuildOption])
     """The options of a build for it, by name."""
     engines: Mapping[str, Engine] = field(default_factory=dict[str, Engine])

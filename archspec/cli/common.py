@@ -103,11 +103,11 @@ def add_weight_check_arguments(parser: ArgumentTarget) -> None:
     )
 
 
-def add_trust_argument(parser: ArgumentTarget) -> None:
-    """Add the flag that lets a folder's code run although this user did not build it."""
-    parser.add_argument(
-        "--trust", action="store_true", help="run the code of a folder that you did not build"
-    )
+def add_trust_argument(
+    parser: ArgumentTarget, code: str = "the code of a folder that you did not build"
+) -> None:
+    """Add the flag that lets code run although this user did not build it."""
+    parser.add_argument("--trust", action="store_true", help=f"run {code}")
 
 
 def weights_from(options: argparse.Namespace, seed: int = 0) -> WeightSource:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from archspec.cli.common import add_spec_arguments, load_spec, print_note
+from archspec.cli.common import add_spec_arguments, add_trust_argument, load_spec, print_note
 
 HELP = "check a spec's models on every backend against the float64 reference"
 
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="run the model in a .keras, .onnx or .pt2 file, and name the first layer that differs",
     )
+    add_trust_argument(parser, "a .pt2 file of --against, which is a program")
     parser.add_argument(
         "--precision", choices=("float32", "float64"), help="in place of the usual one of each mode"
     )
@@ -62,6 +63,7 @@ def execute(options: argparse.Namespace) -> int:
         precision=options.precision,
         repro=options.repro or f"repro-{Path(options.spec).stem}",
         against=options.against,
+        trust=options.trust,
     )
     print(report.json() if options.format == "json" else report.table())
     print_note(

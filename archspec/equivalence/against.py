@@ -54,6 +54,14 @@ def runner_of(file: Path) -> Target:
     return Target.parse(engines[-1])
 
 
+def check_may_run(file: Path, trust: bool) -> None:
+    """Raise `Failure` for a file whose model cannot be run, or is a program that is not trusted."""
+    runner = runner_of(file)
+    if file.suffix.lower() in runner.backend.program_suffixes and not trust:
+        message = f"{quote(file)} is a program: loading it can run any code"
+        raise Failure(message, "if you trust whoever made it, `--trust` runs it")
+
+
 def weights_of_file(spec: Spec, file: Path, seed: int) -> dict[str, Array]:
     """Return the weights that a file holds, and random ones for heads that it has not.
 

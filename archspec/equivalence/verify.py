@@ -13,7 +13,7 @@ from archspec.backend import BackendError, MissingFramework, available
 from archspec.backend.session import Mode, Precision
 from archspec.compiler import load
 from archspec.diagnostics import UsageError, did_you_mean, quote
-from archspec.equivalence.against import compare_with_file, runner_of, weights_of_file
+from archspec.equivalence.against import check_may_run, compare_with_file, weights_of_file
 from archspec.equivalence.inputs import verify_inputs
 from archspec.equivalence.measure import ROUNDING
 from archspec.equivalence.modes import MODES
@@ -36,6 +36,7 @@ def verify(
     precision: Precision | None = None,
     repro: str | os.PathLike[str] | None = None,
     against: str | os.PathLike[str] | None = None,
+    trust: bool = False,
     **args: Any,
 ) -> VerifyReport:
     """Check a spec's models against the float64 reference, and report where they first differ.
@@ -44,8 +45,9 @@ def verify(
     is installed. The weights are random, so that no value hides another, or those of a portable
     checkpoint. A difference is written to the folder `repro`, if one is named. `against` is a
     framework's own file of a model that computes the same, which is run and compared in eval mode:
-    its weights are taken unless `weights` are named, and no backends are unless they are. `args`
-    are values of the spec's arguments. Raise `UsageError` if there would be nothing to compare.
+    its weights are taken unless `weights` are named, and no backends are unless they are. A file
+    that is a program, as a `.pt2`, is run only with `trust`. `args` are values of the spec's
+    arguments. Raise `UsageError` if there would be nothing to compare.
     """
     started = time.perf_counter()
     _check_request(backends, modes, precision, batch, seed)
@@ -53,7 +55,7 @@ def verify(
     targets = _targets(backends, alone=against is not None)
     tensors = load_weights(Path(weights), loaded.graph) if weights is not None else None
     if against is not None:
-        runner_of(Path(against))  # before anything is computed
+        check_may_run(Path(against), trust)  # before anything is computed
         tensors = weights_of_file(loaded, Path(against), seed) if tensors is None else tensors
     plan = VerifyPlan(
         loaded, targets, modes, verify_inputs(loaded.graph, seed, batch, tensors), precision

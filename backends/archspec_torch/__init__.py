@@ -24,6 +24,7 @@ BACKEND = Backend(
     modes=("eval", "train", "grad", "step"),
     precisions=("float32", "float64"),
     file_runners={".pt2": lazy("archspec_torch.exported:run_exported")},
+    program_suffixes=(".pt2",),  # torch unpickles parts of it, and evaluates its sizes
     formats=(
         Format(
             name="state_dict",

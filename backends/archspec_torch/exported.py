@@ -21,7 +21,8 @@ from archspec_torch.tensors import to_numpy
 def run_exported(path: Path, x: NDArray[Any]) -> FileRun:
     """Return what an exported program computes for a batch [N, *input].
 
-    The program is run as it was exported: one that was exported in train mode stays so.
+    The program is run as it was exported: one that was exported in train mode stays so. To load it
+    can run any code: torch unpickles parts of it, and evaluates its sizes as Python.
     """
     try:
         program = torch.export.load(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+import archspec
 from archspec import weights
 from archspec.backend import FileRun
 from archspec.backend.model_file import to_input_layout
@@ -175,8 +178,53 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["verify", str(spec), "--against", str(tmp_path / "model.txt")]) == 2
     assert "known are .keras, .onnx, .pt2" in capsys.readouterr().err
     (tmp_path / "model.pt2").write_text("")
-    assert main(["verify", str(spec), "--against", str(tmp_path / "model.pt2")]) == 2
+    assert main(["verify", str(spec), "--against", str(tmp_path / "model.pt2"), "--trust"]) == 2
     assert "`--weights`" in capsys.readouterr().err
+
+
+def with_member(source: Path, target: Path, member: str, edit: Callable[[bytes], bytes]) -> None:
+    """Copy an archive with one of its members edited."""
+    found = False
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            is_it = name.endswith(member)
+            new.writestr(name, edit(old.read(name)) if is_it else old.read(name))
+            found |= is_it
+    assert found
+
+
+class Toucher:
+    """An object whose unpickling makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_an_exported_program_runs_only_if_it_is_trusted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pickled = io.BytesIO()
+    torch.save(Toucher(tmp_path / "ran"), pickled)
+    evil = tmp_path / "evil.PT2"
+    with_member(pt2_file(tmp_path), evil, "sample_inputs/model.pt", lambda _: pickled.getvalue())
+    spec = tmp_path / "net.yaml"
+    spec.write_text(RIGHT)
+    loaded = checked(RIGHT)
+    weights.save(tmp_path / "w.safetensors", weights.load(tmp_path / "model.pth", loaded), loaded)
+    command = ["verify", str(spec), "--weights", str(tmp_path / "w.safetensors"), "--against"]
+    assert main([*command, str(evil)]) == 1
+    error = capsys.readouterr().err
+    assert "evil.PT2` is a program: loading it can run any code" in error
+    assert "`--trust`" in error
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(Failure, match="is a program"):
+        archspec.verify(loaded, against=evil)
+    assert main([*command, str(tmp_path / "model.pt2"), "--trust"]) == 0
+    assert main([*command, str(evil), "--trust"]) in (0, 1)
+    assert (tmp_path / "ran").exists(), "this file would show nothing"
 
 
 def test_damaged_files_are_told(tmp_path: Path) -> None:
