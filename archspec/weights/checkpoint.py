@@ -71,11 +71,11 @@ def first_lines(lines: Sequence[str]) -> list[str]:
     for index, (kind, members) in enumerate(sorted(by_kind.items(), key=lambda k: len(k[1]))):
         left = MAX_LINES - sum(shares.values())
         shares[kind] = min(len(members), left // (len(by_kind) - index))
-    shown: list[str] = []
-    for kind, members in by_kind.items():
-        shown += members[: shares[kind]]
-    while sum(map(len, shown)) > MAX_TEXT:
-        shown.pop()
+    kept = [members[: shares[kind]] for kind, members in by_kind.items()]
+    while sum(len(line) for members in kept for line in members) > MAX_TEXT:
+        # The last of the kinds with the most lines.
+        max(reversed(kept), key=len).pop()
+    shown = [line for members in kept for line in members]
     more = len(lines) - len(shown)
     return [*shown, *([f"and {more} more"] if more > 0 else [])]
 

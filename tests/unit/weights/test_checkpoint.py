@@ -18,7 +18,9 @@ from safetensors import numpy as safetensors
 from archspec.backend.session import slot_name
 from archspec.ir.graph import Graph
 from archspec.weights.checkpoint import (
+    MAX_TEXT,
     CheckpointError,
+    first_lines,
     load_state,
     load_tensors,
     network_metadata,
@@ -125,6 +127,16 @@ def test_a_long_list_is_cut_in_the_message_only(path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"and 36 more") as caught:
         load_tensors(path, GRAPH)
     assert len(caught.value.problems) == 50 + len(TENSORS)
+
+
+def test_a_long_kind_of_line_hides_no_other() -> None:
+    kinds = {"missing": "x" * 500, "unexpected": "y" * 100, "of another type": "z" * 100}
+    lines = [f"{kind}: {text}{i}" for kind, text in kinds.items() for i in range(9)]
+    shown = first_lines(lines)
+    assert sum(map(len, shown[:-1])) <= MAX_TEXT
+    assert {line.partition(":")[0] for line in shown[:-1]} == set(kinds)
+    assert shown[-1] == f"and {27 - len(shown) + 1} more"
+    assert first_lines(["x" * 2 * MAX_TEXT]) == ["and 1 more"]
 
 
 @pytest.mark.parametrize(
