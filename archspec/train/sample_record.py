@@ -17,7 +17,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
-from archspec._files import atomic_file
+from archspec._files import atomic_file, open_file
+from archspec._json import parse_plain
 from archspec._numpy import Array, np
 from archspec.diagnostics import Failure, quote, writing
 from archspec.train.data import DataSource, Sample, SplitData
@@ -64,10 +65,10 @@ def read_record(folder: Path) -> list[Entry] | None:
     entries: list[Entry] = []
     read = 0
     try:
-        with gzip.open(folder / RECORD_FILE, "rb") as file:
+        with open_file(folder / RECORD_FILE) as zipped, gzip.GzipFile(fileobj=zipped) as file:
             while line := file.readline(2**16):
                 read += len(line)
-                part, name, label, content = json.loads(line)
+                part, name, label, content = parse_plain(line)
                 if read > MAX_RECORD_BYTES or part not in ("train", "validation"):
                     return None
                 entries.append((part, str(name), int(label), str(content)))

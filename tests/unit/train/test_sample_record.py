@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from archspec.train.sample_record import (
     sample_entries,
     write_record,
 )
+from tests.helpers.time_limit import time_limit
 
 SPEC = """archspec: 1
 name: small
@@ -61,11 +63,15 @@ def test_the_record_is_of_every_sample_and_a_damaged_one_is_none() -> None:
     assert read_record(Path()) == list(sample_entries(data))
     assert not compare_samples(list(sample_entries(data)), data)
     whole = Path(RECORD_FILE).read_bytes()
-    for content in (whole[:-20], b"no gzip", gzip.compress(b"[1, 2]\n"), gzip.compress(b"{}\n")):
+    lines = (b"[1, 2]", b"{}", b"[" * 60_000, b'["train", "a", NaN, ""]')
+    for content in (whole[:-20], b"no gzip", *(gzip.compress(line + b"\n") for line in lines)):
         Path(RECORD_FILE).write_bytes(content)
         assert read_record(Path()) is None
     Path(RECORD_FILE).unlink()
     assert read_record(Path()) is None
+    os.mkfifo(RECORD_FILE)
+    with time_limit(5):
+        assert read_record(Path()) is None
 
 
 def test_restored_samples_keep_their_parts_and_places() -> None:
