@@ -11,7 +11,8 @@ the order in which the layer creates them. Layers within a layer lie under the n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,7 +21,9 @@ from archspec_keras.paths import SEPARATOR
 from archspec_keras.tensor_roles import KERNEL, NORM, PRELU
 
 MAX_DEPTH = 32
-"""Layers within layers; HDF5 groups can hold themselves."""
+"""Layers within layers."""
+MAX_ENTRIES = 100_000
+"""Layers and variables of all layers."""
 RECURRENT = ("kernel", "recurrent_kernel", "bias")
 NAMES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("Dense", "EinsumDense"), tuple(KERNEL.values())),
@@ -57,43 +60,73 @@ class Variable:
 
 def variables(file: Any, model: Any) -> Iterator[Variable]:
     """Yield every variable of an HDF5 file; `model` is the content of config.json."""
-    yield from _of_layer(file, model, (), "", 0)
+    yield from _of_layer(file, model, (), "", _Walk())
+
+
+@dataclass
+class _Walk:
+    """Bounds a walk through groups, which can hold themselves, and one another many times over."""
+
+    depth: int = 0
+    entries: int = 0
+    """Of the groups seen, each as often as it was seen."""
+
+    @contextmanager
+    def into(self, group: Any) -> Generator[None]:
+        """Go into a group for a block; raise ValueError if that would be too much."""
+        self.depth += 1
+        self.entries += len(group)
+        if self.depth > MAX_DEPTH:
+            raise ValueError("its groups are nested without an end")
+        if self.entries > MAX_ENTRIES:
+            raise ValueError(f"its groups have more than {MAX_ENTRIES:,} entries")
+        yield
+        self.depth -= 1
 
 
 def _of_layer(
-    group: Any, layer: Any, path: tuple[str, ...], inner: str, depth: int
+    group: Any, layer: Any, path: tuple[str, ...], inner: str, walk: _Walk
 ) -> Iterator[Variable]:
     """Yield a layer's variables, then those of the layers within it."""
-    if depth > MAX_DEPTH:
-        raise ValueError("its groups are nested without an end")
-    yield from _own(group, layer, path, inner)
+    with walk.into(group):
+        yield from _own(group, layer, path, inner, walk)
+        yield from _within(group, layer, path, inner, walk)
+
+
+def _within(
+    group: Any, layer: Any, path: tuple[str, ...], inner: str, walk: _Walk
+) -> Iterator[Variable]:
     for name in sorted(group):
         child = group.get(name)
         if name == "vars" or not hasattr(child, "keys"):
             continue
         if name == "layers" and is_model(layer) and not inner:
-            yield from _of_model(child, layer, path, depth)
+            yield from _of_model(child, layer, path, walk)
             continue
         within = f"{inner}/{name}" if inner else name
-        yield from _of_layer(child, _part(layer, name), path, within, depth + 1)
+        yield from _of_layer(child, _part(layer, name), path, within, walk)
 
 
-def _of_model(group: Any, model: Any, path: tuple[str, ...], depth: int) -> Iterator[Variable]:
+def _of_model(group: Any, model: Any, path: tuple[str, ...], walk: _Walk) -> Iterator[Variable]:
     described: set[str] = set()
     for name, layer in _groups(model["config"]["layers"]):
         described.add(name)
         child = group.get(name)
         if hasattr(child, "keys"):
             # A group of a layer that is shared with another model is there once.
-            yield from _of_layer(child, layer, (*path, layer["config"]["name"]), "", depth + 1)
+            yield from _of_layer(child, layer, (*path, layer["config"]["name"]), "", walk)
     for name in sorted(set(group) - described):
-        yield from _of_layer(group.get(name), {}, path, f"layers/{name}", depth + 1)
+        yield from _of_layer(group.get(name), {}, path, f"layers/{name}", walk)
 
 
-def _own(group: Any, layer: Any, path: tuple[str, ...], inner: str) -> Iterator[Variable]:
+def _own(
+    group: Any, layer: Any, path: tuple[str, ...], inner: str, walk: _Walk
+) -> Iterator[Variable]:
     datasets: Any = group.get("vars")
     if not hasattr(datasets, "keys"):
         return
+    with walk.into(datasets):
+        pass
     names, is_known = _variable_names(layer)
     kind = str(layer.get("class_name", ""))
     for key in sorted(datasets, key=lambda key: (not key.isdigit(), key.zfill(20))):

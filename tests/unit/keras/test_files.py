@@ -17,9 +17,10 @@ from archspec import weights
 from archspec.backend import BackendError, MemoryBudget, TooLarge
 from archspec.diagnostics import MissingPackage
 from archspec.weights.inspect import inspect
-from archspec_keras import files
+from archspec_keras import files, saved_layers
 from tests.helpers.specs import checked
 from tests.helpers.tensors import TEXT, drawn
+from tests.helpers.time_limit import time_limit
 
 Put = Callable[[Any, Path], None]
 """Gives an open HDF5 file the variable of its only layer; the path is that of a file that holds the values too."""
@@ -127,3 +128,19 @@ def test_a_missing_h5py_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) as caught:
         weights.load(tmp_path / "w.keras", spec)
     assert isinstance(caught.value, MissingPackage)
+
+
+def test_groups_that_hold_one_another_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of 25 groups holds the next one twice, which makes 2^25 paths."""
+    monkeypatch.setattr(saved_layers, "MAX_ENTRIES", 5_000)
+    config = {"class_name": "Functional", "config": {"name": "m", "layers": []}}
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        group: Any = file
+        for _ in range(25):
+            group["b"] = group.create_group("a")
+            group = group["a"]
+    with zipfile.ZipFile(tmp_path / "w.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.write(tmp_path / "w.h5", "model.weights.h5")
+    with time_limit(20), pytest.raises(ValueError, match="more than 5,000 entries"):
+        read(tmp_path / "w.keras")
