@@ -7,7 +7,7 @@ differs from the nearest is told at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -32,6 +32,9 @@ from archspec.weights.formats import FileKind
 from archspec.weights.mapping_rules import TensorSource
 from archspec.weights.portable import Misfit, PortableReader
 
+IMPORT = "archspec weights import ..."
+"""The command that has the flags for foreign names; others take its file."""
+
 
 @dataclass(frozen=True, slots=True)
 class NamingScheme:
@@ -50,6 +53,8 @@ class NamingScheme:
     note: str = ""
     idle: tuple[str, ...] = ()
     """Portable names that a mapping gives and the network has not."""
+    is_chosen: bool = False
+    """The user has named it."""
 
     def unknown_names(self, file_tensors: FileTensors) -> list[str]:
         """Return the names of a file's weights that the scheme does not know."""
@@ -87,7 +92,8 @@ def naming_schemes(
     `graph` is the part of `whole` to load. With a mapping named, it is the only one.
     """
     if mapping is not None:
-        return [naming_of_mapping(mapping, mappings.find_mapping(mapping), whole)]
+        scheme = naming_of_mapping(mapping, mappings.find_mapping(mapping), whole)
+        return [replace(scheme, is_chosen=True)]
     shipped = {name: mappings.find_mapping(name) for name in mappings.shipped_mappings()}
     return [
         *_natives(kind, graph, whole),
@@ -107,13 +113,14 @@ def choose_naming(
     Raise `CheckpointError` if there is none, or if two mappings fit and no framework's names do.
     """
     if not schemes:
-        help = "`--mapping FILE` says how it calls them"
+        help = f"a mapping says how it calls them: `{IMPORT} --mapping FILE`"
         raise CheckpointError(f"how {quote(path)} calls its tensors is not known", help=help)
     gaps = {way.title: way.mismatch_count(file_tensors, graph) for way in schemes}
     fit = [way for way in schemes if not gaps[way.title]]
     if len(fit) > 1 and not any(way.layouts for way in fit):
         choices = " and ".join(way.title for way in fit)
-        raise CheckpointError(f"{quote(path)} fits {choices}", help="choose one with `--mapping`")
+        help = f"choose one: `{IMPORT} --mapping NAME`"
+        raise CheckpointError(f"{quote(path)} fits {choices}", help=help)
     return min(schemes, key=lambda way: gaps[way.title])
 
 
@@ -194,11 +201,18 @@ def to_portable(
         message = (
             f"{quote(path)}, read by {way.title}, does not fit the network {quote(graph.name)}"
         )
-        if way.idle and not help:
-            help = f"the mapping gives {quote(way.idle[0])}, which the network has not"
-        help = help or "names of another project need `--mapping NAME_OR_FILE`"
-        raise CheckpointError(message, tuple(problems), help)
+        has_other_names = way.mismatch_count(file_tensors, graph) > 0
+        raise CheckpointError(message, tuple(problems), help or _mapping_help(way, has_other_names))
     return tensors
+
+
+def _mapping_help(way: NamingScheme, has_other_names: bool) -> str:
+    """Return how a mapping would help with names that do not fit."""
+    if way.idle:
+        return f"the mapping gives {quote(way.idle[0])}, which the network has not"
+    if way.is_chosen or not has_other_names:
+        return ""
+    return f"names of another project need `{IMPORT} --mapping NAME_OR_FILE`"
 
 
 def _source(

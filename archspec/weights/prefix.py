@@ -16,6 +16,8 @@ from archspec.diagnostics import UsageError, did_you_mean, quote
 
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 """The names under which DataParallel, torch.compile, FSDP and checkpointing keep a model."""
+MAX_PREFIXES = 32
+"""The most prefixes that are tried: a name can have a dot at every other letter."""
 _WRAPPED = re.compile(rf"(?<![^.])(?:{'|'.join(WRAPPERS)})\.")
 
 
@@ -33,13 +35,13 @@ class StrippedNames:
 
 
 def renamings(names: Sequence[str]) -> Iterator[StrippedNames]:
-    """Yield the names without each prefix that all of them have; last, without the wrappers that
-    stand within them."""
+    """Yield the names without each prefix that all of them have, the shortest first; last, without
+    the wrappers that stand within them."""
     # In the order of the alphabet, what the first and the last share is shared by all.
     first, last = min(names, default=""), max(names, default="")
     same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     common = "".join(letter for letter, _ in same)
-    for end in re.finditer(r"[./]", common):
+    for end in itertools.islice(re.finditer(r"[./]", common), MAX_PREFIXES):
         prefix = common[: end.end()]
         note = f"every name in the file begins with {quote(prefix)}"
         yield StrippedNames(prefix, {name: name.removeprefix(prefix) for name in names}, note)

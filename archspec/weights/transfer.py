@@ -130,7 +130,8 @@ def _load_foreign(
     reordered = importers.reorder_input_channels(path, portable, part, naming, channels)
     if not weights.allow_nonfinite:
         checkpoint.check_finite(path, portable)
-    notes = [f"read by {naming.title}", note.text, *notes, reordered, naming.note]
+    idle = _listed("tensors that the mapping gives and the network has not", naming.idle)
+    notes = [f"read by {naming.title}", note.text, *notes, *idle, reordered, naming.note]
     return LoadedWeights(portable, tuple(note for note in notes if note))
 
 
@@ -161,8 +162,8 @@ def _without_prefix(
             return chosen, renamed, _PrefixNote(f"{renaming.note}, which is left out")
         if count < least and renaming.prefix:
             least = count
-            flag = f"`--prefix {renaming.prefix}` leaves it out"
-            nearest = _PrefixNote(help=f"{renaming.note}: {flag}")
+            command = quote(f"{importers.IMPORT} --prefix {renaming.prefix}")
+            nearest = _PrefixNote(help=f"{renaming.note}: {command} leaves it out")
     return naming, tensors, nearest
 
 

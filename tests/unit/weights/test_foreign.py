@@ -180,8 +180,40 @@ def test_a_mapping_of_ones_own(spec: Spec, tmp_path: Path) -> None:
     )
     found = weights.load(tmp_path / "w.safetensors", spec, mapping=str(tmp_path / "m.yaml"))
     assert same(found, {k: v.astype(np.float16).astype(np.float32) for k, v in tensors.items()})
-    with pytest.raises(CheckpointError, match="unexpected: `step`"):
+    with pytest.raises(CheckpointError, match="unexpected: `step`") as caught:
         weights.load(tmp_path / "w.safetensors", spec)
+    assert caught.value.help == (
+        "names of another project need `archspec weights import ... --mapping NAME_OR_FILE`"
+    )
+
+
+def test_the_help_is_to_map_names_only_where_that_would_help(spec: Spec, tmp_path: Path) -> None:
+    tensors = drawn(spec.graph)
+    rules = "".join(f"  {name}: {name}\n" for name in tensors)
+    (tmp_path / "m.yaml").write_text(f"rules:\n{rules}")
+    for changed, mapping in (
+        ({**tensors, "fc.bias": np.zeros(9, np.float32)}, None),  # no name differs
+        ({**tensors, "step": np.zeros(1, np.float32)}, str(tmp_path / "m.yaml")),
+    ):
+        save_file(changed, tmp_path / "w.safetensors")
+        with pytest.raises(CheckpointError, match="does not fit") as caught:
+            weights.load(tmp_path / "w.safetensors", spec, mapping=mapping)
+        assert caught.value.help == ""
+
+
+def test_what_a_mapping_gives_to_no_tensor_is_noted(spec: Spec, tmp_path: Path) -> None:
+    tensors = drawn(spec.graph)
+    save_file({f"their.{k}": v for k, v in tensors.items()}, tmp_path / "w.safetensors")
+    rules = "".join(f"  their.{name}: {name}\n" for name in tensors)
+    split = rules.replace("their.fc.bias: fc.bias", "their.fc.bias: {split: [fc.bias, tpyo.bias]}")
+    for text, name in ((split, "tpyo.bias"), (f"{rules}  gone: tpyo.weight\n", "tpyo.weight")):
+        (tmp_path / "m.yaml").write_text(f"rules:\n{text}")
+        source = WeightSource(tmp_path / "w.safetensors")
+        loaded = weights.load_from(source, spec, mapping=str(tmp_path / "m.yaml"))
+        assert same(loaded.tensors, tensors)
+        assert loaded.notes[1] == (
+            f"tensors that the mapping gives and the network has not, 1: `{name}`"
+        )
 
 
 def test_a_file_that_two_mappings_fit_or_that_none_is_for(

@@ -17,10 +17,12 @@ from archspec.diagnostics import UsageError
 from archspec.frontend.loader import Spec
 from archspec.weights import CheckpointError
 from archspec.weights.inspect import inspect
+from archspec.weights.prefix import renamings
 from archspec.weights.weight_source import WeightSource
 from archspec_torch.layout import state_dict_keys
 from tests.helpers.specs import checked
 from tests.helpers.tensors import TEXT, drawn, same
+from tests.helpers.time_limit import time_limit
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +94,28 @@ def test_a_prefix_that_is_not_all_that_differs_is_in_the_help(
     with pytest.raises(CheckpointError) as caught:
         weights.load(tmp_path / "w.pth", spec)
     assert caught.value.help == (
-        "every name in the file begins with `module.`: `--prefix module.` leaves it out"
+        "every name in the file begins with `module.`: "
+        "`archspec weights import ... --prefix module.` leaves it out"
     )
+
+
+def test_a_prefix_in_the_help_steers_no_terminal(
+    spec: Spec, state: dict[str, Any], tmp_path: Path
+) -> None:
+    theirs = {f"\x1b[31mm.{k}": v for k, v in state.items() if k != "fc.bias"}
+    torch.save(theirs, tmp_path / "w.pth")
+    with pytest.raises(CheckpointError) as caught:
+        weights.load(tmp_path / "w.pth", spec)
+    assert "--prefix \\x1b[31mm.` leaves it out" in caught.value.help
+    assert caught.value.help.isprintable()
+
+
+def test_names_of_dots_alone_take_no_time(spec: Spec, tmp_path: Path) -> None:
+    names = [f"{'.' * 60_000}{end}" for end in "ab"]
+    assert len(list(renamings(names))) == 32
+    torch.save({name: torch.zeros(1) for name in names}, tmp_path / "w.pth")
+    with time_limit(20), pytest.raises(CheckpointError, match="does not fit"):
+        weights.load(tmp_path / "w.pth", spec)
 
 
 def test_names_of_both_sides_are_shown(tmp_path: Path) -> None:
