@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from archspec._numpy import Array
 from archspec.backend.file_tensor import FileTensors
@@ -86,7 +86,7 @@ class BuildOption:
     """The name of the value in the help text."""
 
 
-def never(_: Path) -> bool:
+def never(_: BinaryIO) -> bool:
     """Recognize no file."""
     return False
 
@@ -113,7 +113,7 @@ class Format:
 
     Further files beside it are allowed; the folder is empty when this is called.
     """
-    recognizes: Callable[[Path], bool] = never
+    recognizes: Callable[[BinaryIO], bool] = never
     """Return whether a file of any suffix is of this format, by its content; it never raises."""
     libraries: Mapping[str, Callable[[str, str], FileTensors]] = field(
         default_factory=dict[str, Any]

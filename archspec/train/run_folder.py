@@ -24,6 +24,7 @@ from archspec._json import Digest, JsonError, Record, Text, read_plain
 from archspec._version import __version__
 from archspec.backend import Backend
 from archspec.diagnostics import Failure, quote, reason, writing
+from archspec.diagnostics.render import visible
 from archspec.frontend.loader import Spec
 from archspec.frontend.yaml_writer import annotated_yaml
 from archspec.ir.recipe import Recipe
@@ -48,6 +49,9 @@ class _SampleCounts(Record):
 class _RunInfo(Record):
     """The fields of `run.json` that are read back."""
 
+    id: Text = ""
+    network: Text = ""
+    preprocess: dict[Text, Any] | None = None
     commands: list[Text]
     data: Text
     val_split: Annotated[float, Field(ge=0, le=1)]
@@ -148,7 +152,8 @@ def check_resumable(folder: Path, before: Mapping[str, Any], now: Mapping[str, A
         old, new = before["recipe"].get(name), now["recipe"].get(name)
         if old != new:
             message = (
-                f"{quote(folder)} was trained with `{name}` {old} and cannot resume with {new}"
+                f"{quote(folder)} was trained with `{name}` {visible(str(old))} "
+                f"and cannot resume with {new}"
             )
             help = "start a new run; --weights can start it from a checkpoint of this one"
             raise Failure(message, help)

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from archspec._files import read_bytes
 from archspec._numpy import Array, np
 from archspec.backend import FileTensor
 from archspec.diagnostics import MissingPackage
@@ -61,7 +62,7 @@ def read_caffemodel(path: Path) -> dict[str, FileTensor]:
     """
     net = _schema()()
     try:
-        net.ParseFromString(path.read_bytes())
+        net.ParseFromString(read_bytes(path))
     except Exception as error:  # protobuf's own DecodeError is no ValueError
         raise ValueError("protobuf cannot read it") from error
     blobs: dict[str, FileTensor] = {}

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from archspec._files import (
     check_destination,
     check_file,
     flush_folder,
     move_files,
-    read_bytes,
+    open_file,
     staging_folder,
 )
 from archspec._numpy import Array
@@ -56,7 +57,7 @@ class FileKind:
     read: Callable[[Path, MemoryBudget], FileTensors]
     backend: str = ""
     format: Format | None = None
-    recognizes: Callable[[Path], bool] = never
+    recognizes: Callable[[BinaryIO], bool] = never
 
 
 BUILTIN_KINDS = (
@@ -108,17 +109,28 @@ def kind_of_file(path: Path) -> FileKind:
     by_suffix = next((kind for kind in kinds if path.suffix.lower() in kind.suffixes), None)
     if not path.is_file():  # nothing else is opened: a pipe would be waited for
         return by_suffix or kind_by_suffix(path)
-    if by_suffix is not None and (by_suffix.recognizes is never or by_suffix.recognizes(path)):
+    if by_suffix is not None and by_suffix.recognizes is never:
         return by_suffix
-    kind = next((kind for kind in kinds if kind.recognizes(path)), by_suffix)
-    if kind is None:
-        _check_hdf5(path)
+    try:
+        with open_file(path) as file:
+            kinds.sort(key=lambda kind: kind is not by_suffix)  # the likeliest first
+            kind = next((kind for kind in kinds if _is_of_kind(file, kind)), by_suffix)
+            if kind is None:
+                _check_hdf5(path, file)
+    except OSError:  # whoever reads it says why
+        kind = by_suffix
     return kind or kind_by_suffix(path)
 
 
-def _check_hdf5(path: Path) -> None:
+def _is_of_kind(file: BinaryIO, kind: FileKind) -> bool:
+    file.seek(0)
+    return kind.recognizes(file)
+
+
+def _check_hdf5(path: Path, file: BinaryIO) -> None:
     """Raise `CheckpointError` for a file of HDF5 alone, as `model.save_weights` writes it."""
-    if read_bytes(path, len(HDF5_MAGIC)) == HDF5_MAGIC:
+    file.seek(0)
+    if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC:
         help = "save the model whole, as `model.save('model.keras')`"
         raise CheckpointError(f"{quote(path)} is HDF5, which describes no layers", help=help)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from archspec._files import open_file
 from archspec._numpy import Array, np
 from archspec.diagnostics import quote
 from archspec.weights.checkpoint import (
@@ -30,14 +32,13 @@ def is_portable(path: Path) -> bool:
         return METADATA_KEY in (file.metadata() or {})
 
 
-def is_safetensors(path: Path) -> bool:
+def is_safetensors(file: BinaryIO) -> bool:
     """Return whether a file begins as safetensors do: a length, and an object of that length."""
     try:
-        with path.open("rb") as file:
-            head = file.read(9)
+        head, size = file.read(9), file.seek(0, os.SEEK_END)
     except OSError:
         return False
-    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < size
 
 
 def file_metadata(path: Path) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def iter_tensors(path: Path) -> Iterator[tuple[str, Array]]:
 
 def _bfloat16(path: Path, name: str) -> Array:
     """Return a bfloat16 tensor widened to float32, whose upper half bfloat16 is."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         length = int.from_bytes(file.read(8), "little")
         entry = json.loads(file.read(length))[name]
         start, end = entry["data_offsets"]

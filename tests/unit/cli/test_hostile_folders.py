@@ -101,6 +101,10 @@ def test_what_is_no_json_of_ours(capsys: pytest.CaptureFixture[str], name: str, 
         assert "run" in said(capsys, command)
 
 
+RESUME = (
+    "train lenet5 --data digits -o run --resume "
+    "--set train.learning_rate=.1 --set train.epochs=2 --set train.batch=64"
+)
 RUNS: dict[str, Change] = {
     "val_split": lambda r: r.update(val_split="1"),
     "val_split.": lambda r: r.update(val_split=7.0),
@@ -110,17 +114,24 @@ RUNS: dict[str, Change] = {
     "commands": lambda r: r.pop("commands"),
     "recipe": lambda r: r.update(recipe=3),
     "trained": lambda r: r.update(trained=True),
+    "id": lambda r: r.update(id=[ESCAPES]),
+    "network": lambda r: r.update(network=7),
+    "preprocess": lambda r: r.update(preprocess=ESCAPES),
 }
 
 
 @pytest.mark.parametrize("key", RUNS)
 def test_a_run_json_that_is_wrong(capsys: pytest.CaptureFixture[str], key: str) -> None:
     change("run/run.json", RUNS[key])
-    resume = "train lenet5 --data digits -o run --resume --set train.learning_rate=.1"
-    resume += " --set train.epochs=2 --set train.batch=64"
-    for command in ("eval run", resume):
+    for command in ("eval run", RESUME):
         assert f"`{key.rstrip('.')}` is wrong: " in said(capsys, command)
     said(capsys, "run run image.png", 0)  # which takes only the names of classes from it
+
+
+def test_a_recipe_of_another_kind_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    change("run/run.json", lambda r: r["recipe"].update(batch=ESCAPES))
+    error = said(capsys, RESUME)
+    assert "was trained with `batch` \\x1b[31mred" in error
 
 
 TRAINING: dict[str, Change] = {

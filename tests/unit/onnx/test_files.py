@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from archspec.equivalence.inputs import random_weights
 from archspec.reference import evaluate
 from archspec_onnx import files, model
 from tests.helpers.specs import checked
+from tests.helpers.time_limit import time_limit
 from tests.unit.onnx.built import ONNX, built
 from tests.unit.onnx.test_model import SMALL
 
@@ -166,6 +168,7 @@ def test_the_same_bytes_are_not_read_again_and_again(tmp_path: Path) -> None:
         (pointing("missing"), "no file of the model's folder"),
         (pointing(""), "no file of the model's folder"),
         (pointing("."), "no file of the model's folder"),
+        (pointing("pipe"), "no file of the model's folder"),
         (pointing("a\0b"), "no file of the model's folder"),
         (pointing("data", offset=-1), "not those from -1 on"),
         (pointing("data", offset=4), "not those from 4 on"),
@@ -181,7 +184,8 @@ def test_values_out_of_the_folder_or_the_file_are_refused(
     (tmp_path / "secret").write_bytes(b"\0" * 8)
     (folder / "link").symlink_to(tmp_path / "secret")
     (folder / "data").write_bytes(b"\0" * 8)
-    with pytest.raises(ValueError, match=message):
+    os.mkfifo(folder / "pipe")
+    with time_limit(20), pytest.raises(ValueError, match=message):
         read(with_initialisers(folder / "m.onnx", tensor))
 
 
