@@ -14,6 +14,8 @@ from archspec.diagnostics import Report, did_you_mean, quote
 from archspec.frontend.pydantic_errors import SpanOf
 
 MAX_NAMES = 1_000_000
+YAML_DOT = re.compile(r"^([-+]?)\.(?=(?:inf|nan)$)", re.IGNORECASE)
+"""What YAML writes before `inf` and `nan`, and Python does not."""
 WORD = re.compile(r"\{(\w+)\}")
 
 Words = Mapping[str, Sequence[str] | Mapping[str, str]]
@@ -60,7 +62,11 @@ class RuleExpansion:
                 return
             self._taken.add(theirs)
             divide_by = _filled(rule["divide_by"], foreign)
-            if divide_by and not _is_number(divide_by):
+            divisor = stated_number(divide_by)
+            if divisor is not None and not is_divisor(divisor):
+                self._fail_to_divide(name, divide_by)
+                return
+            if divide_by and divisor is None:
                 divide_by = prefix + divide_by
             split = tuple(ours) if rule["split"] else ()
             source = TensorSource(
@@ -115,6 +121,11 @@ class RuleExpansion:
                 {word: pair[1] for word, pair in zip(words, chosen, strict=True)},
             )
 
+    def _fail_to_divide(self, rule: str, number: str) -> None:
+        message = f"`divide_by` takes a finite number other than 0, found {quote(number)}"
+        span = self.span_of(("rules", rule, "divide_by"), False)
+        self.report.error("AS0205", span, message, help="or the name of a tensor in the file")
+
     def _fail(self, rule: str, message: str, help: str = "", code: str = "AS0205") -> None:
         self.report.error(code, self.span_of(("rules", rule), True), message, help=help)
 
@@ -129,8 +140,14 @@ def _filled(template: str, words: Mapping[str, str]) -> str:
     return WORD.sub(lambda match: words[match[1]], template)
 
 
-def _is_number(text: str) -> bool:
+def stated_number(text: str) -> float | None:
+    """Return the number that a `divide_by` states, `.nan` too; None if it names a tensor."""
     try:
-        return math.isfinite(float(text))
+        return float(YAML_DOT.sub(r"\1", text))
     except ValueError:
-        return False
+        return None
+
+
+def is_divisor(number: float) -> bool:
+    """Return whether values can be divided by a number."""
+    return math.isfinite(number) and number != 0

@@ -13,7 +13,7 @@ from archspec.ir.graph import Graph, Node
 from archspec.ir.op import ParamSpec
 from archspec.ir.types import Shape, format_shape
 from archspec.weights.feature_order import Orders, to_ours
-from archspec.weights.mapping_rules import TensorSource
+from archspec.weights.mapping_rules import TensorSource, is_divisor, stated_number
 
 
 class Misfit(Exception):
@@ -122,25 +122,34 @@ class PortableReader:
         return to_ours(values, 1, read) if read is not None else values
 
     def _divided(self, values: Array, tensor: FileTensor, source: TensorSource) -> Array:
-        """Return a tensor divided as its layer does it; by 0 it gives 0, as in Caffe."""
-        divisor = tensor.divisor
-        if source.divide_by in self.tensors:
-            entry = self.tensors[source.divide_by]
-            numbers = entry.values if isinstance(entry, FileTensor) else entry
-            if numbers.size != 1:
-                raise Misfit(
-                    f"of another shape: {quote(source.divide_by)} has {numbers.size:,} values, "
-                    "and a divisor is one"
-                )
-            divisor = float(numbers.ravel()[0])
-        elif source.divide_by:
-            try:
-                divisor = float(source.divide_by)
-            except ValueError:
-                raise Misfit(f"missing: {quote(source.divide_by)}, a divisor") from None
-        if divisor is None:
+        """Return a tensor divided as its layer does it, or as a mapping says."""
+        if source.divide_by:
+            return values.astype(np.float64) / self._divisor(source.divide_by)
+        if tensor.divisor is None:
             return values
+        # A file's own 0 is Caffe's: a sum of nothing, whose mean is 0.
+        divisor = tensor.divisor
         return values.astype(np.float64) / divisor if divisor else np.zeros_like(values)
+
+    def _divisor(self, text: str) -> float:
+        """Return the number that a mapping states, or names a tensor for; raise `Misfit`."""
+        entry = self.tensors.get(text)
+        if entry is None:
+            number = stated_number(text)
+            if number is None:
+                raise Misfit(f"missing: {quote(text)}, a divisor")
+            return number
+        numbers = entry.values if isinstance(entry, FileTensor) else entry
+        if numbers.size != 1:
+            raise Misfit(
+                f"of another shape: {quote(text)} has {numbers.size:,} values, and a divisor is one"
+            )
+        divisor = float(numbers.ravel()[0])
+        if not is_divisor(divisor):
+            raise Misfit(
+                f"no divisor: {quote(text)} is {divisor:g}, expected a finite number other than 0"
+            )
+        return divisor
 
 
 def _check_known(tensor: FileTensor, source: TensorSource, is_ambiguous: bool) -> None:

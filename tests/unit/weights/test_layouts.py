@@ -331,3 +331,16 @@ def test_a_batch_norm_of_another_caffe_needs_a_word(tmp_path: Path) -> None:
     found = weights.load(path, spec_of(NORM), mapping=str(tmp_path / "map.yaml"))
     assert found["bn.running_mean"].tolist() == [1, 2, 3]
     assert found["bn.running_var"].tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("factor", [0.0, np.nan, np.inf])
+def test_a_tensor_that_divides_is_a_finite_number_other_than_0(
+    tmp_path: Path, factor: float
+) -> None:
+    tensors = {"mean": np.ones(3), "var": np.ones(3), "factor": np.array([factor])}
+    save_file(tensors, tmp_path / "w.safetensors")
+    lines = [f"  {n}: {{to: bn.running_{n}, divide_by: factor}}\n" for n in ("mean", "var")]
+    with pytest.raises(CheckpointError, match="no divisor: `factor` is (0|nan|inf), expected"):
+        weights.load(
+            tmp_path / "w.safetensors", spec_of(NORM), mapping=rules(tmp_path, "".join(lines))
+        )

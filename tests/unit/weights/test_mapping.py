@@ -80,6 +80,11 @@ rules:
         ("last: out.bias", "last: {to: b, transpose: 1}", "AS0204", 3, "`in_out`, `none`"),
         ('where: {n: ["1"', "where: {n: [[1]", "AS0204", 2, "`n` takes a list of texts or a mapp"),
         ("dense.{n}.{role}", "dense.{n}", "AS0205", 3, "have not the same words in braces"),
+        ("last: out.bias", "last: {to: b, divide_by: 0}", "AS0205", 3, "other than 0, found `0`"),
+        ("last: out.bias", "last: {to: b, divide_by: -0e3}", "AS0205", 3, "found `-0e3`"),
+        ("last: out.bias", "last: {to: b, divide_by: .nan}", "AS0205", 3, "found `.nan`"),
+        ("last: out.bias", "last: {to: b, divide_by: nan}", "AS0205", 3, "found `nan`"),
+        ("last: out.bias", "last: {to: b, divide_by: 1e999}", "AS0205", 3, "found `1e999`"),
         ("where: {n:", "where: {m: [x], n:", "AS0205", 2, "`m` in `where` is in no rule"),
         ('{n}.{role}": "d', '{n}.{m}.{role}": "{m}d', "AS0205", 3, "`m` in `fc{n}.{m}.{role}` is"),
         ("{w: weight, b: bias}", "{w: weight, b: weight}", "AS0108", 3, "give `dense.1.weight`"),
@@ -107,6 +112,14 @@ def test_what_is_wrong_is_told_where_it_stands(
     assert (first.code, first.span.line) == (code, line)
     assert message in first.message
     assert "Input should" not in str(caught.value)
+
+
+def test_a_divisor_is_told_at_its_number() -> None:
+    text = 'where: {n: [1, 0]}\nrules:\n  "a{n}":\n    to: "b{n}"\n    divide_by: "{n}"\n'
+    with pytest.raises(SpecError, match="found `0`") as caught:
+        parse_mapping(text)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.span.line, found.span.column) == ("AS0205", 5, 16)
 
 
 def test_rules_that_stand_for_too_much_are_refused_before_they_are_spelt_out() -> None:
