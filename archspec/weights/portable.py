@@ -43,10 +43,16 @@ class PortableReader:
                 f"of another type: {quote(source.name)} is {tensor.values.dtype}, "
                 "expected floating-point numbers"
             )
-        shape = _of_rank(self._whole_shape(param, source), tensor.axes)
+        along = _output_axis(node, param)
+        if source.split and along and param.shape[along] != node.shape[0]:
+            raise Misfit(
+                f"not split: {quote(source.name)}, since {quote(name)} has groups, "
+                "whose outputs do not lie one after the other"
+            )
+        shape = _of_rank(self._whole_shape(param, source, along), tensor.axes)
         axes = self._axes(node, shape, tensor, source)
         values = TensorLayout("", (), axes).to_portable(shape, tensor.values)
-        values = _part(values, name, source, self._sizes(source))
+        values = _part(values, name, source, self._sizes(source), along)
         return self._divided(
             self._in_our_order(values, node, param, tensor, source), tensor, source
         )
@@ -70,15 +76,16 @@ class PortableReader:
     def _sizes(self, source: TensorSource) -> dict[str, int]:
         """Return the outputs of each tensor that lies in one."""
         return {
-            name: param.shape[0]
-            for name, _, param in self.graph.parameters()
+            name: param.shape[_output_axis(node, param)]
+            for name, node, param in self.graph.parameters()
             if name in source.split
         }
 
-    def _whole_shape(self, param: ParamSpec, source: TensorSource) -> Shape:
+    def _whole_shape(self, param: ParamSpec, source: TensorSource, along: int) -> Shape:
         if not source.split:
             return param.shape
-        return (sum(self._sizes(source).values()), *param.shape[1:])
+        outputs = sum(self._sizes(source).values())
+        return (*param.shape[:along], outputs, *param.shape[along + 1 :])
 
     def _axes(
         self, node: Node, shape: Shape, tensor: FileTensor, source: TensorSource
@@ -177,14 +184,21 @@ def _known_order(tensor: FileTensor, source: TensorSource) -> FlatOrder:
     )
 
 
-def _part(values: Array, name: str, source: TensorSource, sizes: Mapping[str, int]) -> Array:
+def _part(
+    values: Array, name: str, source: TensorSource, sizes: Mapping[str, int], along: int
+) -> Array:
     """Return the outputs of one tensor, of several that lie one after the other."""
     start = 0
     for other in source.split:
         if other == name:
-            return values[start : start + sizes[other]]
+            return values.take(range(start, start + sizes[other]), axis=along)
         start += sizes.get(other, 0)
     return values
+
+
+def _output_axis(node: Node, param: ParamSpec) -> int:
+    """Return the axis of a portable tensor along which its layer's outputs lie."""
+    return int(node.op.kind == "conv_transpose" and len(param.shape) > 1)
 
 
 def _in_out(node: Node, rank: int) -> tuple[int, ...]:

@@ -10,8 +10,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
+from torch.nn import functional
 
 from archspec import weights
 from archspec.frontend.loader import Spec
@@ -297,6 +299,46 @@ def test_a_tensor_that_holds_several(tmp_path: Path) -> None:
     for part, rows in zip(parts, (slice(0, 2), slice(2, 5), slice(5, 9)), strict=True):
         assert (found[f"{part}.weight"] == tensors["qkv.weight"][rows]).all()
         assert (found[f"{part}.bias"] == tensors["qkv.bias"][rows]).all()
+
+
+@pytest.mark.parametrize("word", ["", ", transpose: in_out"])
+def test_transposed_convolutions_are_split_along_their_outputs(tmp_path: Path, word: str) -> None:
+    """PyTorch's weight is [in, out, *kernel]; here as many inputs as outputs in all."""
+    text = "".join(
+        f"  - {{from: input, name: {n}, conv_transpose: {{out: {out}, kernel: 2, stride: 2}}}}\n"
+        for n, out in (("u", 1), ("v", 3))
+    )
+    tensors = {"uv.weight": drawn(4, 4, 2, 2), "uv.bias": drawn(4)}
+    stored = tensors["uv.weight"].transpose(2, 3, 0, 1) if word else tensors["uv.weight"]
+    save_file({**tensors, "uv.weight": np.ascontiguousarray(stored)}, tmp_path / "w.safetensors")
+    mapping = rules(
+        tmp_path,
+        f"  uv.weight: {{split: [u.weight, v.weight]{word}}}\n"
+        "  uv.bias: {split: [u.bias, v.bias]}\n",
+    )
+    x = drawn(2, 4, 3, 5, seed=1)
+    spec = spec_of(text, "[4, 3, 5]")
+    found = weights.load(tmp_path / "w.safetensors", spec, mapping=mapping)
+    whole = functional.conv_transpose2d(
+        *map(torch.from_numpy, (x, tensors["uv.weight"], tensors["uv.bias"])), stride=2
+    ).numpy()
+    ours = evaluate(spec.graph, found, x).outputs["main"]
+    assert np.allclose(ours, whole[:, 1:], atol=1e-5)
+    assert (found["u.weight"] == tensors["uv.weight"][:, :1]).all()
+
+
+def test_transposed_convolutions_of_groups_are_not_split(tmp_path: Path) -> None:
+    text = "".join(
+        f"  - {{from: input, name: {n}, conv_transpose: "
+        "{out: 4, kernel: 2, groups: 2, bias: false}}\n"
+        for n in "uv"
+    )
+    save_file({"uv.weight": drawn(4, 4, 2, 2)}, tmp_path / "w.safetensors")
+    mapping = rules(tmp_path, "  uv.weight: {split: [u.weight, v.weight]}\n")
+    with pytest.raises(
+        CheckpointError, match="not split: `uv.weight`, since `u.weight` has groups"
+    ):
+        weights.load(tmp_path / "w.safetensors", spec_of(text, "[4, 3, 5]"), mapping=mapping)
 
 
 # Caffe
