@@ -78,4 +78,10 @@ class TracedValue:
         return TracedValue(FlatFeatures(self.map_order)) if self.map_order else self
 
 
-UNKNOWN = TracedValue(FlatFeatures("?"))
+def unknown() -> TracedValue:
+    """Return a value of which nothing is known, whose features are nobody else's.
+
+    >>> unknown().flattened().features.order
+    '?'
+    """
+    return TracedValue(FlatFeatures("?"))

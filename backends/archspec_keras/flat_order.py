@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.backend.file_tensor import FlatOrder
-from archspec.backend.flat_order import UNKNOWN, FlatFeatures, TracedValue, known_order
+from archspec.backend.flat_order import FlatFeatures, TracedValue, known_order, unknown
 
-MAPS = (
-    *("Conv", "DepthwiseConv", "SeparableConv", "MaxPool", "AveragePool", "ZeroPadding"),
-    *("Cropping", "UpSampling", "Resizing"),
-)
+KEEPING = ("MaxPool", "AveragePool", "ZeroPadding", "Cropping", "UpSampling", "Resizing")
+"""Beginnings of the names of layers that take maps and leave the axes in their order."""
+MAPS = ("Conv", "DepthwiseConv", "SeparableConv", *KEEPING)
 """Beginnings of the names of layers that take and give maps."""
 ELEMENTWISE = (
     *("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax", "Identity", "Rescaling"),
@@ -79,7 +78,7 @@ def _follow_model(
     inputs = iter(given)
     is_chain = "input_layers" not in config
     shape = (model.get("build_config") or {}).get("input_shape")
-    last = next(inputs, _input(shape)) if is_chain else UNKNOWN
+    last = next(inputs, _input(shape)) if is_chain else unknown()
     for layer in config["layers"]:
         name = layer["config"]["name"]
         if layer["class_name"] == "InputLayer":
@@ -90,10 +89,10 @@ def _follow_model(
         calls = [[last]] if is_chain else [*_calls(layer, outputs)]
         for number, arguments in enumerate(calls):
             results = _follow(layer, (*path, name), arguments, orders)
-            outputs[name, number] = last = results[0] if len(results) == 1 else UNKNOWN
+            outputs[name, number] = last = results[0] if len(results) == 1 else unknown()
     if is_chain:
         return [last]
-    return [outputs.get((name, number), UNKNOWN) for name, number in _ends(config)]
+    return [outputs.get((name, number)) or unknown() for name, number in _ends(config)]
 
 
 def _ends(config: Any) -> Iterator[tuple[str, int]]:
@@ -115,7 +114,7 @@ def _calls(
     """Yield the arguments of each call of a layer."""
     for node in layer.get("inbound_nodes") or ():
         histories = [*_histories(node)]
-        yield [outputs.get((str(name), int(call)), UNKNOWN) for name, call in histories]
+        yield [outputs.get((str(name), int(call))) or unknown() for name, call in histories]
 
 
 def _histories(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -140,7 +139,7 @@ def _follow(
     if is_model(layer):
         return _follow_model(layer, path, arguments, orders)
     if not arguments:
-        return [UNKNOWN]
+        return [unknown()]
     value = _output(layer, arguments, orders.uses[path])
     if any(each.is_unfolded for each in arguments) and layer["class_name"] != "Permute":
         for each in arguments:
@@ -158,15 +157,17 @@ def _output(layer: Any, arguments: Sequence[TracedValue], uses: list[FlatFeature
             merged = merged | other.features
         same = {each.map_order for each in arguments} == {first.map_order}
         uses.append(merged)
-        return TracedValue(merged, first.map_order) if same else UNKNOWN
+        return TracedValue(merged, first.map_order) if same else unknown()
     if not is_keras_layer(layer):
-        return UNKNOWN
+        return unknown()
     if kind == "Dense":
         return _dense(first, uses)
     if kind.startswith("Global") or kind in VECTORS:
         return TracedValue(FlatFeatures(), _maps(config) if config.get("keepdims") else None)
     if kind.startswith(MAPS):
-        return TracedValue(FlatFeatures(), _maps(config))
+        # What moves no axis leaves a map that lies in another way than the layer states so.
+        is_turned = first.map_order not in (None, _maps(config)) and kind.startswith(KEEPING)
+        return unknown() if is_turned else TracedValue(FlatFeatures(), _maps(config))
     match kind:
         case "Flatten":
             return _flattened(first, channels_first=config.get("data_format") == "channels_first")
@@ -175,7 +176,7 @@ def _output(layer: Any, arguments: Sequence[TracedValue], uses: list[FlatFeature
         case "Permute":
             return _permuted(first, list(config.get("dims") or ()))
         case _:
-            return UNKNOWN
+            return unknown()
 
 
 def _maps(config: Any) -> FlatOrder:
@@ -189,7 +190,7 @@ def _dense(x: TracedValue, uses: list[FlatFeatures]) -> TracedValue:
         uses.append(made)
         return TracedValue(made, "hwc")
     uses += [x.features, made]
-    return TracedValue(made) if x.map_order is None else UNKNOWN
+    return TracedValue(made) if x.map_order is None else unknown()
 
 
 def _flattened(x: TracedValue, channels_first: bool = False) -> TracedValue:
@@ -204,7 +205,7 @@ def _reshaped(x: TracedValue, shape: Sequence[int]) -> TracedValue:
         return x.flattened()
     if x.map_order is None and not x.features.order:
         return TracedValue(x.features, "hwc", is_unfolded=True)
-    return UNKNOWN
+    return unknown()
 
 
 def _permuted(x: TracedValue, dims: Sequence[int]) -> TracedValue:
@@ -216,4 +217,4 @@ def _permuted(x: TracedValue, dims: Sequence[int]) -> TracedValue:
         return TracedValue(FlatFeatures(), "chw")
     if x.map_order == "chw" and dims == [*range(2, rank + 1), 1]:
         return TracedValue(FlatFeatures(), "hwc")
-    return UNKNOWN
+    return unknown()

@@ -48,8 +48,7 @@ def read_constants(path: Path, budget: MemoryBudget) -> dict[str, FileTensor]:
         if tensor.name in tensors:
             raise ValueError(f"it has two initialisers {quote(tensor.name)}")
         tensors[tensor.name] = tensor
-    shapes = {name: tuple(tensor.dims) for name, tensor in tensors.items()}
-    uses = constant_uses(model.graph, shapes)
+    uses = constant_uses(model.graph, tensors)
     is_ours = model.producer_name == "archspec"
     return {
         name: _file_tensor(tensor, _array(tensor, path.parent, budget), uses.get(name), is_ours)

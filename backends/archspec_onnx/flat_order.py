@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from onnx import AttributeProto, GraphProto, NodeProto
+from onnx import GraphProto, NodeProto, TensorProto
 
 from archspec.backend.file_tensor import FlatOrder
-from archspec.backend.flat_order import UNKNOWN, FlatFeatures, TracedValue, known_order
+from archspec.backend.flat_order import FlatFeatures, TracedValue, known_order, unknown
 from archspec.ir.types import Shape
+from archspec_onnx.graph_numbers import GraphNumbers, attribute
 
 AS_THEY_ARE: Mapping[str, Sequence[int]] = {
     "Conv": (1, 2),
@@ -29,16 +30,11 @@ AS_THEY_ARE: Mapping[str, Sequence[int]] = {
 }
 """The inputs by which an op takes a tensor in the portable layout."""
 POOLS = ("MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "LRN")
-MAPS = (
-    "Conv",
-    "ConvTranspose",
-    "Resize",
-    "Upsample",
-    "DepthToSpace",
-    "SpaceToDepth",
-    "Pad",
-    *POOLS,
-)
+CONVOLUTIONS = ("Conv", "ConvTranspose")
+MAPS = ("DepthToSpace", "SpaceToDepth", *POOLS)
+"""Ops that take and give maps with the channels first, as convolutions do, which make new ones."""
+ANY_AXES = ("Pad", "Resize", "Upsample")
+"""Ops that leave the axes in their order, whichever that is."""
 ELEMENTWISE = (
     *("Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish"),
     *(
@@ -79,8 +75,10 @@ class Use:
         return known_order(self.features)
 
 
-def constant_uses(graph: GraphProto, shapes: Mapping[str, Shape]) -> dict[str, Use]:
-    """Return how the graph uses each of its constants, whose shapes are given, by name."""
+def constant_uses(graph: GraphProto, stored: Mapping[str, TensorProto]) -> dict[str, Use]:
+    """Return how the graph uses each of its constants, which are given, by name."""
+    shapes = {name: tuple(tensor.dims) for name, tensor in stored.items()}
+    numbers = GraphNumbers(graph, stored)
     found: dict[str, Use] = defaultdict(Use)
     values = {value.name: _input(value) for value in graph.input if value.name not in shapes}
     sources: dict[str, tuple[str, tuple[int, ...] | None]] = {}
@@ -91,14 +89,14 @@ def constant_uses(graph: GraphProto, shapes: Mapping[str, Shape]) -> dict[str, U
             if name in shapes or name in sources
         }
         data = [
-            values.get(name, UNKNOWN)
+            values.get(name) or unknown()
             for index, name in enumerate(node.input)
             if name and index not in constants
         ]
         if not data and node.op_type in ("Identity", "Transpose") and len(constants) == 1:
             sources[node.output[0]] = _passed(node, *next(iter(constants.values())), shapes)
             continue
-        value = _output(node, data, constants, found, shapes)
+        value = _output(node, data, constants, found, numbers)
         if any(each.is_unfolded for each in data) and node.op_type != "Transpose":
             for each in data:
                 each.features.mark(each.map_order or "?")
@@ -113,7 +111,7 @@ def _input(value: Any) -> TracedValue:
         return TracedValue(FlatFeatures())
     first, last = (0 < size <= MAX_CHANNELS for size in (sizes[0], sizes[-1]))
     if first == last:
-        return TracedValue(FlatFeatures(), "chw") if len(sizes) == 2 else UNKNOWN
+        return TracedValue(FlatFeatures(), "chw") if len(sizes) == 2 else unknown()
     return TracedValue(FlatFeatures(), "chw" if first else "hwc")
 
 
@@ -123,17 +121,8 @@ def _passed(
     """Return a constant's name behind a Transpose, and the order that its axes have there."""
     if node.op_type == "Identity":
         return name, axes
-    order = list(_attribute(node, "perm", [])) or [*reversed(range(len(shapes.get(name, ()))))]
+    order = list(attribute(node, "perm", [])) or [*reversed(range(len(shapes.get(name, ()))))]
     return name, tuple(order) if axes == () else None
-
-
-def _attribute(node: NodeProto, name: str, default: Any) -> Any:
-    for attribute in node.attribute:
-        if attribute.name == name:
-            if attribute.type == AttributeProto.INTS:
-                return list(attribute.ints)
-            return attribute.f if attribute.type == AttributeProto.FLOAT else attribute.i
-    return default
 
 
 def _layout(node: NodeProto, index: int, rank: int) -> tuple[int, ...] | None:
@@ -142,11 +131,11 @@ def _layout(node: NodeProto, index: int, rank: int) -> tuple[int, ...] | None:
         return () if index in AS_THEY_ARE[node.op_type] else None
     if node.op_type == "MatMul":
         return (1, 0) if index == 1 and rank == 2 else None
-    if node.op_type == "Gemm" and not _attribute(node, "transA", 0):
-        is_plain = _attribute(node, "alpha", 1.0) == _attribute(node, "beta", 1.0) == 1.0
+    if node.op_type == "Gemm" and not attribute(node, "transA", 0):
+        is_plain = attribute(node, "alpha", 1.0) == attribute(node, "beta", 1.0) == 1.0
         if not is_plain or index == 0:
             return None
-        return () if index == 2 or _attribute(node, "transB", 0) else (1, 0)
+        return () if index == 2 or attribute(node, "transB", 0) else (1, 0)
     return None
 
 
@@ -155,12 +144,12 @@ def _output(
     data: Sequence[TracedValue],
     constants: Mapping[int, tuple[str, tuple[int, ...] | None]],
     found: dict[str, Use],
-    shapes: Mapping[str, Shape],
+    numbers: GraphNumbers,
 ) -> TracedValue:
     """Return a node's output, and note how it uses its constants."""
-    value, features = _result(node, data, constants, shapes)
+    value, features = _result(node, data, numbers)
     for index, (name, axes) in constants.items():
-        use, layout = found[name], _layout(node, index, len(shapes.get(name, ())))
+        use, layout = found[name], _layout(node, index, numbers.rank(name))
         use.op = node.op_type
         use.axes.append(_composed(layout, axes))
         use.features += features
@@ -181,33 +170,30 @@ def _composed(
 def _result(
     node: NodeProto,
     data: Sequence[TracedValue],
-    constants: Mapping[int, tuple[str, tuple[int, ...] | None]],
-    shapes: Mapping[str, Shape],
+    numbers: GraphNumbers,
 ) -> tuple[TracedValue, list[FlatFeatures]]:
     """Return a node's output, and the features that its constants list."""
     if not data:
-        return UNKNOWN, []
+        return unknown(), []
     first = data[0]
     if node.op_type in ("MatMul", "Gemm") and len(data) == 1:
         made = FlatFeatures()
         if first.map_order is not None:
-            return UNKNOWN, [FlatFeatures("?")]
+            return unknown(), [FlatFeatures("?")]
         return TracedValue(made), [first.features, made]
-    if node.op_type in MAPS:
-        return TracedValue(FlatFeatures(), "chw"), []
     if node.op_type in ELEMENTWISE:
         return _merged(data)
     match node.op_type:
-        case "Flatten":
+        case "Flatten" if attribute(node, "axis", 1) == 1:
             return first.flattened(), []
         case "Reshape":
-            return _reshaped(first, constants, shapes), []
+            return _reshaped(first, numbers.count(node, 1)), []
         case "Transpose":
-            return _transposed(first, _attribute(node, "perm", [])), []
+            return _transposed(first, attribute(node, "perm", [])), []
         case "ReduceMean" | "ReduceMax" | "Squeeze":
-            return TracedValue(FlatFeatures(), first.map_order and "chw"), []
+            return _reduced(first, attribute(node, "axes", []) or numbers.listed(node, 1)), []
         case _:
-            return UNKNOWN, []
+            return _map(node.op_type, first), []
 
 
 def _merged(data: Sequence[TracedValue]) -> tuple[TracedValue, list[FlatFeatures]]:
@@ -215,21 +201,36 @@ def _merged(data: Sequence[TracedValue]) -> tuple[TracedValue, list[FlatFeatures
     for other in data[1:]:
         merged = merged | other.features
     orders = {each.map_order for each in data}
-    value = TracedValue(merged, data[0].map_order) if len(orders) == 1 else UNKNOWN
+    value = TracedValue(merged, data[0].map_order) if len(orders) == 1 else unknown()
     return value, [merged]
 
 
-def _reshaped(
-    x: TracedValue, constants: Mapping[int, tuple[str, Any]], shapes: Mapping[str, Shape]
-) -> TracedValue:
-    # A shape that is computed is that of a flatten: exporters of PyTorch's `view` compute it.
-    shape = shapes.get(constants[1][0], ()) if 1 in constants else (2,)
-    to = shape[0] if len(shape) == 1 else 0
-    if to == 2:
+def _map(op: str, x: TracedValue) -> TracedValue:
+    """Return the output of an op on maps; of any other op nothing is known."""
+    if op in CONVOLUTIONS or (op in MAPS and x.map_order != "hwc"):
+        return TracedValue(FlatFeatures(), "chw")
+    if op in ANY_AXES and x.map_order is not None:
+        return TracedValue(FlatFeatures(), x.map_order)
+    return unknown()
+
+
+def _reduced(x: TracedValue, axes: Sequence[int]) -> TracedValue:
+    """Return what is left of a map without some of its positions; `axes` is empty if unknown."""
+    # Without the number of axes, those of H,W,C are positions from the first on, or before -1.
+    is_last = bool(axes) and (
+        sorted(axes) == [*range(1, len(axes) + 1)] or all(axis < -1 for axis in axes)
+    )
+    if (x.map_order == "chw" and 1 not in axes) or (x.map_order == "hwc" and is_last):
+        return TracedValue(FlatFeatures(), x.map_order)
+    return unknown()
+
+
+def _reshaped(x: TracedValue, rank: int | None) -> TracedValue:
+    if rank == 2:
         return x.flattened()
-    if to > 2 and x.map_order is None and not x.features.order:
+    if rank is not None and rank > 2 and x.map_order is None and not x.features.order:
         return TracedValue(x.features, "chw", is_unfolded=True)
-    return UNKNOWN
+    return unknown()
 
 
 def _transposed(x: TracedValue, perm: Sequence[int]) -> TracedValue:
@@ -242,4 +243,4 @@ def _transposed(x: TracedValue, perm: Sequence[int]) -> TracedValue:
         return TracedValue(FlatFeatures(), "chw")
     if list(perm) == to_last and x.map_order == "chw":
         return TracedValue(FlatFeatures(), "hwc")
-    return UNKNOWN
+    return unknown()
