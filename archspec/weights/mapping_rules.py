@@ -61,13 +61,9 @@ class RuleExpansion:
                 self._fail(name, f"two rules take {quote(theirs)}", code="AS0108")
                 return
             self._taken.add(theirs)
-            divide_by = _filled(rule["divide_by"], foreign)
-            divisor = stated_number(divide_by)
-            if divisor is not None and not is_divisor(divisor):
-                self._fail_to_divide(name, divide_by)
+            divide_by = self._divisor(prefix, name, _filled(rule["divide_by"], foreign))
+            if divide_by is None:
                 return
-            if divide_by and divisor is None:
-                divide_by = prefix + divide_by
             split = tuple(ours) if rule["split"] else ()
             source = TensorSource(
                 prefix + theirs, rule["transpose"], rule["rows"], divide_by, split
@@ -121,10 +117,17 @@ class RuleExpansion:
                 {word: pair[1] for word, pair in zip(words, chosen, strict=True)},
             )
 
-    def _fail_to_divide(self, rule: str, number: str) -> None:
-        message = f"`divide_by` takes a finite number other than 0, found {quote(number)}"
+    def _divisor(self, prefix: str, rule: str, text: str) -> str | None:
+        """Return a number, or a tensor's whole name; None for a number that cannot divide."""
+        number = stated_number(text)
+        if number is None:
+            return prefix + text if text else ""
+        if is_divisor(number):
+            return text
+        message = f"`divide_by` takes a finite number other than 0, found {quote(text)}"
         span = self.span_of(("rules", rule, "divide_by"), False)
         self.report.error("AS0205", span, message, help="or the name of a tensor in the file")
+        return None
 
     def _fail(self, rule: str, message: str, help: str = "", code: str = "AS0205") -> None:
         self.report.error(code, self.span_of(("rules", rule), True), message, help=help)

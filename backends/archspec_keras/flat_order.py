@@ -165,9 +165,7 @@ def _output(layer: Any, arguments: Sequence[TracedValue], uses: list[FlatFeature
     if kind.startswith("Global") or kind in VECTORS:
         return TracedValue(FlatFeatures(), _maps(config) if config.get("keepdims") else None)
     if kind.startswith(MAPS):
-        # What moves no axis leaves a map that lies in another way than the layer states so.
-        is_turned = first.map_order not in (None, _maps(config)) and kind.startswith(KEEPING)
-        return unknown() if is_turned else TracedValue(FlatFeatures(), _maps(config))
+        return _map(kind, first, _maps(config))
     match kind:
         case "Flatten":
             return _flattened(first, channels_first=config.get("data_format") == "channels_first")
@@ -181,6 +179,12 @@ def _output(layer: Any, arguments: Sequence[TracedValue], uses: list[FlatFeature
 
 def _maps(config: Any) -> FlatOrder:
     return "chw" if config.get("data_format") == "channels_first" else "hwc"
+
+
+def _map(kind: str, x: TracedValue, order: FlatOrder) -> TracedValue:
+    # What moves no axis leaves a map that lies in another way than the layer states so.
+    is_turned = kind.startswith(KEEPING) and x.map_order not in (None, order)
+    return unknown() if is_turned else TracedValue(FlatFeatures(), order)
 
 
 def _dense(x: TracedValue, uses: list[FlatFeatures]) -> TracedValue:

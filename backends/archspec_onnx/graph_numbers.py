@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
@@ -50,15 +50,16 @@ class GraphNumbers:
         match node.op_type:
             case "Unsqueeze":
                 return 1  # a shape has one axis, so that this was a number without any
-            case "Identity" | "Cast":
-                return self._count(_input(node, 0), steps - 1)
-            case "Gather":
-                return self._count(_input(node, 1), steps - 1)
+            case "Identity" | "Cast" | "Gather":
+                return self._count(_input(node, int(node.op_type == "Gather")), steps - 1)
             case "Concat" if 0 < len(node.input) <= MAX_NUMBERS:
-                counts = [self._count(each, steps // len(node.input) - 1) for each in node.input]
-                return None if None in counts else sum(each or 0 for each in counts)
+                return self._sum(node.input, steps // len(node.input) - 1)
             case _:
                 return None
+
+    def _sum(self, names: Sequence[str], steps: int) -> int | None:
+        counts = [self._count(name, steps) for name in names]
+        return None if None in counts else sum(count or 0 for count in counts)
 
 
 def attribute(node: NodeProto, name: str, default: Any) -> Any:
