@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=("float32", "float64"), help="in place of the usual one of each mode"
     )
     parser.add_argument(
-        "--repro", metavar="DIR", help="where a difference is written (default: repro-SPEC)"
+        "--repro",
+        metavar="DIR",
+        help="where a backend's difference is written (default: repro-SPEC)",
     )
     parser.add_argument(
         "--format", choices=("table", "json"), default="table", help="for people, or data"
@@ -53,6 +55,9 @@ def execute(options: argparse.Namespace) -> int:
 
     modes = [mode.strip() for mode in options.mode.split(",")]
     spec = load_spec(options)
+    # A file that is compared alone has no folder, which would not be asked for by the default.
+    is_alone = options.against is not None and not options.backends
+    repro = None if is_alone else f"repro-{Path(options.spec).stem}"
     report = verify(
         spec,
         [name.strip() for name in options.backends.split(",")] if options.backends else None,
@@ -61,7 +66,7 @@ def execute(options: argparse.Namespace) -> int:
         seed=options.seed,
         weights=options.weights,
         precision=options.precision,
-        repro=options.repro or f"repro-{Path(options.spec).stem}",
+        repro=options.repro or repro,
         against=options.against,
         trust=options.trust,
     )

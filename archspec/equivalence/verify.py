@@ -43,16 +43,19 @@ def verify(
 
     `backends` are targets as in `["torch", "keras@jax"]`, by default every backend whose framework
     is installed. The weights are random, so that no value hides another, or those of a portable
-    checkpoint. A difference is written to the folder `repro`, if one is named. `against` is a
-    framework's own file of a model that computes the same, which is run and compared in eval mode:
-    its weights are taken unless `weights` are named, and no backends are unless they are. A file
-    that is a program, as a `.pt2`, is run only with `trust`. `args` are values of the spec's
-    arguments. Raise `UsageError` if there would be nothing to compare.
+    checkpoint. A backend's difference is written to the folder `repro`, if one is named. `against`
+    is a framework's own file of a model that computes the same, which is run and compared in eval
+    mode and float32: its weights are taken unless `weights` are named, and no backends are unless
+    they are. A file that is a program, as a `.pt2`, is run only with `trust`. `args` are values of
+    the spec's arguments. Raise `UsageError` if there would be nothing to compare, or nothing that
+    does what was asked for.
     """
     started = time.perf_counter()
     _check_request(backends, modes, precision, batch, seed)
+    is_alone = against is not None and backends is None
+    _check_alone(is_alone, modes, precision, repro)
     loaded = spec if isinstance(spec, Spec) else load(spec, **args)
-    targets = _targets(backends, alone=against is not None)
+    targets = _targets(backends, is_alone)
     tensors = load_weights(Path(weights), loaded.graph) if weights is not None else None
     if against is not None:
         check_may_run(Path(against), trust)  # before anything is computed
@@ -72,10 +75,10 @@ def verify(
     )
 
 
-def _targets(backends: Sequence[str] | None, alone: bool) -> list[Target]:
+def _targets(backends: Sequence[str] | None, is_alone: bool) -> list[Target]:
     """Return the targets of a request; by default all, or none beside a file that is run."""
     if backends is None:
-        return [] if alone else installed()
+        return [] if is_alone else installed()
     # A backend may be named twice, once with its usual engine and once without.
     return [*{str(target): target for target in map(Target.parse, backends)}.values()]
 
@@ -105,6 +108,30 @@ def _check_request(
         raise UsageError("there is nothing to compare", "name a backend and a mode")
     if batch < 1 or seed < 0:
         raise UsageError("the batch is at least 1, the seed at least 0")
+
+
+def _check_alone(
+    is_alone: bool, modes: Sequence[str], precision: str | None, repro: object
+) -> None:
+    """Raise `UsageError` for what is asked of backends where a file alone is compared."""
+    if not is_alone:
+        return
+    others = [mode for mode in modes if mode != "eval"]
+    if others and set(modes) != set(MODES):
+        raise UsageError(
+            f"a file is compared in eval mode alone, found the mode {quote(others[0])}",
+            "ask for `eval`, or name backends to compare in other modes",
+        )
+    if precision not in (None, "float32"):
+        raise UsageError(
+            f"a file is compared in float32 alone, found {quote(precision)}",
+            "leave the precision out, or name backends to compare in another one",
+        )
+    if repro is not None:
+        raise UsageError(
+            "no folder reproduces the difference of a file",
+            "leave `repro` out, or name backends, whose differences it holds",
+        )
 
 
 def installed() -> list[Target]:

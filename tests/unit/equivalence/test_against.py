@@ -137,6 +137,18 @@ def test_a_model_that_goes_on_differs_at_its_output(tmp_path: Path) -> None:
     assert compare_run(spec.graph, inputs, "none", FileRun([])).failed.startswith("it gives 0")
 
 
+def test_outputs_that_the_network_has_not_are_a_difference(tmp_path: Path) -> None:
+    spec = checked(RIGHT)
+    inputs = verify_inputs(spec.graph, 0, 2, weights.load(keras_file(tmp_path), spec))
+    run = run_saved_model(tmp_path / "model.keras", inputs.x)
+    doubled = FileRun([*run.outputs, 2 * run.outputs[0]], run.values)
+    line = compare_run(spec.graph, inputs, "doubled", doubled)
+    assert (line.passed, line.verdict, line.first) == (False, "DIFFERENT", None)
+    assert line.failed.startswith("it gives 2 outputs, and the network has 1 head in eval mode;")
+    further = FileRun([np.tanh(run.outputs[0]), run.outputs[0]], run.values)
+    assert compare_run(spec.graph, inputs, "further", further).first is not None
+
+
 def test_code_in_a_keras_file_is_not_run(tmp_path: Path) -> None:
     layers = keras.layers
     model = keras.Sequential([layers.Input((3,)), layers.Lambda(lambda x: x + 1)])
@@ -170,6 +182,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     spec.write_text(text)
     assert main(["verify", str(spec), "--against", str(path)]) == 0
     assert "model.onnx  eval  float32  outputs  1" in capsys.readouterr().out
+    assert main(["verify", str(spec), "--against", str(path), "--mode", "train"]) == 2
+    assert main(["verify", str(spec), "--against", str(path), "--repro", str(tmp_path)]) == 2
+    assert "no folder reproduces" in capsys.readouterr().err
     spec.write_text(text.replace("relu", "elu"))
     assert main(["verify", str(spec), "--against", str(path)]) == 1
     out = capsys.readouterr().out

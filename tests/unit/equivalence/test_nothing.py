@@ -30,6 +30,21 @@ def test_it_is_refused(options: Any, says: str) -> None:
     assert isinstance(refused.value, UsageError)
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"modes": ["train"]}, "in eval mode alone, found the mode `train`"),
+        ({"modes": ["eval", "step"]}, "in eval mode alone, found the mode `step`"),
+        ({"precision": "float64"}, "in float32 alone, found `float64`"),
+        ({"repro": "folder"}, "no folder reproduces the difference of a file"),
+    ],
+)
+def test_what_a_file_alone_cannot_do_is_refused(options: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as refused:
+        archspec.verify("conv5x5", against="model.onnx", **options)
+    assert "name backends" in refused.value.help
+
+
 def test_a_backend_that_is_named_twice_is_verified_once() -> None:
     report = archspec.verify("conv5x5", ["torch", "torch"], ["eval"])
     assert [line.quantity for line in report.lines] == ["outputs", "activations"]
