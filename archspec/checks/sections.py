@@ -29,7 +29,7 @@ def label_count(spec: CheckInput, report: Report) -> None:
             span,
             message,
             notes=[Note(f"the output of the network is {format_shape(node.shape)}", node.span)],
-            help="give one label per class, in order, or leave them out: `--set labels=~`",
+            help="give one label per class, in order, or leave them out: `--set labels=null`",
             severity=spec.severity_at(span),
         )
 
