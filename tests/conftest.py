@@ -51,6 +51,11 @@ def _forked_workers() -> None:
     remote.subprocess = SimpleNamespace(**quick)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long tests first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Send what this process tried to the one that started it, if pytest-xdist did."""
     sent: dict[str, Any] | None = getattr(session.config, "workeroutput", None)

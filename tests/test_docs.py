@@ -32,6 +32,7 @@ def commands() -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_block_runs(
     page: Path, commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -31,10 +31,10 @@ PREFIX = "archspec-run-"
 SHARED_MEMORY = Path("/dev/shm")
 GUARD = """
 import glob, os, shutil, sys, time
-folder, *patterns = sys.argv[1:]
+folder, memory, semaphores = sys.argv[1:]
+patterns = [memory] if sys.stdin.buffer.read() else [memory, semaphores]
 def left():
     return [path for pattern in patterns for path in glob.glob(pattern)]
-sys.stdin.buffer.read()
 for _ in range(10):
     for path in left():
         try:
@@ -48,7 +48,8 @@ for _ in range(10):
 """
 """Waits for the end of its standard input, which is that of the run, then removes what is left.
 
-Workers end within seconds after the run, and may share memory until then.
+Workers end within seconds after the run, and may share memory until then. A run that ends by itself
+says so: Python removes its semaphores, and would complain of one that is gone.
 """
 
 
@@ -62,7 +63,7 @@ def guarded_folder() -> Generator[Path]:
             yield path
         finally:
             if is_ours():
-                _unlink_shared(path.name)
+                _unlink(f"{path.name}.*")
 
 
 def share_memory_as(folder: Path) -> None:
@@ -95,7 +96,7 @@ def remove_leftovers_of_runs() -> list[str]:
     """Remove what killed runs of this user left; return a note for each of them."""
     notes: list[str] = []
     for folder in remove_leftovers(Path(tempfile.gettempdir()), f"{PREFIX}*[0-9a-f]"):
-        size = _unlink_shared(folder.name)
+        size = _unlink(*_shared_names(folder.name))
         shared = f" with {size:,} bytes of shared memory" if size else ""
         notes.append(f"note: removed {quote(folder)}{shared}, which a killed run left")
     return notes
@@ -118,15 +119,14 @@ def _guard(folder: Path) -> Generator[None]:
         yield
     finally:
         if is_ours():
-            assert guard.stdin is not None
-            guard.stdin.close()
-            guard.wait()
+            with suppress(BrokenPipeError):  # it was killed
+                guard.communicate(b"ended")
 
 
-def _unlink_shared(name: str) -> int:
-    """Remove the memory that is shared under a name; return its bytes."""
+def _unlink(*names: str) -> int:
+    """Remove what is shared under these names, which are patterns; return its bytes."""
     size = 0
-    for path in (path for names in _shared_names(name) for path in SHARED_MEMORY.glob(names)):
+    for path in (path for pattern in names for path in SHARED_MEMORY.glob(pattern)):
         with suppress(OSError):
             size += path.stat().st_size
             path.unlink()

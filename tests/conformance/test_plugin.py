@@ -90,6 +90,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+@pytest.mark.long
 def test_one_line_of_configuration_runs_the_whole_suite_on_it(site: Path, run: Run) -> None:
     ran = run(site)
     assert ran.code == 0, ran.printed

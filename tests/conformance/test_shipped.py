@@ -40,6 +40,7 @@ def assert_one_network(report: VerifyReport, modes: Sequence[Mode], targets: Seq
             assert line.compared == line.of or line.quantity == "gradients", line
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SPECS)
 def test_it_is_one_network_everywhere(name: str) -> None:
     """Run every mode on every engine, or as much of that as a minute has time for.

@@ -81,6 +81,7 @@ def within(span: Span) -> None:
     assert (span.line, span.column) <= (span.end_line, span.end_column)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("share", shares())
 @settings(max_examples=of_share(400, deep=50_000))
 @given(text=damage.damaged(valid))

@@ -30,8 +30,11 @@ SHARDS = 10
 NETWORKS_PER_SHARD, DEEP_NETWORKS_PER_SHARD = 3, 30
 """The usual number of fresh networks in each; the deep profile multiplies the larger one."""
 
-EVERY = 8
-"""One network in so many runs on other engines too: their source is that of the default one."""
+DEEP_EVERY = 8
+"""In the deep profile, one network in so many runs on other engines too.
+
+Their source is that of the default engine, and their traps are always run.
+"""
 
 
 def over_shard(
@@ -48,7 +51,8 @@ def over_shard(
 def on_engines(backends: Sequence[BackendUnderTest], number: int) -> Sequence[BackendUnderTest]:
     """Return the backends on which the network of that number runs."""
     default = [backend for backend in backends if backend.is_default_engine]
-    return default if default and number % EVERY else backends
+    on_all = is_deep() and number % DEEP_EVERY == 0
+    return backends if on_all or not default else default
 
 
 def test_kept_network(

@@ -45,7 +45,7 @@ def test_the_keys_of_a_step_stand_in_any_order() -> None:
         ("{dropout: 0.5}", "AS0204", "0.5", "the arguments of `dropout` are a mapping", "write `dropout: {rate: 0.5}`"),
         ("{leaky_relu: 0.2}", "AS0204", "0.2", "the arguments of `leaky_relu` are a mapping", "write `leaky_relu: {slope: 0.2}`"),
         ("{conv: {out: 4, kernel: 1, name: a}}", "AS0202", "name", "`conv` has no argument `name`", "put it beside `conv`"),
-        ("{conv: {out: 4, kernel: 1}, activation: relu}", "AS0202", "activation", "unknown key", "put `- relu` behind it"),
+        ("{conv: {out: 4, kernel: 1}, activation: relu}", "AS0202", "activation", "unknown key", "a step of its own, as in `- relu`"),
         ("{relu: , tanh: }", "AS0206", "tanh", "a step names one op or block, found `relu` and `tanh`", "`- `"),
         ("{name: a}", "AS0206", "{name: a}", "found none", "`- `"),
         ("{}", "AS0206", "{}", "found none", "`- `"),

@@ -144,6 +144,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {paths[path]: rest for path, *rest in map(json.loads, run.stdout.splitlines())}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_spec_takes_bounded_time_and_memory(name: str, measured: dict[str, Any]) -> None:
     assert name in measured, "it was killed, or raised something else"

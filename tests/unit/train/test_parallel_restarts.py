@@ -59,6 +59,7 @@ def worker(launcher: int, rank: int) -> int:
     return int(found)
 
 
+@pytest.mark.long
 def test_killed_it_restarts_and_interrupted_it_stops(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
