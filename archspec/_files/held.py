@@ -49,10 +49,11 @@ def remove_leftovers(folder: Path, pattern: str) -> list[Path]:
     removed: list[Path] = []
     for path in sorted(folder.glob(pattern)):
         with suppress(OSError):
-            if path.is_symlink() or not path.is_dir() or path.stat().st_uid != os.getuid():
+            if path.is_symlink() or not path.is_dir():
                 continue
             with folder_lock_if_free(path) as is_free:
-                if is_free:
+                # Windows has no locks, and no `getuid`.
+                if is_free and path.stat().st_uid == os.getuid():
                     shutil.rmtree(path)
                     removed.append(path)
     return removed

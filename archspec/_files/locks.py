@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -24,23 +25,10 @@ def folder_lock(folder: Path, wait: bool = True) -> Generator[None]:
     ends with its process, whatever was forked from that. It does nothing where the system or the
     file system has no locks.
     """
-    if fcntl is None:
+    with _locked(folder, wait=wait) as refusal:
+        if isinstance(refusal, BlockingIOError):
+            raise refusal
         yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    _held.add(descriptor)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise
-        except OSError:  # a file system without locks
-            pass
-        yield
-    finally:
-        if descriptor in _held:
-            _held.remove(descriptor)
-            os.close(descriptor)
 
 
 @contextmanager
@@ -49,18 +37,25 @@ def folder_lock_if_free(folder: Path) -> Generator[bool]:
 
     It does not where the system or the file system has no locks.
     """
+    with _locked(folder, wait=False) as refusal:
+        yield refusal is None
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: bool) -> Generator[OSError | None]:
+    """Lock a folder during the block; yield the reason if it cannot be locked."""
     if fcntl is None:
-        yield False
+        yield OSError(errno.ENOTSUP, "the system has no locks")
         return
     descriptor = os.open(folder, os.O_RDONLY)
     _held.add(descriptor)
+    refusal: OSError | None = None
     try:
-        is_locked = True
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            is_locked = False
-        yield is_locked
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            refusal = error
+        yield refusal
     finally:
         if descriptor in _held:
             _held.remove(descriptor)
