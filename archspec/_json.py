@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
 from archspec._files import read_bytes
-from archspec.diagnostics import quote
+from archspec.diagnostics import Failure, quote, reason
 
 MAX_BYTES = 2**26
 """The most that a file of JSON may hold."""
@@ -64,6 +66,21 @@ def read_plain(path: Path, form: type[BaseModel]) -> dict[str, Any]:
     plain = parse_plain(_read_text(path))
     convert(plain, form)
     return plain
+
+
+@contextmanager
+def reading_json(path: Path, message: str, help: str) -> Generator[None]:
+    """Raise a `Failure` of that message if the block cannot read the JSON in `path`.
+
+    The reason follows the message, but for a file that is missing.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise Failure(message, help) from None
+    except (OSError, JsonError) as error:
+        why = reason(error) if isinstance(error, OSError) else error
+        raise Failure(f"{message}: {path.name}: {why}", help) from error
 
 
 def _read_text(path: Path) -> bytes:

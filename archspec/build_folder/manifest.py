@@ -12,10 +12,10 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from archspec._files import open_file
-from archspec._json import Digest, JsonError, Record, Text, read_json
+from archspec._json import Digest, JsonError, Record, Text, read_json, reading_json
 from archspec._version import __version__
 from archspec.backend import Backend
-from archspec.diagnostics import Failure, quote, reason
+from archspec.diagnostics import Failure, quote
 from archspec.frontend.loader import Spec
 from archspec.ir.document import Preprocess
 from archspec.ir.graph import Graph
@@ -109,15 +109,9 @@ class ModelManifest(BuildManifest):
 
 def read_manifest(folder: Path) -> BuildManifest:
     """Return the manifest of a build's folder; raise `Failure` if it is not a build."""
-    try:
-        return read_json(folder / MANIFEST, BuildManifest)
-    except FileNotFoundError:
-        why = ""
-    except OSError as error:
-        why = f": {MANIFEST}: {reason(error)}"
-    except JsonError as error:
-        why = f": {MANIFEST}: {error}"
-    raise Failure(f"{quote(folder)} holds no build{why}", "`archspec build SPEC -o DIR` writes one")
+    path, help = folder / MANIFEST, "`archspec build SPEC -o DIR` writes one"
+    with reading_json(path, f"{quote(folder)} holds no build", help):
+        return read_json(path, BuildManifest)
 
 
 def read_model_manifest(folder: Path) -> ModelManifest:

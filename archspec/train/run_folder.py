@@ -20,10 +20,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from archspec._files import write_text
-from archspec._json import Digest, JsonError, Record, Text, read_plain
+from archspec._json import Digest, Record, Text, read_plain, reading_json
 from archspec._version import __version__
 from archspec.backend import Backend
-from archspec.diagnostics import Failure, quote, reason, writing
+from archspec.diagnostics import Failure, quote, writing
 from archspec.diagnostics.render import visible
 from archspec.frontend.loader import Spec
 from archspec.frontend.yaml_writer import annotated_yaml
@@ -117,16 +117,9 @@ def _versions(backend: Backend) -> dict[str, str]:
 
 def read_run_info(folder: Path) -> dict[str, Any]:
     """Read `run.json`; raise `Failure` if the folder holds no run."""
-    try:
-        return read_plain(folder / RUN_FILE, _RunInfo)
-    except FileNotFoundError:
-        why = ""
-    except OSError as error:
-        why = f": {RUN_FILE}: {reason(error)}"
-    except JsonError as error:
-        why = f": {RUN_FILE}: {error}"
-    help = "`archspec train SPEC --data DATA -o DIR` makes one"
-    raise Failure(f"{quote(folder)} holds no run{why}", help)
+    path, help = folder / RUN_FILE, "`archspec train SPEC --data DATA -o DIR` makes one"
+    with reading_json(path, f"{quote(folder)} holds no run", help):
+        return read_plain(path, _RunInfo)
 
 
 def write_run_info(folder: Path, info: Mapping[str, Any], spec: Spec) -> None:
