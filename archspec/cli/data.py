@@ -72,15 +72,13 @@ def _check(options: argparse.Namespace) -> int:
 
 def _summary(report: DataReport) -> str:
     """Return a line such as `2 classes, 21 training images, 1 unreadable`."""
-    counts = [f"{count:,} {PART_NAMES[part]} images" for part, count in report.samples.items()]
+    from archspec.diagnostics import counted
+
+    counts = [counted(count, f"{PART_NAMES[part]} image") for part, count in report.samples.items()]
     unreadable = f"{len(report.bad):,} unreadable" if report.bad else "all readable"
     return ", ".join(
-        [_count(report.classes, "class", "classes"), *(counts or ["no images"]), unreadable]
+        [counted(report.classes, "class", "classes"), *(counts or ["no images"]), unreadable]
     )
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def _report_json(report: DataReport) -> dict[str, Any]:
@@ -95,7 +93,7 @@ def _report_json(report: DataReport) -> dict[str, Any]:
 def _pack(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from archspec.diagnostics import UsageError
+    from archspec.diagnostics import UsageError, counted
     from archspec.diagnostics.render import visible
     from archspec.train.data import pack
 
@@ -114,9 +112,9 @@ def _pack(options: argparse.Namespace) -> int:
     shards = [shard for part in manifest.parts.values() for shard in part.shards]
     images = sum(shard.samples for shard in shards)
     size = sum(shard.bytes for shard in shards)
-    classes = _count(len(manifest.classes), "class", "classes")
-    count = _count(len(shards), "shard", "shards")
-    print_note(f"{images:,} images of {classes} in {count}, {size:,} bytes", options)
+    classes = counted(len(manifest.classes), "class", "classes")
+    count = counted(len(shards), "shard", "shards")
+    print_note(f"{counted(images, 'image')} of {classes} in {count}, {size:,} bytes", options)
     print(visible(options.output))
     return 0
 

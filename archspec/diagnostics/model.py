@@ -185,6 +185,15 @@ def _without_digits(name: str) -> str:
     return re.sub(r"[0-9]+", "0", name) if re.search("[0-9]", name) else f"{name}:"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, `many` if the plural is not formed by an s.
+
+    >>> counted(1, "class", "classes"), counted(1200, "row")
+    ('1 class', '1,200 rows')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def quote(text: object) -> str:
     """Return a name as messages show it: in backticks, on one line, shortened in the middle."""
     return f"`{_shortened(str(text), 80)}`"

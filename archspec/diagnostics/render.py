@@ -23,7 +23,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from archspec.diagnostics.model import Diagnostic, Span
+from archspec.diagnostics.model import Diagnostic, Span, counted
 
 _WIDTH = 100
 """Columns that a note, or the excerpt of a source line, may take."""
@@ -90,7 +90,7 @@ def summary(diagnostics: Iterable[Diagnostic]) -> str:
     """Return `2 errors, 1 warning`."""
     severities = [d.severity for d in diagnostics]
     counts = ((severities.count(s), s) for s in ("error", "warning"))
-    return ", ".join(f"{n} {s}{'s' if n > 1 else ''}" for n, s in counts if n)
+    return ", ".join(counted(n, s) for n, s in counts if n)
 
 
 def _spelt(char: str) -> str:

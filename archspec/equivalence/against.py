@@ -14,7 +14,7 @@ from pathlib import Path
 
 from archspec._numpy import Array, np
 from archspec.backend import BackendError, FileRun, available, find
-from archspec.diagnostics import Failure, UsageError, quote
+from archspec.diagnostics import Failure, UsageError, counted, quote
 from archspec.equivalence.inputs import VerifyInputs, random_weights
 from archspec.equivalence.measure import ROUNDING, Expected, relative_error
 from archspec.equivalence.modes import expected_values
@@ -90,7 +90,7 @@ def compare_run(graph: Graph, inputs: VerifyInputs, name: str, run: FileRun) -> 
     that differs. Another number of outputs is a difference, even where those compared agree."""
     line = ReportLine(name, "eval", "float32", "outputs")
     heads = [head for head in graph.heads if not head.train_only]
-    found, ours = _counted(len(run.outputs), "output"), _counted(len(heads), "head")
+    found, ours = counted(len(run.outputs), "output"), counted(len(heads), "head")
     number = f"it gives {found}, and the network has {ours} in eval mode"
     if len(run.outputs) < len(heads):
         return replace(line, failed=number)
@@ -100,10 +100,6 @@ def compare_run(graph: Graph, inputs: VerifyInputs, name: str, run: FileRun) -> 
     if len(run.outputs) > len(heads) and line.passed:
         return replace(line, failed=f"{number}; what was compared is the same")
     return line
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from archspec.diagnostics import quote
+from archspec.diagnostics import counted, quote
 from archspec.frontend.size_changes import Change, net_scale, size_culprits
 from archspec.ir.types import Shape, format_shape
 from archspec.ops.conv import Conv, ConvTranspose
@@ -67,7 +67,7 @@ def fix(mismatch: Mismatch, code: str, legal_inputs: LegalInputs) -> str:
     if mismatch.axes:
         parts += _size_fixes(mismatch, legal_inputs)
     elif elementwise:
-        parts.append(f"give {quote(mismatch.name)} {_channels(mismatch.usual[0])}")
+        parts.append(f"give {quote(mismatch.name)} {counted(mismatch.usual[0], 'channel')}")
     if elementwise and mismatch.is_shortcut:
         parts += _projection(mismatch)
     return _either(parts)
@@ -77,10 +77,6 @@ def _either(parts: Sequence[str]) -> str:
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])}, or {parts[-1]}"
-
-
-def _channels(count: int) -> str:
-    return f"{count} channel{'s' if count > 1 else ''}"
 
 
 def _projection(mismatch: Mismatch) -> Iterator[str]:

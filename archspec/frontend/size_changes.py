@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from archspec.diagnostics import Note, Span, quote
+from archspec.diagnostics import Note, Span, counted, quote
 from archspec.frontend.frame import Frame
 from archspec.frontend.step import Step
 from archspec.ir.graph import Node
@@ -104,8 +104,7 @@ class Change:
         """Return what the step did to the channels of the value that is called `who`."""
         field = next((name for name in ("out", "to") if name in self.step.arguments), "")
         cause = f"its {field}" if field else quote(self.node.op.kind)
-        count = self.node.shape[0]
-        text = f"{who} became {count} channel{'s' if count > 1 else ''} by {cause}"
+        text = f"{who} became {counted(self.node.shape[0], 'channel')} by {cause}"
         return Note(text, self._span(field))
 
     def _span(self, field: str) -> Span:
@@ -120,17 +119,13 @@ class Change:
         for word, n, slack, scale in zip(words, self.before[1:], self.slack, scales, strict=False):
             if abs(slack) >= 1:
                 verb = "added" if slack > 0 else "lost"
-                effects.setdefault(verb, []).append(_count(math.ceil(abs(slack)), word))
+                effects.setdefault(verb, []).append(counted(math.ceil(abs(slack)), word))
             elif slack < 0:
-                left = f"{_count(int(-slack / scale), word)} of {n}"
+                left = f"{counted(int(-slack / scale), word)} of {n}"
                 effects.setdefault("left out", []).append(left)
             elif slack > 0:
                 effects.setdefault("rounded up", []).append(f"{n} / {1 / scale}")
         return "".join(f", {' and '.join(parts)} {verb}" for verb, parts in effects.items())
-
-
-def _count(count: int, word: str) -> str:
-    return f"{count} {word}{'s' if count != 1 else ''}"
 
 
 def chain(graph: Built, value: int) -> Iterator[Node]:

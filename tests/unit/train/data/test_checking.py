@@ -99,7 +99,7 @@ def test_files_that_are_no_images_of_a_class_are_named(
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("files that are not images of a class, ignored: `README`, ")
     assert first.endswith(", ... (6 in all)")
-    assert second == "1 class, 1 training images, 1 validation images, all readable"
+    assert second == "1 class, 1 training image, 1 validation image, all readable"
     assert main(["data", "check", str(tmp_path), "--format", "json"]) == 0
     assert sorted(json.loads(capsys.readouterr().out)["ignored"]) == sorted(passed)
 
